@@ -1,0 +1,43 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Online learning of the partition point: policies that choose an arm for each frame, and the key-frame detector."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from neurosurgeon_ros.learning.fixed import EdgeOnly, OnDevice
+from neurosurgeon_ros.learning.interface import Policy
+from neurosurgeon_ros.learning.mu_lin_ucb import MuLinUcb
+
+_POLICIES: dict[str, type[Policy]] = {
+    "mu_lin_ucb": MuLinUcb,
+    "edge_only": EdgeOnly,
+    "on_device": OnDevice,
+}
+
+#: Names that :func:`make_policy` knows.
+POLICIES = tuple(_POLICIES)
+
+
+def make_policy(name: str, *, n_arms: int, seed: int = 0, **options: Any) -> Policy:
+    """
+    Make a policy by its registered name.
+
+    :param name: one of :data:`POLICIES`.
+    :param n_arms: number of arms of the contexts that it will see.
+    :param seed: seed of whatever it draws at random.
+    :param options: the policy's own keyword arguments.
+    :raises ValueError: if the name, an option or an option's value is unknown; the message names the choices.
+    """
+    if name not in _POLICIES:
+        raise ValueError(f"there is no policy {name!r}; choose one of {', '.join(POLICIES)}")
+    known = [option for option in inspect.signature(_POLICIES[name]).parameters if option not in ("n_arms", "seed")]
+    for option in options:
+        if option not in known:
+            choices = f"choose among {', '.join(known)}" if known else "it has none"
+            raise ValueError(f"policy {name} has no option {option!r}; {choices}")
+    factory: Any = _POLICIES[name]
+    policy: Policy = factory(n_arms=n_arms, seed=seed, **options)
+    return policy

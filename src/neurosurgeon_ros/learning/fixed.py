@@ -1,0 +1,50 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Policies that learn nothing: pure edge offloading (EO) and pure on-device processing (MO)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from neurosurgeon_ros.learning.interface import FEATURES, Choice, Context, Kind, Observation
+
+_PSI = FEATURES.index("psi")
+#: Weight of the newest delay in the running mean that serves as prediction.
+_NEWEST = 0.1
+
+
+class OnDevice:
+    """Every frame is finished on the robot."""
+
+    def __init__(self, *, n_arms: int, seed: int = 0) -> None:
+        del n_arms, seed
+
+    def select(self, context: Context) -> Choice:
+        """Choose p = P."""
+        return Choice(arm=context.on_device, predicted_offload_s=0.0)
+
+    def observe(self, observation: Observation) -> None:
+        """Learn nothing."""
+
+
+class EdgeOnly:
+    """Every frame goes to the edge as early as it may: the first allowed partition point, its lightest codec."""
+
+    def __init__(self, *, n_arms: int, seed: int = 0) -> None:
+        del n_arms, seed
+        self._mean_s: dict[int, float] = {}
+
+    def select(self, context: Context) -> Choice:
+        """Choose the earliest allowed point; of its codecs the one with the fewest bytes."""
+        arms = np.flatnonzero(context.allowed)
+        arm = int(min(arms, key=lambda i: (context.point[i], context.features[i, _PSI], i)))
+        if arm == context.on_device:
+            return Choice(arm=arm, predicted_offload_s=0.0)
+        return Choice(arm=arm, predicted_offload_s=self._mean_s.get(arm, float("nan")))
+
+    def observe(self, observation: Observation) -> None:
+        """Keep a running mean of each arm's delay, for the prediction alone."""
+        if observation.kind is not Kind.FRAME or observation.censored or not np.isfinite(observation.offload_s):
+            return
+        mean_s = self._mean_s.get(observation.arm, observation.offload_s)
+        self._mean_s[observation.arm] = mean_s + _NEWEST * (observation.offload_s - mean_s)

@@ -1,0 +1,158 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+muLinUCB, the algorithm of Zhang, Chen and Xu, "Autodidactic Neurosurgeon: Collaborative Deep Inference for Mobile Edge
+Intelligence via Online Learning", The Web Conference 2021, as the paper describes it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+
+import numpy as np
+
+from neurosurgeon_ros.learning.checks import in_range, whole
+from neurosurgeon_ros.learning.interface import FEATURES, Choice, Context, FloatArray, Kind, Observation
+from neurosurgeon_ros.learning.ridge import Ridge
+
+#: Frames whose answer is awaited; features of older ones are forgotten.
+_OUTSTANDING = 1024
+
+
+class MuLinUcb:
+    """
+    LinUCB with frame weights and forced sampling.
+
+    One theta for all partition points: E[offloading delay of p] = theta' x_p. Frame t gets the arm with the lowest
+
+        robot_s(p) + theta' x_p - alpha sqrt((1 - L_t) x_p' A^-1 x_p),
+
+    L_t being `weight_key` on key frames and `weight_other` on others; on every ``ceil(T^mu)``-th frame p = P is
+    excluded. Where the horizon T is unknown, it is taken in phases of doubling length T_0, 2 T_0, 4 T_0, ...
+
+    Delays are counted in units of `delay_unit_s`. The paper's constants C_theta and C_noise are numbers without a unit;
+    taken in seconds (``delay_unit_s=1.0``, the literal form) they give an alpha of about 7 s, many times any delay
+    there is, and no run of some hundred frames ever gets past exploring. The default suits delays of 10 ms to 1 s.
+
+    :param n_arms: number of arms.
+    :param seed: unused, the algorithm draws nothing at random.
+    :param beta: regularisation, > 0.
+    :param delta: probability that the confidence bound fails, in (0, 1).
+    :param c_theta: bound on the norm of theta, in delay units.
+    :param c_noise: scale of the noise of a delay, in delay units.
+    :param mu: exponent of the forced-sampling interval, in (0, 1).
+    :param horizon: number of frames T if known, else 0.
+    :param first_phase: T_0, length of the first phase where the horizon is unknown.
+    :param weight_key: L of key frames, in [0, 1).
+    :param weight_other: L of other frames, in [0, 1).
+    :param scale_features: divide each feature by its largest value over the arms; false is the literal form, which is
+        singular in double precision for some networks.
+    :param delay_unit_s: seconds in one unit of delay, > 0.
+    :raises ValueError: if an option is out of range.
+    """
+
+    def __init__(
+        self,
+        *,
+        n_arms: int,
+        seed: int = 0,
+        beta: float = 1.0,
+        delta: float = 0.1,
+        c_theta: float = 1.0,
+        c_noise: float = 0.05,
+        mu: float = 0.25,
+        horizon: int = 0,
+        first_phase: int = 200,
+        weight_key: float = 0.8,
+        weight_other: float = 0.2,
+        scale_features: bool = True,
+        delay_unit_s: float = 0.01,
+    ) -> None:
+        del n_arms, seed
+        self._delta = in_range("delta", delta, 0.0, 1.0, open_low=True, open_high=True)
+        self._c_theta = in_range("c_theta", c_theta, 0.0, math.inf)
+        self._c_noise = in_range("c_noise", c_noise, 0.0, math.inf)
+        self._mu = in_range("mu", mu, 0.0, 1.0, open_low=True, open_high=True)
+        self._horizon = whole("horizon", horizon, 0)
+        self._first_phase = whole("first_phase", first_phase, 1)
+        self._weight_key = in_range("weight_key", weight_key, 0.0, 1.0, open_high=True)
+        self._weight_other = in_range("weight_other", weight_other, 0.0, 1.0, open_high=True)
+        self._scale_features = bool(scale_features)
+        self._unit_s = in_range("delay_unit_s", delay_unit_s, 0.0, math.inf, open_low=True)
+        self.ridge = Ridge(len(FEATURES), in_range("beta", beta, 0.0, math.inf, open_low=True))
+        self._scale: FloatArray | None = None
+        self._largest_norm = 0.0  # C_x
+        self._chosen: OrderedDict[int, tuple[int, FloatArray]] = OrderedDict()
+
+    def phase(self, frame: int) -> tuple[int, int]:
+        """
+        Find where a frame lies among the phases.
+
+        :param frame: number t of the frame, from 1.
+        :return: the phase's length T_i, and the frame's number within it, from 1.
+        """
+        if self._horizon:
+            return self._horizon, frame
+        length, first = self._first_phase, 1
+        while frame >= first + length:
+            first += length
+            length *= 2
+        return length, frame - first + 1
+
+    def alpha(self, phase_length: int) -> float:
+        """
+        Width of the confidence bound in delay units, for a horizon of `phase_length` frames.
+
+        (C_theta + C_noise sqrt(d ln((1 + T C_x^2) / delta))) / (1 - L_key), with C_x the largest squared norm of a
+        feature vector.
+        """
+        spread = math.log((1.0 + phase_length * self._largest_norm**2) / self._delta)
+        return (self._c_theta + self._c_noise * math.sqrt(len(FEATURES) * spread)) / (1.0 - self._weight_key)
+
+    def select(self, context: Context) -> Choice:
+        """Choose the arm with the lowest optimistic delay; p = P is excluded where sampling is forced."""
+        x = self._features(context)
+        length, number = self.phase(context.frame)
+        weight = self._weight_key if context.key_frame else self._weight_other
+        forced = number % math.ceil(length**self._mu) == 0
+
+        predicted_s = self._unit_s * self.ridge.predict(x)
+        bonus_s = self._unit_s * self.alpha(length) * math.sqrt(1.0 - weight) * self.ridge.width(x)
+        index = np.where(context.allowed, context.robot_s + predicted_s - bonus_s, np.inf)
+        if forced and np.any(np.isfinite(np.delete(index, context.on_device))):
+            index[context.on_device] = np.inf
+        else:
+            forced = False
+        arm = int(np.argmin(index))
+        if arm == context.on_device:
+            return Choice(arm=arm, predicted_offload_s=0.0)
+
+        self._chosen[context.frame] = (arm, x[arm].copy())
+        if len(self._chosen) > _OUTSTANDING:
+            self._chosen.popitem(last=False)
+        return Choice(
+            arm=arm,
+            forced=forced,
+            predicted_offload_s=float(predicted_s[arm]) if self.ridge.count else float("nan"),
+            optimistic_offload_s=max(0.0, float(predicted_s[arm] - bonus_s[arm])),
+        )
+
+    def observe(self, observation: Observation) -> None:
+        """Learn the delay of a frame that went to the edge; nothing from p = P, bounds, samples or probes."""
+        if observation.kind is not Kind.FRAME or observation.censored or not np.isfinite(observation.offload_s):
+            return
+        arm, x = self._chosen.pop(observation.sequence, (-1, np.zeros(0)))
+        if arm != observation.arm:
+            return
+        self.ridge.update(x, observation.offload_s / self._unit_s)
+
+    def _features(self, context: Context) -> FloatArray:
+        """Scale the features; the scale stays what it was on the first frame, or A would mix units."""
+        if self._scale is None:
+            largest = np.max(context.features, axis=0)
+            self._scale = np.where(largest > 0.0, largest, 1.0) if self._scale_features else np.ones(len(FEATURES))
+            x = context.features / self._scale
+            self._largest_norm = float(np.max(np.einsum("ij,ij->i", x, x)))
+        scaled: FloatArray = context.features / self._scale
+        return scaled
