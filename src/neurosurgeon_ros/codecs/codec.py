@@ -1,0 +1,184 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What a codec is: one tensor to bytes and back, checked against what the model says of that tensor."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from neurosurgeon_ros.codecs.tensor import EncodedTensor, TensorSpec
+
+#: oneDNN and MKL may sum in another order where memory is aligned otherwise; torch aligns its own memory so.
+ALIGNMENT = 64
+
+
+class CodecError(ValueError):
+    """An encoded tensor that does not fit the model, or that cannot be decoded; the text is one sentence."""
+
+
+class Codec(ABC):
+    """
+    Encodes and decodes tensors; stateless, so one instance serves all threads.
+
+    :cvar name: registered name, which travels with each tensor.
+    :cvar lossless: whether decoding gives the very bits that were encoded.
+    """
+
+    name: ClassVar[str]
+    lossless: ClassVar[bool]
+
+    @abstractmethod
+    def accepts(self, spec: TensorSpec) -> bool:
+        """Whether tensors of this kind can be encoded."""
+
+    @abstractmethod
+    def expected_bytes(self, spec: TensorSpec) -> int:
+        """Bytes that such a tensor usually becomes: exact for fixed-size codecs, a typical figure for others."""
+
+    @abstractmethod
+    def max_bytes(self, spec: TensorSpec) -> int:
+        """Bytes that such a tensor never exceeds; more is refused before it is looked at."""
+
+    @abstractmethod
+    def encode(self, tensor: torch.Tensor, spec: TensorSpec) -> EncodedTensor:
+        """
+        Encode a tensor.
+
+        :param tensor: of the shape, element type and memory format of `spec`.
+        :returns: its bytes, a view of the tensor's own memory where the codec allows it: valid as long as nobody
+            writes to the tensor.
+        :raises CodecError: the tensor is not what `spec` says.
+        """
+
+    @abstractmethod
+    def decode(self, encoded: EncodedTensor, spec: TensorSpec) -> torch.Tensor:
+        """
+        Decode a tensor that came from another machine and is trusted in nothing.
+
+        :returns: a tensor of the shape, element type and memory format of `spec`; it may share the memory of
+            ``encoded.data``.
+        :raises CodecError: it is not what `spec` says; no memory has been taken then.
+        """
+
+
+def torch_dtype(name: str) -> torch.dtype:
+    """The torch element type of that name, as in ``TensorSpec.dtype``."""
+    dtype = getattr(torch, name, None)
+    if not isinstance(dtype, torch.dtype):
+        raise CodecError(f"Element type {name!r} is none of torch's, such as 'float32' or 'uint8'.")
+    return dtype
+
+
+def elements(spec: TensorSpec) -> int:
+    """Number of elements."""
+    return math.prod(spec.shape)
+
+
+def memory_shape(spec: TensorSpec) -> tuple[int, ...]:
+    """The shape in the order in which the elements lie in memory and travel: N, H, W, C for channels-last."""
+    if spec.channels_last:
+        n, c, h, w = spec.shape
+        return n, h, w, c
+    return spec.shape
+
+
+def to_memory_order(tensor: torch.Tensor, spec: TensorSpec) -> torch.Tensor:
+    """
+    A contiguous CPU view of `tensor` in the order of :func:`memory_shape`; copies only what is not laid out so.
+
+    :raises CodecError: the shape or the element type is not that of `spec`.
+    """
+    if tuple(tensor.shape) != spec.shape or tensor.dtype != torch_dtype(spec.dtype):
+        raise CodecError(
+            f"Tensor {spec.name!r} to be encoded is {str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}, "
+            f"but the model gives {spec.dtype} {spec.shape}; encode what run_front returned for this point."
+        )
+    ordered = tensor.detach().permute(0, 2, 3, 1) if spec.channels_last else tensor.detach()
+    return ordered.cpu().contiguous()
+
+
+def from_memory_order(tensor: torch.Tensor, spec: TensorSpec) -> torch.Tensor:
+    """The inverse of :func:`to_memory_order`: a view in logical order; `tensor` may be flat."""
+    ordered = tensor.reshape(memory_shape(spec))
+    return ordered.permute(0, 3, 1, 2) if spec.channels_last else ordered
+
+
+def tensor_bytes(tensor: torch.Tensor) -> memoryview:
+    """The bytes of a contiguous CPU tensor, without a copy."""
+    if not tensor.numel():
+        return memoryview(b"")
+    return memoryview(tensor.reshape(-1).view(torch.uint8).numpy())
+
+
+def flat_bytes(encoded: EncodedTensor) -> memoryview:
+    """
+    The data as a flat view of bytes, without a copy.
+
+    :raises CodecError: the buffer is not C-contiguous.
+    """
+    view = memoryview(encoded.data)
+    if not view.c_contiguous:
+        raise CodecError(f"The data of tensor {encoded.name!r} is not one contiguous run of bytes; send it as one.")
+    return view.cast("B") if view.nbytes else memoryview(b"")
+
+
+def tensor_from_bytes(data: memoryview, dtype: torch.dtype) -> torch.Tensor:
+    """A flat tensor over `data`; shares its memory where that is writable and aligned as torch's own, else a copy."""
+    if not data.nbytes:
+        return torch.empty(0, dtype=dtype)
+    array = np.frombuffer(data, dtype=np.uint8)
+    if data.readonly or array.ctypes.data % ALIGNMENT:
+        tensor = torch.empty(data.nbytes, dtype=torch.uint8)
+        tensor.numpy()[:] = array
+        return tensor.view(dtype)
+    return torch.from_numpy(array).view(dtype)
+
+
+def check_spec(encoded: EncodedTensor, spec: TensorSpec, codec: str) -> None:
+    """
+    Check what an encoded tensor says of itself against the model.
+
+    :raises CodecError: name, element type, shape or codec differ.
+    """
+    for what, given, expected in (
+        ("name", encoded.name, spec.name),
+        ("element type", encoded.dtype, spec.dtype),
+        ("shape", tuple(encoded.shape), spec.shape),
+        ("codec", encoded.codec, codec),
+    ):
+        if given != expected:
+            raise CodecError(
+                f"Encoded tensor {encoded.name!r} has {what} {given!r} where the model expects {expected!r}; "
+                "both sides must run the same model."
+            )
+
+
+def check_length(encoded: EncodedTensor, data: memoryview, expected: int) -> None:
+    """
+    Check the number of bytes of a codec whose size is fixed.
+
+    :raises CodecError: there are more or fewer.
+    """
+    if data.nbytes != expected:
+        raise CodecError(
+            f"Encoded tensor {encoded.name!r} has {data.nbytes} bytes where {encoded.codec} of shape "
+            f"{tuple(encoded.shape)} has {expected}; it was cut off or belongs to another model."
+        )
+
+
+def check_no_quantisation(encoded: EncodedTensor) -> None:
+    """
+    Check that a codec that has no scale was given none.
+
+    :raises CodecError: there is a scale or a zero point.
+    """
+    if len(encoded.scale) or len(encoded.zero_point):
+        raise CodecError(
+            f"Encoded tensor {encoded.name!r} has {len(encoded.scale)} scales and {len(encoded.zero_point)} zero points, "
+            f"but codec {encoded.codec} has none."
+        )

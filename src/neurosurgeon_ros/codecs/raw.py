@@ -1,0 +1,69 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Tensors as they lie in memory: float32 for what the network computes, uint8 for the image at p = 0."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+
+from neurosurgeon_ros.codecs.codec import (
+    Codec,
+    check_length,
+    check_no_quantisation,
+    check_spec,
+    elements,
+    flat_bytes,
+    from_memory_order,
+    tensor_bytes,
+    tensor_from_bytes,
+    to_memory_order,
+    torch_dtype,
+)
+from neurosurgeon_ros.codecs.tensor import EncodedTensor, TensorSpec
+
+
+class RawCodec(Codec):
+    """
+    The elements in the order in which they lie in memory, little-endian; neither side copies where it need not.
+
+    :cvar dtype: the one element type that this codec carries.
+    """
+
+    dtype: ClassVar[str]
+    lossless = True
+
+    def accepts(self, spec: TensorSpec) -> bool:
+        return spec.dtype == self.dtype
+
+    def expected_bytes(self, spec: TensorSpec) -> int:
+        return elements(spec) * torch_dtype(spec.dtype).itemsize
+
+    def max_bytes(self, spec: TensorSpec) -> int:
+        return self.expected_bytes(spec)
+
+    def encode(self, tensor: torch.Tensor, spec: TensorSpec) -> EncodedTensor:
+        data = tensor_bytes(to_memory_order(tensor, spec))
+        return EncodedTensor(name=spec.name, dtype=spec.dtype, shape=spec.shape, codec=self.name, data=data)
+
+    def decode(self, encoded: EncodedTensor, spec: TensorSpec) -> torch.Tensor:
+        check_spec(encoded, spec, self.name)
+        check_no_quantisation(encoded)
+        data = flat_bytes(encoded)
+        check_length(encoded, data, self.expected_bytes(spec))
+        return from_memory_order(tensor_from_bytes(data, torch_dtype(spec.dtype)), spec)
+
+
+class Fp32(RawCodec):
+    """float32 without loss."""
+
+    name = "fp32"
+    dtype = "float32"
+
+
+class Uint8(RawCodec):
+    """The image at p = 0, without loss."""
+
+    name = "uint8"
+    dtype = "uint8"

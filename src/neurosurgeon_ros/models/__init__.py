@@ -1,0 +1,46 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The networks that ship, each with its weights and what happens before and after it.
+
+A new network is one file with a ``load(weights, random_weights)`` and one line in the table below.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+from neurosurgeon_ros.models.files import FileProblem
+from neurosurgeon_ros.models.letterbox import Letterbox
+from neurosurgeon_ros.models.model import Detections, Model
+
+# Modules are imported when they are asked for, so that one network does not pay for the others.
+_REGISTERED = {
+    "yolov3_tiny": "neurosurgeon_ros.models.yolov3_tiny",
+}
+
+#: Registered names.
+MODELS: tuple[str, ...] = tuple(_REGISTERED)
+
+
+def load_model(name: str, *, weights: Path | None = None, random_weights: bool = False) -> Model:
+    """
+    Load a network.
+
+    :param name: one of :data:`MODELS`.
+    :param weights: a weight file; the verified one in the cache folder when None.
+    :param random_weights: take random weights instead of a file, where only delays matter.
+    :returns: the network in eval mode, batch norms folded, without gradients, channels-last.
+    :raises ValueError: there is no such network.
+    :raises FileProblem: the weight file is missing, or not this network's.
+    """
+    module = _REGISTERED.get(name)
+    if module is None:
+        raise ValueError(f"Model {name!r} is not known; choose one of {', '.join(MODELS)}.")
+    model = importlib.import_module(module).load(weights, random_weights)
+    assert isinstance(model, Model)
+    return model
+
+
+__all__ = ["MODELS", "Detections", "FileProblem", "Letterbox", "Model", "load_model"]

@@ -1,0 +1,90 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Fitting a camera's image into a network's input with its proportions kept, and finding the way back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+#: Darknet fills what the image does not cover with 0.5.
+GREY = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Letterbox:
+    """
+    How an image lies in the network's input.
+
+    :param image_width: pixels of the incoming image.
+    :param image_height: pixels of the incoming image.
+    :param scale_x: network pixels per image pixel.
+    :param scale_y: network pixels per image pixel.
+    :param pad_x: network pixels left of the image.
+    :param pad_y: network pixels above the image.
+    """
+
+    image_width: int
+    image_height: int
+    scale_x: float
+    scale_y: float
+    pad_x: float
+    pad_y: float
+
+    def to_image(self, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+        """
+        Boxes in pixels of the incoming image, clipped to it.
+
+        :param boxes: centre x, centre y, width, height in network pixels. Shape (k, 4).
+        :returns: the same in image pixels. Shape (k, 4).
+        """
+        half = boxes[:, 2:] / 2
+        pad, scale = (self.pad_x, self.pad_y), (self.scale_x, self.scale_y)
+        limit = (self.image_width, self.image_height)
+        low = np.clip((boxes[:, :2] - half - pad) / scale, 0, limit)
+        high = np.clip((boxes[:, :2] + half - pad) / scale, 0, limit)
+        return np.concatenate([(low + high) / 2, high - low], axis=1)
+
+    def to_network(self, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Boxes in network pixels from boxes in image pixels; the inverse of :meth:`to_image` where nothing is clipped."""
+        scale = np.array([self.scale_x, self.scale_y])
+        return np.concatenate([boxes[:, :2] * scale + (self.pad_x, self.pad_y), boxes[:, 2:] * scale], axis=1)
+
+
+def letterbox(image: NDArray[np.uint8], width: int, height: int) -> tuple[torch.Tensor, Letterbox]:
+    """
+    Fit a BGR image into the input of a network: as large as fits, in the middle, grey around it.
+
+    This is what Darknet's detector does (``letterbox_image``).
+
+    :param image: BGR, of shape (H, W, 3), at least one pixel.
+    :param width: of the network's input.
+    :param height: of the network's input.
+    :returns: RGB values 0 to 255 as uint8, shape (1, 3, height, width), channels-last; and where the image lies in it.
+    :raises ValueError: the image is empty or not BGR.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
+        raise ValueError(
+            f"An image of {image.dtype} and shape {image.shape} cannot be pre-processed; give BGR as uint8, (height, width, 3)."
+        )
+    rows, columns = image.shape[:2]
+    scale = min(width / columns, height / rows)
+    inner_width, inner_height = max(1, round(columns * scale)), max(1, round(rows * scale))
+    left, top = (width - inner_width) // 2, (height - inner_height) // 2
+    canvas = np.full((height, width, 3), GREY, dtype=np.uint8)
+    inner = canvas[top : top + inner_height, left : left + inner_width]
+    if (inner_width, inner_height) != (columns, rows):
+        image = cv2.resize(image, (inner_width, inner_height), interpolation=cv2.INTER_LINEAR)
+    cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=inner)
+    return torch.from_numpy(canvas).permute(2, 0, 1).unsqueeze(0), Letterbox(
+        image_width=columns,
+        image_height=rows,
+        scale_x=inner_width / columns,
+        scale_y=inner_height / rows,
+        pad_x=float(left),
+        pad_y=float(top),
+    )

@@ -1,0 +1,107 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""From the raw heads of the YOLO family to boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from neurosurgeon_ros.models.letterbox import Letterbox
+from neurosurgeon_ros.models.model import Detections
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class YoloHead:
+    """
+    One output map and its anchors.
+
+    :param stride: network pixels per cell.
+    :param anchors: width and height of each, in network pixels.
+    """
+
+    stride: int
+    anchors: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class YoloPostprocess:
+    """
+    Decodes heads as YOLOv3 does (Redmon and Farhadi 2018, section 2.1), then keeps the best of overlapping boxes.
+
+    :param heads: in the order of the network's outputs.
+    :param classes: number of classes.
+    """
+
+    heads: tuple[YoloHead, ...]
+    classes: int
+
+    def __call__(
+        self, outputs: Sequence[torch.Tensor], letterbox: Letterbox, *, confidence: float, iou: float
+    ) -> Detections:
+        """As :class:`~neurosurgeon_ros.models.model.Postprocess`; `outputs` are (1, anchors x (5 + classes), h, w)."""
+        parts = [
+            decode_head(output, head, self.classes, confidence)
+            for output, head in zip(outputs, self.heads, strict=True)
+        ]
+        boxes, scores, classes = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        kept = suppress(boxes, scores, classes, iou)
+        return Detections(boxes=letterbox.to_image(boxes[kept]), scores=scores[kept], classes=classes[kept])
+
+
+def decode_head(
+    output: torch.Tensor, head: YoloHead, classes: int, confidence: float
+) -> tuple[Floats, Floats, NDArray[np.int64]]:
+    """
+    Boxes of one head: one for each class of an anchor whose objectness times class probability is enough.
+
+    :param output: shape (1, anchors x (5 + classes), h, w).
+    :param head: its stride and anchors.
+    :param classes: number of classes.
+    :param confidence: scores from here on count, in (0, 1).
+    :returns: boxes (centre x, centre y, width, height in network pixels, shape (k, 4)), scores (k,), classes (k,).
+    """
+    raw = output.detach().cpu().numpy()
+    _, _, height, width = raw.shape
+    raw = raw.reshape(len(head.anchors), 5 + classes, height, width)
+    # A score is at most the objectness, so anchors below the limit need no class probabilities.
+    anchor, row, column = np.nonzero(raw[:, 4] >= np.log(confidence / (1 - confidence)))
+    found = raw[anchor, :, row, column].astype(np.float64)
+    probabilities = _sigmoid(found[:, 4:5]) * _sigmoid(found[:, 5:])
+    which, label = np.nonzero(probabilities >= confidence)
+    found, anchor = found[which], anchor[which]
+    cells = np.stack([column[which], row[which]], axis=1)
+    centres = (_sigmoid(found[:, :2]) + cells) * head.stride
+    sizes = np.exp(found[:, 2:4]) * np.asarray(head.anchors, dtype=np.float64)[anchor]
+    return np.concatenate([centres, sizes], axis=1), probabilities[which, label], label.astype(np.int64)
+
+
+def suppress(boxes: Floats, scores: Floats, classes: NDArray[np.int64], iou: float) -> NDArray[np.int64]:
+    """
+    Class-wise non-maximum suppression.
+
+    :param boxes: centre x, centre y, width, height. Shape (k, 4).
+    :param scores: shape (k,).
+    :param classes: shape (k,).
+    :param iou: of two boxes of one class that overlap by more than this the lower goes.
+    :returns: indices of those that stay, the best first.
+    """
+    if not len(scores):
+        return np.empty(0, dtype=np.int64)
+    corners = boxes.copy()
+    corners[:, :2] -= boxes[:, 2:] / 2
+    # Classes are moved apart so far that boxes of two classes never overlap: one call serves all classes.
+    span = (corners[:, :2] + boxes[:, 2:]).max() - corners[:, :2].min() + 1
+    corners[:, :2] += (classes * span)[:, None]
+    return np.asarray(cv2.dnn.NMSBoxes(corners, scores, 0.0, iou), dtype=np.int64).reshape(-1)
+
+
+def _sigmoid(x: Floats) -> Floats:
+    return 1 / (1 + np.exp(-x))
