@@ -1,0 +1,126 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Where things lie in a checkout, and the environment that its commands run in."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+# Set for the calling shell or by an outer make; none of it may reach what runs in the checkout's environment.
+FOREIGN = (
+    "AMENT_CURRENT_PREFIX",
+    "COLCON_DEFAULTS_FILE",
+    "COLCON_PREFIX_PATH",
+    "CONDA_PREFIX",
+    "MAKEFLAGS",
+    "MAKELEVEL",
+    "MFLAGS",
+    "PYTHONHOME",
+    "ROS_DISTRO",
+    "ROS_ETC_DIR",
+    "ROS_PYTHON_VERSION",
+    "ROS_VERSION",
+    "__PYVENV_LAUNCHER__",
+)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """
+    The folders of a checkout.
+
+    :param root: its top folder, absolute
+    """
+
+    root: Path
+
+    @property
+    def venv(self) -> Path:
+        """The virtual environment."""
+        return self.root / ".venv"
+
+    @property
+    def python(self) -> Path:
+        """The virtual environment's interpreter."""
+        return self.venv / "bin" / "python"
+
+    @property
+    def build(self) -> Path:
+        """Where colcon builds."""
+        return self.root / "build"
+
+    @property
+    def install(self) -> Path:
+        """Where colcon installs, all packages merged into one prefix."""
+        return self.root / "install"
+
+    @property
+    def state(self) -> Path:
+        """What set-up keeps about itself: stamps, logs, lock."""
+        return self.root / ".setup"
+
+    @property
+    def requirements(self) -> Path:
+        """The pinned requirements."""
+        return self.root / "tools" / "requirements"
+
+    @property
+    def environment_script(self) -> Path:
+        """The shell script that sets :func:`environment`."""
+        return self.state / "environment.sh"
+
+
+def site_packages(prefix: Path) -> Path:
+    """Give the folder for Python modules below a prefix."""
+    found = sorted(prefix.glob("lib/python3.*/site-packages"))
+    return found[-1] if found else prefix / "lib" / "python3" / "site-packages"
+
+
+def environment(layout: Layout) -> dict[str, str]:
+    """
+    Give the variables that commands of this checkout run with, on top of the caller's.
+
+    An installed ROS 2 that the caller has sourced is left out on purpose: its modules and ours do not mix.
+
+    :return: variables to set; PATH and LD_LIBRARY_PATH hold only what is to be put in front
+    """
+    libraries = sorted(site_packages(layout.venv).glob("ros_*.libs"))
+    return {
+        "VIRTUAL_ENV": str(layout.venv),
+        "PATH": _joined(layout.venv / "bin", layout.install / "lib" / "neurosurgeon_ros"),
+        "LD_LIBRARY_PATH": _joined(layout.install / "lib", layout.venv / "lib", *libraries),
+        "AMENT_PREFIX_PATH": _joined(layout.install, layout.venv),
+        "CMAKE_PREFIX_PATH": _joined(layout.install, layout.venv),
+        "PYTHONPATH": str(layout.install / site_packages(layout.venv).relative_to(layout.venv)),
+        "PYTHONNOUSERSITE": "1",
+        "COLCON_HOME": str(layout.state / "colcon"),
+        "RMW_IMPLEMENTATION": "rmw_fastrtps_cpp",
+        # The wheels start each interpreter twice to set LD_LIBRARY_PATH unless told that it is done.
+        "_ROS_WHEELS_BOOTSTRAP_COMPLETE": "1",
+    }
+
+
+def complete_environment(layout: Layout, caller: Mapping[str, str]) -> dict[str, str]:
+    """Give all variables that a command of this checkout runs with: :func:`environment` over the caller's."""
+    variables = {name: value for name, value in caller.items() if name not in FOREIGN}
+    for name, value in environment(layout).items():
+        in_front = name in ("PATH", "LD_LIBRARY_PATH") and variables.get(name)
+        variables[name] = f"{value}:{variables[name]}" if in_front else value
+    return variables
+
+
+def environment_lines(layout: Layout) -> str:
+    """Give :func:`environment` as a POSIX shell script to source."""
+    lines = [f"unset {' '.join(FOREIGN)}"]
+    for name, value in environment(layout).items():
+        before = f"${{{name}:+:${name}}}" if name in ("PATH", "LD_LIBRARY_PATH") else ""
+        lines.append(f"export {name}={shlex.quote(value)}{before}")
+    return "\n".join(lines) + "\n"
+
+
+def _joined(*folders: Path) -> str:
+    return os.pathsep.join(str(folder) for folder in folders)

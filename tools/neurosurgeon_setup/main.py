@@ -1,0 +1,92 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The steps in their order."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from . import build, files, machine, packages, stamps
+from .layout import Layout, environment_lines
+from .report import Problem, Reporter
+
+INTERRUPTED = 130
+
+DESCRIPTION = """\
+Set up this checkout: a virtual environment with ROS 2 and all other packages (.venv), the weights and the video (in
+$NEUROSURGEON_CACHE, default ~/.cache/neurosurgeon), and the built package (install). What is in place is left as it is.
+pip's own settings hold, such as PIP_INDEX_URL, PIP_EXTRA_INDEX_URL and PIP_FIND_LINKS.
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """
+    Set up the checkout that this file lies in.
+
+    :param arguments: of the command line
+    :return: 0 when all is in place, 1 when something is missing, 130 when interrupted
+    """
+    parser = argparse.ArgumentParser("setup", description=DESCRIPTION, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--files", action="store_true", help="only get the weights and the video, for a native ROS 2")
+    parser.add_argument("--quiet", action="store_true", help="say nothing when all is in place")
+    options = parser.parse_args(arguments)
+    reporter = Reporter()
+    layout = Layout(Path(__file__).resolve().parents[2])
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with stamps.locked(layout.state / "lock", lambda: reporter.step("waiting for another set-up of this checkout")):
+            done = _get_files(layout, reporter) if options.files else _set_up(layout, reporter)
+        if done or not options.quiet:
+            reporter.step("everything is in place")
+    except Problem as problem:
+        reporter.problem(str(problem))
+        return 1
+    except KeyboardInterrupt:
+        reporter.problem("interrupted; the next call does again what was not finished.")
+        return INTERRUPTED
+    except OSError as error:
+        reporter.problem(
+            f"{error.filename or layout.root}: {error.strerror or error}: make it writable, with space left."
+        )
+        return 1
+    return 0
+
+
+def _set_up(layout: Layout, reporter: Reporter) -> bool:
+    """Do what is not done yet, and say whether that was anything."""
+    table = files.load_table(layout.root)
+    have_packages, have_files = packages.complete(layout), files.complete(table, layout.state)
+    have_build = have_packages and build.complete(layout)
+    script = environment_lines(layout)
+    if have_packages and have_files and have_build and _holds(layout.environment_script, script):
+        return False
+    machine.check(layout.root, fresh=not layout.python.exists())
+    if not have_packages:
+        packages.install(layout, reporter)
+    if not have_files:
+        files.fetch(table, layout.state, layout.python, reporter, isolated=False)
+    if not build.complete(layout):
+        build.build(layout, reporter)
+    stamps.write_atomically(layout.environment_script, environment_lines(layout))
+    return True
+
+
+def _get_files(layout: Layout, reporter: Reporter) -> bool:
+    table = files.load_table(layout.root)
+    if files.complete(table, layout.state):
+        return False
+    files.fetch(table, layout.state, Path(sys.executable), reporter, isolated=True)
+    return True
+
+
+def _holds(path: Path, text: str) -> bool:
+    return path.exists() and path.read_text() == text
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt

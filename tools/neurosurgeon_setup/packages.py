@@ -1,0 +1,220 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The virtual environment with the pinned packages, and the mending of paths in their wheels."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from . import stamps
+from .layout import Layout
+from .report import Problem, Reporter, run_logged
+
+REQUIREMENTS = ("runtime.txt", "development.txt")
+CONSTRAINTS = "constraints.txt"
+
+# Paths of the machine that built the wheels, in the CMake files that they install.
+_PYTHON_INCLUDE = re.compile(r"/opt/python/cp\d+-cp\d+/include/python3\.\d+")
+_NUMPY_INCLUDE = re.compile(r"/opt/python/cp\d+-cp\d+/lib/python3\.\d+/site-packages/numpy/_?core/include")
+
+_NETWORK = re.compile(
+    r"ConnectionError|NewConnectionError|Temporary failure in name resolution|timed out|ReadTimeout|SSLError|ProxyError"
+    r"|Connection (refused|reset|broken)|IncompleteRead|No address associated"
+)
+
+
+def fingerprint(layout: Layout) -> str:
+    """Give what the stamp of a complete virtual environment says; it cannot be moved, so its place belongs to it."""
+    files = [layout.requirements / name for name in (*REQUIREMENTS, CONSTRAINTS)]
+    return stamps.fingerprint([str(layout.venv)], files)
+
+
+def complete(layout: Layout) -> bool:
+    """Say whether the virtual environment is in place with these very packages, and its interpreter still there."""
+    return layout.python.exists() and stamps.read(layout.venv) == fingerprint(layout)
+
+
+def install(layout: Layout, reporter: Reporter) -> None:
+    """
+    Make the virtual environment and install the packages, or complete one that is there.
+
+    One that an interrupted set-up left behind is made anew. One made by other means is completed.
+
+    :raises Problem: when a package cannot be had
+    """
+    before = stamps.read(layout.venv)
+    usable = layout.venv.exists() and before != stamps.INCOMPLETE and _runs(layout.python)
+    if not usable:
+        _remove(layout.venv, reporter)
+    stamps.write(layout.venv, stamps.INCOMPLETE)
+    if not usable:
+        reporter.step(f"making the virtual environment with CPython {sys.version.split()[0]}")
+        _make(layout, reporter)
+    reporter.step("installing the packages (about 1.5 GB)")
+    _pip_install(layout, reporter, before if usable else None)
+    mended = mend_include_paths(layout.venv / "share", python_include(layout.python), numpy_include(layout.python))
+    if mended:
+        reporter.step(f"mended include paths in {mended} CMake files of the wheels")
+    stamps.write(layout.venv, fingerprint(layout))
+
+
+def mend_include_paths(share: Path, python: str, numpy: str) -> int:
+    """
+    Let the wheels' CMake exports name include folders of this machine; again is harmless.
+
+    CMake refuses an imported target with an include path that does not exist.
+
+    :param share: the folder with the exports
+    :param python: the folder with Python.h
+    :param numpy: NumPy's include folder
+    :return: how many files were changed
+    """
+    changed = 0
+    for path in sorted(share.rglob("*.cmake")):
+        text = path.read_text()
+        new = _PYTHON_INCLUDE.sub(lambda _: python, _NUMPY_INCLUDE.sub(lambda _: numpy, text))
+        if new != text:
+            # Beside and over it: pip may have made the file a hard link into a cache.
+            stamps.write_atomically(path, new)
+            changed += 1
+    return changed
+
+
+def python_include(python: Path) -> str:
+    """Give the folder with the interpreter's Python.h."""
+    return _answer(python, "import sysconfig; print(sysconfig.get_paths()['include'])")
+
+
+def numpy_include(python: Path) -> str:
+    """Give the include folder of the interpreter's NumPy."""
+    return _answer(python, "import numpy; print(numpy.get_include())")
+
+
+def pip_environment() -> dict[str, str]:
+    """Give the variables that pip runs with: the caller's, pip's own settings among them."""
+    hidden = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
+    variables = {name: value for name, value in os.environ.items() if name not in hidden}
+    return variables | {"PYTHONNOUSERSITE": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+
+
+def pip_problem(log: Path, what: str) -> Problem:
+    """
+    Make of pip's output the sentence that says why it failed.
+
+    :param log: its output
+    :param what: what it was to get
+    """
+    text = log.read_text(errors="replace")
+    errors = re.findall(r"^ERROR: (.*)$", text, re.MULTILINE)
+    if "No space left on device" in text:
+        return Problem(f"the disk is full, so pip could not get {what}: free some space (the log is {log}).")
+    if "DO NOT MATCH THE HASHES" in text:
+        return Problem(
+            f"pip was given an archive for {what} whose sha256 is not the pinned one: "
+            f"use an index that carries the published files (the log is {log})."
+        )
+    if _NETWORK.search(text):
+        return Problem(
+            f"pip could not reach its package index for {what}: check the network, or point pip at an index or folder "
+            f"that can be reached with its own settings such as PIP_INDEX_URL or PIP_FIND_LINKS (the log is {log})."
+        )
+    said = errors[-1].rstrip(".") if errors else "it gave no reason"
+    return Problem(f"pip could not get {what} ({said}): check its settings with `pip config list` (the log is {log}).")
+
+
+def _make(layout: Layout, reporter: Reporter) -> None:
+    # When this runs in a virtual environment, the new one is to stand on the interpreter below it.
+    interpreter = getattr(sys, "_base_executable", None) or sys.executable
+    log = layout.state / "log" / "venv.log"
+    status = run_logged(
+        [interpreter, "-m", "venv", layout.venv],
+        log=log,
+        reporter=reporter,
+        detail=lambda line: line,
+        cwd=layout.root,
+        environment=pip_environment(),
+    )
+    if status != 0:
+        reporter.tail(log)
+        raise Problem(f"{interpreter} could not make a virtual environment in {layout.venv}: see {log}.")
+
+
+def _pip_install(layout: Layout, reporter: Reporter, before: str | None) -> None:
+    log = layout.state / "log" / "pip.log"
+    command: list[str | Path] = [layout.python, "-m", "pip", "install", "--progress-bar", "off"]
+    command += ["--constraint", layout.requirements / CONSTRAINTS]
+    for name in REQUIREMENTS:
+        command += ["--requirement", layout.requirements / name]
+    progress = _PipProgress()
+    status = run_logged(
+        command,
+        log=log,
+        reporter=reporter,
+        detail=progress.detail,
+        cwd=layout.root,
+        environment=pip_environment(),
+    )
+    if status != 0:
+        if before is not None and not progress.installing:
+            stamps.write(layout.venv, before)
+        reporter.tail(log)
+        raise pip_problem(log, "the packages")
+
+
+class _PipProgress:
+    """Makes of pip's lines what to show: how many packages were found so far, and what it does now."""
+
+    def __init__(self) -> None:
+        self.installing = False
+        self._found: set[str] = set()
+
+    def detail(self, line: str) -> str | None:
+        words = line.split()
+        if line.startswith("Collecting "):
+            self._found.add(words[1])
+        elif line.startswith("Installing collected packages"):
+            self.installing = True
+            return f"writing {line.count(',') + 1} packages"
+        if line.lstrip().startswith(("Collecting", "Downloading", "Building", "Preparing", "Processing")):
+            verb, what = words[0].lower(), words[1].rsplit("/", 1)[-1] if len(words) > 1 else ""
+            size = " ".join(words[2:4]) if words[0] == "Downloading" else ""
+            return f"{len(self._found)} packages so far: {verb} {what} {size}".rstrip()
+        return None
+
+
+def _runs(python: Path) -> bool:
+    """Say whether an interpreter runs and is of the version that the checkout's environment would be made with."""
+    try:
+        done = subprocess.run(
+            [python, "-E", "-S", "-c", "import sys; print(*sys.version_info[:2])"], capture_output=True, text=True
+        )
+    except OSError:
+        return False
+    return done.returncode == 0 and done.stdout.split() in (["3", "11"], ["3", "12"])
+
+
+def _remove(folder: Path, reporter: Reporter) -> None:
+    if folder.exists():
+        reporter.step(f"removing {folder.name}, which is incomplete")
+        # The stamp goes last: what is left when this is interrupted still says that it is incomplete.
+        stamps.write(folder, stamps.INCOMPLETE)
+        for entry in folder.iterdir():
+            if entry.name != stamps.NAME:
+                shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+
+
+def _answer(python: Path, code: str) -> str:
+    done = subprocess.run(
+        [python, "-c", code],
+        capture_output=True,
+        text=True,
+        env=pip_environment() | {"_ROS_WHEELS_BOOTSTRAP_COMPLETE": "1"},
+    )
+    if done.returncode != 0:
+        raise Problem(f"{python} does not work ({done.stderr.strip().splitlines()[-1]}): delete .venv and try again.")
+    return done.stdout.strip()
