@@ -80,7 +80,7 @@ def letterbox(image: NDArray[np.uint8], width: int, height: int) -> tuple[torch.
     if (inner_width, inner_height) != (columns, rows):
         image = cv2.resize(image, (inner_width, inner_height), interpolation=cv2.INTER_LINEAR)
     cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=inner)
-    return torch.from_numpy(canvas).permute(2, 0, 1).unsqueeze(0), Letterbox(
+    return torch.from_numpy(canvas[np.newaxis]).permute(0, 3, 1, 2), Letterbox(
         image_width=columns,
         image_height=rows,
         scale_x=inner_width / columns,

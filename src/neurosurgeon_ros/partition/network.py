@@ -1,0 +1,193 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A network cut in two at any of its partition points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from neurosurgeon_ros.partition.errors import PartitionError
+from neurosurgeon_ros.partition.fingerprint import fingerprint
+from neurosurgeon_ros.partition.graph import dense, steps, trace
+from neurosurgeon_ros.partition.points import Cut, PartitionPoint, describe, find_cuts, spec_of
+
+Tensors = tuple[torch.Tensor, ...]
+
+
+class PartitionedNetwork:
+    """
+    A traced network with its partition points; made by :func:`partition`.
+
+    Front-ends and back-ends are built when they are first asked for, share the weights, and are kept. Running is safe
+    from several threads at a time.
+
+    :ivar points: from p = 0 (``input``) to p = P (``on_device``).
+    :ivar left_out: cuts that are none of `points` because an earlier one carries no more.
+    :ivar fingerprint: sha256 of graph, weights and points, in hexadecimal.
+    """
+
+    def __init__(self, module: fx.GraphModule, cuts: Sequence[Cut], left_out: int) -> None:
+        self.points: tuple[PartitionPoint, ...] = describe(module.graph, list(cuts))
+        self.left_out = left_out
+        self.fingerprint = fingerprint(module, self.points)
+        self._module = module
+        self._cuts = tuple(cuts)
+        self._inputs = tuple(spec_of(node) for node in module.graph.nodes if node.op == "placeholder")
+        self._fronts: dict[tuple[int, ...], nn.Module] = {}
+        self._backs: dict[int, nn.Module] = {}
+        for node in module.graph.nodes:  # the example values have done their work, and hold memory
+            node.meta.pop("value", None)
+
+    @property
+    def graph_module(self) -> fx.GraphModule:
+        """The traced graph, in the order in which it is cut; not to be changed."""
+        return self._module
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """For each p, the number of steps of the graph that its front-end has."""
+        return tuple(cut.position for cut in self._cuts)
+
+    def run_front(self, x: torch.Tensor | Sequence[torch.Tensor], p: int, keep: Sequence[int] = ()) -> dict[int, Any]:
+        """
+        Run the front-end.
+
+        :param x: the network's input, or a sequence of them where it has several.
+        :param p: partition point, 0 to P.
+        :param keep: earlier partition points whose tensors are wanted too.
+        :returns: for p, and for each q of `keep` with q < p, the tensors that cross there, in the order of
+            ``points[p].tensors``; for P, what the network returns.
+        :raises PartitionError: `x` is not what the network takes, or there is no such point.
+        """
+        wanted = (self._check_point(p), *sorted({self._check_point(q) for q in keep if q < p}))
+        front = self._fronts.get(wanted)
+        if front is None:
+            front = self._fronts[wanted] = self._build_front(wanted)
+        inputs = self.check_inputs(x)
+        with torch.inference_mode():
+            results = front.forward(*inputs)
+        return dict(zip(wanted, results, strict=True))
+
+    def run_back(self, tensors: Sequence[torch.Tensor], p: int) -> Any:
+        """
+        Run the back-end.
+
+        :param tensors: what crosses at p; for P, what the network returned.
+        :param p: partition point, 0 to P.
+        :returns: what the network returns, in its own structure.
+        :raises PartitionError: the tensors are not those of this point.
+        """
+        if self._check_point(p) == len(self.points) - 1:
+            return tensors
+        back = self._backs.get(p)
+        if back is None:
+            back = self._backs[p] = self._build_back(p)
+        checked = _check(tensors, self.points[p])
+        with torch.inference_mode():
+            return back.forward(*checked)
+
+    def run_whole(self, x: torch.Tensor | Sequence[torch.Tensor]) -> Any:
+        """Run the whole network; returns what it returns."""
+        last = len(self.points) - 1
+        return self.run_front(x, last)[last]
+
+    def check_inputs(self, x: torch.Tensor | Sequence[torch.Tensor]) -> Tensors:
+        """
+        The inputs as the graph takes them; copied only where they lie otherwise in memory.
+
+        :raises PartitionError: they are not what the network takes.
+        """
+        return _check((x,) if isinstance(x, torch.Tensor) else x, self.points[0])
+
+    def _check_point(self, p: int) -> int:
+        if not 0 <= p < len(self.points):
+            raise PartitionError(f"There is no partition point {p}; they go from 0 to {len(self.points) - 1}.")
+        return p
+
+    def _build_front(self, wanted: tuple[int, ...]) -> nn.Module:
+        """Steps up to the furthest of `wanted`; returns a tuple with what each of them wants."""
+        graph, copies = fx.Graph(), {}
+        front = set(steps(self._module.graph)[: max(self._cuts[p].position for p in wanted)])
+        for node in self._module.graph.nodes:
+            if node.op == "placeholder" or node in front or _is_constant_of(node, front):
+                copies[node] = graph.node_copy(node, copies.__getitem__)
+        last = len(self._cuts) - 1
+        results = [
+            fx.map_arg(self._output().args[0] if p == last else self._cuts[p].crossing, copies.__getitem__)
+            for p in wanted
+        ]
+        return self._finish(graph, tuple(results))
+
+    def _build_back(self, p: int) -> nn.Module:
+        """Steps after p, with the tensors that cross as inputs."""
+        graph, copies = fx.Graph(), {}
+        cut = self._cuts[p]
+        for index, node in enumerate(cut.crossing):
+            copies[node] = graph.placeholder(f"crossing_{index}")
+        back = set(steps(self._module.graph)[cut.position :])
+        for node in self._module.graph.nodes:
+            if node in back or _is_constant_of(node, back):
+                copies[node] = graph.node_copy(node, copies.__getitem__)
+        return self._finish(graph, fx.map_arg(self._output().args[0], copies.__getitem__))
+
+    def _output(self) -> fx.Node:
+        return next(node for node in reversed(self._module.graph.nodes) if node.op == "output")
+
+    def _finish(self, graph: fx.Graph, result: Any) -> nn.Module:
+        graph.output(result)
+        return fx.GraphModule(self._module, graph)
+
+
+def _is_constant_of(node: fx.Node, part: set[fx.Node]) -> bool:
+    """Whether a node is a constant that this part of the graph, or the output, reads."""
+    return node.op == "get_attr" and any(user in part or user.op == "output" for user in node.users)
+
+
+def _check(tensors: Sequence[torch.Tensor], point: PartitionPoint) -> Tensors:
+    """The tensors as they lie at this point."""
+    if len(tensors) != len(point.tensors):
+        raise PartitionError(
+            f"Partition point {point.name} was given {len(tensors)} tensors; it has {len(point.tensors)}: "
+            f"{', '.join(spec.name for spec in point.tensors)}."
+        )
+    checked = []
+    for tensor, spec in zip(tensors, point.tensors, strict=True):
+        if tuple(tensor.shape) != spec.shape or str(tensor.dtype) != f"torch.{spec.dtype}":
+            raise PartitionError(
+                f"Tensor {spec.name!r} of partition point {point.name} was given as {tensor.dtype} {tuple(tensor.shape)}; "
+                f"it is {spec.dtype} {spec.shape}."
+            )
+        checked.append(dense(tensor, spec.channels_last))
+    return tuple(checked)
+
+
+def partition(
+    network: nn.Module,
+    example_inputs: torch.Tensor | Sequence[torch.Tensor],
+    *,
+    max_tensors: int = 4,
+    keep_all: bool = False,
+) -> PartitionedNetwork:
+    """
+    Find every place where a network can be cut.
+
+    :param network: in eval mode; its weights are shared, not copied.
+    :param example_inputs: an input, or one for each argument of ``forward``; they fix shapes, element types and memory
+        formats.
+    :param max_tensors: most tensors that may cross a cut, at least 1.
+    :param keep_all: keep also the cuts where an earlier one carries no more elements. They are left out otherwise, since
+        a later cut that carries more can only be better where the edge is slower than the robot.
+    :returns: the network, ready to be run in parts.
+    :raises PartitionError: the network cannot be traced, or does not accept the example.
+    :raises ValueError: `max_tensors` is less than 1.
+    """
+    if max_tensors < 1:
+        raise ValueError(f"max_tensors is {max_tensors}; at least 1 tensor crosses any cut, so give 1 or more.")
+    inputs = (example_inputs,) if isinstance(example_inputs, torch.Tensor) else tuple(example_inputs)
+    module = trace(network, inputs)
+    cuts, left_out = find_cuts(module.graph, max_tensors, keep_all)
+    return PartitionedNetwork(module, cuts, left_out)
