@@ -28,7 +28,7 @@ CODECS: tuple[str, ...] = tuple(_REGISTERED)
 
 def get_codec(name: str) -> Codec:
     """
-    The codec of that name.
+    Give the codec of that name.
 
     :raises ValueError: there is none.
     """
@@ -46,9 +46,10 @@ def decode(encoded: EncodedTensor, spec: TensorSpec) -> torch.Tensor:
     """
     codec = _REGISTERED.get(encoded.codec)
     if codec is None or not codec.accepts(spec):
+        choices = ", ".join(codec.name for codec in _REGISTERED.values() if codec.accepts(spec))
         raise CodecError(
             f"Encoded tensor {encoded.name!r} names codec {encoded.codec!r}, which tensor {spec.name!r} of "
-            f"type {spec.dtype} cannot have; choose one of {', '.join(c.name for c in _REGISTERED.values() if c.accepts(spec))}."
+            f"type {spec.dtype} cannot have; choose one of {choices}."
         )
     return codec.decode(encoded, spec)
 

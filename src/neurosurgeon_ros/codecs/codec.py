@@ -67,7 +67,7 @@ class Codec(ABC):
 
 
 def torch_dtype(name: str) -> torch.dtype:
-    """The torch element type of that name, as in ``TensorSpec.dtype``."""
+    """Give the torch element type of that name, as in ``TensorSpec.dtype``."""
     dtype = getattr(torch, name, None)
     if not isinstance(dtype, torch.dtype):
         raise CodecError(f"Element type {name!r} is none of torch's, such as 'float32' or 'uint8'.")
@@ -75,12 +75,12 @@ def torch_dtype(name: str) -> torch.dtype:
 
 
 def elements(spec: TensorSpec) -> int:
-    """Number of elements."""
+    """Give number of elements."""
     return math.prod(spec.shape)
 
 
 def memory_shape(spec: TensorSpec) -> tuple[int, ...]:
-    """The shape in the order in which the elements lie in memory and travel: N, H, W, C for channels-last."""
+    """Give the shape in the order in which the elements lie in memory and travel: N, H, W, C for channels-last."""
     if spec.channels_last:
         n, c, h, w = spec.shape
         return n, h, w, c
@@ -89,7 +89,7 @@ def memory_shape(spec: TensorSpec) -> tuple[int, ...]:
 
 def to_memory_order(tensor: torch.Tensor, spec: TensorSpec) -> torch.Tensor:
     """
-    A contiguous CPU view of `tensor` in the order of :func:`memory_shape`; copies only what is not laid out so.
+    Give a contiguous CPU view of `tensor` in the order of :func:`memory_shape`; copies only what is not laid out so.
 
     :raises CodecError: the shape or the element type is not that of `spec`.
     """
@@ -103,21 +103,21 @@ def to_memory_order(tensor: torch.Tensor, spec: TensorSpec) -> torch.Tensor:
 
 
 def from_memory_order(tensor: torch.Tensor, spec: TensorSpec) -> torch.Tensor:
-    """The inverse of :func:`to_memory_order`: a view in logical order; `tensor` may be flat."""
+    """Give the inverse of :func:`to_memory_order`: a view in logical order; `tensor` may be flat."""
     ordered = tensor.reshape(memory_shape(spec))
     return ordered.permute(0, 3, 1, 2) if spec.channels_last else ordered
 
 
 def tensor_bytes(tensor: torch.Tensor) -> memoryview:
-    """The bytes of a contiguous CPU tensor, without a copy."""
+    """Give the bytes of a contiguous CPU tensor, without a copy."""
     if not tensor.numel():
         return memoryview(b"")
-    return memoryview(tensor.reshape(-1).view(torch.uint8).numpy())
+    return tensor.reshape(-1).view(torch.uint8).numpy().data
 
 
 def flat_bytes(encoded: EncodedTensor) -> memoryview:
     """
-    The data as a flat view of bytes, without a copy.
+    Give the data as a flat view of bytes, without a copy.
 
     :raises CodecError: the buffer is not C-contiguous.
     """
@@ -128,7 +128,7 @@ def flat_bytes(encoded: EncodedTensor) -> memoryview:
 
 
 def tensor_from_bytes(data: memoryview, dtype: torch.dtype) -> torch.Tensor:
-    """A flat tensor over `data`; shares its memory where that is writable and aligned as torch's own, else a copy."""
+    """Give a flat tensor over `data`: its own memory where that is writable and aligned as torch's, else a copy."""
     if not data.nbytes:
         return torch.empty(0, dtype=dtype)
     array = np.frombuffer(data, dtype=np.uint8)
@@ -179,6 +179,6 @@ def check_no_quantisation(encoded: EncodedTensor) -> None:
     """
     if len(encoded.scale) or len(encoded.zero_point):
         raise CodecError(
-            f"Encoded tensor {encoded.name!r} has {len(encoded.scale)} scales and {len(encoded.zero_point)} zero points, "
-            f"but codec {encoded.codec} has none."
+            f"Encoded tensor {encoded.name!r} has {len(encoded.scale)} scales and {len(encoded.zero_point)} zero "
+            f"points, but codec {encoded.codec} has none."
         )

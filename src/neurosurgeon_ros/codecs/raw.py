@@ -35,19 +35,24 @@ class RawCodec(Codec):
     lossless = True
 
     def accepts(self, spec: TensorSpec) -> bool:
+        """Take tensors of the one element type."""
         return spec.dtype == self.dtype
 
     def expected_bytes(self, spec: TensorSpec) -> int:
+        """Give the exact size."""
         return elements(spec) * torch_dtype(spec.dtype).itemsize
 
     def max_bytes(self, spec: TensorSpec) -> int:
+        """Give the exact size."""
         return self.expected_bytes(spec)
 
     def encode(self, tensor: torch.Tensor, spec: TensorSpec) -> EncodedTensor:
+        """Give the tensor's own memory where it lies densely."""
         data = tensor_bytes(to_memory_order(tensor, spec))
         return EncodedTensor(name=spec.name, dtype=spec.dtype, shape=spec.shape, codec=self.name, data=data)
 
     def decode(self, encoded: EncodedTensor, spec: TensorSpec) -> torch.Tensor:
+        """Give a tensor over the data's own memory where that is writable and aligned."""
         check_spec(encoded, spec, self.name)
         check_no_quantisation(encoded)
         data = flat_bytes(encoded)

@@ -33,9 +33,9 @@ def load_darknet(network: nn.Module, path: Path) -> None:
     wanted = _tensors(network)
     needed = sum(tensor.numel() for tensor in wanted)
     if values.size != needed:
+        reason = "it was cut off" if values.size < needed else "it belongs to another network"
         raise FileProblem(
-            f"{path} holds {values.size:,} weights where the network needs {needed:,}: "
-            f"{'it was cut off' if values.size < needed else 'it belongs to another network'}, give the file of this network"
+            f"{path} holds {values.size:,} weights where the network needs {needed:,}: {reason}, give its own file"
         )
     position = 0
     with torch.no_grad():
@@ -46,13 +46,13 @@ def load_darknet(network: nn.Module, path: Path) -> None:
 
 
 def _tensors(network: nn.Module) -> list[torch.Tensor]:
-    """The tensors to fill, in the file's order."""
+    """Give the tensors to fill, in the file's order."""
     modules = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d)]
     tensors: list[torch.Tensor] = []
     for convolution, following in _pairs(modules):
         if following is not None:
-            assert following.running_mean is not None and following.running_var is not None
-            tensors += [following.bias, following.weight, following.running_mean, following.running_var]
+            statistics = [following.running_mean, following.running_var]
+            tensors += [following.bias, following.weight, *(tensor for tensor in statistics if tensor is not None)]
         elif convolution.bias is not None:
             tensors.append(convolution.bias)
         tensors.append(convolution.weight)

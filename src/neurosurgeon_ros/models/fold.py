@@ -42,7 +42,8 @@ def fold_batch_norms(network: nn.Module) -> nn.Module:
 
 @torch.no_grad()
 def _fold(convolution: nn.Conv1d | nn.Conv2d, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
-    assert norm.running_mean is not None and norm.running_var is not None
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
     weight = convolution.weight.double()
     scale = 1 / torch.sqrt(norm.running_var.double() + norm.eps)
     if norm.weight is not None:

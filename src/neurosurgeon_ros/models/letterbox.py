@@ -50,7 +50,7 @@ class Letterbox:
         return np.concatenate([(low + high) / 2, high - low], axis=1)
 
     def to_network(self, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Boxes in network pixels from boxes in image pixels; the inverse of :meth:`to_image` where nothing is clipped."""
+        """Map boxes from image to network pixels: the inverse of :meth:`to_image` where nothing is clipped."""
         scale = np.array([self.scale_x, self.scale_y])
         return np.concatenate([boxes[:, :2] * scale + (self.pad_x, self.pad_y), boxes[:, 2:] * scale], axis=1)
 
@@ -69,7 +69,8 @@ def letterbox(image: NDArray[np.uint8], width: int, height: int) -> tuple[torch.
     """
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
         raise ValueError(
-            f"An image of {image.dtype} and shape {image.shape} cannot be pre-processed; give BGR as uint8, (height, width, 3)."
+            f"An image of {image.dtype} and shape {image.shape} cannot be pre-processed; give BGR as uint8, shape "
+            "(height, width, 3)."
         )
     rows, columns = image.shape[:2]
     scale = min(width / columns, height / rows)
@@ -78,8 +79,10 @@ def letterbox(image: NDArray[np.uint8], width: int, height: int) -> tuple[torch.
     canvas = np.full((height, width, 3), GREY, dtype=np.uint8)
     inner = canvas[top : top + inner_height, left : left + inner_width]
     if (inner_width, inner_height) != (columns, rows):
-        image = cv2.resize(image, (inner_width, inner_height), interpolation=cv2.INTER_LINEAR)
-    cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=inner)
+        cv2.resize(image, (inner_width, inner_height), dst=inner, interpolation=cv2.INTER_LINEAR)
+        cv2.cvtColor(inner, cv2.COLOR_BGR2RGB, dst=inner)
+    else:
+        cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=inner)
     return torch.from_numpy(canvas[np.newaxis]).permute(0, 3, 1, 2), Letterbox(
         image_width=columns,
         image_height=rows,

@@ -100,7 +100,7 @@ def suppress(boxes: Floats, scores: Floats, classes: NDArray[np.int64], iou: flo
     # Classes are moved apart so far that boxes of two classes never overlap: one call serves all classes.
     span = (corners[:, :2] + boxes[:, 2:]).max() - corners[:, :2].min() + 1
     corners[:, :2] += (classes * span)[:, None]
-    return np.asarray(cv2.dnn.NMSBoxes(corners, scores, 0.0, iou), dtype=np.int64).reshape(-1)
+    return np.asarray(cv2.dnn.NMSBoxes(corners.tolist(), scores.tolist(), 0.0, iou), dtype=np.int64).reshape(-1)
 
 
 def _sigmoid(x: Floats) -> Floats:

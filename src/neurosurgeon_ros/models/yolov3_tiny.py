@@ -18,8 +18,8 @@ from neurosurgeon_ros.models.coco import COCO_NAMES
 from neurosurgeon_ros.models.darknet import load_darknet
 from neurosurgeon_ros.models.files import find, verify
 from neurosurgeon_ros.models.fold import fold_batch_norms
-from neurosurgeon_ros.models.letterbox import letterbox
-from neurosurgeon_ros.models.model import Image, Letterbox, Model
+from neurosurgeon_ros.models.letterbox import Letterbox, letterbox
+from neurosurgeon_ros.models.model import Image, Model
 from neurosurgeon_ros.models.yolo import YoloHead, YoloPostprocess
 
 SIZE = 416
@@ -76,6 +76,7 @@ class Yolov3Tiny(nn.Module):
         self.fine = nn.Conv2d(256, head, 1)
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give the raw heads: (1, 3 x (5 + classes), 13, 13) and (..., 26, 26)."""
         x = image.to(torch.float32).div(255.0)
         x = self.pool1(self.conv1(x))
         x = self.pool2(self.conv2(x))
@@ -97,13 +98,14 @@ def preprocess(image: Image) -> tuple[torch.Tensor, Letterbox]:
 
 def load(weights: Path | None, random_weights: bool) -> Model:
     """As :func:`neurosurgeon_ros.models.load_model`."""
-    network = Yolov3Tiny()
+    network: nn.Module = Yolov3Tiny()
     if not random_weights:
         path = find(WEIGHTS) if weights is None else weights
         if weights is not None and weights.name == WEIGHTS:
             verify(weights, WEIGHTS)
         load_darknet(network, path)
-    network = fold_batch_norms(network.eval()).requires_grad_(False).to(memory_format=torch.channels_last)
+    network = fold_batch_norms(network.eval()).requires_grad_(False)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Model(
         name="yolov3_tiny",
         labels=COCO_NAMES,

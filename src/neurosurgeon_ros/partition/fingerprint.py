@@ -18,10 +18,10 @@ _PLAIN = (bool, int, float, str, type(None))
 
 def fingerprint(module: fx.GraphModule, points: Sequence[PartitionPoint]) -> str:
     """
-    The digest that both sides compare before they share a network.
+    Give the digest that both sides compare before they share a network.
 
-    It covers each step with its parameters, each weight with its bits, and each partition point with its tensors. It does
-    not depend on names that torch gives, on where the files lie, or on how weights lie in memory.
+    It covers each step with its parameters, each weight with its bits, and each partition point with its tensors. It
+    does not depend on names that torch gives, on where the files lie, or on how weights lie in memory.
 
     :param module: as :func:`~neurosurgeon_ros.partition.graph.trace` makes it.
     :param points: its partition points.
@@ -60,7 +60,7 @@ def _target(node: fx.Node) -> str:
 
 
 def _settings(module: nn.Module) -> list[tuple[str, Any]]:
-    """What a module was made with: torch lists it in ``__constants__``; of others, their plain public attributes."""
+    """Give what a module was made with: torch lists it in ``__constants__``; else its plain public attributes."""
     names = getattr(module, "__constants__", None) or [
         name for name, value in vars(module).items() if not name.startswith("_") and isinstance(value, (*_PLAIN, tuple))
     ]

@@ -67,7 +67,7 @@ def trace(network: nn.Module, example_inputs: Sequence[torch.Tensor]) -> fx.Grap
 
 
 def steps(graph: fx.Graph) -> list[fx.Node]:
-    """The nodes that compute, in order; a constant is none."""
+    """Give the nodes that compute, in order; a constant is none."""
     return [node for node in graph.nodes if node.op in ("call_module", "call_function", "call_method")]
 
 
@@ -97,7 +97,7 @@ def lies_channels_last(tensor: torch.Tensor) -> bool:
 
 def dense(tensor: torch.Tensor, channels_last: bool) -> torch.Tensor:
     """
-    The tensor with the strides that it would have after travelling; copies only where elements lie apart.
+    Give the tensor with the strides that it would have after travelling; copies only where elements lie apart.
 
     torch tells channels-last from the strides even where a dimension has one element and both orders are the same.
     """
@@ -165,11 +165,16 @@ def _fold_sizes(module: fx.GraphModule) -> None:
     """Replace what depends on shapes alone by its value."""
     for node in list(module.graph.nodes):
         if _is_size(node):
-            value = node.meta["value"]
-            for user in list(node.users):
-                user.args = fx.map_arg(user.args, lambda n, node=node, value=value: value if n is node else n)
-                user.kwargs = fx.map_arg(user.kwargs, lambda n, node=node, value=value: value if n is node else n)
+            _replace_by_constant(node, node.meta["value"])
             module.graph.erase_node(node)
+
+
+def _replace_by_constant(node: fx.Node, value: Any) -> None:
+    def exchange(argument: fx.Node) -> Any:
+        return value if argument is node else argument
+
+    for user in list(node.users):
+        user.args, user.kwargs = fx.map_arg(user.args, exchange), fx.map_arg(user.kwargs, exchange)
 
 
 def _is_size(node: fx.Node) -> bool:
@@ -212,7 +217,7 @@ def _make_functional(module: fx.GraphModule) -> None:
 
 
 def _written(module: fx.GraphModule, node: fx.Node) -> fx.Node | None:
-    """The node whose tensor this one writes to, if it does."""
+    """Give the node whose tensor this one writes to, if it does."""
     first = node.args[0] if node.args and isinstance(node.args[0], fx.Node) else None
     if first is None or not is_tensor(first):
         return None

@@ -97,7 +97,7 @@ class PartitionedNetwork:
 
     def check_inputs(self, x: torch.Tensor | Sequence[torch.Tensor]) -> Tensors:
         """
-        The inputs as the graph takes them; copied only where they lie otherwise in memory.
+        Give the inputs as the graph takes them; copied only where they lie otherwise in memory.
 
         :raises PartitionError: they are not what the network takes.
         """
@@ -109,8 +109,9 @@ class PartitionedNetwork:
         return p
 
     def _build_front(self, wanted: tuple[int, ...]) -> nn.Module:
-        """Steps up to the furthest of `wanted`; returns a tuple with what each of them wants."""
-        graph, copies = fx.Graph(), {}
+        """Give steps up to the furthest of `wanted`; returns a tuple with what each of them wants."""
+        graph = fx.Graph()
+        copies: dict[fx.Node, fx.Node] = {}
         front = set(steps(self._module.graph)[: max(self._cuts[p].position for p in wanted)])
         for node in self._module.graph.nodes:
             if node.op == "placeholder" or node in front or _is_constant_of(node, front):
@@ -123,8 +124,9 @@ class PartitionedNetwork:
         return self._finish(graph, tuple(results))
 
     def _build_back(self, p: int) -> nn.Module:
-        """Steps after p, with the tensors that cross as inputs."""
-        graph, copies = fx.Graph(), {}
+        """Give steps after p, with the tensors that cross as inputs."""
+        graph = fx.Graph()
+        copies: dict[fx.Node, fx.Node] = {}
         cut = self._cuts[p]
         for index, node in enumerate(cut.crossing):
             copies[node] = graph.placeholder(f"crossing_{index}")
@@ -135,7 +137,7 @@ class PartitionedNetwork:
         return self._finish(graph, fx.map_arg(self._output().args[0], copies.__getitem__))
 
     def _output(self) -> fx.Node:
-        return next(node for node in reversed(self._module.graph.nodes) if node.op == "output")
+        return self._module.graph.output_node()
 
     def _finish(self, graph: fx.Graph, result: Any) -> nn.Module:
         graph.output(result)
@@ -148,7 +150,7 @@ def _is_constant_of(node: fx.Node, part: set[fx.Node]) -> bool:
 
 
 def _check(tensors: Sequence[torch.Tensor], point: PartitionPoint) -> Tensors:
-    """The tensors as they lie at this point."""
+    """Give the tensors as they lie at this point."""
     if len(tensors) != len(point.tensors):
         raise PartitionError(
             f"Partition point {point.name} was given {len(tensors)} tensors; it has {len(point.tensors)}: "
@@ -157,8 +159,9 @@ def _check(tensors: Sequence[torch.Tensor], point: PartitionPoint) -> Tensors:
     checked = []
     for tensor, spec in zip(tensors, point.tensors, strict=True):
         if tuple(tensor.shape) != spec.shape or str(tensor.dtype) != f"torch.{spec.dtype}":
+            given = f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
             raise PartitionError(
-                f"Tensor {spec.name!r} of partition point {point.name} was given as {tensor.dtype} {tuple(tensor.shape)}; "
+                f"Tensor {spec.name!r} of partition point {point.name} was given as {given}; "
                 f"it is {spec.dtype} {spec.shape}."
             )
         checked.append(dense(tensor, spec.channels_last))
@@ -179,8 +182,8 @@ def partition(
     :param example_inputs: an input, or one for each argument of ``forward``; they fix shapes, element types and memory
         formats.
     :param max_tensors: most tensors that may cross a cut, at least 1.
-    :param keep_all: keep also the cuts where an earlier one carries no more elements. They are left out otherwise, since
-        a later cut that carries more can only be better where the edge is slower than the robot.
+    :param keep_all: keep also the cuts where an earlier one carries no more elements. They are left out otherwise,
+        since a later cut that carries more can only be better where the edge is slower than the robot.
     :returns: the network, ready to be run in parts.
     :raises PartitionError: the network cannot be traced, or does not accept the example.
     :raises ValueError: `max_tensors` is less than 1.

@@ -36,7 +36,7 @@ class PartitionPoint:
     name: str
     tensors: tuple[TensorSpec, ...]
     bytes: int
-    features: tuple[float, float, float, float, float, float, float]
+    features: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,7 +90,7 @@ def find_cuts(graph: fx.Graph, max_tensors: int, keep_all: bool) -> tuple[list[C
 
 
 def describe(graph: fx.Graph, cuts: list[Cut]) -> tuple[PartitionPoint, ...]:
-    """The points that people and the rest of the program see."""
+    """Give the points that people and the rest of the program see."""
     order = steps(graph)
     after = [Work()]
     for node in reversed(order):
@@ -111,7 +111,7 @@ def describe(graph: fx.Graph, cuts: list[Cut]) -> tuple[PartitionPoint, ...]:
 
 
 def spec_of(node: fx.Node) -> TensorSpec:
-    """What is known of a node's tensor."""
+    """Give what is known of a node's tensor."""
     value = node.meta["value"]
     return TensorSpec(
         name=node.meta["label"],
@@ -122,5 +122,5 @@ def spec_of(node: fx.Node) -> TensorSpec:
 
 
 def size_of(spec: TensorSpec) -> int:
-    """Number of elements."""
+    """Give number of elements."""
     return math.prod(spec.shape)

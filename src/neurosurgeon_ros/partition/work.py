@@ -38,7 +38,7 @@ class Work(NamedTuple):
     act_layers: int = 0
 
     def plus(self, other: Work) -> Work:
-        """The sum by kind."""
+        """Give the sum by kind."""
         return Work(*(a + b for a, b in zip(self, other, strict=True)))
 
 
@@ -88,11 +88,11 @@ _COUNTERS.update(
 )
 
 
-class WorkCounter(TorchDispatchMode):
+class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Adds up the work of everything that runs inside ``with``; needs gradients off or tensors that want none."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.work = Work()
 
     def __torch_dispatch__(
