@@ -1,0 +1,36 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+#
+# Each target sets up first what it needs: see `make help`.
+
+WORKERS ?= 2
+RUN := tools/run
+
+.PHONY: help setup demo test test-full lint format clean
+
+help: ## show the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
+
+setup: ## set up: packages, weights, video, build
+	@tools/setup
+
+demo: ## run the main job on a real street video and write what came of it to out/demo
+	@./neurosurgeon demo
+
+test: ## run every test but the long ones
+	@$(RUN) python -m pytest -n $(WORKERS) -m "not full"
+
+test-full: ## run every test
+	@$(RUN) python -m pytest -n $(WORKERS)
+
+lint: ## check style and types
+	@$(RUN) ruff check
+	@$(RUN) ruff format --check
+	@$(RUN) mypy
+
+format: ## bring the sources into the common format
+	@$(RUN) ruff format
+
+clean: ## remove what set-up and the build made; results in out/ stay
+	rm -rf .venv .setup build install log .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find src test tools launch benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
