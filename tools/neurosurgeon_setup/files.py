@@ -21,6 +21,7 @@ from .packages import pip_environment, pip_problem
 from .report import Problem, Reporter, run_logged
 
 _STAMP = "files.json"
+_PARTIAL = ".partial-"
 
 
 def load_table(root: Path) -> ModuleType:
@@ -68,6 +69,8 @@ def fetch(table: ModuleType, state: Path, python: Path, reporter: Reporter, *, i
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with stamps.locked(folder / ".lock", lambda: reporter.step(f"waiting for another set-up that fills {folder}")):
+            for remains in folder.glob(f"{_PARTIAL}*"):
+                shutil.rmtree(remains)
             wanted = [file for file in table.FILES.values() if not _verified(table, folder / file.name, reporter)]
             for archive in dict.fromkeys(file.archive for file in wanted):
                 members = [file for file in wanted if file.archive == archive]
@@ -114,7 +117,7 @@ def _take(
 ) -> None:
     names = ", ".join(file.name for file in files)
     reporter.step(f"getting {names}")
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".partial-") as partial:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=_PARTIAL) as partial:
         carrier = _download(archive, Path(partial), state, python, reporter, isolated, names)
         for file in files:
             # A file is moved to its name only when it is whole and verified, in one step.

@@ -1,0 +1,50 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+from support import Processes, private_domain
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """Give the top of the checkout."""
+    return ROOT
+
+
+@pytest.fixture
+def ros_domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """Give a ROS domain id of this test's own, set for this process and those that it starts, on this machine only."""
+    with private_domain() as domain:
+        monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
+        monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        for name in ("ROS_LOCALHOST_ONLY", "ROS_STATIC_PEERS", "FASTRTPS_DEFAULT_PROFILES_FILE"):
+            monkeypatch.delenv(name, raising=False)
+        yield domain
+
+
+@pytest.fixture
+def processes(request: pytest.FixtureRequest, ros_domain: int, tmp_path: Path) -> Iterator[Processes]:
+    """Start programs in the test's ROS domain; they are ended after it, and their output is shown when it fails."""
+    started = Processes(tmp_path, {"ROS_LOG_DIR": str(tmp_path / "ros")})
+    yield started
+    started.end_all()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the output of a failed test's processes."""
+    report = yield
+    started = getattr(item, "funcargs", {}).get("processes")
+    if report.when == "call" and report.failed and isinstance(started, Processes):
+        report.sections.extend((f"output of {process.name}", process.output) for process in started.started)
+    return report

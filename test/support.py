@@ -1,0 +1,166 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What tests with processes need: a ROS domain of their own, and nodes that are started, watched and ended."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+# Above 101 a domain's ports can meet Linux's ephemeral ones; 0 is everybody's default.
+DOMAINS = range(1, 101)
+ENDING_S = 10.0
+POLL_S = 0.02
+
+
+@contextlib.contextmanager
+def private_domain(folder: Path | None = None) -> Iterator[int]:
+    """
+    Hold a ROS domain id that no other test on this machine uses, in any checkout.
+
+    :param folder: where the lock files lie; the machine's folder for temporary files when None
+    :raises RuntimeError: when all are in use
+    """
+    place = folder or Path(tempfile.gettempdir())
+    # Begin at another id in each process, so that tests in parallel seldom try the same one.
+    first = os.getpid() % len(DOMAINS)
+    for domain in (*DOMAINS[first:], *DOMAINS[:first]):
+        with contextlib.ExitStack() as stack:
+            try:
+                lock = os.open(place / f"neurosurgeon-ros-domain-{domain}.lock", os.O_RDWR | os.O_CREAT, 0o666)
+            except PermissionError:
+                continue
+            stack.callback(os.close, lock)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            yield domain
+            return
+    raise RuntimeError(f"all ROS domain ids from {DOMAINS[0]} to {DOMAINS[-1]} are held by other tests")
+
+
+def wait_for(condition: Callable[[], object], timeout: float, what: str) -> None:
+    """
+    Wait until a condition holds.
+
+    :param condition: asked again and again
+    :param timeout: seconds
+    :param what: what is waited for, for the message
+    :raises TimeoutError: when it does not come
+    """
+    end = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError(f"waited {timeout:g} s in vain for {what}")
+        time.sleep(POLL_S)
+
+
+@dataclass(frozen=True)
+class Process:
+    """
+    A started program.
+
+    :param name: of its log
+    :param popen: the process, leader of its own process group
+    :param log: where its output goes
+    """
+
+    name: str
+    popen: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def output(self) -> str:
+        """All that it has printed so far."""
+        return self.log.read_text(errors="replace")
+
+    def wait_for_output(self, text: str, timeout: float = 30.0) -> None:
+        """
+        Wait until it has printed a text.
+
+        :raises TimeoutError: when it does not, or ends before it does
+        """
+
+        def there() -> bool:
+            ended = self.popen.poll() is not None
+            if text in self.output:
+                return True
+            if ended:
+                raise TimeoutError(f"{self.name} ended with {self.popen.returncode} before it printed {text!r}")
+            return False
+
+        wait_for(there, timeout, f"{text!r} from {self.name}")
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to it and its children; nothing when they are gone."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.popen.pid, number)
+
+    def end(self, number: signal.Signals = signal.SIGINT, timeout: float = ENDING_S) -> int:
+        """
+        Ask it to end, and kill it when it does not.
+
+        :return: its exit status
+        """
+        if self.popen.poll() is None:
+            self.send(number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.popen.wait(timeout)
+        # Also what it may have left behind in its process group.
+        self.send(signal.SIGKILL)
+        return self.popen.wait()
+
+
+class Processes:
+    """
+    Starts programs for a test and ends them after it.
+
+    :param folder: where their logs go
+    :param environment: variables over those of the test's process
+    """
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self._folder = folder
+        self._environment = dict(environment)
+        self.started: list[Process] = []
+
+    def start(self, program: str, *arguments: str | Path, environment: Mapping[str, str] | None = None) -> Process:
+        """
+        Start a program, such as `edge_node`, found on the PATH.
+
+        :param arguments: of its command line
+        :param environment: more variables
+        """
+        name = f"{len(self.started)}-{Path(program).name}"
+        log = self._folder / f"{name}.log"
+        stream: IO[bytes]
+        with log.open("wb") as stream:
+            popen = subprocess.Popen(
+                [program, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **self._environment, **(environment or {})},
+                start_new_session=True,
+            )
+        process = Process(name, popen, log)
+        self.started.append(process)
+        return process
+
+    def end_all(self) -> None:
+        """End all, the newest first."""
+        for process in self.started:
+            if process.popen.poll() is None:
+                process.send(signal.SIGINT)
+        for process in reversed(self.started):
+            process.end()
