@@ -76,14 +76,14 @@ def letterbox(image: NDArray[np.uint8], width: int, height: int) -> tuple[torch.
     scale = min(width / columns, height / rows)
     inner_width, inner_height = max(1, round(columns * scale)), max(1, round(rows * scale))
     left, top = (width - inner_width) // 2, (height - inner_height) // 2
-    canvas = np.full((height, width, 3), GREY, dtype=np.uint8)
-    inner = canvas[top : top + inner_height, left : left + inner_width]
+    canvas = np.full((1, height, width, 3), GREY, dtype=np.uint8)
+    inner = canvas[0, top : top + inner_height, left : left + inner_width]
     if (inner_width, inner_height) != (columns, rows):
         cv2.resize(image, (inner_width, inner_height), dst=inner, interpolation=cv2.INTER_LINEAR)
         cv2.cvtColor(inner, cv2.COLOR_BGR2RGB, dst=inner)
     else:
         cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=inner)
-    return torch.from_numpy(canvas[np.newaxis]).permute(0, 3, 1, 2), Letterbox(
+    return torch.from_numpy(canvas).permute(0, 3, 1, 2), Letterbox(
         image_width=columns,
         image_height=rows,
         scale_x=inner_width / columns,
