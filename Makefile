@@ -18,10 +18,10 @@ demo: ## run the main job on a real street video and write what came of it to ou
 	@./neurosurgeon demo
 
 test: ## run every test but the long ones
-	@$(RUN) python -m pytest -n $(WORKERS) -m "not full"
+	@$(RUN) python -m pytest -n $(WORKERS)
 
 test-full: ## run every test
-	@$(RUN) python -m pytest -n $(WORKERS)
+	@$(RUN) python -m pytest -n $(WORKERS) -m ""
 
 lint: ## check style and types
 	@$(RUN) ruff check
