@@ -1,0 +1,155 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A robot's conversation with its edge: what was asked, what came back, and what that tells about delays."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from neurosurgeon_ros.learning.interface import Kind, Observation
+from neurosurgeon_ros.models import Detections
+from neurosurgeon_ros.runtime.decision import Uplink
+from neurosurgeon_ros.runtime.inbox import Inbox
+from neurosurgeon_ros.runtime.protocol import Feedback, Key, Request, Status
+from neurosurgeon_ros.runtime.transfers import Transfer, Transfers
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """
+    One answered request.
+
+    :param observation: what the policy may learn from it; None if the edge refused it.
+    """
+
+    transfer: Transfer
+    feedback: Feedback
+    observation: Observation | None
+
+
+class Conversation:
+    """
+    Owned by the robot's worker, but for the inbox, into which other threads put.
+
+    :ivar strays: answers that matched no outstanding request, or came twice.
+    """
+
+    def __init__(self, uplink: Uplink, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.inbox = Inbox(clock)
+        self.transfers = Transfers()
+        self.strays = 0
+        self._uplink = uplink
+        self._clock = clock
+        self._detections: dict[Key, tuple[float, Detections]] = {}
+        self._feedback: dict[Key, tuple[float, Feedback]] = {}
+
+    def send(self, request: Request, arm: int) -> Transfer:
+        """Publish a request; `arm` is -1 for a probe."""
+        now_s = self._clock()
+        transfer = self.transfers.send(request.key, arm=arm, sent_bytes=request.payload_bytes, now_s=now_s)
+        self._uplink.publish(request)
+        return transfer
+
+    def await_detections(self, transfer: Transfer, until_s: float) -> tuple[Detections | None, str]:
+        """
+        Wait for the detections of a frame.
+
+        :param until_s: the deadline on the clock.
+        :return: the detections, or None and in one sentence why there are none.
+        """
+        key = transfer.key
+        while True:
+            self._sort(until_s)
+            if key in self._detections:
+                return self._detections[key][1], ""
+            if key in self._feedback and self._feedback[key][1].status is not Status.OK:
+                status, error = self._feedback[key][1].status, self._feedback[key][1].error
+                return None, error or f"the edge refused the request ({status.name.lower()})"
+            obstacle = self._uplink.obstacle()
+            if obstacle:
+                return None, obstacle
+            if self._clock() >= until_s:
+                return None, "the edge did not answer by the deadline"
+
+    def await_feedback(self, transfer: Transfer, until_s: float) -> None:
+        """Wait for the feedback of a frame whose detections are there, or until `until_s`."""
+        while transfer.key not in self._feedback and self._clock() < until_s and not self._uplink.obstacle():
+            self._sort(until_s)
+
+    def measured(self, frame: int) -> list[Measured]:
+        """
+        Take out every request that has been answered since the last call.
+
+        :param frame: number of the accepted frame that is being worked on, to tell the observations' age.
+        """
+        self._sort(0.0)
+        measured = []
+        for key in list(self._feedback):
+            answered_s, feedback = self._feedback.pop(key)
+            answered_s = self._detections.pop(key, (answered_s, None))[0]
+            transfer = self.transfers.find(key)
+            if transfer is None:
+                continue
+            if feedback.status is not Status.OK:
+                self.transfers.close(key)
+                measured.append(Measured(transfer, feedback, None))
+                continue
+            offload_s = answered_s - transfer.sent_s
+            transmit_s = max(0.0, offload_s - feedback.edge_s)
+            self.transfers.answer(key, transmit_s)
+            observation = Observation(
+                arm=transfer.arm,
+                sequence=key.sequence,
+                kind=key.kind,
+                offload_s=offload_s,
+                transmit_s=transmit_s,
+                queue_s=feedback.queue_s,
+                decode_s=feedback.decode_s,
+                compute_s=feedback.compute_s + feedback.postprocess_s,
+                overlapped=transfer.overlapped,
+                age_frames=max(0, frame - transfer.key.sequence),
+                sent_bytes=transfer.sent_bytes,
+            )
+            measured.append(Measured(transfer, feedback, observation))
+        return measured
+
+    def censored(self, transfer: Transfer) -> Observation:
+        """Tell what a missed deadline tells: the delay was at least that long."""
+        return Observation(
+            arm=transfer.arm,
+            sequence=transfer.key.sequence,
+            kind=Kind.FRAME,
+            offload_s=self._clock() - transfer.sent_s,
+            censored=True,
+            overlapped=transfer.overlapped,
+            sent_bytes=transfer.sent_bytes,
+        )
+
+    def fills_link(self) -> bool:
+        """Whether an earlier transfer is under way that could still fill the link."""
+        return self.transfers.fills_link(self._clock())
+
+    def is_open(self) -> bool:
+        """Whether anything is under way."""
+        return bool(self.transfers.outstanding(self._clock()))
+
+    def forget(self) -> None:
+        """Give up on everything that was asked: the edge is gone."""
+        self.transfers.clear()
+        self._detections.clear()
+        self._feedback.clear()
+
+    def _sort(self, until_s: float) -> None:
+        """Take answers out of the inbox, and keep those whose key is outstanding, once each."""
+        for answer in self.inbox.take(until_s):
+            key = answer.key
+            if self.transfers.find(key) is None:
+                self.strays += 1
+            elif answer.feedback is not None and key not in self._feedback:
+                self._feedback[key] = (answer.received_s, answer.feedback)
+            elif answer.detections is not None and key.kind is Kind.FRAME and key not in self._detections:
+                self._detections[key] = (answer.received_s, answer.detections)
+            else:
+                self.strays += 1

@@ -1,0 +1,213 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What an edge does with a request: validate, queue, decode, back-end, post-process, answer.
+
+Every request whose key could be read is answered, if only by an error with its reason. One worker thread runs the
+back-ends; validation and probes are answered by the thread that brings the request.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+
+from neurosurgeon_ros.codecs import CodecError, get_codec
+from neurosurgeon_ros.learning.interface import Kind
+from neurosurgeon_ros.models import Detections
+from neurosurgeon_ros.runtime.engine import Engine
+from neurosurgeon_ros.runtime.protocol import Feedback, Reply, Request, Status
+from neurosurgeon_ros.runtime.validation import InvalidRequest, check_probe, check_request
+
+#: Seconds over which the load is averaged.
+LOAD_WINDOW_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeCounts:
+    """
+    What an edge has done since it started.
+
+    :param requests: came in.
+    :param refused: of these, answered with an error.
+    """
+
+    requests: int = 0
+    refused: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    request: Request
+    engine: Engine
+    arrived_s: float
+
+
+class EdgeServer:
+    """
+    The edge's queue and worker.
+
+    :param engines: by fingerprint.
+    :param reply: takes each answer; called from the worker's thread or from the one that called :meth:`submit`.
+    :param max_queue: requests that wait at most; more are refused with the load as the reason.
+    :param threads: torch threads of the worker; 0 leaves torch's own choice.
+    """
+
+    def __init__(
+        self,
+        engines: Mapping[str, Engine],
+        reply: Callable[[Reply], None],
+        *,
+        max_queue: int = 8,
+        threads: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.engines = dict(engines)
+        self._reply = reply
+        self._max_queue = max_queue
+        self._threads = threads
+        self._clock = clock
+        self._condition = threading.Condition()
+        self._queue: deque[_Waiting] = deque()
+        self._stopping = False
+        self._counts = EdgeCounts()
+        self._busy: deque[tuple[float, float]] = deque()
+        self._worker = threading.Thread(target=self._run, name="edge server", daemon=True)
+
+    @property
+    def counts(self) -> EdgeCounts:
+        """Requests since the start."""
+        return self._counts
+
+    @property
+    def queue_length(self) -> int:
+        """Requests that wait now."""
+        return len(self._queue)
+
+    def load(self) -> float:
+        """Share of the last second that the worker spent on requests, in [0, 1]."""
+        now_s = self._clock()
+        with self._condition:
+            while self._busy and self._busy[0][1] < now_s - LOAD_WINDOW_S:
+                self._busy.popleft()
+            busy_s = sum(end - max(begin, now_s - LOAD_WINDOW_S) for begin, end in self._busy)
+        return min(1.0, busy_s / LOAD_WINDOW_S)
+
+    def start(self) -> None:
+        """Start the worker."""
+        self._worker.start()
+
+    def stop(self) -> None:
+        """Finish the request that is being worked on, refuse those that wait, and join the worker."""
+        with self._condition:
+            self._stopping = True
+            waiting = list(self._queue)
+            self._queue.clear()
+            self._condition.notify_all()
+        for one in waiting:
+            self._refuse(one.request, Status.OVERLOADED, "the edge is shutting down")
+        self._worker.join()
+
+    def submit(self, request: Request) -> None:
+        """
+        Take a request: refuse it, answer it if it is a probe, or queue it.
+
+        A newer FRAME of a robot takes the place of its older one that still waits; that one is refused.
+        """
+        arrived_s = self._clock()
+        with self._condition:
+            self._counts = replace(self._counts, requests=self._counts.requests + 1)
+        try:
+            if request.key.kind is Kind.PROBE:
+                check_probe(request)
+                self._reply(Reply(Feedback(request.key, queue_s=self._clock() - arrived_s), request.header))
+                return
+            engine = self.engines.get(request.fingerprint)
+            if engine is None:
+                served = ", ".join(f"{e.model.name} ({f[:12]})" for f, e in self.engines.items()) or "none"
+                self._refuse(
+                    request,
+                    Status.MODEL_MISMATCH,
+                    f"this edge has no model {request.fingerprint[:12]!r}, it serves {served}",
+                )
+                return
+            check_request(request, engine)
+        except InvalidRequest as problem:
+            self._refuse(request, Status.INVALID, str(problem))
+            return
+        self._enqueue(_Waiting(request, engine, arrived_s))
+
+    def _enqueue(self, arrived: _Waiting) -> None:
+        refused: _Waiting | None = None
+        reason = ""
+        with self._condition:
+            key = arrived.request.key
+            for one in self._queue:
+                other = one.request.key
+                if (other.robot_id, other.session, other.kind) == (key.robot_id, key.session, key.kind):
+                    self._queue.remove(one)
+                    refused, reason = one, "a newer request of this robot took its place in the queue"
+                    break
+            if self._stopping or len(self._queue) >= self._max_queue:
+                full = f"the queue is full ({self._max_queue} requests wait)"
+                refused, reason = arrived, "the edge is shutting down" if self._stopping else full
+            else:
+                self._queue.append(arrived)
+                self._condition.notify()
+        if refused is not None:
+            self._refuse(refused.request, Status.OVERLOADED, reason)
+
+    def _refuse(self, request: Request, status: Status, reason: str) -> None:
+        with self._condition:
+            self._counts = replace(self._counts, refused=self._counts.refused + 1)
+        self._reply(Reply(Feedback(request.key, status, reason), request.header))
+
+    def _run(self) -> None:
+        if self._threads:
+            torch.set_num_threads(self._threads)
+        with torch.inference_mode():
+            while True:
+                with self._condition:
+                    self._condition.wait_for(lambda: self._queue or self._stopping)
+                    if self._stopping:
+                        return
+                    one = self._queue.popleft()
+                begin = self._clock()
+                try:
+                    reply = self._work(one, begin)
+                except CodecError as problem:
+                    self._refuse(one.request, Status.INVALID, str(problem))
+                except Exception as problem:  # one robot's request must not end the edge for all
+                    self._refuse(one.request, Status.FAILED, f"{type(problem).__name__}: {problem}")
+                else:
+                    self._reply(reply)
+                with self._condition:
+                    self._busy.append((begin, self._clock()))
+
+    def _work(self, one: _Waiting, begin: float) -> Reply:
+        request, engine = one.request, one.engine
+        specs = engine.partitioned.points[request.partition_point].tensors
+        tensors = tuple(
+            get_codec(encoded.codec).decode(encoded, spec) for encoded, spec in zip(request.tensors, specs, strict=True)
+        )
+        decoded = self._clock()
+        outputs = engine.partitioned.run_back(tensors, request.partition_point)
+        computed = self._clock()
+        detections: Detections | None = None
+        if request.letterbox is not None:
+            detections = engine.model.postprocess(
+                outputs, request.letterbox, confidence=request.confidence, iou=request.iou
+            )
+        feedback = Feedback(
+            request.key,
+            queue_s=begin - one.arrived_s,
+            decode_s=decoded - begin,
+            compute_s=computed - decoded,
+            postprocess_s=self._clock() - computed,
+        )
+        return Reply(feedback, request.header, detections if request.key.kind is Kind.FRAME else None)

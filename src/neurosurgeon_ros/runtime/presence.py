@@ -1,0 +1,165 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Who is there: the edge as a robot sees it, and the robots as an edge sees them. Both live by what they last heard."""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import dataclass
+
+#: Seconds without a status after which an edge is gone: three of its 2 Hz statuses.
+EDGE_TIMEOUT_S = 1.5
+
+#: Seconds without a hello after which a robot's id is free again.
+ROBOT_TIMEOUT_S = 2.0
+
+#: Longest robot id, as bounded in the messages.
+MAX_ID_LENGTH = 64
+
+
+def to_id(name: str) -> str:
+    """
+    Reduce a fully qualified node name to an id: lower case, everything but [a-z0-9_] turned into one underscore.
+
+    >>> to_id("/Robot1/front-camera")
+    'robot1_front_camera'
+    """
+    return re.sub(r"[^a-z0-9_]+", "_", name.lower()).strip("_")[:MAX_ID_LENGTH]
+
+
+def is_id(text: str) -> bool:
+    """Whether a text from the network can be an id, and so a part of a topic's name."""
+    return re.fullmatch(r"[a-z0-9_]{1,64}", text) is not None and "__" not in text and not text[0].isdigit()
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeReport:
+    """
+    What an edge says of itself; see neurosurgeon_ros/EdgeStatus.
+
+    :param models: name by fingerprint of each model that it serves.
+    :param robots: the session that holds each robot id.
+    """
+
+    edge_id: str
+    session: int
+    models: dict[str, str]
+    robots: dict[str, int]
+    queue_length: int = 0
+    load: float = 0.0
+
+
+class EdgeWatch:
+    """
+    A robot's view of its edge. It keeps to one edge until that one is gone; safe for any number of threads.
+
+    :param robot_id: this robot's id.
+    :param session: this start's random number.
+    :param fingerprint: of the robot's model.
+    """
+
+    def __init__(self, *, robot_id: str, session: int, fingerprint: str) -> None:
+        self._robot_id = robot_id
+        self._session = session
+        self._fingerprint = fingerprint
+        self._lock = threading.Lock()
+        self._report: EdgeReport | None = None
+        self._heard_s = float("-inf")
+
+    def hear(self, report: EdgeReport, now_s: float) -> bool:
+        """
+        Take note of a status.
+
+        :return: True if this is another edge, or another start of the edge, than the one before.
+        """
+        with self._lock:
+            known = self._report
+            if known is not None and now_s - self._heard_s <= EDGE_TIMEOUT_S and report.edge_id != known.edge_id:
+                return False
+            self._report, self._heard_s = report, now_s
+            return known is None or (known.edge_id, known.session) != (report.edge_id, report.session)
+
+    def edge(self, now_s: float) -> EdgeReport | None:
+        """Return the edge that is there now, or None."""
+        with self._lock:
+            return self._report if now_s - self._heard_s <= EDGE_TIMEOUT_S else None
+
+    def obstacle(self, now_s: float) -> str:
+        """Why the edge cannot be used now, in one sentence; empty if it can."""
+        edge = self.edge(now_s)
+        if edge is None:
+            return "no edge is there"
+        if self._fingerprint not in edge.models:
+            served = ", ".join(f"{name} ({fingerprint[:12]})" for fingerprint, name in edge.models.items()) or "none"
+            return (
+                f"the edge {edge.edge_id} has no model {self._fingerprint[:12]}, it serves {served}: "
+                "start both with the same model and weights"
+            )
+        holder = edge.robots.get(self._robot_id)
+        if holder is None:
+            return f"the edge {edge.edge_id} has not answered this robot's hello yet"
+        if holder != self._session:
+            return f"another robot holds the id {self._robot_id} at the edge {edge.edge_id}: give each its own robot_id"
+        return ""
+
+
+@dataclass(slots=True)
+class _Robot:
+    session: int
+    fingerprint: str
+    heard_s: float
+
+
+class RobotRegistry:
+    """
+    An edge's view of its robots: an id belongs to the session that said hello first, until its hellos stop.
+
+    :param max_robots: how many ids are held at once.
+    """
+
+    def __init__(self, *, max_robots: int = 64) -> None:
+        self._max_robots = max_robots
+        self._lock = threading.Lock()
+        self._robots: dict[str, _Robot] = {}
+
+    def hello(self, robot_id: str, session: int, fingerprint: str, now_s: float) -> str:
+        """
+        Take note of a hello.
+
+        :return: why the robot cannot be served, in one sentence; empty if it holds its id now.
+        """
+        if not is_id(robot_id):
+            return f"the robot id {robot_id!r} is not made of [a-z0-9_]: give it another robot_id"
+        with self._lock:
+            known = self._robots.get(robot_id)
+            if known is None:
+                if len(self._robots) >= self._max_robots:
+                    return f"robot {robot_id} is one too many: this edge serves {self._max_robots} (max_robots)"
+                self._robots[robot_id] = _Robot(session, fingerprint, now_s)
+            elif known.session == session:
+                known.heard_s, known.fingerprint = now_s, fingerprint
+            elif now_s - known.heard_s > ROBOT_TIMEOUT_S:
+                self._robots[robot_id] = _Robot(session, fingerprint, now_s)
+            else:
+                return f"the robot id {robot_id} is held by another robot: give each its own robot_id"
+            return ""
+
+    def holds(self, robot_id: str, session: int) -> bool:
+        """Whether this session of the robot holds its id."""
+        with self._lock:
+            known = self._robots.get(robot_id)
+            return known is not None and known.session == session
+
+    def expire(self, now_s: float) -> list[str]:
+        """Free the ids whose hellos have stopped, and return them."""
+        with self._lock:
+            gone = [name for name, robot in self._robots.items() if now_s - robot.heard_s > ROBOT_TIMEOUT_S]
+            for name in gone:
+                del self._robots[name]
+            return gone
+
+    def sessions(self) -> dict[str, int]:
+        """Return the session that holds each id now."""
+        with self._lock:
+            return {name: robot.session for name, robot in self._robots.items()}

@@ -1,0 +1,93 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The robot's worker: one thread that takes every frame from the latest-frame slot to its detections.
+
+So each accepted frame gives exactly one detections message, in camera order, whatever fails on the way.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from neurosurgeon_ros.runtime.decision import Arrival, Counts, ImageRejected, Sink
+from neurosurgeon_ros.runtime.processor import FrameProcessor
+from neurosurgeon_ros.runtime.slot import LatestSlot
+
+
+class RobotPipeline:
+    """
+    Camera images in, one answer for each accepted one out.
+
+    :param processor: takes a frame on its way; belongs to the worker from :meth:`start` to :meth:`stop`.
+    :param on_problem: told in one sentence of errors that a person should read; called from the worker's thread.
+    :param threads: torch threads of the worker; 0 leaves torch's own choice.
+    """
+
+    def __init__(
+        self, processor: FrameProcessor, sink: Sink, *, on_problem: Callable[[str], None], threads: int = 0
+    ) -> None:
+        self.processor = processor
+        self._sink = sink
+        self._on_problem = on_problem
+        self._threads = threads
+        self._slot: LatestSlot[Arrival] = LatestSlot()
+        self._lock = threading.Lock()
+        self._counts = Counts()
+        self._worker = threading.Thread(target=self._run, name="robot pipeline", daemon=True)
+
+    @property
+    def counts(self) -> Counts:
+        """Images since the start."""
+        return self._counts
+
+    def start(self) -> None:
+        """Start the worker."""
+        self._worker.start()
+
+    def stop(self) -> None:
+        """Take no more frames, let the one that is being worked on come out, and join the worker."""
+        self._count(dropped=int(self._slot.close()))
+        self.processor.conversation.inbox.ring()
+        self._worker.join()
+
+    def offer(self, arrival: Arrival) -> None:
+        """Lay a camera image into the slot."""
+        self._count(received=1, dropped=int(self._slot.put(arrival)))
+
+    def reject(self) -> None:
+        """Count an image that was seen to be broken before it came to the slot."""
+        self._count(received=1, rejected=1)
+
+    def _run(self) -> None:
+        if self._threads:
+            torch.set_num_threads(self._threads)
+        with torch.inference_mode():
+            while (arrival := self._slot.take()) is not None:
+                try:
+                    image = arrival.decode()
+                except ImageRejected as problem:
+                    self._count(rejected=1)
+                    self._sink.rejected(str(problem))
+                    continue
+                self._process(arrival, image, self._count(accepted=1))
+
+    def _process(self, arrival: Arrival, image: NDArray[np.uint8], counts: Counts) -> None:
+        try:
+            self.processor.process(arrival, image, counts)
+        except Exception as problem:  # whatever it is, the frame gets its one message and the next its turn
+            self._on_problem(f"frame {counts.accepted} failed on the robot: {type(problem).__name__}: {problem}")
+            self.processor.rescue(arrival, image, counts, f"{type(problem).__name__}: {problem}")
+
+    def _count(self, *, received: int = 0, accepted: int = 0, dropped: int = 0, rejected: int = 0) -> Counts:
+        with self._lock:
+            old = self._counts
+            self._counts = Counts(
+                old.received + received, old.accepted + accepted, old.dropped + dropped, old.rejected + rejected
+            )
+            return self._counts

@@ -1,0 +1,56 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A place for the newest frame: what waits there is replaced, never queued."""
+
+from __future__ import annotations
+
+import threading
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class LatestSlot(Generic[T]):
+    """One place between the camera's thread and the worker's. Safe for any number of threads."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._item: T | None = None
+        self._closed = False
+
+    def put(self, item: T) -> bool:
+        """
+        Lay down the newest item.
+
+        :return: True if an older one waited there and is dropped now.
+        """
+        with self._condition:
+            if self._closed:
+                return False
+            replaced = self._item is not None
+            self._item = item
+            self._condition.notify()
+            return replaced
+
+    def take(self) -> T | None:
+        """
+        Wait for an item and take it out.
+
+        :return: the item, or None once the slot is closed and empty.
+        """
+        with self._condition:
+            self._condition.wait_for(lambda: self._item is not None or self._closed)
+            item, self._item = self._item, None
+            return item
+
+    def close(self) -> bool:
+        """
+        Let every waiting thread go; what is put in from now on is ignored.
+
+        :return: True if an item still waited: it is dropped.
+        """
+        with self._condition:
+            self._closed = True
+            dropped, self._item = self._item is not None, None
+            self._condition.notify_all()
+            return dropped
