@@ -1,0 +1,150 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A robot's way to its edge over DDS: hello, status, requests out and answers in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from rclpy.node import Node
+
+from neurosurgeon_ros.msg import DelayFeedback, EdgeDetections, EdgeStatus, PartialInference, RobotHello
+from neurosurgeon_ros.nodes import qos
+from neurosurgeon_ros.nodes.managed import destroy
+from neurosurgeon_ros.nodes.messages import (
+    InvalidMessage,
+    from_request,
+    hello,
+    to_edge_detections,
+    to_edge_report,
+    to_feedback,
+)
+from neurosurgeon_ros.runtime.engine import Engine
+from neurosurgeon_ros.runtime.inbox import Inbox
+from neurosurgeon_ros.runtime.presence import EdgeReport, EdgeWatch
+from neurosurgeon_ros.runtime.processor import Identity
+from neurosurgeon_ros.runtime.protocol import Request
+
+#: Seconds between hellos.
+HELLO_PERIOD_S = 0.5
+
+#: Seconds between looks at whether the edge is still there.
+WATCH_PERIOD_S = 0.1
+
+
+class EdgeLink:
+    """
+    The uplink of a robot's pipeline, as :class:`neurosurgeon_ros.runtime.decision.Uplink`.
+
+    The edge is used only while its status comes, it serves the robot's model, it has answered the robot's hello, and
+    every topic between the two is matched, so that no first answer is lost.
+
+    :param namespace: where robot and edge meet.
+    """
+
+    def __init__(self, node: Node, *, namespace: str, identity: Identity, engine: Engine) -> None:
+        self._node = node
+        self._identity = identity
+        self._engine = engine
+        self._labels = {name: index for index, name in enumerate(engine.model.labels)}
+        self._watch = EdgeWatch(robot_id=identity.robot_id, session=identity.session, fingerprint=engine.fingerprint)
+        self._inbox: Inbox | None = None
+        self._matched = False
+        self._obstacle = "no edge is there"
+        base = f"{namespace}/{identity.robot_id}"
+        self._hello = node.create_publisher(RobotHello, f"{namespace}/hello", qos.PRESENCE)
+        self._requests = node.create_publisher(
+            PartialInference, f"{namespace}/partial_inference", qos.PARTIAL_INFERENCE
+        )
+        self._detections = node.create_subscription(
+            EdgeDetections, f"{base}/detections", self._on_detections, qos.ANSWERS
+        )
+        self._feedback = node.create_subscription(
+            DelayFeedback, f"{base}/delay_feedback", self._on_feedback, qos.ANSWERS
+        )
+        self._status = node.create_subscription(EdgeStatus, f"{namespace}/status", self._on_status, qos.PRESENCE)
+        self._timers = (
+            node.create_timer(HELLO_PERIOD_S, self._say_hello),
+            node.create_timer(WATCH_PERIOD_S, self._look),
+        )
+
+    def connect(self, inbox: Inbox) -> None:
+        """Say where answers go; call once, before the first frame."""
+        self._inbox = inbox
+        self._say_hello()
+
+    def close(self) -> None:
+        """Take everything down; the pipeline must have stopped."""
+        destroy(self._node, *self._timers, self._hello, self._requests, self._detections, self._feedback, self._status)
+
+    @property
+    def edge(self) -> EdgeReport | None:
+        """What the edge that is there last said of itself."""
+        return self._watch.edge(time.monotonic())
+
+    def obstacle(self) -> str:
+        """Why the edge cannot be used now, in one sentence; empty if it can."""
+        return self._watch.obstacle(time.monotonic()) or (
+            "" if self._matched else "the topics to and from the edge are not matched yet"
+        )
+
+    def publish(self, request: Request) -> None:
+        """Send a request."""
+        self._requests.publish(from_request(request))
+
+    def _say_hello(self) -> None:
+        identity, engine = self._identity, self._engine
+        self._hello.publish(hello(identity.robot_id, identity.session, engine.fingerprint, engine.model.name))
+
+    def _look(self) -> None:
+        """Follow matching and the edge's coming and going, and wake the pipeline when they change."""
+        node = self._node
+        self._matched = (
+            self._requests.get_subscription_count() > 0
+            and node.count_publishers(self._detections.topic_name) > 0
+            and node.count_publishers(self._feedback.topic_name) > 0
+        )
+        obstacle = self.obstacle()
+        if obstacle == self._obstacle:
+            return
+        self._obstacle = obstacle
+        log = node.get_logger()
+        if not obstacle:
+            edge = self.edge
+            log.info(f"uses the edge {edge.edge_id if edge else ''}")
+        elif "has no model" in obstacle or "another robot" in obstacle:
+            log.error(obstacle)
+        else:
+            log.warning(f"works without the edge: {obstacle}")
+        if self._inbox is not None:
+            self._inbox.ring()
+
+    def _on_status(self, message: EdgeStatus) -> None:
+        self._guard(lambda: self._watch.hear(to_edge_report(message), time.monotonic()))
+
+    def _on_detections(self, message: EdgeDetections) -> None:
+        if self._is_ours(message):
+            self._guard(lambda: self._put_detections(message))
+
+    def _on_feedback(self, message: DelayFeedback) -> None:
+        if self._is_ours(message):
+            self._guard(lambda: self._put_feedback(message))
+
+    def _put_detections(self, message: EdgeDetections) -> None:
+        key, detections = to_edge_detections(message, self._labels)
+        if self._inbox is not None:
+            self._inbox.put_detections(key, detections)
+
+    def _put_feedback(self, message: DelayFeedback) -> None:
+        if self._inbox is not None:
+            self._inbox.put_feedback(to_feedback(message))
+
+    def _is_ours(self, message: EdgeDetections | DelayFeedback) -> bool:
+        return (message.robot_id, message.session) == (self._identity.robot_id, self._identity.session)
+
+    def _guard(self, take: Callable[[], object]) -> None:
+        try:
+            take()
+        except InvalidMessage as problem:
+            self._node.get_logger().error(f"from the edge: {problem}", throttle_duration_sec=5.0)

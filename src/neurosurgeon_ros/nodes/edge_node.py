@@ -1,0 +1,231 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The edge: runs back-ends for the robots that say hello, and answers each with detections and delay feedback."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.publisher import Publisher
+
+from neurosurgeon_ros.models import MODELS
+from neurosurgeon_ros.msg import DelayFeedback, EdgeDetections, EdgeStatus, PartialInference, RobotHello
+from neurosurgeon_ros.nodes import qos
+from neurosurgeon_ros.nodes.managed import ManagedNode, destroy
+from neurosurgeon_ros.nodes.messages import (
+    InvalidMessage,
+    check_version,
+    from_edge_detections,
+    from_feedback,
+    to_request,
+)
+from neurosurgeon_ros.nodes.parameters import parameter
+from neurosurgeon_ros.nodes.process import run
+from neurosurgeon_ros.runtime.edge import EdgeServer
+from neurosurgeon_ros.runtime.engine import Engine
+from neurosurgeon_ros.runtime.presence import RobotRegistry, to_id
+from neurosurgeon_ros.runtime.protocol import PROTOCOL_VERSION, Reply
+
+#: Seconds between statuses.
+STATUS_PERIOD_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeParameters:
+    """Parameters of edge_node."""
+
+    model: str = parameter("yolov3_tiny", "network that is served", choices=MODELS)
+    weights: str = parameter("", "its weights file; empty: the one in the cache folder")
+    edge_namespace: str = parameter("/neurosurgeon", "where robot and edge meet; the same on both")
+    edge_id: str = parameter("", "name of this edge; empty: host name and node name")
+    max_queue: int = parameter(8, "requests that wait at most; more are refused", low=1, high=1024)
+    max_robots: int = parameter(16, "robots that are served at once", low=1, high=64)
+    threads: int = parameter(0, "threads of the back-end; 0: as many as there are cores", low=0, high=256)
+    autostart: bool = parameter(True, "configure and activate at start, without a lifecycle manager")
+
+
+@dataclass(frozen=True, slots=True)
+class _Robot:
+    """What the edge made for one robot."""
+
+    detections: Publisher
+    feedback: Publisher
+
+
+class EdgeNode(ManagedNode[EdgeParameters]):
+    """ROS around :class:`neurosurgeon_ros.runtime.edge.EdgeServer`."""
+
+    def __init__(self) -> None:
+        super().__init__("edge_node", EdgeParameters)
+        self._session = secrets.randbits(64)
+        self._engine: Engine | None = None
+        self._server: EdgeServer | None = None
+        self._registry = RobotRegistry()
+        self._robots: dict[str, _Robot] = {}
+        self._robots_lock = threading.Lock()
+        self._status: Publisher | None = None
+        self._entities: list[object] = []
+
+    @property
+    def edge_id(self) -> str:
+        """Name of this edge, [a-z0-9_]."""
+        return to_id(self.parameters.edge_id or f"{socket.gethostname()}_{self.get_fully_qualified_name()}")
+
+    def configure(self) -> None:
+        """Load the network and warm it up."""
+        weights = Path(self.parameters.weights) if self.parameters.weights else None
+        self._engine = Engine.load(self.parameters.model, weights=weights)
+        self._engine.warm_up()
+        self._registry = RobotRegistry(max_robots=self.parameters.max_robots)
+        self.get_logger().info(f"serves {self.parameters.model} {self._engine.fingerprint[:12]} as {self.edge_id}")
+
+    def activate(self) -> None:
+        """Start the server and listen."""
+        assert self._engine is not None
+        self._server = EdgeServer(
+            {self._engine.fingerprint: self._engine},
+            self._reply,
+            max_queue=self.parameters.max_queue,
+            threads=self.parameters.threads,
+        )
+        self._server.start()
+        namespace = self.parameters.edge_namespace
+        self._status = self.create_publisher(EdgeStatus, f"{namespace}/status", qos.PRESENCE)
+        self._entities = [
+            self._status,
+            self.create_subscription(RobotHello, f"{namespace}/hello", self._on_hello, qos.PRESENCE),
+            self.create_subscription(
+                PartialInference, f"{namespace}/partial_inference", self._on_request, qos.PARTIAL_INFERENCE
+            ),
+            self.create_timer(STATUS_PERIOD_S, self._publish_status),
+        ]
+        self._publish_status()
+
+    def deactivate(self) -> None:
+        """Stop the server once it has answered what it works on."""
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+        destroy(self, *self._entities)
+        self._entities, self._status = [], None
+        with self._robots_lock:
+            robots, self._robots = self._robots, {}
+        for robot in robots.values():
+            destroy(self, robot.detections, robot.feedback)
+
+    def cleanup(self) -> None:
+        """Let go of the network."""
+        self._engine = None
+
+    def diagnostics(self) -> tuple[bytes, str, dict[str, object]]:
+        """Say whom the edge serves and how busy it is."""
+        assert self._server is not None
+        counts, robots = self._server.counts, sorted(self._registry.sessions())
+        values: dict[str, object] = {
+            "robots": ", ".join(robots),
+            "requests": counts.requests,
+            "refused": counts.refused,
+            "queue length": self._server.queue_length,
+            "load": f"{self._server.load():.2f}",
+        }
+        return DiagnosticStatus.OK, f"serves {len(robots)} robots" if len(robots) != 1 else "serves 1 robot", values
+
+    def _on_hello(self, message: RobotHello) -> None:
+        assert self._engine is not None
+        try:
+            check_version(message)
+        except InvalidMessage as problem:
+            self.get_logger().error(str(problem), throttle_duration_sec=5.0)
+            return
+        name = message.robot_id
+        refused = self._registry.hello(name, message.session, message.fingerprint, time.monotonic())
+        if refused:
+            self.get_logger().error(refused, throttle_duration_sec=5.0)
+            return
+        if message.fingerprint != self._engine.fingerprint:
+            self.get_logger().error(
+                f"robot {name} runs model {message.model} {message.fingerprint[:12]}, this edge serves "
+                f"{self.parameters.model} {self._engine.fingerprint[:12]}: start both with the same model and weights",
+                throttle_duration_sec=5.0,
+            )
+        if name not in self._robots:
+            base = f"{self.parameters.edge_namespace}/{name}"
+            robot = _Robot(
+                self.create_publisher(EdgeDetections, f"{base}/detections", qos.ANSWERS),
+                self.create_publisher(DelayFeedback, f"{base}/delay_feedback", qos.ANSWERS),
+            )
+            with self._robots_lock:
+                self._robots[name] = robot
+            self.get_logger().info(f"robot {name} is here")
+            self._publish_status()
+
+    def _on_request(self, message: PartialInference) -> None:
+        if self._server is None or not self._registry.holds(message.robot_id, message.session):
+            return
+        try:
+            request = to_request(message)
+        except InvalidMessage as problem:
+            self.get_logger().error(f"robot {message.robot_id}: {problem}", throttle_duration_sec=5.0)
+            return
+        self._server.submit(request)
+
+    def _reply(self, reply: Reply) -> None:
+        """Publish an answer; called from the server's worker, and from the executor's thread for refusals."""
+        key = reply.feedback.key
+        with self._robots_lock:
+            robot = self._robots.get(key.robot_id)
+            if robot is None or self._engine is None:
+                return
+            if reply.detections is not None:
+                labels = self._engine.model.labels
+                robot.detections.publish(from_edge_detections(key, reply.detections, labels, reply.header))
+            robot.feedback.publish(from_feedback(reply.feedback))
+        if reply.feedback.error:
+            self.get_logger().warning(
+                f"robot {key.robot_id}, frame {key.sequence}: {reply.feedback.error}", throttle_duration_sec=1.0
+            )
+
+    def _publish_status(self) -> None:
+        if self._server is None or self._engine is None or self._status is None:
+            return
+        for name in self._registry.expire(time.monotonic()):
+            with self._robots_lock:
+                robot = self._robots.pop(name, None)
+            if robot is not None:
+                destroy(self, robot.detections, robot.feedback)
+                self.get_logger().info(f"robot {name} is gone")
+        sessions, counts = self._registry.sessions(), self._server.counts
+        self._status.publish(
+            EdgeStatus(
+                protocol_version=PROTOCOL_VERSION,
+                edge_id=self.edge_id,
+                session=self._session,
+                models=[self.parameters.model],
+                fingerprints=[self._engine.fingerprint],
+                robots=list(sessions),
+                robot_sessions=list(sessions.values()),
+                queue_length=self._server.queue_length,
+                load=self._server.load(),
+                requests=counts.requests,
+                refused=counts.refused,
+            )
+        )
+
+
+def make_edge_node() -> EdgeNode:
+    """Make the node, and start it if it is to start by itself; raises StartError."""
+    node = EdgeNode()
+    if node.parameters.autostart:
+        node.autostart()
+    return node
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the edge node until the process is told to stop; returns the exit code."""
+    return run(make_edge_node, args)

@@ -1,0 +1,206 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+A managed node: rclpy's lifecycle with errors that are said, bad requests refused, and diagnostics.
+
+rclpy swallows what a transition's callback raises, and a transition that is not possible ends the executor's thread;
+both are caught here. See design.ros2.org/articles/node_lifecycle.html.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+
+from neurosurgeon_ros.nodes import qos
+from neurosurgeon_ros.nodes.messages import key_values
+from neurosurgeon_ros.nodes.parameters import check_changes, declare, read
+from neurosurgeon_ros.nodes.process import StartError
+
+P = TypeVar("P")
+
+#: Seconds between diagnostics.
+DIAGNOSTICS_PERIOD_S = 1.0
+
+
+class ManagedNode(LifecycleNode, Generic[P]):
+    """
+    Base of the robot's and the edge's node.
+
+    :param name: of the node.
+    :param kind: dataclass of its parameters, see :mod:`neurosurgeon_ros.nodes.parameters`.
+    :raises StartError: if a parameter is no good.
+    """
+
+    def __init__(self, name: str, kind: type[P]) -> None:
+        super().__init__(name)
+        self._kind = kind
+        self._last_error = ""
+        self._configured = False
+        try:
+            self.parameters: P = declare(self, kind)
+        except StartError:
+            self.destroy_node()
+            raise
+        self.add_on_set_parameters_callback(self._on_parameters)
+        self._refuse_impossible_transitions()
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos.DIAGNOSTICS)
+        self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics)
+
+    # What a node fills in.
+
+    def configure(self) -> None:
+        """Load and make everything; may raise."""
+
+    def activate(self) -> None:
+        """Start working; may raise."""
+
+    def deactivate(self) -> None:
+        """Stop working, and finish what is under way."""
+
+    def cleanup(self) -> None:
+        """Let go of everything that configure has made; safe to call at any time."""
+
+    def parameters_changed(self) -> None:
+        """Take over ``self.parameters``, some of which have changed while the node was configured."""
+
+    def diagnostics(self) -> tuple[bytes, str, dict[str, object]]:
+        """Return level, one sentence, and values for /diagnostics while the node is active."""
+        return DiagnosticStatus.OK, "active", {}
+
+    # Lifecycle.
+
+    def autostart(self) -> None:
+        """
+        Configure and activate, for people without a lifecycle manager.
+
+        :raises StartError: if one of the two fails; the message says why.
+        """
+        for step in (self.trigger_configure, self.trigger_activate):
+            if step() != TransitionCallbackReturn.SUCCESS:
+                raise StartError(self._last_error)
+
+    def close(self) -> None:
+        """Stop working and let go of everything, whatever state the node is in."""
+        self.deactivate()
+        self.cleanup()
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """See :meth:`configure`."""
+        result = self._transition("configure", self.configure)
+        self._configured = result == TransitionCallbackReturn.SUCCESS
+        return result
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """See :meth:`activate`."""
+        result = self._transition("activate", self.activate)
+        return super().on_activate(state) if result == TransitionCallbackReturn.SUCCESS else result
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """See :meth:`deactivate`."""
+        result = self._transition("deactivate", self.deactivate)
+        return super().on_deactivate(state) if result == TransitionCallbackReturn.SUCCESS else result
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """See :meth:`cleanup`."""
+        self._configured = False
+        return self._transition("clean up", self.cleanup)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop and let go of everything."""
+        self._configured = False
+        return self._transition("shut down", self.close)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let go of everything; the node is unconfigured then, and can be configured again."""
+        self._configured = False
+        return self._transition("recover", self.close)
+
+    def _transition(self, name: str, step: Callable[[], None]) -> TransitionCallbackReturn:
+        try:
+            step()
+        except Exception as problem:
+            self.say_error(
+                f"cannot {name}: {problem}"
+                if isinstance(problem, (ValueError, StartError, OSError))
+                else f"cannot {name}: {type(problem).__name__}: {problem}"
+            )
+            return TransitionCallbackReturn.ERROR
+        return TransitionCallbackReturn.SUCCESS
+
+    def say_error(self, text: str) -> None:
+        """Log an error in one sentence, and keep it for the diagnostics."""
+        self._last_error = text
+        self.get_logger().error(text)
+
+    def _refuse_impossible_transitions(self) -> None:
+        service = self._service_change_state
+        change = service.callback
+
+        def answer(request: ChangeState.Request, response: ChangeState.Response) -> ChangeState.Response:
+            try:
+                return change(request, response)
+            except Exception as problem:  # rclpy's RCLError has no public name
+                wanted = request.transition.label or request.transition.id
+                self.get_logger().warning(
+                    f"transition {wanted} was asked for in state {self._state_machine.current_state[1]}: {problem}"
+                )
+                response.success = False
+                return response
+
+        service.callback = answer
+
+    # Parameters.
+
+    def _on_parameters(self, changes: list[Parameter]) -> SetParametersResult:
+        try:
+            result = check_changes(self._kind, changes, configured=self._configured)
+            if not result.successful:
+                return result
+            before, self.parameters = self.parameters, read(self, self._kind, changes)
+            if self._configured and self.parameters != before:
+                self.parameters_changed()
+        except Exception as problem:  # an exception here would end the thread that spins
+            return SetParametersResult(successful=False, reason=f"{type(problem).__name__}: {problem}")
+        return result
+
+    # Diagnostics.
+
+    def _publish_diagnostics(self) -> None:
+        label = self._state_machine.current_state[1]
+        if label == "active":
+            level, text, values = self.diagnostics()
+        else:
+            level, text, values = DiagnosticStatus.OK, label, {}
+            if self._last_error and label == "unconfigured":
+                level, text = DiagnosticStatus.ERROR, self._last_error
+        if self._last_error:
+            values = {**values, "last error": self._last_error}
+        status = DiagnosticStatus(
+            level=level,
+            name=f"{self.get_fully_qualified_name()}",
+            message=text,
+            hardware_id="",
+            values=key_values(values),
+        )
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
+
+
+def destroy(node: Any, *entities: Any) -> None:
+    """Destroy publishers, subscriptions and timers of a node, whichever of them are there."""
+    kinds = {
+        "Publisher": node.destroy_publisher,
+        "Subscription": node.destroy_subscription,
+        "Timer": node.destroy_timer,
+    }
+    for entity in entities:
+        if entity is not None:
+            kinds[type(entity).__name__](entity)

@@ -1,0 +1,194 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The parameters of every node, typed and described in one place.
+
+A node's parameters are the fields of a frozen dataclass, each made by :func:`parameter`. :func:`declare` declares them
+on a node and reads them; :func:`table` makes the documentation's table of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from neurosurgeon_ros.nodes.process import StartError
+
+P = TypeVar("P")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Meaning:
+    """
+    What is said of a parameter beside its type and default.
+
+    :param low: least value, of numbers.
+    :param high: greatest value, of numbers.
+    :param live: whether it can change while the node is configured.
+    :param choices: the values that a text, or each text of a list, may have; empty: any.
+    """
+
+    description: str
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    live: bool = False
+    choices: tuple[str, ...] = ()
+
+
+def parameter(
+    default: Any,
+    description: str,
+    *,
+    unit: str = "",
+    low: float | None = None,
+    high: float | None = None,
+    live: bool = False,
+    choices: Sequence[str] = (),
+) -> Any:
+    """Make a field of a parameter dataclass; see :class:`Meaning`."""
+    meaning = Meaning(description, unit, low, high, live, tuple(choices))
+    if isinstance(default, tuple):
+        return dataclasses.field(default_factory=lambda: default, metadata={"meaning": meaning})
+    return dataclasses.field(default=default, metadata={"meaning": meaning})
+
+
+def declare(node: Node, kind: type[P]) -> P:
+    """
+    Declare every field of a parameter dataclass on a node, and read them.
+
+    :raises StartError: if a value that was given has the wrong type or is out of its range.
+    """
+    for field in _fields(kind):
+        try:
+            node.declare_parameter(field.name, _plain(_default(field)), _descriptor(field))
+        except (InvalidParameterTypeException, InvalidParameterValueException) as problem:
+            given = next((p.value for n, p in node._parameter_overrides.items() if n == field.name), None)
+            raise StartError(
+                f"parameter {field.name} was given {given!r}, expected {_expected(field)}: {_first_line(problem)}"
+            ) from None
+    values = read(node, kind)
+    for field in _fields(kind):
+        reason = refusal(kind, field.name, getattr(values, field.name))
+        if reason:
+            raise StartError(reason)
+    return values
+
+
+def read(node: Node, kind: type[P], changes: Sequence[Parameter] = ()) -> P:
+    """Read the parameters of a node, with `changes` that are about to be set in the place of the old ones."""
+    changed = {change.name: change.value for change in changes}
+    values = {}
+    for field in _fields(kind):
+        value = changed.get(field.name, node.get_parameter(field.name).value)
+        values[field.name] = tuple(value) if isinstance(_default(field), tuple) else value
+    return kind(**values)
+
+
+def check_changes(kind: type[Any], changes: Sequence[Parameter], *, configured: bool) -> SetParametersResult:
+    """Answer a request to set parameters: whether all of them may be set now, and if not, why in one sentence."""
+    fields = {field.name: field for field in _fields(kind)}
+    for change in changes:
+        field = fields.get(change.name)
+        if field is None:
+            continue
+        if configured and not field.metadata["meaning"].live:
+            return SetParametersResult(
+                successful=False,
+                reason=f"{change.name} can only be set while the node is unconfigured: clean it up first",
+            )
+        reason = refusal(kind, change.name, change.value)
+        if reason:
+            return SetParametersResult(successful=False, reason=reason)
+    return SetParametersResult(successful=True)
+
+
+def refusal(kind: type[Any], name: str, value: Any) -> str:
+    """Say why a value of the right type and range is no good; empty if it is."""
+    field = next(field for field in _fields(kind) if field.name == name)
+    choices = field.metadata["meaning"].choices
+    if choices:
+        given = [value] if isinstance(value, str) else list(value)
+        unknown = [one for one in given if one not in choices]
+        if unknown or not given:
+            what = repr(unknown[0]) if unknown else "nothing"
+            return f"parameter {name} was given {what}; choose {_one_of(field)} {', '.join(choices)}"
+    if isinstance(value, float) and math.isnan(value):
+        return f"parameter {name} is not a number, expected {_expected(field)}"
+    return ""
+
+
+def table(kind: type[Any]) -> str:
+    """Make the Markdown table of a node's parameters."""
+    lines = ["| parameter | type | default | range | live | meaning |", "| --- | --- | --- | --- | --- | --- |"]
+    for field in _fields(kind):
+        meaning: Meaning = field.metadata["meaning"]
+        default = _plain(_default(field))
+        shown = f"`{default}`" if default not in ("", []) else "empty"
+        unit = f" {meaning.unit}" if meaning.unit and default != "" else ""
+        live = "yes" if meaning.live else "no"
+        cells = (f"`{field.name}`", _type_name(default), shown + unit, _range(meaning), live, meaning.description)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _fields(kind: type[Any]) -> list[dataclasses.Field[Any]]:
+    return [field for field in dataclasses.fields(kind) if "meaning" in field.metadata]
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _descriptor(field: dataclasses.Field[Any]) -> ParameterDescriptor:
+    meaning: Meaning = field.metadata["meaning"]
+    unit = f" [{meaning.unit}]" if meaning.unit else ""
+    choices = f" Choices: {', '.join(meaning.choices)}." if meaning.choices else ""
+    descriptor = ParameterDescriptor(name=field.name, description=f"{meaning.description}{unit}.{choices}")
+    default = _default(field)
+    if meaning.low is not None and meaning.high is not None:
+        if isinstance(default, int):
+            descriptor.integer_range = [IntegerRange(from_value=int(meaning.low), to_value=int(meaning.high), step=1)]
+        else:
+            descriptor.floating_point_range = [FloatingPointRange(from_value=meaning.low, to_value=meaning.high)]
+    return descriptor
+
+
+def _expected(field: dataclasses.Field[Any]) -> str:
+    meaning: Meaning = field.metadata["meaning"]
+    limits = f" in [{meaning.low:g}, {meaning.high:g}]" if meaning.low is not None and meaning.high is not None else ""
+    return f"a {_type_name(_plain(_default(field)))}{limits}"
+
+
+def _one_of(field: dataclasses.Field[Any]) -> str:
+    return "one of" if isinstance(_default(field), str) else "among"
+
+
+def _range(meaning: Meaning) -> str:
+    if meaning.choices:
+        return ", ".join(f"`{choice}`" for choice in meaning.choices)
+    if meaning.low is not None and meaning.high is not None:
+        return f"{meaning.low:g} to {meaning.high:g}"
+    return ""
+
+
+def _type_name(default: Any) -> str:
+    names = {bool: "bool", int: "integer", float: "double", str: "string", list: "string array"}
+    return names[type(default)]
+
+
+def _first_line(problem: Exception) -> str:
+    return str(problem).splitlines()[0]

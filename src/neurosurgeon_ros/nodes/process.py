@@ -1,0 +1,103 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A node as a process: start-up, spinning, and an orderly end at SIGINT and SIGTERM, whenever they come."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.logging import get_logger
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+from neurosurgeon_ros.nodes.dds import apply_profile
+
+#: Seconds between looks at whether the process was told to stop.
+PATIENCE_S = 0.1
+
+
+class StartError(Exception):
+    """A node cannot start; the message is one sentence that says what to do."""
+
+
+class _Interrupted(BaseException):
+    """Told to stop before the node was up; no Exception, so that nothing on the way takes it for an error."""
+
+
+class Signals:
+    """SIGINT and SIGTERM as a flag; while `starting`, they interrupt what is under way."""
+
+    def __init__(self) -> None:
+        self.starting = True
+        self.stopping = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._handle)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        first, self.stopping = not self.stopping, True
+        if self.starting and first:
+            raise _Interrupted
+
+
+def run(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
+    """
+    Make a node, spin it until the process is told to stop, and take it down.
+
+    :param make_node: makes the node; raises :class:`StartError` if it cannot. A node's ``close()``, if it has one, is
+        called before it is destroyed: it joins the node's threads.
+    :param args: command line, that of the process by default.
+    :return: exit code: 0 after SIGINT or SIGTERM at any moment, 1 if the node could not start.
+    """
+    node: Node | None = None
+    code = 0
+    try:
+        signals = Signals()
+        apply_profile()
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+        node = make_node()
+        signals.starting = False
+        if not signals.stopping:
+            _spin(node, signals)
+    except _Interrupted:
+        pass
+    except StartError as problem:
+        get_logger("neurosurgeon").fatal(str(problem))
+        code = 1
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        if node is not None:
+            close = getattr(node, "close", None)
+            if close is not None:
+                close()
+            node.destroy_node()
+        rclpy.try_shutdown()
+    if node is None and code == 0:
+        # Interrupted in the middle of making the node: what it had begun cannot be taken down piece by piece.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+    return code
+
+
+def _spin(node: Node, signals: Signals) -> None:
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        while not signals.stopping and rclpy.ok():
+            try:
+                executor.spin_once(timeout_sec=PATIENCE_S)
+            except ExternalShutdownException:
+                return
+            except Exception as problem:  # one callback's error must not end the node
+                node.get_logger().error(f"a callback failed: {type(problem).__name__}: {problem}")
+    finally:
+        executor.remove_node(node)
+        executor.shutdown(timeout_sec=0.5)

@@ -1,0 +1,47 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Quality of service of every topic, in one place; see the table in docs/topics.md."""
+
+from __future__ import annotations
+
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
+
+
+def _reliable(depth: int) -> QoSProfile:
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=depth,
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.VOLATILE,
+    )
+
+
+#: Camera images and drawn images.
+SENSOR_DATA = qos_profile_sensor_data
+
+#: Detections of accepted frames.
+DETECTIONS = _reliable(10)
+
+#: Class names: for whoever comes later, too.
+LABELS = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=1,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+
+#: One decision per accepted frame.
+DECISION = _reliable(100)
+
+#: Tensors: a frame, a sample and a probe may be on their way at once. With a full history Fast DDS asks for fragments
+#: that are still queued, so there is room for one more.
+PARTIAL_INFERENCE = _reliable(4)
+
+#: The edge's answers.
+ANSWERS = _reliable(16)
+
+#: Hello and status, 2 Hz.
+PRESENCE = _reliable(8)
+
+#: /diagnostics.
+DIAGNOSTICS = _reliable(10)

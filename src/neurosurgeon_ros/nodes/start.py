@@ -1,0 +1,67 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""How every executable starts: check what it needs, name what is missing, then import the node and run it."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from importlib import metadata
+
+# What each node imports beyond ROS messages: module, distribution, least version, how to get it.
+_NEEDS = (
+    ("numpy", "numpy", (1, 26), "apt install python3-numpy"),
+    ("cv2", "opencv-python-headless", (4, 6), "apt install python3-opencv"),
+    ("skimage", "scikit-image", (0, 20), "apt install python3-skimage"),
+    ("torch", "torch", (2, 2), "pip install torch, in a virtual environment made with --system-site-packages"),
+    ("rclpy", "ros-jazzy-rclpy", (0,), "source the ROS 2 Jazzy set-up file"),
+    ("cv_bridge", "cv-bridge", (0,), "apt install ros-jazzy-cv-bridge"),
+    ("vision_msgs", "vision-msgs", (0,), "apt install ros-jazzy-vision-msgs, and build the workspace again"),
+)
+
+
+def missing() -> list[str]:
+    """Say in one sentence each what is missing or too old on this machine."""
+    problems = []
+    for module, distribution, least, remedy in _NEEDS:
+        try:
+            found = importlib.import_module(module)
+        except ImportError as problem:
+            problems.append(f"{module} cannot be imported ({problem}): {remedy}")
+            continue
+        version = _version(found, distribution)
+        if version and version < least:
+            wanted, given = ".".join(map(str, least)), ".".join(map(str, version))
+            problems.append(f"{module} is {given}, at least {wanted} is needed: {remedy}")
+    return problems
+
+
+def start(node: str) -> int:
+    """
+    Check the machine, then run a node until it is told to stop.
+
+    :param node: its module in this package, e.g. ``robot_node``.
+    :return: exit code of the process.
+    """
+    problems = missing()
+    if problems:
+        for problem in problems:
+            print(f"{node}: {problem}", file=sys.stderr)
+        return 1
+    code: int = importlib.import_module(f"neurosurgeon_ros.nodes.{node}").main()
+    return code
+
+
+def _version(module: object, distribution: str) -> tuple[int, ...]:
+    text = getattr(module, "__version__", None)
+    if text is None:
+        try:
+            text = metadata.version(distribution)
+        except metadata.PackageNotFoundError:
+            return ()
+    parts = []
+    for part in str(text).split("+")[0].split("."):
+        if not part.isdigit():
+            break
+        parts.append(int(part))
+    return tuple(parts)
