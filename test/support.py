@@ -65,6 +65,16 @@ def wait_for(condition: Callable[[], object], timeout: float, what: str) -> None
         time.sleep(POLL_S)
 
 
+@contextlib.contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Start programs so that a signal which comes before they handle it waits for them: the mask is inherited."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 @dataclass(frozen=True)
 class Process:
     """
@@ -134,17 +144,25 @@ class Processes:
         self._environment = dict(environment)
         self.started: list[Process] = []
 
-    def start(self, program: str, *arguments: str | Path, environment: Mapping[str, str] | None = None) -> Process:
+    def start(
+        self,
+        program: str,
+        *arguments: str | Path,
+        environment: Mapping[str, str] | None = None,
+        keep_signals: bool = False,
+    ) -> Process:
         """
         Start a program, such as `edge_node`, found on the PATH.
 
         :param arguments: of its command line
         :param environment: more variables
+        :param keep_signals: start it with SIGINT and SIGTERM blocked, as the executables of this package expect and
+            lift, so that none is lost or deadly while the interpreter starts
         """
         name = f"{len(self.started)}-{Path(program).name}"
         log = self._folder / f"{name}.log"
         stream: IO[bytes]
-        with log.open("wb") as stream:
+        with log.open("wb") as stream, _signals_kept() if keep_signals else contextlib.nullcontext():
             popen = subprocess.Popen(
                 [program, *arguments],
                 stdin=subprocess.DEVNULL,

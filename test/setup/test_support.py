@@ -48,3 +48,12 @@ def test_waiting_ends_with_the_process(processes: Processes) -> None:
     process = processes.start(sys.executable, "-c", PRINTING)
     with pytest.raises(TimeoutError, match="ended with 0 before it printed 'down'"):
         process.wait_for_output("down")
+
+
+def test_signal_at_the_very_start_is_kept(processes: Processes) -> None:
+    answer = "import signal; signal.signal(signal.SIGTERM, lambda *_: print('asked', flush=True))\n"
+    lift = "signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])\n"
+    process = processes.start(sys.executable, "-c", answer + lift, keep_signals=True)
+    process.send(signal.SIGTERM)
+    process.wait_for_output("asked")
+    assert process.popen.wait(10) == 0
