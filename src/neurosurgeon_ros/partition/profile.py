@@ -43,8 +43,10 @@ class Profile:
     """
     Delays on this machine, with the number of threads of the calling thread.
 
-    :param front_s: median seconds of the front-end of each p; 0 for p = 0. Shape (P + 1,).
-    :param back_s: median seconds of the back-end of each p; 0 for p = P. Shape (P + 1,).
+    The fastest pass counts: it is the one that nothing else on the machine was in the way of.
+
+    :param front_s: least seconds of the front-end of each p; 0 for p = 0. Shape (P + 1,).
+    :param back_s: least seconds of the back-end of each p; 0 for p = P. Shape (P + 1,).
     :param steps: each step of the graph, in order.
     """
 
@@ -63,7 +65,7 @@ def profile(
     :param x: its input.
     :param repeats: passes that count, at least 1.
     :param warmup: passes before them that do not.
-    :returns: medians over the passes.
+    :returns: front-ends and back-ends of the fastest passes, medians of the steps.
     :raises ValueError: `repeats` is less than 1 or `warmup` less than 0.
     """
     if repeats < 1 or warmup < 0:
@@ -81,8 +83,8 @@ def profile(
     elapsed = np.concatenate([np.zeros((repeats, 1)), np.cumsum(times, axis=1)], axis=1)
     cuts = list(partitioned.positions)
     return Profile(
-        front_s=np.median(elapsed[:, cuts], axis=0),
-        back_s=np.median(elapsed[:, -1:] - elapsed[:, cuts], axis=0),
+        front_s=np.min(elapsed[:, cuts], axis=0),
+        back_s=np.min(elapsed[:, -1:] - elapsed[:, cuts], axis=0),
         steps=tuple(
             StepProfile(
                 node.meta["label"], _operation(partitioned.graph_module, node), node.meta["work"], float(seconds)

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 import torch
@@ -113,7 +112,7 @@ class Engine:
 
     def calibrate(self, arms: Sequence[Arm], *, repeats: int = 7) -> Calibration:
         """
-        Measure every step on this machine; medians of `repeats`.
+        Measure every step on this machine; the fastest of `repeats`, which nothing else was in the way of.
 
         Torch's thread count is the calling thread's: it has to be the one that frames run with.
         """
@@ -128,11 +127,11 @@ class Engine:
                 if arm.codec:
                     encode_s[index], decode_s[index] = self._codec_seconds(arm, fronts[arm.point], repeats)
             return Calibration(
-                preprocess_s=_median_seconds(lambda: self.model.preprocess(image), repeats),
+                preprocess_s=_least_seconds(lambda: self.model.preprocess(image), repeats),
                 front_s=np.asarray(front_s, dtype=np.float64),
                 encode_s=encode_s,
                 decode_s=decode_s,
-                postprocess_s=_median_seconds(lambda: self._postprocess(outputs, letterbox), repeats),
+                postprocess_s=_least_seconds(lambda: self._postprocess(outputs, letterbox), repeats),
             )
 
     def _codec_seconds(self, arm: Arm, tensors: Sequence[torch.Tensor], repeats: int) -> tuple[float, float]:
@@ -140,21 +139,21 @@ class Engine:
         specs = self.partitioned.points[arm.point].tensors
         encoded = [codec.encode(tensor, spec) for tensor, spec in zip(tensors, specs, strict=True)]
         return (
-            _median_seconds(lambda: [codec.encode(t, s) for t, s in zip(tensors, specs, strict=True)], repeats),
-            _median_seconds(lambda: [codec.decode(e, s) for e, s in zip(encoded, specs, strict=True)], repeats),
+            _least_seconds(lambda: [codec.encode(t, s) for t, s in zip(tensors, specs, strict=True)], repeats),
+            _least_seconds(lambda: [codec.decode(e, s) for e, s in zip(encoded, specs, strict=True)], repeats),
         )
 
     def _postprocess(self, outputs: object, letterbox: Letterbox) -> None:
         self.model.postprocess(outputs, letterbox, confidence=0.25, iou=0.45)
 
 
-def _median_seconds(step: Callable[[], object], repeats: int) -> float:
+def _least_seconds(step: Callable[[], object], repeats: int) -> float:
     seconds: list[float] = []
     for _ in range(repeats):
         begin = time.perf_counter()
         step()
         seconds.append(time.perf_counter() - begin)
-    return median(seconds)
+    return min(seconds)
 
 
 Image = NDArray[np.uint8]
