@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from pathlib import Path
 
@@ -46,6 +47,20 @@ def test_lock_is_held_by_one_at_a_time(tmp_path: Path) -> None:
         assert not inside.is_set()
     thread.join(10)
     assert inside.is_set()
+
+
+def test_lock_is_held_by_what_a_killed_holder_left_behind(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    with stamps.locked(lock, lambda: None):
+        left_behind = subprocess.Popen(["cat"], stdin=subprocess.PIPE, close_fds=False)
+    waiting: list[bool] = []
+
+    def let_it_end() -> None:
+        waiting.append(True)
+        left_behind.communicate()
+
+    with stamps.locked(lock, let_it_end):
+        assert waiting
 
 
 def test_build_is_asked_for_by_content_or_new_file(tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ def _verified(table: ModuleType, path: Path, reporter: Reporter) -> bool:
     try:
         table.verify(path)
     except table.FileProblem:
-        reporter.step(f"{path} is not the published file and is replaced")
+        reporter.step(f"{path} is not the published file and is to be replaced")
         return False
     return True
 

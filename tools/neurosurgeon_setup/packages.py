@@ -24,7 +24,7 @@ _NUMPY_INCLUDE = re.compile(r"/opt/python/cp\d+-cp\d+/lib/python3\.\d+/site-pack
 
 _NETWORK = re.compile(
     r"ConnectionError|NewConnectionError|Temporary failure in name resolution|timed out|ReadTimeout|SSLError|ProxyError"
-    r"|Connection (refused|reset|broken)|IncompleteRead|No address associated"
+    r"|Connection (refused|reset|broken)|IncompleteRead|No address associated|\(from versions: none\)"
 )
 
 
@@ -120,7 +120,7 @@ def pip_problem(log: Path, what: str) -> Problem:
         )
     if _NETWORK.search(text):
         return Problem(
-            f"pip could not reach its package index for {what}: check the network, or point pip at an index or folder "
+            f"pip could not get {what} from its package index: check the network, or point pip at an index or folder "
             f"that can be reached with its own settings such as PIP_INDEX_URL or PIP_FIND_LINKS (the log is {log})."
         )
     said = errors[-1].rstrip(".") if errors else "it gave no reason"

@@ -103,6 +103,7 @@ def run_logged(
                 cwd=cwd,
                 env=dict(environment),
                 start_new_session=True,
+                close_fds=False,  # hands the locks on, which alone are inheritable
             )
         except OSError as error:
             raise Problem(f"{command[0]} cannot be started: {error.strerror}.") from None

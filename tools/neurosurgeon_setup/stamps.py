@@ -68,11 +68,14 @@ def locked(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
     """
     Hold a lock file for the time of a with statement; it is free when its holder ends, however it ends.
 
+    Programs that the holder starts hold it with him, so that what a killed holder leaves behind is waited for.
+
     :param path: made if needed
     :param on_wait: called once when somebody else holds it
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as stream:
+        os.set_inheritable(stream.fileno(), True)
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
