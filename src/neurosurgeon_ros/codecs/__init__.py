@@ -10,15 +10,50 @@ from __future__ import annotations
 
 import torch
 
+from neurosurgeon_ros.codecs.affine import Affine
 from neurosurgeon_ros.codecs.codec import Codec, CodecError
+from neurosurgeon_ros.codecs.half import Fp16
+from neurosurgeon_ros.codecs.picture import Jpeg, WebP
 from neurosurgeon_ros.codecs.raw import Fp32, Uint8
 from neurosurgeon_ros.codecs.tensor import EncodedTensor, TensorSpec
+from neurosurgeon_ros.codecs.zstd import Zstd
 
+# Where a size depends on the content, `expected` is the mean over the shipped video.
 _REGISTERED: dict[str, Codec] = {
     codec.name: codec
     for codec in (
         Fp32(),
+        Zstd(Fp32(), planes=4, expected=1.8),
+        Fp16(),
+        Zstd(Fp16(), planes=2, expected=0.9),
+        Affine(8),
+        Affine(8, per_channel=True),
+        Zstd(Affine(8), expected=0.33),
+        Zstd(Affine(8, per_channel=True), expected=0.46),
+        # A byte for each value and zstd is both smaller and faster than 7, 6 or 5 bits packed.
+        Zstd(Affine(7), expected=0.27),
+        Zstd(Affine(7, per_channel=True), expected=0.39),
+        Zstd(Affine(6), expected=0.21),
+        Zstd(Affine(6, per_channel=True), expected=0.32),
+        Zstd(Affine(5), expected=0.17),
+        Zstd(Affine(5, per_channel=True), expected=0.25),
+        Affine(4),
+        Affine(4, per_channel=True),
+        Zstd(Affine(4), expected=0.09),
+        Zstd(Affine(4, per_channel=True), expected=0.18),
         Uint8(),
+        Zstd(Uint8(), expected=0.29),
+        Jpeg(75, "420", expected=0.07),
+        Jpeg(90, "420", expected=0.11),
+        Jpeg(95, "420", expected=0.15),
+        Jpeg(98, "420", expected=0.21),
+        Jpeg(75, "444", expected=0.09),
+        Jpeg(90, "444", expected=0.13),
+        Jpeg(95, "444", expected=0.18),
+        Jpeg(98, "444", expected=0.25),
+        WebP(90, expected=0.06),
+        WebP(95, expected=0.09),
+        WebP(None, expected=0.34),
     )
 }
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -25,12 +24,12 @@ class Codec(ABC):
     """
     Encodes and decodes tensors; stateless, so one instance serves all threads.
 
-    :cvar name: registered name, which travels with each tensor.
-    :cvar lossless: whether decoding gives the very bits that were encoded.
+    :ivar name: registered name, which travels with each tensor.
+    :ivar lossless: whether decoding gives the very bits that were encoded.
     """
 
-    name: ClassVar[str]
-    lossless: ClassVar[bool]
+    name: str
+    lossless: bool
 
     @abstractmethod
     def accepts(self, spec: TensorSpec) -> bool:

@@ -27,7 +27,7 @@ def example(spec: TensorSpec, seed: int = 0) -> torch.Tensor:
 
 
 def travel(encoded: EncodedTensor) -> EncodedTensor:
-    """What arrives: the bytes in a buffer of another kind."""
+    """Put the bytes into a buffer of another kind, as a message does."""
     return dataclasses.replace(encoded, data=memoryview(array("B", bytes(encoded.data))))
 
 
@@ -133,5 +133,5 @@ def test_codecs_say_what_they_take() -> None:
 
 
 def test_an_unknown_codec_is_answered_with_the_choices() -> None:
-    with pytest.raises(ValueError, match="'zip' is not known; choose one of .*fp32"):
+    with pytest.raises(ValueError, match=r"'zip' is not known; choose one of .*fp32"):
         get_codec("zip")

@@ -110,5 +110,5 @@ def test_a_file_of_another_content_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_model_is_answered_with_the_choices() -> None:
-    with pytest.raises(ValueError, match="'yolo9000' is not known; choose one of .*yolov3_tiny"):
+    with pytest.raises(ValueError, match=r"'yolo9000' is not known; choose one of .*yolov3_tiny"):
         load_model("yolo9000")

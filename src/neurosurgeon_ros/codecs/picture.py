@@ -1,0 +1,150 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The image at p = 0 as a compressed picture: JPEG and WebP, after resizing to the network's input."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import cv2
+import numpy as np
+import torch
+
+from neurosurgeon_ros.codecs.codec import (
+    Codec,
+    CodecError,
+    check_no_quantisation,
+    check_spec,
+    elements,
+    flat_bytes,
+    from_memory_order,
+    to_memory_order,
+)
+from neurosurgeon_ros.codecs.tensor import EncodedTensor, TensorSpec
+
+
+class Picture(Codec):
+    """
+    A picture format; the size that a picture states is checked before it is decoded.
+
+    :param name: registered name.
+    :param suffix: as OpenCV knows the format.
+    :param settings: OpenCV's flags and their values, in turn.
+    :param expected: bytes per pixel that are usual, until the mean of what was sent is known.
+    :param lossless: whether the pixels come back as they were.
+    """
+
+    def __init__(self, name: str, suffix: str, settings: list[int], *, expected: float, lossless: bool = False) -> None:
+        self.name = name
+        self.lossless = lossless
+        self._suffix = suffix
+        self._settings = settings
+        self._expected = expected
+
+    @abstractmethod
+    def stated_size(self, data: memoryview) -> tuple[int, int] | None:
+        """Read width and height from a picture's header; None where it is no picture of this format."""
+
+    def accepts(self, spec: TensorSpec) -> bool:
+        """Take one RGB image of at most 16,383 pixels a side, channels-last."""
+        if spec.dtype != "uint8" or not spec.channels_last or len(spec.shape) != 4 or spec.shape[:2] != (1, 3):
+            return False
+        return max(spec.shape[2:]) <= 16383
+
+    def expected_bytes(self, spec: TensorSpec) -> int:
+        """Give what is usual on the shipped video."""
+        return max(1, round(self._expected * elements(spec) / 3))
+
+    def max_bytes(self, spec: TensorSpec) -> int:
+        """Give more than noise takes at the best quality."""
+        return 2 * elements(spec) + 4096
+
+    def encode(self, tensor: torch.Tensor, spec: TensorSpec) -> EncodedTensor:
+        """Compress with OpenCV."""
+        pixels = to_memory_order(tensor, spec).numpy()[0]
+        done, data = cv2.imencode(self._suffix, cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), self._settings)
+        if not done:
+            raise CodecError(f"OpenCV cannot write {self.name}; install a build of it with this format.")
+        return EncodedTensor(spec.name, spec.dtype, spec.shape, self.name, data.data)
+
+    def decode(self, encoded: EncodedTensor, spec: TensorSpec) -> torch.Tensor:
+        """Decompress with OpenCV, if the picture states the size of this tensor."""
+        check_spec(encoded, spec, self.name)
+        check_no_quantisation(encoded)
+        data = flat_bytes(encoded)
+        if data.nbytes > self.max_bytes(spec):
+            raise CodecError(
+                f"Encoded tensor {encoded.name!r} has {data.nbytes} bytes where {self.name} has at most "
+                f"{self.max_bytes(spec)}; it belongs to another model."
+            )
+        size, expected = self.stated_size(data), (spec.shape[3], spec.shape[2])
+        if size != expected:
+            stated = f"of {size[0]} x {size[1]} pixels" if size else "of another format"
+            raise CodecError(
+                f"Encoded tensor {encoded.name!r} is a picture {stated} where {self.name} of {expected[0]} x "
+                f"{expected[1]} is expected; it was damaged or belongs to another model."
+            )
+        flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+        try:
+            pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        except cv2.error:
+            pixels = None
+        if pixels is None or pixels.shape != (spec.shape[2], spec.shape[3], 3):
+            raise CodecError(f"Encoded tensor {encoded.name!r} cannot be decoded as {self.name}; it was damaged.")
+        return from_memory_order(torch.from_numpy(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)), spec)
+
+
+class Jpeg(Picture):
+    """
+    JPEG.
+
+    :param quality: 1 to 100.
+    :param chroma: ``420`` for colours at half the resolution, ``444`` for all of it.
+    :param expected: bytes per pixel that are usual.
+    """
+
+    def __init__(self, quality: int, chroma: str, *, expected: float) -> None:
+        sampling = {"420": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420, "444": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444}[chroma]
+        settings = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
+        super().__init__(f"jpeg{quality}-{chroma}", ".jpg", settings, expected=expected)
+
+    def stated_size(self, data: memoryview) -> tuple[int, int] | None:
+        """Walk through the segments (ITU T.81, annex B) to the frame header."""
+        position = 2
+        if bytes(data[:2]) != b"\xff\xd8" or bytes(data[-2:]) != b"\xff\xd9":
+            return None
+        while position + 9 <= data.nbytes and data[position] == 0xFF:
+            marker, length = data[position + 1], int.from_bytes(data[position + 2 : position + 4], "big")
+            if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+                height = int.from_bytes(data[position + 5 : position + 7], "big")
+                return int.from_bytes(data[position + 7 : position + 9], "big"), height
+            position += 2 + length
+        return None
+
+
+class WebP(Picture):
+    """
+    WebP.
+
+    :param quality: 1 to 100; None for lossless.
+    :param expected: bytes per pixel that are usual.
+    """
+
+    def __init__(self, quality: int | None, *, expected: float) -> None:
+        name = "webp-lossless" if quality is None else f"webp{quality}"
+        # OpenCV takes any quality above 100 for lossless.
+        settings = [cv2.IMWRITE_WEBP_QUALITY, 101 if quality is None else quality]
+        super().__init__(name, ".webp", settings, expected=expected, lossless=quality is None)
+
+    def stated_size(self, data: memoryview) -> tuple[int, int] | None:
+        """Read the header of the one image (RFC 9649); pictures of several are refused."""
+        if data.nbytes < 30 or bytes(data[:4]) != b"RIFF" or bytes(data[8:12]) != b"WEBP":
+            return None
+        kind = bytes(data[12:16])
+        if kind == b"VP8 " and bytes(data[23:26]) == b"\x9d\x01\x2a":
+            width, height = (int.from_bytes(data[at : at + 2], "little") & 0x3FFF for at in (26, 28))
+            return width, height
+        if kind == b"VP8L" and data[20] == 0x2F:
+            packed = int.from_bytes(data[21:25], "little")
+            return (packed & 0x3FFF) + 1, ((packed >> 14) & 0x3FFF) + 1
+        return None
