@@ -1,0 +1,135 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A camera made of a video file, or a real one: publishes its frames at a steady rate, with the clock's time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.event_handler import PublisherEventCallbacks, QoSPublisherMatchedInfo
+from rclpy.node import Node
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+from neurosurgeon_ros.nodes import qos
+from neurosurgeon_ros.nodes.images import from_bgr
+from neurosurgeon_ros.nodes.parameters import declare, parameter
+from neurosurgeon_ros.nodes.process import StartError, run
+from neurosurgeon_ros.nodes.video_source import VideoProblem, VideoSource
+
+#: Seconds that the end waits for the player, which a camera may hold up.
+JOIN_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class VideoParameters:
+    """Parameters of video_node."""
+
+    video: str = parameter("", "path of a video file, or the index of a camera in digits")
+    rate_hz: float = parameter(
+        0.0,
+        "frames per second: of a file exactly, of a camera at most; 0: its own rate",
+        unit="Hz",
+        low=0.0,
+        high=1000.0,
+    )
+    loop: bool = parameter(True, "begin a file again at its end, the stamps going on; otherwise the node ends with it")
+    frame_id: str = parameter("camera", "frame_id of the images' headers")
+    wait_for_subscriber: bool = parameter(False, "begin when the first subscriber is there")
+
+
+class VideoNode(Node):
+    """Publishes `image_raw`, BGR, from a thread of its own."""
+
+    def __init__(self) -> None:
+        super().__init__("video_node")
+        self._settings = declare(self, VideoParameters)
+        try:
+            self._source = VideoSource(self._settings.video)
+        except VideoProblem as problem:
+            raise StartError(str(problem)) from None
+        self._ending = threading.Event()
+        self._begin = threading.Event()
+        if not self._settings.wait_for_subscriber:
+            self._begin.set()
+        self._images = self.create_publisher(
+            Image,
+            "image_raw",
+            qos.SENSOR_DATA,
+            event_callbacks=PublisherEventCallbacks(matched=self._on_matched),
+        )
+        self._player = threading.Thread(target=self._play, name="player", daemon=True)
+        self._player.start()
+
+    def close(self) -> None:
+        """Stop playing."""
+        self._ending.set()
+        self._begin.set()
+        self._player.join(JOIN_S)
+
+    def _on_matched(self, info: QoSPublisherMatchedInfo) -> None:
+        if info.current_count > 0:
+            self._begin.set()
+
+    def _play(self) -> None:
+        source, settings = self._source, self._settings
+        self._begin.wait()
+        as_they_come = source.is_camera and settings.rate_hz == 0.0
+        rate_hz = settings.rate_hz or source.rate_hz
+        kind = "camera" if source.is_camera else "video"
+        pace = "as its frames come" if as_they_come else f"at {rate_hz:g} Hz"
+        self.get_logger().info(f"plays {kind} {source.video}, {source.width} x {source.height}, {pace}")
+        try:
+            published = self._publish_all(0.0 if as_they_come else 1.0 / rate_hz)
+            if not self._ending.is_set():
+                self.get_logger().info(f"the {kind} has ended after {published} frames")
+        except Exception as problem:  # whatever it is, it must not leave a silent node behind
+            self.get_logger().fatal(f"playing has failed: {type(problem).__name__}: {problem}")
+        finally:
+            source.close()
+            if not self._ending.is_set():
+                self.context.try_shutdown()
+
+    def _publish_all(self, period_s: float) -> int:
+        """
+        Publish frame after frame until the video or the node ends.
+
+        :param period_s: seconds from frame to frame; 0 as they come.
+        :return: how many were published.
+        """
+        published = 0
+        due_s = time.monotonic()
+        while not self._ending.is_set():
+            # Decoded before its time has come, so that decoding does not make it late.
+            frame = self._next_frame()
+            if frame is None:
+                break
+            now_s = time.monotonic()
+            if self._source.is_camera and now_s < due_s:
+                continue
+            if now_s - due_s > period_s:
+                # More than a frame late: go on from here rather than send a burst.
+                due_s = now_s
+            if self._ending.wait(max(0.0, due_s - now_s)):
+                break
+            header = Header(stamp=self.get_clock().now().to_msg(), frame_id=self._settings.frame_id)
+            self._images.publish(from_bgr(frame, header))
+            published += 1
+            due_s += period_s
+        return published
+
+    def _next_frame(self) -> NDArray[np.uint8] | None:
+        frame = self._source.read()
+        if frame is None and self._settings.loop and not self._source.is_camera:
+            self._source.rewind()
+            frame = self._source.read()
+        return frame
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the video node until it is told to stop, or the video ends; returns the exit code."""
+    return run(VideoNode, args)
