@@ -1,0 +1,123 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A wire of a given rate, emulated: what is put in comes out in order, after the time that it would take."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class WireCounts:
+    """
+    What a wire has done so far.
+
+    :param delivered: messages that came out.
+    :param dropped: messages that gave way to newer ones before their time on the wire began.
+    :param sent_bytes: of the messages that came out.
+    """
+
+    delivered: int = 0
+    dropped: int = 0
+    sent_bytes: int = 0
+
+
+class Wire:
+    """
+    First in, first out, one message at a time.
+
+    Each begins at its arrival or at the end of the one before, whichever is later, and ends after its bits divided by
+    the rate. A full wire drops the oldest message that has not begun, as the history of a keep-last publisher does.
+
+    :param bits_per_second: rate, > 0.
+    :param capacity: messages that are on the wire or wait for it at most, >= 2.
+    :param deliver: takes each message at its end; called from the wire's own thread.
+    :raises ValueError: if the rate or the capacity is out of its range.
+    """
+
+    def __init__(
+        self,
+        bits_per_second: float,
+        capacity: int,
+        deliver: Callable[[bytes], None],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if not bits_per_second > 0.0:
+            raise ValueError(f"the rate of a wire is {bits_per_second} bit/s, expected more than 0")
+        if capacity < 2:
+            raise ValueError(f"the capacity of a wire is {capacity}, expected 2 or more")
+        self._rate = bits_per_second
+        self._capacity = capacity
+        self._deliver = deliver
+        self._clock = clock
+        self._condition = threading.Condition()
+        self._queue: deque[tuple[float, bytes]] = deque()
+        self._free_s = 0.0
+        self._closed = False
+        self._counts = WireCounts()
+        self._thread = threading.Thread(target=self._run, name="wire", daemon=True)
+        self._thread.start()
+
+    @property
+    def counts(self) -> WireCounts:
+        """What has been done so far."""
+        with self._condition:
+            return self._counts
+
+    def duration_s(self, size: int) -> float:
+        """Seconds that a message of `size` bytes takes."""
+        return 8.0 * size / self._rate
+
+    def put(self, message: bytes, arrival_s: float | None = None) -> None:
+        """
+        Put a message in.
+
+        :param arrival_s: when it came, by the wire's clock; now when None.
+        """
+        with self._condition:
+            if self._closed:
+                return
+            if len(self._queue) >= self._capacity:
+                del self._queue[1]
+                self._count(dropped=1)
+            self._queue.append((self._clock() if arrival_s is None else arrival_s, message))
+            self._condition.notify()
+
+    def close(self) -> None:
+        """Drop what is on the wire, and join its thread."""
+        with self._condition:
+            self._closed = True
+            self._condition.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (message := self._next()) is not None:
+            self._deliver(message)
+            with self._condition:
+                self._count(delivered=1, sent_bytes=len(message))
+
+    def _next(self) -> bytes | None:
+        """Wait for the end of the oldest message and take it out; None once the wire is closed."""
+        with self._condition:
+            while not self._closed:
+                if not self._queue:
+                    self._condition.wait()
+                    continue
+                arrival_s, message = self._queue[0]
+                end_s = max(arrival_s, self._free_s) + self.duration_s(len(message))
+                left_s = end_s - self._clock()
+                if left_s <= 0.0:
+                    self._free_s = end_s
+                    self._queue.popleft()
+                    return message
+                self._condition.wait(left_s)
+            return None
+
+    def _count(self, *, delivered: int = 0, dropped: int = 0, sent_bytes: int = 0) -> None:
+        old = self._counts
+        self._counts = WireCounts(old.delivered + delivered, old.dropped + dropped, old.sent_bytes + sent_bytes)
