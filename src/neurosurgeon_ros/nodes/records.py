@@ -1,0 +1,123 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What a monitor has seen on the topics of robot and edge, as plain values without ROS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class HeaderKey(NamedTuple):
+    """
+    What tells one camera image's header from another's.
+
+    :param stamp_ns: its time stamp, nanoseconds.
+    """
+
+    stamp_ns: int
+    frame_id: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeenImage:
+    """
+    A camera image.
+
+    :param image: BGR, uint8, shape (h, w, 3).
+    """
+
+    header: HeaderKey
+    image: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeenDetections:
+    """
+    The detections of one accepted frame, k of them.
+
+    :param boxes: centre x, centre y, width, height in pixels. Shape (k, 4).
+    :param names: of their classes.
+    :param scores: in [0, 1]. Shape (k,).
+    """
+
+    header: HeaderKey
+    boxes: NDArray[np.float64]
+    names: tuple[str, ...]
+    scores: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class SeenDecision:
+    """
+    What was chosen for one accepted frame and what it cost: the fields of neurosurgeon_ros/PartitionDecision.
+
+    Delays are in seconds, NaN where not predicted or not measured; outcome is edge, on_device or fallback.
+    """
+
+    header: HeaderKey
+    robot_id: str
+    session: int
+    sequence: int
+    policy: str
+    arm: str
+    partition_point: int
+    sample_arm: str
+    probe_bytes: int
+    key_frame: bool
+    similarity: float
+    forced: bool
+    predicted_robot_delay: float
+    predicted_offload_delay: float
+    slot_delay: float
+    preprocess_delay: float
+    front_end_delay: float
+    encode_delay: float
+    offload_delay: float
+    transmit_delay: float
+    edge_queue_delay: float
+    edge_decode_delay: float
+    edge_compute_delay: float
+    edge_postprocess_delay: float
+    finish_delay: float
+    total_delay: float
+    sent_bytes: int
+    outcome: str
+    reason: str
+    detections: int
+    frames_received: int
+    frames_accepted: int
+    frames_dropped: int
+    frames_rejected: int
+
+
+@dataclass(frozen=True, slots=True)
+class SeenEdge:
+    """An edge has said that it is there."""
+
+    edge_id: str
+    session: int
+
+
+@dataclass(frozen=True, slots=True)
+class SeenRobot:
+    """A robot has said hello, so it is active."""
+
+    robot_id: str
+    session: int
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeenDiagnostics:
+    """What a node says of itself on /diagnostics."""
+
+    name: str
+    message: str
+    values: dict[str, str]
+
+
+Seen = SeenImage | SeenDetections | SeenDecision | SeenEdge | SeenRobot | SeenDiagnostics
