@@ -1,0 +1,48 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A ROS domain of one's own, so that two runs on one machine do not meet."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+# Above 101 a domain's ports can meet Linux's ephemeral ones; 0 is everybody's default.
+DOMAINS = range(1, 101)
+
+
+@contextlib.contextmanager
+def private_domain() -> Iterator[dict[str, str]]:
+    """
+    Hold a domain id that no other run on this machine holds, unless the user has chosen one.
+
+    :return: environment variables for every process that is to meet there.
+    :raises RuntimeError: when all are in use.
+    """
+    if os.environ.get("ROS_DOMAIN_ID"):
+        yield {}
+        return
+    with contextlib.ExitStack() as stack:
+        domain = next((domain for domain in DOMAINS if _hold(domain, stack)), None)
+        if domain is None:
+            raise RuntimeError(f"all ROS domain ids from {DOMAINS[0]} to {DOMAINS[-1]} are in use: set ROS_DOMAIN_ID")
+        yield {"ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+
+
+def _hold(domain: int, stack: contextlib.ExitStack) -> bool:
+    try:
+        path = Path(tempfile.gettempdir()) / f"neurosurgeon-ros-domain-{domain}.lock"
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except PermissionError:  # another user's
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return False
+    stack.callback(os.close, lock)
+    return True

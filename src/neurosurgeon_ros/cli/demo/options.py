@@ -1,0 +1,145 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The demo's options."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from neurosurgeon_ros.cli.arguments import UsageError, number, whole_number
+
+#: The video that set-up brings.
+STREET_VIDEO = "bikes.mp4"
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """
+    What the demo is to do.
+
+    :param video: path of a file, or the index of a camera in digits.
+    :param rate_hz: of the camera; 0: the video's own.
+    :param codecs: empty: the robot's default.
+    :param uplink_mbps: rate of the emulated link; None: no emulation.
+    :param weights: None: those in the cache folder.
+    """
+
+    video: str
+    frames: int
+    rate_hz: float
+    policy: str
+    out: Path
+    robot_speed: float
+    codecs: tuple[str, ...]
+    uplink_mbps: float | None
+    model: str
+    weights: Path | None
+    seed: int
+
+    @property
+    def link(self) -> str:
+        """The link in words, as in the summary."""
+        return "loopback" if self.uplink_mbps is None else f"emulated {self.uplink_mbps:g} Mbit/s"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the demo's options to its parser."""
+    parser.add_argument(
+        "--video",
+        metavar="FILE|INDEX",
+        help="video file, played again and again, or index of a camera (a street video)",
+    )
+    parser.add_argument(
+        "--frames",
+        type=whole_number(1, 10**9),
+        default=300,
+        metavar="N",
+        help="end after N accepted frames (%(default)s)",
+    )
+    parser.add_argument(
+        "--rate", type=number(0.1, 1000.0, "Hz"), metavar="HZ", help="the camera's frames per second (the video's own)"
+    )
+    parser.add_argument("--policy", default="mu_lin_ucb", metavar="NAME", help="chooses each frame's arm (%(default)s)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("out/demo"), metavar="DIR", help="where the results go (%(default)s)"
+    )
+    parser.add_argument(
+        "--robot-speed",
+        type=number(0.01, 1.0),
+        default=0.2,
+        metavar="FRACTION",
+        help="emulate a robot with this fraction of this computer's speed; 1: no emulation (%(default)s)",
+    )
+    parser.add_argument(
+        "--codecs", metavar="LIST", help="codecs that tensors may travel with, separated by commas (all)"
+    )
+    parser.add_argument(
+        "--uplink", type=number(0.001, 1e5, "Mbit/s"), metavar="MBIT/S", help="emulate a link of this rate (none)"
+    )
+    parser.add_argument("--model", default="yolov3_tiny", metavar="NAME", help="the network (%(default)s)")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="its weights (those that set-up brought)")
+    parser.add_argument(
+        "--seed", type=whole_number(0, 2**31 - 1), default=0, metavar="N", help="of all that is random (%(default)s)"
+    )
+
+
+def read_options(args: argparse.Namespace) -> DemoOptions:
+    """
+    Check what the parser could not.
+
+    :raises UsageError: if a name is unknown, or a file is missing or no video.
+    """
+    # Torch comes with these, so that they wait until the command is run.
+    from neurosurgeon_ros.codecs import CODECS
+    from neurosurgeon_ros.learning import POLICIES
+    from neurosurgeon_ros.models import MODELS
+
+    codecs = () if args.codecs is None else tuple(name.strip() for name in args.codecs.split(","))
+    for option, names, choices in (
+        ("--policy", (args.policy,), POLICIES),
+        ("--model", (args.model,), MODELS),
+        ("--codecs", codecs, CODECS),
+    ):
+        _check_names(option, names, choices)
+    if args.weights is not None and not args.weights.is_file():
+        raise UsageError(f"--weights: {args.weights} is not a file: give a weights file, or leave it out")
+    return DemoOptions(
+        video=_video(args.video),
+        frames=args.frames,
+        rate_hz=args.rate or 0.0,
+        policy=args.policy,
+        out=args.out,
+        robot_speed=args.robot_speed,
+        codecs=codecs,
+        uplink_mbps=args.uplink,
+        model=args.model,
+        weights=args.weights.absolute() if args.weights else None,
+        seed=args.seed,
+    )
+
+
+def _check_names(option: str, names: Sequence[str], choices: Sequence[str]) -> None:
+    for name in names:
+        if name not in choices:
+            raise UsageError(
+                f"{option}: {name!r} is not known: choose {'among' if option == '--codecs' else 'one of'} "
+                f"{', '.join(choices)}"
+            )
+
+
+def _video(given: str | None) -> str:
+    """Find the video and see that it can be played."""
+    from neurosurgeon_ros.models.files import FileProblem, find
+    from neurosurgeon_ros.nodes.video_source import VideoProblem, VideoSource
+
+    try:
+        video = str(find(STREET_VIDEO)) if given is None else given
+        with VideoSource(video) as source:
+            return video if source.is_camera else str(Path(video).absolute())
+    except FileProblem as problem:
+        raise UsageError(f"{problem}; or give another video with --video") from None
+    except VideoProblem as problem:
+        raise UsageError(f"--video: {problem}") from None

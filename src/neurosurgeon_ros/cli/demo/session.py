@@ -1,0 +1,334 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A run of the demo from its first process to its last file."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from neurosurgeon_ros.cli.arguments import UsageError
+from neurosurgeon_ros.cli.demo.annotation import AnnotatedVideo
+from neurosurgeon_ros.cli.demo.children import Child, ask_to_end, start_node, wait_for_end
+from neurosurgeon_ros.cli.demo.display import Display, RunningMean, make_display, print_lines
+from neurosurgeon_ros.cli.demo.domain import private_domain
+from neurosurgeon_ros.cli.demo.matching import FrameMatcher
+from neurosurgeon_ros.cli.demo.options import DemoOptions
+from neurosurgeon_ros.cli.demo.summary import Setting, in_words, summarise, write_decisions, write_summary
+from neurosurgeon_ros.nodes.monitor import Monitor
+from neurosurgeon_ros.nodes.records import Seen, SeenDecision, SeenDetections, SeenDiagnostics, SeenEdge, SeenRobot
+
+EDGE_NAMESPACE = "/neurosurgeon"
+
+#: Seconds that a node may take until it is ready.
+START_S = 120.0
+
+#: Seconds without a decision after which the run is given up.
+STALL_S = 30.0
+
+#: Seconds that the last frames may take after the camera has stopped: all of them, and from one to the next.
+LAST_FRAMES_S, SILENCE_S = 15.0, 3.0
+
+#: Seconds that one look for what was seen takes at most.
+PATIENCE_S = 0.1
+
+RESULTS = ("summary.json", "decisions.csv", "timeline.png", "annotated.mp4")
+
+
+class DemoError(Exception):
+    """The run cannot go on; the message is one sentence."""
+
+
+class _Interrupted(Exception):
+    """The user has asked for the end."""
+
+
+def run_demo(options: DemoOptions) -> int:
+    """
+    Run the demo.
+
+    :return: exit code: 0 if it went to its end or was interrupted, 1 if it had to be given up.
+    :raises UsageError: if the results cannot be written where they should go.
+    """
+    logs = _make_folders(options.out)
+    with private_domain() as environment:
+        os.environ.update(environment)
+        os.environ["ROS_LOG_DIR"] = str(logs / "ros")
+        with Interrupt() as interrupt:
+            run = DemoRun(options, logs, environment, interrupt)
+            try:
+                return run.run()
+            finally:
+                run.close()
+
+
+class Interrupt:
+    """SIGINT and SIGTERM as an event, for as long as the context lasts."""
+
+    def __init__(self) -> None:
+        self.requested = threading.Event()
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Interrupt:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def check(self) -> None:
+        """Raise if the end was asked for."""
+        if self.requested.is_set():
+            raise _Interrupted
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        self.requested.set()
+
+
+class DemoRun:
+    """One run; everything that it starts is ended by :meth:`close`."""
+
+    def __init__(self, options: DemoOptions, logs: Path, environment: Mapping[str, str], interrupt: Interrupt) -> None:
+        self._options = options
+        self._logs = logs
+        self._environment = {**environment, "ROS_LOG_DIR": str(logs / "ros")}
+        self._interrupt = interrupt
+        self._children: dict[str, Child] = {}
+        self._lost: set[str] = set()
+        self._monitor = Monitor(edge_namespace=EDGE_NAMESPACE)
+        self._matcher = FrameMatcher()
+        self._decisions: list[SeenDecision] = []
+        self._objects: Counter[str] = Counter()
+        self._ready: set[str] = set()
+        self._partition_points: int | None = None
+        self._mean = RunningMean()
+        self._annotated = AnnotatedVideo(options.out / "annotated.mp4")
+        self._display: Display = make_display(options.frames, f"{options.model}, {options.policy}, {options.link}")
+
+    def run(self) -> int:
+        """Start everything, follow it to its end, and write the results; returns the exit code."""
+        problem = ""
+        try:
+            self._start_nodes()
+            self._follow()
+            self._await_last_frames()
+        except _Interrupted:
+            self._display.say("interrupted: ending")
+        except DemoError as error:
+            problem = str(error)
+        # While the nodes end, the results are written.
+        until_s = ask_to_end(list(self._children.values()))
+        self._take_all()
+        self._display.close()
+        self._write_results()
+        wait_for_end(list(self._children.values()), until_s)
+        if problem:
+            print(f"neurosurgeon demo: {problem}", file=sys.stderr)
+            return 1
+        return 0
+
+    def close(self) -> None:
+        """End whatever still runs, at once if need be."""
+        wait_for_end(list(self._children.values()), time.monotonic())
+        self._display.close()
+        self._annotated.close()
+        self._monitor.close()
+
+    # Starting.
+
+    def _start_nodes(self) -> None:
+        """Start each node when the one before is ready, so that the robot measures itself on a quiet machine."""
+        options = self._options
+        model = {"model": options.model, **({"weights": str(options.weights)} if options.weights else {})}
+        self._display.say(f"ROS_DOMAIN_ID={os.environ['ROS_DOMAIN_ID']}, logs in {self._logs}")
+        self._start("edge_node", model)
+        self._prepare_drawing()
+        self._await("edge_node")
+        uplink = {}
+        if options.uplink_mbps is not None:
+            self._start("link_node", {"uplink_mbps": options.uplink_mbps, "edge_namespace": EDGE_NAMESPACE})
+            uplink = {f"{EDGE_NAMESPACE}/partial_inference": f"{EDGE_NAMESPACE}/uplink"}
+        self._start(
+            "robot_node",
+            {
+                **model,
+                "policy": options.policy,
+                "robot_speed": options.robot_speed,
+                "seed": options.seed,
+                **({"codecs": list(options.codecs)} if options.codecs else {}),
+            },
+            uplink,
+        )
+        self._await("robot_node")
+        self._start("video_node", {"video": options.video, "rate_hz": options.rate_hz, "wait_for_subscriber": True})
+
+    def _start(self, name: str, parameters: Mapping[str, object], remappings: Mapping[str, str] | None = None) -> None:
+        self._interrupt.check()
+        try:
+            child = start_node(name, parameters, logs=self._logs, environment=self._environment, remappings=remappings)
+        except OSError as problem:
+            raise DemoError(f"{name} cannot be started: {problem}") from None
+        self._children[name] = child
+        self._display.say(f"{name} starts (process {child.process.pid})")
+
+    def _prepare_drawing(self) -> None:
+        """Load matplotlib while the edge loads its network, so that the end does not wait for it."""
+        import neurosurgeon_ros.cli.demo.timeline  # noqa: F401
+
+    def _await(self, name: str) -> None:
+        """Wait until a node has shown itself on its topic."""
+        if not self._look_until(lambda: name in self._ready, START_S):
+            raise DemoError(f"{name} was not ready after {START_S:g} s (see {self._children[name].log})")
+
+    # Following.
+
+    def _follow(self) -> None:
+        """Take in what happens until enough frames were accepted."""
+        decided, since_s = 0, time.monotonic()
+        while len(self._decisions) < self._options.frames:
+            self._look()
+            if len(self._decisions) > decided:
+                decided, since_s = len(self._decisions), time.monotonic()
+            if time.monotonic() - since_s > STALL_S:
+                raise DemoError(f"no frame was decided for {STALL_S:g} s (see the logs in {self._logs})")
+
+    def _await_last_frames(self) -> None:
+        """Stop the camera, and wait for the detections and decisions of the frames under way."""
+        video = self._children.pop("video_node")
+        wait_for_end([video], ask_to_end([video]))
+
+        def complete() -> bool:
+            last = self._decisions[-1].header if self._decisions else None
+            return self._matcher.waiting == 0 and last == self._matcher.last_image
+
+        end_s, silent_s = time.monotonic() + LAST_FRAMES_S, time.monotonic() + SILENCE_S
+        # The last image may be one that the robot did not get: then nothing more comes.
+        while time.monotonic() < min(end_s, silent_s) and not complete():
+            if self._look():
+                silent_s = time.monotonic() + SILENCE_S
+
+    def _look_until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
+        end_s = time.monotonic() + timeout_s
+        while not condition():
+            if time.monotonic() > end_s:
+                return False
+            self._look()
+        return True
+
+    def _look(self) -> bool:
+        """
+        Take in what was seen since the last look; waits a moment if nothing was.
+
+        :return: whether a frame's detections or decision was among it.
+        """
+        before = (self._matcher.published, len(self._decisions))
+        self._interrupt.check()
+        self._check_children()
+        try:
+            self._take(self._monitor.seen.get(timeout=PATIENCE_S))
+        except queue.Empty:
+            return False
+        self._take_all()
+        return (self._matcher.published, len(self._decisions)) != before
+
+    def _take_all(self) -> None:
+        while True:
+            try:
+                self._take(self._monitor.seen.get_nowait())
+            except queue.Empty:
+                return
+
+    def _check_children(self) -> None:
+        """Go on without the edge, as a robot does; without robot or camera there is nothing to go on with."""
+        for name, child in self._children.items():
+            if not child.ended or name in self._lost:
+                continue
+            self._lost.add(name)
+            if name in ("edge_node", "link_node") and "robot_node" in self._ready:
+                self._display.say(f"{child.end_in_words}; the robot works on without it")
+            else:
+                raise DemoError(child.end_in_words)
+
+    def _take(self, seen: Seen) -> None:
+        if isinstance(seen, SeenEdge):
+            self._note_ready("edge_node")
+        elif isinstance(seen, SeenRobot):
+            self._note_ready("robot_node")
+        elif isinstance(seen, SeenDiagnostics):
+            if "partition points" in seen.values:
+                self._partition_points = int(seen.values["partition points"])
+        elif isinstance(seen, SeenDecision):
+            self._decisions.append(seen)
+        elif isinstance(seen, SeenDetections):
+            self._objects.update(seen.names)
+        for frame in self._matcher.take(seen):
+            self._display.show(self._mean.row(frame))
+            try:
+                self._annotated.add(frame)
+            except OSError as problem:
+                raise DemoError(str(problem)) from None
+
+    def _note_ready(self, name: str) -> None:
+        if name in self._children and name not in self._ready:
+            self._ready.add(name)
+            self._display.say(f"{name} is ready")
+
+    # Results.
+
+    def _write_results(self) -> None:
+        options, out = self._options, self._options.out
+        setting = Setting(
+            rmw=self._monitor.rmw,
+            policy=options.policy,
+            model=options.model,
+            link=options.link,
+            robot_speed=options.robot_speed,
+            partition_points=self._partition_points,
+            frames_wanted=options.frames,
+            seed=options.seed,
+        )
+        summary = summarise(
+            setting,
+            self._decisions,
+            published=self._matcher.published,
+            matched=self._matcher.matched,
+            objects=self._objects,
+        )
+        write_summary(summary, out / "summary.json")
+        write_decisions(self._decisions, out / "decisions.csv")
+        self._annotated.close()
+        if self._decisions:
+            from neurosurgeon_ros.cli.demo.timeline import draw_timeline
+
+            robot = f"robot emulated at {options.robot_speed:g} of this computer's speed"
+            title = f"{options.model}, {options.policy}, {options.link}" + (
+                f", {robot}" if options.robot_speed < 1.0 else ""
+            )
+            draw_timeline(self._decisions, title, out / "timeline.png")
+            print_lines("Summary", in_words(summary))
+        written = [name for name in RESULTS if (out / name).exists()]
+        print(f"written to {out}: {', '.join(written)}")
+
+
+def _make_folders(out: Path) -> Path:
+    """Make the folders for results and logs, and remove what an earlier run left there; returns that for logs."""
+    logs = out / "log"
+    try:
+        logs.mkdir(parents=True, exist_ok=True)
+        for path in (*(out / name for name in RESULTS), *logs.glob("*_node.log")):
+            path.unlink(missing_ok=True)
+    except OSError as problem:
+        raise UsageError(f"--out: {problem.filename or out} cannot be written ({problem.strerror})") from None
+    return logs

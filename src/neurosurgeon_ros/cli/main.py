@@ -1,0 +1,51 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Finds the subcommand and runs it."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from types import MappingProxyType
+
+from neurosurgeon_ros.cli.arguments import Parser, UsageError
+
+#: Subcommands and their modules. Each has `add_parser(subparsers)` and `run(args) -> int`, and imports what is heavy
+#: when it runs.
+COMMANDS = MappingProxyType(
+    {
+        "demo": "neurosurgeon_ros.cli.demo",
+    }
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """
+    Run the command.
+
+    :param arguments: command line without the program's name; that of the process by default.
+    :return: exit code: 0 when all went well or the user interrupted, 2 for a command line that is no good.
+    """
+    parser = Parser(
+        prog="neurosurgeon",
+        description="Share one neural network between a robot and an edge computer, frame by frame.",
+        allow_abbrev=False,
+    )
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    modules = {name: importlib.import_module(module) for name, module in COMMANDS.items()}
+    for module in modules.values():
+        module.add_parser(subparsers)
+    args = parser.parse_args(arguments)
+    try:
+        code: int = modules[args.command].run(args)
+    except UsageError as problem:
+        print(f"neurosurgeon {args.command}: {problem}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 0
+    except BrokenPipeError:
+        # Whoever read our output is gone; Python would complain of it once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code
