@@ -95,6 +95,12 @@ def test_environment_made_by_hand_is_kept(layout: Layout, monkeypatch: pytest.Mo
     assert packages.complete(layout)
 
 
+def test_environment_stands_on_an_interpreter_outside_it(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "_base_executable", str(layout.python))
+    assert layout.venv not in packages.base_interpreter().parents
+    assert packages.base_interpreter().exists()
+
+
 @pytest.mark.parametrize(
     ("output", "expected"),
     [

@@ -95,6 +95,15 @@ def numpy_include(python: Path) -> str:
     return _answer(python, "import numpy; print(numpy.get_include())")
 
 
+def base_interpreter() -> Path:
+    """
+    Give the interpreter that a virtual environment is made with: the one below that which runs this.
+
+    Links are followed, since those of an environment that is being replaced are gone by then.
+    """
+    return Path(getattr(sys, "_base_executable", None) or sys.executable).resolve()
+
+
 def pip_environment() -> dict[str, str]:
     """Give the variables that pip runs with: the caller's, pip's own settings among them."""
     hidden = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
@@ -128,8 +137,7 @@ def pip_problem(log: Path, what: str) -> Problem:
 
 
 def _make(layout: Layout, reporter: Reporter) -> None:
-    # When this runs in a virtual environment, the new one is to stand on the interpreter below it.
-    interpreter = getattr(sys, "_base_executable", None) or sys.executable
+    interpreter = base_interpreter()
     log = layout.state / "log" / "venv.log"
     status = run_logged(
         [interpreter, "-m", "venv", layout.venv],
