@@ -14,7 +14,7 @@ from neurosurgeon_ros.codecs.affine import Affine
 from neurosurgeon_ros.codecs.codec import Codec, CodecError
 from neurosurgeon_ros.codecs.half import Fp16
 from neurosurgeon_ros.codecs.picture import Jpeg, WebP
-from neurosurgeon_ros.codecs.raw import Fp32, Uint8
+from neurosurgeon_ros.codecs.raw import Fp32, Raw, Uint8
 from neurosurgeon_ros.codecs.tensor import EncodedTensor, TensorSpec
 from neurosurgeon_ros.codecs.zstd import Zstd
 
@@ -41,6 +41,7 @@ _REGISTERED: dict[str, Codec] = {
         Affine(4, per_channel=True),
         Zstd(Affine(4), expected=0.09),
         Zstd(Affine(4, per_channel=True), expected=0.18),
+        Raw(),
         Uint8(),
         Zstd(Uint8(), expected=0.29),
         Jpeg(75, "420", expected=0.07),

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
 import torch
 
 from neurosurgeon_ros.codecs.codec import (
     Codec,
+    CodecError,
     check_length,
     check_no_quantisation,
     check_spec,
@@ -28,15 +30,15 @@ class RawCodec(Codec):
     """
     The elements in the order in which they lie in memory, little-endian; neither side copies where it need not.
 
-    :cvar dtype: the one element type that this codec carries.
+    :cvar dtypes: the element types that this codec carries.
     """
 
-    dtype: ClassVar[str]
+    dtypes: ClassVar[tuple[str, ...]]
     lossless = True
 
     def accepts(self, spec: TensorSpec) -> bool:
-        """Take tensors of the one element type."""
-        return spec.dtype == self.dtype
+        """Take tensors of the codec's element types."""
+        return spec.dtype in self.dtypes
 
     def expected_bytes(self, spec: TensorSpec) -> int:
         """Give the exact size."""
@@ -64,11 +66,24 @@ class Fp32(RawCodec):
     """float32 without loss."""
 
     name = "fp32"
-    dtype = "float32"
+    dtypes = ("float32",)
 
 
 class Uint8(RawCodec):
     """The image at p = 0, without loss."""
 
     name = "uint8"
-    dtype = "uint8"
+    dtypes = ("uint8",)
+
+
+class Raw(RawCodec):
+    """Any other element type, without loss: indices, masks, half precision."""
+
+    name = "raw"
+    dtypes = ("float64", "float16", "bfloat16", "int8", "int16", "int32", "int64", "bool")
+
+    def decode(self, encoded: EncodedTensor, spec: TensorSpec) -> torch.Tensor:
+        """Give a tensor as the other raw codecs do; of truth values every byte must be 0 or 1."""
+        if spec.dtype == "bool" and np.frombuffer(flat_bytes(encoded), np.uint8).max(initial=0) > 1:
+            raise CodecError(f"Encoded tensor {encoded.name!r} has truth values other than 0 and 1; it was damaged.")
+        return super().decode(encoded, spec)

@@ -36,7 +36,7 @@ def fold_batch_norms(network: nn.Module) -> nn.Module:
             continue
         _fold(convolution, norm)
         parent, _, name = node.target.rpartition(".")
-        setattr(network.get_submodule(parent), name, nn.Identity())
+        setattr(network.get_submodule(parent), name, nn.Identity().eval())
     return network
 
 

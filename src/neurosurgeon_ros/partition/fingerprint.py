@@ -11,21 +11,17 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from neurosurgeon_ros.partition.points import PartitionPoint
+from neurosurgeon_ros.codecs.tensor import TensorSpec
 
 _PLAIN = (bool, int, float, str, type(None))
 
 
-def fingerprint(module: fx.GraphModule, points: Sequence[PartitionPoint]) -> str:
+def graph_digest(module: fx.GraphModule) -> bytes:
     """
-    Give the digest that both sides compare before they share a network.
+    Digest a recorded graph: each step with its parameters, each weight with its bits.
 
-    It covers each step with its parameters, each weight with its bits, and each partition point with its tensors. It
-    does not depend on names that torch gives, on where the files lie, or on how weights lie in memory.
-
-    :param module: as :func:`~neurosurgeon_ros.partition.graph.trace` makes it.
-    :param points: its partition points.
-    :returns: sha256 in hexadecimal.
+    It does not depend on names that torch gives, on where files lie, or on how weights lie in memory; taken before
+    anything is computed from the weights, since processors differ in last bits.
     """
     digest = hashlib.sha256()
     number = {node: index for index, node in enumerate(module.graph.nodes)}
@@ -38,11 +34,24 @@ def fingerprint(module: fx.GraphModule, points: Sequence[PartitionPoint]) -> str
             for name, tensor in sorted([*called.named_parameters(), *called.named_buffers()]):
                 _add(digest, name, tensor)
         elif node.op == "get_attr":
-            value = node.meta["value"]
+            parent, _, name = str(node.target).rpartition(".")
+            value = getattr(module.get_submodule(parent), name)
             if isinstance(value, torch.Tensor):
-                _add(digest, str(node.target), value)
-    for point in points:
-        digest.update(f"{point.index} {point.name} {[_plain(spec) for spec in point.tensors]!r}\n".encode())
+                _add(digest, "", value)
+    return digest.digest()
+
+
+def fingerprint(graph: bytes, points: Sequence[tuple[str, Sequence[TensorSpec]]]) -> str:
+    """
+    Give the digest that both sides compare before they share a network.
+
+    :param graph: its :func:`graph_digest`.
+    :param points: name and tensors of each partition point.
+    :returns: sha256 in hexadecimal.
+    """
+    digest = hashlib.sha256(graph)
+    for name, specs in points:
+        digest.update(f"{name} {[(s.name, s.shape, s.dtype, s.channels_last) for s in specs]!r}\n".encode())
     return digest.hexdigest()
 
 
@@ -59,16 +68,12 @@ def _target(node: fx.Node) -> str:
     return str(node.target) if node.op in ("call_method", "call_module") else ""
 
 
-def _settings(module: nn.Module) -> list[tuple[str, Any]]:
+def _settings(module: nn.Module) -> list[tuple[str, str]]:
     """Give what a module was made with: torch lists it in ``__constants__``; else its plain public attributes."""
     names = getattr(module, "__constants__", None) or [
         name for name, value in vars(module).items() if not name.startswith("_") and isinstance(value, (*_PLAIN, tuple))
     ]
     return [(name, repr(getattr(module, name, None))) for name in sorted(names) if name not in ("training", "inplace")]
-
-
-def _plain(spec: Any) -> tuple[Any, ...]:
-    return spec.name, spec.shape, spec.dtype, spec.channels_last
 
 
 def _add(digest: Any, name: str, tensor: torch.Tensor) -> None:

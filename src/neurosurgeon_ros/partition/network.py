@@ -11,9 +11,17 @@ import torch
 from torch import fx, nn
 
 from neurosurgeon_ros.partition.errors import PartitionError
-from neurosurgeon_ros.partition.fingerprint import fingerprint
-from neurosurgeon_ros.partition.graph import dense, steps, trace
-from neurosurgeon_ros.partition.points import Cut, PartitionPoint, describe, find_cuts, spec_of
+from neurosurgeon_ros.partition.fingerprint import fingerprint, graph_digest
+from neurosurgeon_ros.partition.graph import SharedWrite, normalise, steps
+from neurosurgeon_ros.partition.memory import dense
+from neurosurgeon_ros.partition.points import Cut, PartitionPoint, describe, find_cuts
+from neurosurgeon_ros.partition.trace import (
+    Trace,
+    run_example,
+    trace_as_one_step,
+    trace_with_export,
+    trace_with_fx,
+)
 
 Tensors = tuple[torch.Tensor, ...]
 
@@ -28,15 +36,18 @@ class PartitionedNetwork:
     :ivar points: from p = 0 (``input``) to p = P (``on_device``).
     :ivar left_out: cuts that are none of `points` because an earlier one carries no more.
     :ivar fingerprint: sha256 of graph, weights and points, in hexadecimal.
+    :ivar obstacle: one sentence on why the network has no points but ``input`` and ``on_device``; None if it has.
     """
 
-    def __init__(self, module: fx.GraphModule, cuts: Sequence[Cut], left_out: int) -> None:
-        self.points: tuple[PartitionPoint, ...] = describe(module.graph, list(cuts))
+    def __init__(self, trace: Trace, digest: bytes, cuts: Sequence[Cut], left_out: int) -> None:
+        module = trace.module
+        self.points: tuple[PartitionPoint, ...] = describe(module.graph, cuts)
         self.left_out = left_out
-        self.fingerprint = fingerprint(module, self.points)
+        self.fingerprint = fingerprint(digest, [(point.name, point.tensors) for point in self.points])
+        self.obstacle = trace.obstacle
         self._module = module
+        self._restore = trace.restore
         self._cuts = tuple(cuts)
-        self._inputs = tuple(spec_of(node) for node in module.graph.nodes if node.op == "placeholder")
         self._fronts: dict[tuple[int, ...], nn.Module] = {}
         self._backs: dict[int, nn.Module] = {}
         for node in module.graph.nodes:  # the example values have done their work, and hold memory
@@ -70,7 +81,9 @@ class PartitionedNetwork:
         inputs = self.check_inputs(x)
         with torch.inference_mode():
             results = front.forward(*inputs)
-        return dict(zip(wanted, results, strict=True))
+        given = dict(zip(wanted, results, strict=True))
+        last = len(self.points) - 1
+        return {q: self._restore(value) if q == last else value for q, value in given.items()}
 
     def run_back(self, tensors: Sequence[torch.Tensor], p: int) -> Any:
         """
@@ -88,7 +101,7 @@ class PartitionedNetwork:
             back = self._backs[p] = self._build_back(p)
         checked = _check(tensors, self.points[p])
         with torch.inference_mode():
-            return back.forward(*checked)
+            return self._restore(back.forward(*checked))
 
     def run_whole(self, x: torch.Tensor | Sequence[torch.Tensor]) -> Any:
         """Run the whole network; returns what it returns."""
@@ -130,7 +143,7 @@ class PartitionedNetwork:
         cut = self._cuts[p]
         for index, node in enumerate(cut.crossing):
             copies[node] = graph.placeholder(f"crossing_{index}")
-        back = set(steps(self._module.graph)[cut.position :])
+        back = {*cut.again, *steps(self._module.graph)[cut.position :]}
         for node in self._module.graph.nodes:
             if node in back or _is_constant_of(node, back):
                 copies[node] = graph.node_copy(node, copies.__getitem__)
@@ -185,12 +198,33 @@ def partition(
     :param keep_all: keep also the cuts where an earlier one carries no more elements. They are left out otherwise,
         since a later cut that carries more can only be better where the edge is slower than the robot.
     :returns: the network, ready to be run in parts.
-    :raises PartitionError: the network cannot be traced, or does not accept the example.
+    :raises PartitionError: the network is in training mode, or does not accept the example.
     :raises ValueError: `max_tensors` is less than 1.
     """
     if max_tensors < 1:
         raise ValueError(f"max_tensors is {max_tensors}; at least 1 tensor crosses any cut, so give 1 or more.")
     inputs = (example_inputs,) if isinstance(example_inputs, torch.Tensor) else tuple(example_inputs)
-    module = trace(network, inputs)
-    cuts, left_out = find_cuts(module.graph, max_tensors, keep_all)
-    return PartitionedNetwork(module, cuts, left_out)
+    run_example(network, inputs)
+    trace, digest = _trace(network, inputs)
+    cuts, left_out = find_cuts(trace.module.graph, max_tensors, keep_all)
+    return PartitionedNetwork(trace, digest, cuts, left_out)
+
+
+def _trace(network: nn.Module, inputs: Tensors) -> tuple[Trace, bytes]:
+    """Record a network in the first way that works, and bring it into the form that can be cut."""
+    obstacle: Exception | None = None
+    for record in (trace_with_fx, lambda network: trace_with_export(network, inputs)):
+        try:
+            trace = record(network)
+            digest = graph_digest(trace.module)
+            normalise(trace.module, inputs)
+        except Exception as error:  # tracing runs the network's own code, which may raise anything
+            if obstacle is None or isinstance(obstacle, SharedWrite):
+                obstacle = error
+        else:
+            return trace, digest
+    assert obstacle is not None
+    trace = trace_as_one_step(network, inputs, obstacle)
+    digest = graph_digest(trace.module)
+    normalise(trace.module, inputs)
+    return trace, digest

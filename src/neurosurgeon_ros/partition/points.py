@@ -4,19 +4,35 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from torch import fx
+from torch import fx, nn
 
 from neurosurgeon_ros.codecs.tensor import TensorSpec
-from neurosurgeon_ros.partition.graph import is_tensor, lies_channels_last, steps
+from neurosurgeon_ros.partition.graph import is_tensor, steps
+from neurosurgeon_ros.partition.memory import is_dense, lies_channels_last
+from neurosurgeon_ros.partition.trace import operation_name
 from neurosurgeon_ros.partition.work import Work
 
 #: Names of the two points that every network has.
 INPUT, ON_DEVICE = "input", "on_device"
 #: What one element weighs when points are compared: codecs decide later what travels.
 BYTES_PER_ELEMENT = 4
+# What costs less to do again than its result costs to send.
+_CHEAP_MODULES = (
+    *(nn.MaxPool1d, nn.MaxPool2d, nn.AvgPool1d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d),
+    *(nn.Flatten, nn.Unflatten, nn.ConstantPad2d, nn.ZeroPad2d, nn.ReflectionPad2d, nn.ReplicationPad2d),
+    *(nn.Upsample, nn.PixelShuffle, nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.Hardtanh),
+)
+_CHEAP_OPERATIONS = frozenset(
+    (
+        *("max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d"),
+        *("flatten", "unflatten", "view", "reshape", "permute", "transpose", "t", "squeeze", "unsqueeze", "expand"),
+        *("getitem", "select", "slice", "narrow", "chunk", "split", "unbind", "dense", "contiguous", "clone", "alias"),
+        *("pad", "interpolate", "upsample_nearest2d", "pixel_shuffle", "relu", "relu6", "leaky_relu", "hardtanh"),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +62,12 @@ class Cut:
 
     :param position: number of steps in the front-end.
     :param crossing: nodes whose tensors cross.
+    :param again: steps of the front-end that the back-end does again, in order, as that is cheaper than sending.
     """
 
     position: int
     crossing: tuple[fx.Node, ...]
+    again: tuple[fx.Node, ...] = ()
 
     @property
     def elements(self) -> int:
@@ -59,9 +77,9 @@ class Cut:
 
 def find_cuts(graph: fx.Graph, max_tensors: int, keep_all: bool) -> tuple[list[Cut], int]:
     """
-    Every place between two steps where at most `max_tensors` tensors cross.
+    Find every place between two steps where at most `max_tensors` tensors cross.
 
-    :param graph: as :func:`~neurosurgeon_ros.partition.graph.trace` makes it.
+    :param graph: as :func:`~neurosurgeon_ros.partition.graph.normalise` leaves it.
     :param max_tensors: at least 1; the input may have more.
     :param keep_all: also those where an earlier cut carries no more elements.
     :returns: cuts in order, from the input to ``on_device``; and how many were left out.
@@ -77,9 +95,12 @@ def find_cuts(graph: fx.Graph, max_tensors: int, keep_all: bool) -> tuple[list[C
     live = [node for node in inputs if last_use[node] >= 0]
     for index, node in enumerate(order[:-1], start=1):
         live = [other for other in [*live, node] if last_use[other] >= index]
-        if len(live) > max_tensors or not all(map(is_tensor, live)):
+        if not all(is_tensor(other) and is_dense(other.meta["value"]) for other in live):
             continue
-        cut = Cut(index, tuple(live))
+        crossing, again = _without_what_is_cheap(live)
+        if len(crossing) > max_tensors:
+            continue
+        cut = Cut(index, crossing, tuple(sorted(again, key=position.__getitem__)))
         if keep_all or cut.elements < fewest:
             cuts.append(cut)
         else:
@@ -89,7 +110,33 @@ def find_cuts(graph: fx.Graph, max_tensors: int, keep_all: bool) -> tuple[list[C
     return cuts, left_out
 
 
-def describe(graph: fx.Graph, cuts: list[Cut]) -> tuple[PartitionPoint, ...]:
+def _without_what_is_cheap(live: Sequence[fx.Node]) -> tuple[tuple[fx.Node, ...], set[fx.Node]]:
+    """Tell what must cross from the steps that can be done again on what crosses anyway."""
+    crossing = list(live)
+    again: set[fx.Node] = set()
+    for node in reversed(live):
+        others = set(crossing) - {node}
+        chain: list[fx.Node] = []
+        maker = node
+        while maker not in others and _is_cheap(maker):
+            chain.append(maker)
+            maker = maker.all_input_nodes[0]
+        if chain and maker in others:
+            crossing.remove(node)
+            again.update(chain)
+    return tuple(crossing), again
+
+
+def _is_cheap(node: fx.Node) -> bool:
+    if len(node.all_input_nodes) != 1:
+        return False
+    if node.op == "call_module":
+        module = node.graph.owning_module.get_submodule(str(node.target))  # type: ignore[union-attr]
+        return isinstance(module, _CHEAP_MODULES)
+    return node.op in ("call_function", "call_method") and operation_name(node) in _CHEAP_OPERATIONS
+
+
+def describe(graph: fx.Graph, cuts: Sequence[Cut]) -> tuple[PartitionPoint, ...]:
     """Give the points that people and the rest of the program see."""
     order = steps(graph)
     after = [Work()]
@@ -97,17 +144,22 @@ def describe(graph: fx.Graph, cuts: list[Cut]) -> tuple[PartitionPoint, ...]:
         after.append(after[-1].plus(node.meta["work"]))
     after.reverse()
     points = []
-    for index, cut in enumerate(cuts):
-        if index == len(cuts) - 1:
-            points.append(PartitionPoint(index, ON_DEVICE, (), 0, (0.0,) * 7))
-            continue
+    for index, cut in enumerate(cuts[:-1]):
         name = order[cut.position - 1].meta["label"] if index else INPUT
         size = BYTES_PER_ELEMENT * cut.elements
-        work = after[cut.position]
+        work = _sum([after[cut.position], *(node.meta["work"] for node in cut.again)])
         points.append(
             PartitionPoint(index, name, tuple(map(spec_of, cut.crossing)), size, (*map(float, work), float(size)))
         )
+    points.append(PartitionPoint(len(cuts) - 1, ON_DEVICE, (), 0, (0.0,) * 7))
     return tuple(points)
+
+
+def _sum(parts: Iterable[Work]) -> Work:
+    total = Work()
+    for part in parts:
+        total = total.plus(part)
+    return total
 
 
 def spec_of(node: fx.Node) -> TensorSpec:
@@ -119,8 +171,3 @@ def spec_of(node: fx.Node) -> TensorSpec:
         dtype=str(value.dtype).removeprefix("torch."),
         channels_last=lies_channels_last(value),
     )
-
-
-def size_of(spec: TensorSpec) -> int:
-    """Give number of elements."""
-    return math.prod(spec.shape)

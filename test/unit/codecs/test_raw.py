@@ -31,12 +31,23 @@ def travel(encoded: EncodedTensor) -> EncodedTensor:
     return dataclasses.replace(encoded, data=memoryview(array("B", bytes(encoded.data))))
 
 
-@pytest.mark.parametrize(("name", "spec"), [("uint8", IMAGE), ("fp32", MAP), ("fp32", VECTOR)])
+@pytest.mark.parametrize(
+    ("name", "spec"),
+    [
+        ("uint8", IMAGE),
+        ("fp32", MAP),
+        ("fp32", VECTOR),
+        ("uint8-zstd", IMAGE),
+        ("fp32-zstd", MAP),
+        ("fp32-zstd", VECTOR),
+    ],
+)
 def test_bits_and_memory_format_come_back(name: str, spec: TensorSpec) -> None:
     tensor, codec = example(spec), get_codec(name)
     encoded = codec.encode(tensor, spec)
     assert (encoded.name, encoded.dtype, encoded.shape, encoded.codec) == (spec.name, spec.dtype, spec.shape, name)
-    assert len(encoded.data) == codec.expected_bytes(spec) == codec.max_bytes(spec)
+    if not name.endswith("zstd"):
+        assert len(encoded.data) == codec.expected_bytes(spec) == codec.max_bytes(spec)
     decoded = decode(travel(encoded), spec)
     assert torch.equal(decoded, tensor)
     assert decoded.stride() == tensor.stride()

@@ -1,0 +1,46 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""How tensors lie in memory; a tensor that travelled must lie as one that did not, or kernels may sum otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+
+def canonical_strides(shape: Sequence[int], channels_last: bool) -> tuple[int, ...]:
+    """Give the strides of a dense tensor."""
+    order = (0, 2, 3, 1) if channels_last else range(len(shape))
+    strides, step = [0] * len(shape), 1
+    for dimension in reversed(tuple(order)):
+        strides[dimension] = step
+        step *= max(shape[dimension], 1)
+    return tuple(strides)
+
+
+def lies_channels_last(tensor: torch.Tensor) -> bool:
+    """Say whether a tensor is best kept as N, H, W, C: it lies so, or more so than as N, C, H, W."""
+    if tensor.dim() != 4:
+        return False
+    if tensor.stride() == canonical_strides(tensor.shape, channels_last=True):
+        return tensor.stride() != canonical_strides(tensor.shape, channels_last=False)
+    return tensor.is_contiguous(memory_format=torch.channels_last) and not tensor.is_contiguous()
+
+
+def is_dense(tensor: torch.Tensor) -> bool:
+    """Say whether a tensor has the strides that it would have after travelling."""
+    return tensor.stride() == canonical_strides(tensor.shape, lies_channels_last(tensor))
+
+
+def dense(tensor: torch.Tensor, channels_last: bool) -> torch.Tensor:
+    """
+    Give the tensor with the strides that it would have after travelling; copies only where elements lie apart.
+
+    torch tells channels-last from the strides even where a dimension has one element and both orders are the same.
+    """
+    strides = canonical_strides(tensor.shape, channels_last)
+    if tensor.stride() == strides:
+        return tensor
+    tensor = tensor.contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
+    return tensor if tensor.stride() == strides else tensor.as_strided(tensor.shape, strides)
