@@ -1,0 +1,56 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Start the robot's node: on the computer that has the camera."""
+
+from pathlib import Path
+
+from ament_index_python.packages import get_package_share_directory
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import LifecycleNode
+
+PARAMS_FILE = Path(get_package_share_directory("neurosurgeon_ros")) / "config/robot.yaml"
+
+# Arguments that are parameters: one that is given comes before the parameter file, an empty one does not count.
+PARAMETERS = {
+    "model": ("network that is shared with the edge", str),
+    "weights": ("its weights file", str),
+    "policy": ("how the partition point of each frame is chosen", str),
+    "edge_namespace": ("where robot and edge meet; the same on both", str),
+    "robot_speed": ("speed of the emulated robot as a fraction of this computer's, 1: no emulation", float),
+    "autostart": ("configure and activate without a lifecycle manager", lambda text: text.lower() == "true"),
+}
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Declare the arguments, and start the node."""
+    arguments = [
+        DeclareLaunchArgument("namespace", default_value="", description="namespace of the node and its topics"),
+        DeclareLaunchArgument("image_topic", default_value="image_raw", description="topic of the camera's images"),
+        DeclareLaunchArgument("params_file", default_value=str(PARAMS_FILE), description="parameters of the node"),
+        DeclareLaunchArgument("log_level", default_value="info", description="debug, info, warn, error or fatal"),
+        *(
+            DeclareLaunchArgument(name, default_value="", description=f"{meaning}; empty: as in params_file")
+            for name, (meaning, _) in PARAMETERS.items()
+        ),
+    ]
+    return LaunchDescription([*arguments, OpaqueFunction(function=start)])
+
+
+def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """Start the node with the parameters that were given."""
+    texts = {name: LaunchConfiguration(name).perform(context) for name in PARAMETERS}
+    given = {name: PARAMETERS[name][1](text) for name, text in texts.items() if text}
+    return [
+        LifecycleNode(
+            package="neurosurgeon_ros",
+            executable="robot_node",
+            name="robot_node",
+            namespace=LaunchConfiguration("namespace"),
+            parameters=[LaunchConfiguration("params_file"), given],
+            remappings=[("image_raw", LaunchConfiguration("image_topic"))],
+            arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
+            output="screen",
+        )
+    ]
