@@ -1,0 +1,210 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What the engine promises beside invariant 1: what is refused, what is counted, what cannot be cut."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import pytest
+import torch
+from torch import nn
+
+from neurosurgeon_ros.partition import PartitionError, partition, profile
+
+from .networks import Skip, assert_halves_equal_the_whole, equal, image
+
+
+def skip() -> nn.Module:
+    torch.manual_seed(0)
+    return Skip().eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+class Chooser(nn.Module):
+    """Takes another way where the image is bright."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if x.mean() > 0.5:
+            return self.conv(x) * 2
+        return self.conv(x)
+
+
+class Nested(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.ReLU()
+        self.inner = Chooser()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.inner(self.first(x))
+
+
+def test_control_flow_that_depends_on_values_leaves_two_points() -> None:
+    network = Nested().eval()
+    x = torch.rand(1, 3, 8, 8)
+    parts = partition(network, x)
+    assert [point.name for point in parts.points] == ["input", "on_device"]
+    line = Chooser.forward.__code__.co_firstlineno + 1
+    assert parts.obstacle is not None
+    assert f"module 'inner', line {line} of {__file__}, depends on values (if x.mean() > 0.5:)" in parts.obstacle
+    assert parts.points[0].features[0] == 4 * 27 * 36
+    for bright in (x * 0.1, x * 0.1 + 0.9):
+        assert torch.equal(parts.run_whole(bright), network(bright))
+        assert torch.equal(parts.run_back((bright,), 0), network(bright))
+    assert profile(parts, x, repeats=1, warmup=0).front_s.shape == (2,)
+
+
+def test_networks_that_can_be_cut_have_no_obstacle() -> None:
+    assert partition(skip(), image()).obstacle is None
+
+
+@pytest.mark.parametrize("max_tensors", [1, 2])
+def test_no_more_tensors_cross_than_allowed(max_tensors: int) -> None:
+    parts = partition(skip(), image(), max_tensors=max_tensors, keep_all=True)
+    assert max(len(point.tensors) for point in parts.points) == max_tensors
+    assert_halves_equal_the_whole(parts, image())
+    with pytest.raises(ValueError, match="max_tensors is 0"):
+        partition(skip(), image(), max_tensors=0)
+
+
+def test_kept_points_carry_ever_less() -> None:
+    every = partition(skip(), image(), keep_all=True)
+    chosen = partition(skip(), image())
+    sizes = [point.bytes for point in chosen.points]
+    assert sizes == sorted(set(sizes), reverse=True)
+    assert chosen.left_out == len(every.points) - len(chosen.points) > 0
+    # A kept point is the first of all with so few elements.
+    for point in chosen.points[1:-1]:
+        assert point.name == next(p.name for p in every.points if p.bytes <= point.bytes)
+
+
+def test_weights_are_shared() -> None:
+    network = skip()
+    parts = partition(network, image(), keep_all=True)
+    before = parts.run_whole(image())
+    with torch.no_grad():
+        network.conv1.weight *= 2
+    after = parts.run_whole(image())
+    assert not equal(before, after)
+    assert_halves_equal_the_whole(parts, image())
+
+
+def test_the_network_itself_is_left_as_it_was() -> None:
+    network = skip()
+    partition(network, image())
+    assert network.relu1.inplace
+    assert [name for name, _ in network.named_modules()] == [name for name, _ in skip().named_modules()]
+
+
+def test_inputs_that_lie_otherwise_are_taken() -> None:
+    parts = partition(skip(), image())
+    whole = parts.run_whole(image())
+    strange = image().contiguous()
+    assert strange.stride() != image().stride()
+    assert equal(parts.run_whole(strange), whole)
+    expanded = image()[0].unsqueeze(0)
+    assert equal(parts.run_whole(expanded), whole)
+
+
+def test_what_does_not_belong_to_a_point_is_refused() -> None:
+    parts = partition(skip(), image())
+    with pytest.raises(PartitionError, match="There is no partition point 99; they go from 0 to"):
+        parts.run_front(image(), 99)
+    with pytest.raises(PartitionError, match="no partition point -1"):
+        parts.run_back((), -1)
+    with pytest.raises(PartitionError, match=r"'image' of partition point input was given as float32"):
+        parts.run_whole(image().float())
+    with pytest.raises(PartitionError, match=r"given as uint8 \(1, 3, 8, 8\); it is uint8 \(1, 3, 16, 16\)"):
+        parts.run_whole(image(8))
+    with pytest.raises(PartitionError, match="was given 2 tensors; it has 1"):
+        parts.run_back((image(), image()), 0)
+
+
+def test_an_example_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(PartitionError, match=r"Skip does not accept the example input uint8 \(1, 5, 16, 16\)"):
+        partition(skip(), torch.zeros(1, 5, 16, 16, dtype=torch.uint8))
+    with pytest.raises(PartitionError, match="Skip is in training mode; call its eval"):
+        partition(Skip(), image())
+
+
+def test_two_runs_at_once_do_not_mix() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    parts = partition(skip(), image(), keep_all=True)
+    images = [image(seed=seed) for seed in range(8)]
+    expected = [parts.run_whole(x) for x in images]
+    last = len(parts.points) - 2
+
+    def through(index: int) -> object:
+        p = 1 + index % last
+        return parts.run_back(parts.run_front(images[index], p)[p], p)
+
+    with ThreadPoolExecutor(4) as pool:
+        for given, wanted in zip(pool.map(through, range(8)), expected, strict=True):
+            assert equal(given, wanted)
+
+
+def vgg16() -> nn.Module:
+    """Simonyan and Zisserman 2015, configuration D."""
+    layers: list[nn.Module] = []
+    inputs = 3
+    for width in (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512, 0):
+        if width:
+            layers += [nn.Conv2d(inputs, width, 3, padding=1), nn.ReLU(inplace=True)]
+            inputs = width
+        else:
+            layers.append(nn.MaxPool2d(2))
+    classifier = [nn.Linear(25088, 4096), nn.ReLU(), nn.Linear(4096, 4096), nn.ReLU(), nn.Linear(4096, 1000)]
+    return nn.Sequential(*layers, nn.Flatten(), *classifier)
+
+
+def yolov2_tiny(head: int) -> nn.Module:
+    """Redmon and Farhadi 2017, the tiny form."""
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    inputs = 3
+    for index, width in enumerate((16, 32, 64, 128, 256, 512, 1024, 1024), start=1):
+        layers[f"conv{index}"] = nn.Conv2d(inputs, width, 3, padding=1, bias=False)
+        layers[f"act{index}"] = nn.LeakyReLU(0.1)
+        inputs = width
+        if index <= 5:
+            layers[f"pool{index}"] = nn.MaxPool2d(2)
+        elif index == 6:
+            layers["pad6"] = nn.ZeroPad2d((0, 1, 0, 1))
+            layers["pool6"] = nn.MaxPool2d(2, stride=1)
+    layers["head"] = nn.Conv2d(inputs, head, 1)
+    return nn.Sequential(layers)
+
+
+@pytest.mark.parametrize(
+    ("make", "size", "counts"),
+    [
+        (vgg16, 224, (15_346_630_656, 123_633_664, 13, 3)),
+        (lambda: yolov2_tiny(425), 416, (3_537_437_696, 0, 9, 0)),
+        (lambda: yolov2_tiny(125), 416, (3_485_520_896, 0, 9, 0)),
+    ],
+    ids=["vgg16", "yolov2_tiny_coco", "yolov2_tiny_voc"],
+)
+def test_published_counts_are_met_exactly(make: object, size: int, counts: tuple[int, ...]) -> None:
+    with torch.device("meta"):
+        network = make()  # type: ignore[operator]
+    network = network.to_empty(device="cpu").eval().requires_grad_(False)
+    for parameter in network.parameters():
+        parameter.zero_()
+    features = partition(network, torch.zeros(1, 3, size, size)).points[0].features
+    assert (features[0], features[1], features[3], features[4]) == counts
+
+
+def test_convolutions_of_every_kind_are_counted() -> None:
+    network = nn.Sequential(
+        nn.Conv2d(8, 16, 3, groups=4, dilation=2, stride=2),  # 16 x 2 x 9 on 6 x 6
+        nn.ConvTranspose2d(16, 4, 4, stride=2, groups=2),  # 16 x 2 x 16 on 6 x 6 inputs
+        nn.Flatten(2),
+        nn.Conv1d(4, 2, 5),  # 2 x 4 x 5 on 192
+    ).eval()
+    features = partition(network, torch.rand(1, 8, 16, 16)).points[0].features
+    assert features[0] == 16 * 2 * 9 * 36 + 16 * 2 * 16 * 36 + 2 * 4 * 5 * 192
+    assert features[3] == 3
