@@ -7,11 +7,13 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from neurosurgeon_ros.learning.adaptive_mu_lin_ucb import AdaptiveMuLinUcb
 from neurosurgeon_ros.learning.fixed import EdgeOnly, OnDevice
 from neurosurgeon_ros.learning.interface import Policy
 from neurosurgeon_ros.learning.mu_lin_ucb import MuLinUcb
 
 _POLICIES: dict[str, type[Policy]] = {
+    "adaptive_mu_lin_ucb": AdaptiveMuLinUcb,
     "mu_lin_ucb": MuLinUcb,
     "edge_only": EdgeOnly,
     "on_device": OnDevice,

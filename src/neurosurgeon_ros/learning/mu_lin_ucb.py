@@ -1,8 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-muLinUCB, the algorithm of Zhang, Chen and Xu, "Autodidactic Neurosurgeon: Collaborative Deep Inference for Mobile Edge
-Intelligence via Online Learning", The Web Conference 2021, as the paper describes it.
+muLinUCB as its paper describes it.
+
+Zhang, Chen and Xu, "Autodidactic Neurosurgeon: Collaborative Deep Inference for Mobile Edge Intelligence via Online
+Learning", The Web Conference 2021.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import numpy as np
 
 from neurosurgeon_ros.learning.checks import in_range, whole
 from neurosurgeon_ros.learning.interface import FEATURES, Choice, Context, FloatArray, Kind, Observation
+from neurosurgeon_ros.learning.phases import interval, phase
 from neurosurgeon_ros.learning.ridge import Ridge
 
 #: Frames whose answer is awaited; features of older ones are forgotten.
@@ -85,21 +88,6 @@ class MuLinUcb:
         self._largest_norm = 0.0  # C_x
         self._chosen: OrderedDict[int, tuple[int, FloatArray]] = OrderedDict()
 
-    def phase(self, frame: int) -> tuple[int, int]:
-        """
-        Find where a frame lies among the phases.
-
-        :param frame: number t of the frame, from 1.
-        :return: the phase's length T_i, and the frame's number within it, from 1.
-        """
-        if self._horizon:
-            return self._horizon, frame
-        length, first = self._first_phase, 1
-        while frame >= first + length:
-            first += length
-            length *= 2
-        return length, frame - first + 1
-
     def alpha(self, phase_length: int) -> float:
         """
         Width of the confidence bound in delay units, for a horizon of `phase_length` frames.
@@ -113,9 +101,9 @@ class MuLinUcb:
     def select(self, context: Context) -> Choice:
         """Choose the arm with the lowest optimistic delay; p = P is excluded where sampling is forced."""
         x = self._features(context)
-        length, number = self.phase(context.frame)
+        length, number = phase(context.frame, horizon=self._horizon, first_phase=self._first_phase)
         weight = self._weight_key if context.key_frame else self._weight_other
-        forced = number % math.ceil(length**self._mu) == 0
+        forced = number % interval(length, self._mu) == 0
 
         predicted_s = self._unit_s * self.ridge.predict(x)
         bonus_s = self._unit_s * self.alpha(length) * math.sqrt(1.0 - weight) * self.ridge.width(x)

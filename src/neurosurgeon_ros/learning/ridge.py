@@ -41,7 +41,7 @@ class Ridge:
 
     def predict(self, x: FloatArray) -> FloatArray:
         """
-        Expected observations.
+        Predict observations.
 
         :param x: features, shape (n, d).
         :return: x theta, shape (n,).

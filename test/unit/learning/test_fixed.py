@@ -63,7 +63,7 @@ def test_every_policy_works_without_an_edge(name: str) -> None:
 
 
 def test_unknown_policy_names_the_choices() -> None:
-    with pytest.raises(ValueError, match="there is no policy 'mulinucb'; choose one of .*mu_lin_ucb"):
+    with pytest.raises(ValueError, match=r"there is no policy 'mulinucb'; choose one of .*mu_lin_ucb"):
         make_policy("mulinucb", n_arms=4)
 
 

@@ -76,5 +76,5 @@ def test_what_is_no_image_is_refused(image: np.ndarray) -> None:
 
 
 def test_threshold_out_of_range_is_refused() -> None:
-    with pytest.raises(ValueError, match="threshold is 1.5"):
+    with pytest.raises(ValueError, match=r"threshold is 1\.5"):
         KeyFrameDetector(threshold=1.5)

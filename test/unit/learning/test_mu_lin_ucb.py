@@ -10,16 +10,16 @@ import math
 import numpy as np
 import pytest
 
-from neurosurgeon_ros.learning import make_policy
 from neurosurgeon_ros.learning.interface import FEATURES, Context, Kind, Observation
 from neurosurgeon_ros.learning.mu_lin_ucb import MuLinUcb
+from neurosurgeon_ros.learning.phases import phase
 
 CONV, PSI = FEATURES.index("conv_macs"), FEATURES.index("psi")
 ON_DEVICE = 2
 
 
 def context(frame: int, *, key_frame: bool = False, on_device_s: float = 2.0) -> Context:
-    """Three arms: x = (1, 1), x = (1, 0) and on_device, in the columns conv_macs and psi."""
+    """Give three arms: x = (1, 1), x = (1, 0) and on_device, in the columns conv_macs and psi."""
     features = np.zeros((3, len(FEATURES)))
     features[0, [CONV, PSI]] = 1.0
     features[1, CONV] = 1.0
@@ -40,7 +40,7 @@ def frame_observation(arm: int, sequence: int, offload_s: float) -> Observation:
 
 
 def literal(**options: float) -> MuLinUcb:
-    """The paper's form in seconds, with alpha = 0.5 / (1 - 0.5) = 1 and every fourth frame forced."""
+    """Make the paper's form in seconds, with alpha = 0.5 / (1 - 0.5) = 1 and every fourth frame forced."""
     settings = {"c_theta": 0.5, "c_noise": 0.0, "weight_key": 0.5, "weight_other": 0.0, "mu": 0.5} | options
     return MuLinUcb(n_arms=3, horizon=16, scale_features=False, delay_unit_s=1.0, **settings)
 
@@ -93,7 +93,7 @@ def test_alpha_is_the_papers() -> None:
 
 def test_phases_double_and_forced_sampling_thins_out() -> None:
     policy = MuLinUcb(n_arms=3)
-    assert [policy.phase(frame) for frame in (1, 200, 201, 600, 601)] == [
+    assert [phase(frame, horizon=0, first_phase=200) for frame in (1, 200, 201, 600, 601)] == [
         (200, 1),
         (200, 200),
         (400, 1),
@@ -108,7 +108,7 @@ def test_phases_double_and_forced_sampling_thins_out() -> None:
 
 
 def test_known_horizon_has_one_phase() -> None:
-    assert MuLinUcb(n_arms=3, horizon=1000).phase(999) == (1000, 999)
+    assert phase(999, horizon=1000, first_phase=200) == (1000, 999)
 
 
 def test_forced_sampling_yields_to_what_is_allowed() -> None:
@@ -155,83 +155,3 @@ def test_rank_one_updates_stay_the_inverse() -> None:
     for _ in range(500):
         policy.ridge.update(rng.random(len(FEATURES)), rng.random())
     np.testing.assert_allclose(policy.ridge.a_inverse @ policy.ridge.a, np.eye(len(FEATURES)), atol=1e-9)
-
-
-# YOLOv3-tiny on a robot of a fifth of the edge's speed: name, seconds on the robot, at the edge, convolutions left,
-# their multiply-accumulates, activations, bytes that travel.
-ARMS = {
-    "input/uint8": (0.006, 0.036, 13, 2.78e9, 7.5e6, 519_168),
-    "pool2/fp32": (0.035, 0.029, 11, 2.51e9, 3.4e6, 1_384_448),
-    "pool3/fp32": (0.047, 0.027, 10, 2.31e9, 2.7e6, 692_224),
-    "pool4/fp32": (0.057, 0.025, 9, 2.11e9, 2.3e6, 346_112),
-    "on_device": (0.180, 0.0, 0, 0.0, 0.0, 0),
-}
-FP32 = ("pool2/fp32", "pool3/fp32", "pool4/fp32", "on_device")
-
-
-def regime(names: tuple[str, ...], mbps: float, noise: float, seed: int) -> tuple[str, float]:
-    """
-    Run 300 frames as the runtime would: one transfer at a time, deadline 1 s, late answers learnt from.
-
-    :return: the arm most chosen in the last half, and the mean relative error of its predicted offloading delays.
-    """
-    rows = np.array([ARMS[name] for name in names])
-    features = np.zeros((len(names), len(FEATURES)))
-    features[:, CONV], features[:, FEATURES.index("act_macs")], features[:, PSI] = rows[:, 3], rows[:, 4], rows[:, 5]
-    features[:, FEATURES.index("conv_layers")] = rows[:, 2]
-    features[:, FEATURES.index("act_layers")] = np.maximum(rows[:, 2] - 2, 0)
-    last = len(names) - 1
-    policy = make_policy("mu_lin_ucb", n_arms=len(names))
-    rng = np.random.default_rng(seed)
-    now_s, late, chosen, errors = 0.0, None, [], []
-    for frame in range(1, 301):
-        if late is not None and late[0] <= now_s:
-            policy.observe(late[1])
-            late = None
-        allowed = np.array([late is None] * last + [True])
-        choice = policy.select(
-            Context(
-                frame=frame,
-                robot_s=rows[:, 0],
-                features=features,
-                decode_s=np.zeros(len(names)),
-                point=np.arange(len(names)),
-                allowed=allowed,
-                on_device=last,
-                key_frame=bool(rng.random() < 0.2),
-                now_s=now_s,
-                deadline_s=1.0,
-                link_busy=late is not None,
-            )
-        )
-        arm = choice.arm if rows[choice.arm, 0] + choice.optimistic_offload_s <= 3.0 else last
-        chosen.append(arm)
-        if arm == last:
-            now_s += max(0.1, rows[arm, 0])
-            continue
-        offload_s = rows[arm, 1] + 0.003 + 8e-6 * rows[arm, 5] / mbps
-        offload_s *= max(0.3, 1.0 + noise * rng.standard_normal())
-        if frame > 150:
-            errors.append(abs(choice.predicted_offload_s - offload_s) / offload_s)
-        answer = frame_observation(arm, frame, offload_s)
-        if rows[arm, 0] + offload_s > 1.0:
-            late = (now_s + rows[arm, 0] + offload_s, answer)
-            now_s += 1.0
-        else:
-            policy.observe(answer)
-            now_s += max(0.1, rows[arm, 0] + offload_s)
-    counts = np.bincount(chosen[150:], minlength=len(names))
-    return names[int(np.argmax(counts))], float(np.mean(errors))
-
-
-@pytest.mark.parametrize("noise", [0.05, 0.2])
-@pytest.mark.parametrize(
-    ("names", "mbps", "best"),
-    [(tuple(ARMS), 1600.0, "input/uint8"), (FP32, 50.0, "pool4/fp32"), (tuple(ARMS), 4.0, "on_device")],
-    ids=["without a limit", "50 Mbit/s", "4 Mbit/s"],
-)
-def test_finds_the_best_arm_of_a_real_robot(names: tuple[str, ...], mbps: float, best: str, noise: float) -> None:
-    for seed in range(3):
-        most_chosen, error = regime(names, mbps, noise, seed)
-        assert most_chosen == best
-        assert error < 0.3

@@ -1,0 +1,30 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The schedule of forced sampling: phases of doubling length where the horizon is unknown (paper section 3.5)."""
+
+from __future__ import annotations
+
+import math
+
+
+def phase(frame: int, *, horizon: int, first_phase: int) -> tuple[int, int]:
+    """
+    Find where a frame lies among the phases.
+
+    :param frame: number t of the frame, from 1.
+    :param horizon: number of frames T if known, which is then the only phase; else 0.
+    :param first_phase: T_0, length of the first phase where the horizon is unknown.
+    :return: the phase's length T_i, and the frame's number within it, from 1.
+    """
+    if horizon:
+        return horizon, frame
+    length, first = first_phase, 1
+    while frame >= first + length:
+        first += length
+        length *= 2
+    return length, frame - first + 1
+
+
+def interval(phase_length: int, mu: float) -> int:
+    """Frames between two forced samples in a phase: ceil(T_i^mu)."""
+    return math.ceil(math.pow(phase_length, mu))

@@ -1,0 +1,209 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Front-end and offloading delays of every arm, frame by frame: the truth that policies are judged against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from neurosurgeon_ros.learning.interface import BoolArray, FloatArray
+from neurosurgeon_ros.simulation.processes import ConstantLoad, Link, Load
+from neurosurgeon_ros.simulation.table import NetworkTable
+
+#: Seconds per layer of the `linear` truth, on the robot and at the edge.
+ROBOT_LAYER_S = 0.4e-3
+EDGE_LAYER_S = 0.1e-3
+#: Bytes from which a message is cut into fragments, and costs more of the link than its size.
+FRAGMENT_BYTES = 64_000
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """
+    Noise of an observed duration, as a factor; the truth is what it would be without.
+
+    :param sd: of the factor: Gaussian around 1, or of its logarithm where `log_normal`.
+    :param log_normal: whether the factor is log-normal.
+    :param outliers: share of the observations that take `outlier_factor` times as long.
+    :param outlier_factor: how much longer those take.
+    """
+
+    sd: float = 0.05
+    log_normal: bool = False
+    outliers: float = 0.0
+    outlier_factor: float = 3.0
+
+    def sample(self, size: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
+        """Draw factors, each above 0."""
+        normal = self.sd * rng.standard_normal(size)
+        factors = np.exp(normal) if self.log_normal else np.maximum(0.05, 1.0 + normal)
+        slow: FloatArray = np.where(rng.random(size) < self.outliers, self.outlier_factor, 1.0) * factors
+        return slow
+
+
+GAUSS = Noise()
+HEAVY = Noise(sd=0.15, log_normal=True, outliers=0.1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Environment:
+    """
+    One run's truth; n arms, one per partition point with fp32 tensors, the last one `on_device`; T frames.
+
+    :param table: the network.
+    :param robot_s: front-end delay of each arm, which the robot knows. Shape (n,).
+    :param compute_s: back-end delay of each arm at an idle edge. Shape (n,).
+    :param transmission_factor: what a byte of this arm costs of the link compared with a byte of a small message. (n,).
+    :param round_trip_s: seconds that a message of no bytes takes to the edge and back.
+    :param mbps: the link's rate at each frame, shape (T,).
+    :param slowdown: factor on the edge's compute at each frame, shape (T,).
+    :param queue_s: seconds in the edge's queue at each frame, shape (T,).
+    :param key_frames: shape (T,).
+    :param noise: of observed durations.
+    :param seed: of the noise.
+    :param period_s: seconds between two frames of the camera.
+    """
+
+    table: NetworkTable
+    robot_s: FloatArray
+    compute_s: FloatArray
+    transmission_factor: FloatArray
+    round_trip_s: float
+    mbps: FloatArray
+    slowdown: FloatArray
+    queue_s: FloatArray
+    key_frames: BoolArray
+    noise: Noise
+    seed: int
+    period_s: float = 0.1
+
+    @property
+    def frames(self) -> int:
+        """Number T of frames."""
+        return len(self.mbps)
+
+    @property
+    def on_device(self) -> int:
+        """Index of the arm p = P."""
+        return len(self.robot_s) - 1
+
+    def occupied_s(self) -> FloatArray:
+        """Give the seconds for which each arm's tensors occupy the link at each frame, shape (T, n)."""
+        occupied: FloatArray = np.outer(8e-6 / self.mbps, self.table.sent_bytes * self.transmission_factor)
+        return occupied
+
+    def total_s(self) -> FloatArray:
+        """Give the expected total delay of each arm at each frame with an idle link, shape (T, n)."""
+        offload = (
+            self.occupied_s() + np.outer(self.slowdown, self.compute_s) + self.queue_s[:, None] + self.round_trip_s
+        )
+        offload[:, self.on_device] = 0.0
+        total: FloatArray = offload + self.robot_s
+        return total
+
+
+def linear_environment(
+    table: NetworkTable,
+    link: Link,
+    *,
+    robot_gmacs: float = 60.0,
+    edge_gmacs: float = 2000.0,
+    load: Load | None = None,
+    noise: Noise = GAUSS,
+    frames: int = 400,
+    key_share: float = 0.2,
+    seed: int = 0,
+) -> Environment:
+    """
+    Truth `linear`: delays are linear in the features, the link adds nothing to bytes over rate.
+
+    :param robot_gmacs: the robot's speed in 10^9 multiply-accumulates per second, beside 0.4 ms a layer.
+    :param edge_gmacs: the edge's speed, beside 0.1 ms a layer.
+    :param key_share: share of the frames that are key frames.
+    """
+    macs, layers = table.back_macs, table.back_layers
+    rng = np.random.default_rng(seed)
+    return _environment(
+        table,
+        robot_s=(macs[0] - macs) / (1e9 * robot_gmacs) + ROBOT_LAYER_S * (layers[0] - layers),
+        compute_s=macs / (1e9 * edge_gmacs) + EDGE_LAYER_S * layers,
+        transmission_factor=np.ones(len(macs)),
+        round_trip_s=0.0,
+        link=link,
+        load=load,
+        noise=noise,
+        frames=frames,
+        key_share=key_share,
+        rng=rng,
+    )
+
+
+def measured_environment(
+    table: NetworkTable,
+    link: Link,
+    *,
+    robot_gmacs: float,
+    edge_gmacs: float,
+    round_trip_s: float,
+    fragment_factor: float,
+    load: Load | None = None,
+    noise: Noise = GAUSS,
+    frames: int = 400,
+    key_share: float = 0.2,
+    seed: int = 0,
+) -> Environment:
+    """
+    Truth `measured`: delays go from partition point to partition point as they did on the machine that was profiled.
+
+    :param robot_gmacs: multiply-accumulates of the whole network over the robot's seconds for it, in 10^9 per second.
+    :param edge_gmacs: the same for the edge.
+    :param round_trip_s: seconds that a message of no bytes takes to the edge and back.
+    :param fragment_factor: what a byte costs in messages above 64 kB, compared with smaller ones; 1 or more.
+    """
+    whole_macs = table.back_macs[0]
+    return _environment(
+        table,
+        robot_s=table.front_s * (whole_macs / (1e9 * robot_gmacs) / table.front_s[-1]),
+        compute_s=table.back_s * (whole_macs / (1e9 * edge_gmacs) / table.back_s[0]),
+        transmission_factor=np.where(table.sent_bytes > FRAGMENT_BYTES, fragment_factor, 1.0),
+        round_trip_s=round_trip_s,
+        link=link,
+        load=load,
+        noise=noise,
+        frames=frames,
+        key_share=key_share,
+        rng=np.random.default_rng(seed),
+    )
+
+
+def _environment(
+    table: NetworkTable,
+    *,
+    robot_s: FloatArray,
+    compute_s: FloatArray,
+    transmission_factor: FloatArray,
+    round_trip_s: float,
+    link: Link,
+    load: Load | None,
+    noise: Noise,
+    frames: int,
+    key_share: float,
+    rng: np.random.Generator,
+) -> Environment:
+    mbps = link.sample(frames, rng)
+    slowdown, queue_s = (load or ConstantLoad()).sample(frames, rng)
+    return Environment(
+        table=table,
+        robot_s=robot_s,
+        compute_s=compute_s,
+        transmission_factor=transmission_factor,
+        round_trip_s=round_trip_s,
+        mbps=mbps,
+        slowdown=slowdown,
+        queue_s=queue_s,
+        key_frames=rng.random(frames) < key_share,
+        noise=noise,
+        seed=int(rng.integers(2**31)),
+    )

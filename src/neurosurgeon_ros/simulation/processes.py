@@ -1,0 +1,205 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""How the link's rate and the edge's load go from frame to frame. Each is sampled once for a whole run."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from neurosurgeon_ros.learning.interface import FloatArray
+from neurosurgeon_ros.simulation.table import non_negative
+
+
+class Link(Protocol):
+    """An uplink's rate."""
+
+    def sample(self, frames: int, rng: np.random.Generator) -> FloatArray:
+        """Draw the rate at each frame in Mbit/s, shape (frames,), > 0."""
+
+
+class Load(Protocol):
+    """An edge's load."""
+
+    def sample(self, frames: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+        """Draw what each frame meets: a factor on the edge's compute time, and seconds in its queue; (frames,) each."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantLink:
+    """
+    One rate for ever.
+
+    :param mbps: rate in Mbit/s.
+    """
+
+    mbps: float
+
+    def sample(self, frames: int, rng: np.random.Generator) -> FloatArray:
+        """Draw nothing."""
+        del rng
+        return np.full(frames, self.mbps)
+
+
+@dataclass(frozen=True, slots=True)
+class StepLink:
+    """
+    Rates one after another; the last one stays.
+
+    :param steps: pairs of a rate in Mbit/s and the number of frames that it holds.
+    """
+
+    steps: tuple[tuple[float, int], ...]
+
+    def sample(self, frames: int, rng: np.random.Generator) -> FloatArray:
+        """Draw nothing."""
+        del rng
+        return _steps(self.steps, frames)
+
+
+@dataclass(frozen=True, slots=True)
+class MarkovLink:
+    """
+    Two states with a chance to switch at every frame; it starts in either.
+
+    :param high_mbps: rate of one state in Mbit/s.
+    :param low_mbps: rate of the other.
+    :param mean_frames: frames between switches on average, > 1.
+    """
+
+    high_mbps: float
+    low_mbps: float
+    mean_frames: float
+
+    def sample(self, frames: int, rng: np.random.Generator) -> FloatArray:
+        """Draw the start and the switches."""
+        switches = rng.random(frames) < 1.0 / self.mean_frames
+        switches[0] = rng.random() < 0.5
+        low = np.cumsum(switches) % 2 == 1
+        return np.where(low, self.low_mbps, self.high_mbps)
+
+
+@dataclass(frozen=True, slots=True)
+class OrnsteinUhlenbeckLink:
+    """
+    The rate's logarithm wanders around a mean.
+
+    :param mbps: the rate around which it wanders (its median) in Mbit/s.
+    :param sd: standard deviation of its natural logarithm.
+    :param correlation_frames: frames after which the correlation has fallen to 1/e.
+    """
+
+    mbps: float
+    sd: float
+    correlation_frames: float
+
+    def sample(self, frames: int, rng: np.random.Generator) -> FloatArray:
+        """Draw a path that starts from the stationary distribution."""
+        keep = math.exp(-1.0 / self.correlation_frames)
+        shocks = rng.standard_normal(frames)
+        log_rate = np.empty(frames)
+        log_rate[0] = shocks[0]
+        for k in range(1, frames):
+            log_rate[k] = keep * log_rate[k - 1] + math.sqrt(1.0 - keep**2) * shocks[k]
+        path: FloatArray = self.mbps * np.exp(self.sd * log_rate)
+        return path
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RecordedLink:
+    """
+    A recorded rate, a row per frame, repeated as often as needed.
+
+    :param mbps: rates in Mbit/s, > 0.
+    """
+
+    mbps: FloatArray
+
+    @classmethod
+    def read(cls, path: Path) -> RecordedLink:
+        """
+        Read a CSV with a column ``mbps``.
+
+        :raises ValueError: if the column is missing or empty, or a rate is not a finite number above 0.
+        """
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            if "mbps" not in (reader.fieldnames or ()):
+                raise ValueError(f"{path} has no column mbps, which holds the link's rate in Mbit/s, a row per frame")
+            rates = [
+                non_negative(row["mbps"], f"{path}, line {line}, column mbps") for line, row in enumerate(reader, 2)
+            ]
+        if not rates or min(rates) <= 0.0:
+            raise ValueError(f"{path} must hold at least one rate, and each must be above 0 Mbit/s")
+        return cls(np.array(rates))
+
+    def sample(self, frames: int, rng: np.random.Generator) -> FloatArray:
+        """Draw nothing."""
+        del rng
+        return np.resize(self.mbps, frames)
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantLoad:
+    """
+    The edge is as slow as this for ever.
+
+    :param factor: on its compute time, 1 for an idle edge.
+    """
+
+    factor: float = 1.0
+
+    def sample(self, frames: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+        """Draw nothing."""
+        del rng
+        return np.full(frames, self.factor), np.zeros(frames)
+
+
+@dataclass(frozen=True, slots=True)
+class StepLoad:
+    """
+    Loads one after another; the last one stays.
+
+    :param steps: pairs of a factor on the edge's compute time and the number of frames that it holds.
+    """
+
+    steps: tuple[tuple[float, int], ...]
+
+    def sample(self, frames: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+        """Draw nothing."""
+        del rng
+        return _steps(self.steps, frames), np.zeros(frames)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLoad:
+    """
+    Others' requests arrive at random (Poisson), are served one after another, and ours waits its turn.
+
+    :param per_frame: requests of others that arrive between two frames of ours, on average.
+    :param service_s: seconds that one of them takes.
+    :param period_s: seconds between two frames of ours.
+    """
+
+    per_frame: float
+    service_s: float
+    period_s: float = 0.1
+
+    def sample(self, frames: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+        """Draw the arrivals."""
+        work = self.service_s * rng.poisson(self.per_frame, frames)
+        wait = np.zeros(frames)
+        for k in range(1, frames):
+            wait[k] = max(0.0, wait[k - 1] + work[k] - self.period_s)
+        return np.ones(frames), wait
+
+
+def _steps(steps: tuple[tuple[float, int], ...], frames: int) -> FloatArray:
+    values = np.repeat([value for value, _ in steps], [length for _, length in steps]).astype(np.float64)
+    padded: FloatArray = np.pad(values, (0, max(0, frames - len(values))), mode="edge")[:frames]
+    return padded

@@ -1,0 +1,206 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+One policy in one environment, by the rules of the judged experiments.
+
+There is one uplink, first in, first out. A frame arrives every period, or when the last one is done if that is later.
+Samples and probes occupy the link for as long as their bytes take, behind the frame that they were chosen with; a later
+frame's tensors that meet them wait, and the wait is that frame's delay. They report when they are finished, with noise.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+
+import numpy as np
+
+from neurosurgeon_ros.learning.interface import Choice, Context, FloatArray, IntArray, Kind, Observation, Policy
+from neurosurgeon_ros.simulation.environment import Environment
+
+#: Rows of noise: transmission and compute, of the frame, its sample and its probe.
+_NOISES = 6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """
+    What came of one policy in one environment; T frames.
+
+    :param arms: the chosen arms, shape (T,).
+    :param delay_s: expected total delay of each frame, waiting for own samples and probes included, shape (T,).
+    :param best_s: expected total delay of Oracle's choice at each frame, shape (T,).
+    :param offload_s: expected offloading delay of each frame; 0 on the device. Shape (T,).
+    :param predicted_s: what the policy predicted for it; NaN where it had no idea. Shape (T,).
+    :param forced: frames with forced sampling, shape (T,).
+    :param sample_bytes: bytes sent as samples.
+    :param probe_bytes: bytes sent as probes.
+    """
+
+    arms: IntArray
+    delay_s: FloatArray
+    best_s: FloatArray
+    offload_s: FloatArray
+    predicted_s: FloatArray
+    forced: IntArray
+    sample_bytes: int
+    probe_bytes: int
+
+    def ratio(self, first: int = 0, last: int | None = None) -> float:
+        """Sum of the delays over the sum of Oracle's, over frames `first` to before `last`."""
+        return float(self.delay_s[first:last].sum() / self.best_s[first:last].sum())
+
+
+def simulate(policy: Policy, environment: Environment) -> Run:
+    """
+    Run a policy through all frames of an environment.
+
+    :param policy: a fresh policy. One with a method ``reveal`` (Oracle) is shown each frame's delays before it chooses.
+    :param environment: the truth; neither is changed but for what the policy learns.
+    """
+    return _Simulation(policy, environment).run()
+
+
+class _Simulation:
+    """The clock, the link and what is under way."""
+
+    def __init__(self, policy: Policy, environment: Environment) -> None:
+        self._policy, self._environment = policy, environment
+        frames = environment.frames
+        self._occupied_s = environment.occupied_s()
+        self._total_s = environment.total_s()
+        self._noise = environment.noise.sample((frames, _NOISES), np.random.default_rng(environment.seed))
+        self._link_free_s = 0.0
+        self._under_way: list[tuple[float, int, Observation]] = []
+        self._sent = 0
+        n_arms = len(environment.robot_s)
+        self._decode_s, self._allowed, self._points = np.zeros(n_arms), np.ones(n_arms, dtype=bool), np.arange(n_arms)
+        self._busy_until_s = 0.0
+
+    def run(self) -> Run:
+        environment, policy = self._environment, self._policy
+        frames = environment.frames
+        reveal = getattr(policy, "reveal", None)
+        arms, forced = np.zeros(frames, dtype=np.int64), np.zeros(frames, dtype=np.int64)
+        delay_s, predicted_s = np.zeros(frames), np.full(frames, np.nan)
+        sample_bytes = probe_bytes = 0
+        now_s = 0.0
+        for k in range(frames):
+            now_s = max(now_s, k * environment.period_s)
+            self._report(now_s)
+            if reveal is not None:
+                reveal(self._total_s[k])
+            choice = policy.select(self._context(k, now_s))
+            arms[k], forced[k], predicted_s[k] = choice.arm, choice.forced, choice.predicted_offload_s
+            delay_s[k] = self._frame(k, choice.arm, now_s)
+            if choice.sample_arm is not None:
+                sample_bytes += self._sample(k, choice, now_s)
+            if choice.probe_bytes:
+                probe_bytes += choice.probe_bytes
+                self._probe(k, choice.probe_bytes, now_s)
+            now_s += delay_s[k]
+        offload_s = delay_s - environment.robot_s[arms]
+        offload_s[arms == environment.on_device] = 0.0
+        best_s = self._total_s.min(axis=1)
+        return Run(arms, delay_s, best_s, offload_s, predicted_s, forced, sample_bytes, probe_bytes)
+
+    def _context(self, k: int, now_s: float) -> Context:
+        environment = self._environment
+        return Context(
+            frame=k + 1,
+            robot_s=environment.robot_s,
+            features=environment.table.features,
+            decode_s=self._decode_s,
+            point=self._points,
+            allowed=self._allowed,
+            on_device=environment.on_device,
+            key_frame=bool(environment.key_frames[k]),
+            similarity=0.5 if environment.key_frames[k] else 0.9,
+            now_s=now_s,
+            period_s=environment.period_s,
+            link_busy=self._link_free_s > now_s,
+        )
+
+    def _frame(self, k: int, arm: int, now_s: float) -> float:
+        """Finish the frame, at its expected delay; what is observed of it carries the noise."""
+        environment = self._environment
+        robot_s = float(environment.robot_s[arm])
+        if arm == environment.on_device:
+            self._later(now_s + robot_s, Observation(arm, k + 1, Kind.FRAME, float("nan"), robot_s=robot_s))
+            return robot_s
+        wait_s = max(0.0, self._link_free_s - (now_s + robot_s))
+        done_s = self._send(k, arm, Kind.FRAME, now_s + robot_s, noise=0, robot_s=robot_s)
+        del wait_s
+        return done_s - now_s
+
+    def _sample(self, k: int, choice: Choice, now_s: float) -> int:
+        """Send an earlier partition point's tensors once they are there, behind the frame's own."""
+        arm = choice.sample_arm
+        environment = self._environment
+        if arm is None or arm == environment.on_device or environment.robot_s[arm] > environment.robot_s[choice.arm]:
+            raise ValueError(f"arm {arm} cannot be sampled beside arm {choice.arm}: its tensors are not computed there")
+        self._send(k, arm, Kind.SAMPLE, now_s + float(environment.robot_s[choice.arm]), noise=2)
+        return int(environment.table.sent_bytes[arm])
+
+    def _send(
+        self, k: int, arm: int, kind: Kind, ready_s: float, *, noise: int, robot_s: float = float("nan")
+    ) -> float:
+        """Put an arm's tensors on the link when they are ready; gives the time at which the answer is there."""
+        environment = self._environment
+        wait_s = max(0.0, self._link_free_s - ready_s)
+        occupied_s = float(self._occupied_s[k, arm])
+        transmit_s = wait_s + occupied_s + environment.round_trip_s
+        compute_s = float(environment.compute_s[arm] * environment.slowdown[k])
+        queue_s = float(environment.queue_s[k])
+        self._link_free_s = ready_s + wait_s + occupied_s
+        done_s = ready_s + transmit_s + queue_s + compute_s
+        seen_transmit_s = transmit_s * self._noise[k, noise]
+        seen_compute_s = compute_s * self._noise[k, noise + 1]
+        self._later(
+            done_s,
+            Observation(
+                arm=arm,
+                sequence=k + 1,
+                kind=kind,
+                offload_s=float(seen_transmit_s + queue_s + seen_compute_s),
+                transmit_s=float(seen_transmit_s),
+                queue_s=queue_s,
+                decode_s=0.0,
+                compute_s=float(seen_compute_s),
+                overlapped=wait_s > 0.0,
+                sent_bytes=int(environment.table.sent_bytes[arm]),
+                robot_s=robot_s,
+            ),
+        )
+        return done_s
+
+    def _probe(self, k: int, sent_bytes: int, now_s: float) -> None:
+        environment = self._environment
+        start_s = max(now_s, self._link_free_s)
+        occupied_s = 8e-6 * sent_bytes / float(environment.mbps[k])
+        self._link_free_s = start_s + occupied_s
+        transmit_s = start_s - now_s + occupied_s + environment.round_trip_s
+        seen_s = float(transmit_s * self._noise[k, 4])
+        self._later(
+            now_s + transmit_s,
+            Observation(
+                arm=-1,
+                sequence=k + 1,
+                kind=Kind.PROBE,
+                offload_s=seen_s,
+                transmit_s=seen_s,
+                queue_s=0.0,
+                decode_s=0.0,
+                compute_s=0.0,
+                overlapped=start_s > now_s,
+                sent_bytes=sent_bytes,
+            ),
+        )
+
+    def _later(self, when_s: float, observation: Observation) -> None:
+        self._sent += 1
+        heapq.heappush(self._under_way, (when_s, self._sent, observation))
+
+    def _report(self, now_s: float) -> None:
+        while self._under_way and self._under_way[0][0] <= now_s + 1e-12:
+            self._policy.observe(heapq.heappop(self._under_way)[2])

@@ -1,0 +1,130 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A network as the simulator sees it: its partition points with bytes, features and measured delays."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+import numpy as np
+
+from neurosurgeon_ros.learning.interface import FEATURES, FloatArray
+
+#: Columns of a table's CSV: the partition point's name, FEATURES of its back-end with psi as fp32 bytes, and the
+#: seconds of front-end and back-end on the machine where it was profiled.
+COLUMNS = ("point", *FEATURES, "front_s", "back_s")
+MACS = [FEATURES.index(name) for name in ("conv_macs", "fc_macs", "act_macs")]
+LAYERS = [FEATURES.index(name) for name in ("conv_layers", "fc_layers", "act_layers")]
+PSI = FEATURES.index("psi")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NetworkTable:
+    """
+    Partition points p = 0 ... P of one network, with fp32 tensors; n = P + 1.
+
+    :param name: the network's name.
+    :param points: names of the partition points, ``input`` first and ``on_device`` last.
+    :param features: the back-end's contextual features, as in Context.features. Shape (n, 7).
+    :param front_s: seconds of the front-end on the machine where it was profiled, 0 at p = 0. Shape (n,).
+    :param back_s: seconds of the back-end there, 0 at p = P. Shape (n,).
+    """
+
+    name: str
+    points: tuple[str, ...]
+    features: FloatArray
+    front_s: FloatArray
+    back_s: FloatArray
+
+    @property
+    def back_macs(self) -> FloatArray:
+        """Multiply-accumulates of the back-end, shape (n,)."""
+        macs: FloatArray = self.features[:, MACS].sum(axis=1)
+        return macs
+
+    @property
+    def back_layers(self) -> FloatArray:
+        """Convolutional, fully connected and activation layers of the back-end, shape (n,)."""
+        layers: FloatArray = self.features[:, LAYERS].sum(axis=1)
+        return layers
+
+    @property
+    def sent_bytes(self) -> FloatArray:
+        """Bytes that travel as fp32, 0 at p = P; shape (n,)."""
+        sent: FloatArray = self.features[:, PSI]
+        return sent
+
+
+def read_table(path: Path | Traversable, name: str) -> NetworkTable:
+    """
+    Read a table as ``neurosurgeon profile`` writes it.
+
+    :param path: CSV file with the columns :data:`COLUMNS`.
+    :param name: name to give the network.
+    :raises ValueError: if columns are missing, a number is negative or not finite, or there are fewer than two rows.
+    """
+    with path.open(encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
+        if missing:
+            raise ValueError(f"{path} has no column {', '.join(missing)}; a table has {', '.join(COLUMNS)}")
+        rows = list(reader)
+    if len(rows) < 2:
+        raise ValueError(f"{path} has {len(rows)} partition points, but a network has at least input and on_device")
+    numbers = np.empty((len(rows), len(COLUMNS) - 1))
+    for line, row in enumerate(rows, start=2):
+        for column, key in enumerate(COLUMNS[1:]):
+            numbers[line - 2, column] = non_negative(row[key], f"{path}, line {line}, column {key}")
+    width = len(FEATURES)
+    return NetworkTable(
+        name=name,
+        points=tuple(row["point"] for row in rows),
+        features=numbers[:, :width],
+        front_s=numbers[:, width],
+        back_s=numbers[:, width + 1],
+    )
+
+
+def non_negative(text: str | None, where: str) -> float:
+    """
+    Read a number that is finite and at least 0.
+
+    :param text: what stands in the file; None where the line is too short.
+    :param where: file, line and column, for the message.
+    :raises ValueError: if it is no such number.
+    """
+    try:
+        value = float(text or "")
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value >= 0.0):
+        raise ValueError(f"{where} is {text!r}, but must be a finite number of at least 0")
+    return value
+
+
+def _folder() -> Traversable:
+    return resources.files("neurosurgeon_ros.simulation") / "networks"
+
+
+@cache
+def network_names() -> tuple[str, ...]:
+    """Names of the networks whose tables ship."""
+    return tuple(sorted(file.name.removesuffix(".csv") for file in _folder().iterdir() if file.name.endswith(".csv")))
+
+
+@cache
+def network(name: str) -> NetworkTable:
+    """
+    Load the table of a network that ships.
+
+    :raises ValueError: if there is none of that name; the message names the choices.
+    """
+    if name not in network_names():
+        raise ValueError(f"there is no network {name!r}; choose one of {', '.join(network_names())}")
+    return read_table(_folder() / f"{name}.csv", name)
