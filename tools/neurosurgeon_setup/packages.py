@@ -121,7 +121,10 @@ def pip_problem(log: Path, what: str) -> Problem:
     text = log.read_text(errors="replace")
     errors = re.findall(r"^ERROR: (.*)$", text, re.MULTILINE)
     if "No space left on device" in text:
-        return Problem(f"the disk is full, so pip could not get {what}: free some space (the log is {log}).")
+        return Problem(
+            f"the disk is full, so pip could not get {what}: free some space, or "
+            f"give pip an index or folder with the far smaller CPU-only build of torch (the log is {log})."
+        )
     if "DO NOT MATCH THE HASHES" in text:
         return Problem(
             f"pip was given an archive for {what} whose sha256 is not the pinned one: "

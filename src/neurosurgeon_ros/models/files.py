@@ -3,9 +3,9 @@
 """
 The weights and the video that do not lie in the repository: what they are, where they lie, and how to check them.
 
-A file is known by its name and by the sha256 of its content, wherever it came from, so that a user's own copy is as good
-as the one that set-up takes out of a published archive. Only the standard library is used here: set-up loads this module
-before anything is installed.
+A file is known by its name and by the sha256 of its content, wherever it came from, so that a user's own copy is as
+good as the one that set-up takes out of a published archive. Only the standard library is used here: set-up loads this
+module before anything is installed.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 HOW_TO_GET = "run `tools/setup --files` in the checkout, or put the file there by hand"
+REPLACE = f"delete it, then {HOW_TO_GET}"
 
 
 class FileProblem(ValueError):
@@ -160,12 +161,10 @@ def verify(path: Path, name: str | None = None) -> None:
     except OSError as error:
         raise FileProblem(f"{path} ({expected.what}) cannot be read ({error.strerror}): {HOW_TO_GET}") from None
     if digest is None:
-        raise FileProblem(
-            f"{path} ({expected.what}) has {size} bytes where {expected.size} are expected: delete it, then {HOW_TO_GET}"
-        )
+        raise FileProblem(f"{path} ({expected.what}) has {size} bytes where {expected.size} are expected: {REPLACE}")
     if digest != expected.sha256:
         raise FileProblem(
-            f"{path} ({expected.what}) has sha256 {digest} where {expected.sha256} is expected: delete it, then {HOW_TO_GET}"
+            f"{path} ({expected.what}) has sha256 {digest} where {expected.sha256} is expected: {REPLACE}"
         )
 
 
