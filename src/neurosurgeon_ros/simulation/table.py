@@ -91,6 +91,22 @@ def read_table(path: Path | Traversable, name: str) -> NetworkTable:
     )
 
 
+def write_table(path: Path, table: NetworkTable) -> None:
+    """
+    Write a table as :func:`read_table` reads it, all or nothing.
+
+    :param path: CSV file; its folder must exist.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for p, point in enumerate(table.points):
+            delays = (f"{table.front_s[p]:.6g}", f"{table.back_s[p]:.6g}")
+            writer.writerow((point, *(f"{feature:.0f}" for feature in table.features[p]), *delays))
+    partial.replace(path)
+
+
 def non_negative(text: str | None, where: str) -> float:
     """
     Read a number that is finite and at least 0.
