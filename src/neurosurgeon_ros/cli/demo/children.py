@@ -10,12 +10,12 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 #: Seconds that processes have to end by themselves, all together.
-GRACE_S = 2.0
+GRACE_S = 1.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +74,7 @@ def start_node(
         # JSON is YAML: texts stay texts, whatever they look like.
         arguments += ["-p", f"{parameter}:={json.dumps(value, ensure_ascii=False)}"]
     log = logs / f"{name}.log"
-    with log.open("wb") as stream:
+    with log.open("wb") as stream, _signals_kept():
         process = subprocess.Popen(
             [str(_executable(name)), *arguments],
             stdin=subprocess.DEVNULL,
@@ -107,6 +107,16 @@ def wait_for_end(children: Sequence[Child], until_s: float) -> None:
         if not child.ended:
             child.send(signal.SIGKILL)
             child.process.wait()
+
+
+@contextlib.contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Start processes with SIGINT and SIGTERM blocked until they can take them: the executables unblock them first."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _executable(name: str) -> Path:

@@ -80,16 +80,18 @@ def _draw_delays(axes: Axes, decisions: Sequence[SeenDecision]) -> None:
             baseline=floor,
             fill=True,
             facecolor=colour,
-            edgecolor="#777777" if colour == "#ffffff" else "none",
-            linewidth=0.4,
+            edgecolor="#777777",
+            linewidth=0.0,
+            hatch="////" if colour == "#ffffff" else None,
             label=label,
         )
         floor = floor + delays
     totals = 1e3 * _column(decisions, "total_delay")
     mean = np.cumsum(totals) / np.arange(1, len(totals) + 1)
     axes.plot(np.arange(1, len(totals) + 1), mean, color="black", linewidth=1.2, label="running mean of the total")
-    # One slow start must not flatten all the rest.
-    axes.set_ylim(0.0, 1.15 * max(1.0, float(np.percentile(np.maximum(totals, floor), 99))))
+    # A few slow frames, at the start above all, must not flatten the rest; above it all is room for the legend.
+    heights = np.maximum(totals, floor)
+    axes.set_ylim(0.0, 1.25 * max(1.0, min(float(heights.max()), 2.0 * float(np.percentile(heights, 95)))))
     axes.set_ylabel("delay [ms]")
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
@@ -118,18 +120,10 @@ def _draw_points(axes: Axes, decisions: Sequence[SeenDecision]) -> None:
             label="forced sample",
         )
     keys = np.array([decision.key_frame for decision in decisions])
-    if keys.any():
-        axes.plot(
-            numbers[keys],
-            np.full(keys.sum(), -0.8),
-            linestyle="",
-            marker="|",
-            color="black",
-            markersize=6,
-            label="key frame",
-        )
-    axes.set_yticks(range(len(arms)), [arm for _, arm in arms], fontsize=8)
-    axes.set_ylim(-1.2, len(arms) - 0.4)
+    axes.plot(numbers[keys], np.full(keys.sum(), -1.0), linestyle="", marker="|", color="black", markersize=6)
+    axes.set_yticks(range(-1, len(arms)), ["key frames", *(arm for _, arm in arms)], fontsize=8)
+    # Above the points is room for the legend.
+    axes.set_ylim(-1.5, len(arms) - 0.5 + 0.3 * (len(arms) + 1))
     axes.set_ylabel("partition point / codec")
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)

@@ -1,0 +1,119 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: its options, and what it answers to bad ones."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from neurosurgeon_ros.cli import main
+from neurosurgeon_ros.cli.arguments import Parser, UsageError
+from neurosurgeon_ros.cli.demo.options import DemoOptions, add_options, read_options
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    path = tmp_path / "short.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, (64, 48))
+    for _ in range(3):
+        writer.write(np.zeros((48, 64, 3), dtype=np.uint8))
+    writer.release()
+    return path
+
+
+def read(*arguments: str | Path) -> DemoOptions:
+    parser = Parser(prog="neurosurgeon demo")
+    add_options(parser)
+    return read_options(parser.parse_args([str(argument) for argument in arguments]))
+
+
+def test_defaults(video: Path) -> None:
+    options = read("--video", video)
+
+    assert (options.frames, options.rate_hz, options.policy, options.robot_speed) == (300, 0.0, "mu_lin_ucb", 0.2)
+    assert (options.codecs, options.link, options.out, options.weights) == ((), "loopback", Path("out/demo"), None)
+
+
+def test_options_are_taken_over(video: Path) -> None:
+    options = read(
+        "--video", video, "--codecs", "fp32,uint8", "--uplink", "4", "--rate", "12.5", "--policy", "edge_only"
+    )
+
+    assert options.codecs == ("fp32", "uint8")
+    assert options.link == "emulated 4 Mbit/s"
+    assert (options.rate_hz, options.policy) == (12.5, "edge_only")
+    assert options.video == str(video)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--frames", "0"], ["--frames", "'0'", "1"]),
+        (["--frames", "many"], ["--frames", "'many'", "whole number"]),
+        (["--rate", "nan"], ["--rate", "'nan'", "1000"]),
+        (["--robot-speed", "0"], ["--robot-speed", "'0'", "0.01"]),
+        (["--uplink", "-4"], ["--uplink", "'-4'", "Mbit/s"]),
+        (["--seed", "1.5"], ["--seed", "'1.5'"]),
+        (["--policy", "best"], ["--policy", "'best'", "mu_lin_ucb", "edge_only", "on_device"]),
+        (["--codecs", "fp32,mp3"], ["--codecs", "'mp3'", "fp32", "uint8"]),
+        (["--codecs", ""], ["--codecs", "''", "fp32"]),
+        (["--model", "yolo"], ["--model", "'yolo'", "yolov3_tiny"]),
+        (["--weights", "/nowhere.weights"], ["--weights", "/nowhere.weights"]),
+        (["--video", "/nowhere.mp4"], ["--video", "/nowhere.mp4", "does not exist"]),
+        (["--video", "/"], ["--video", "not a file"]),
+        (["--speed", "1"], ["--speed"]),
+    ],
+)
+def test_a_bad_value_is_answered_in_one_sentence(
+    arguments: list[str], parts: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        code = main(["demo", *arguments])
+    except SystemExit as end:
+        code = int(end.code or 0)
+
+    said = capfd.readouterr().err.strip()
+    assert code == 2
+    assert said.startswith("neurosurgeon")
+    assert len(said.splitlines()) == 1
+    for part in parts:
+        assert part in said
+
+
+def test_a_video_that_cannot_be_decoded_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "text.mp4"
+    path.write_text("this is no video")
+
+    with pytest.raises(UsageError, match="cannot be decoded"):
+        read("--video", path)
+
+
+def test_results_that_cannot_be_written_are_refused(
+    video: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+
+    assert main(["demo", "--video", str(video), "--out", str(tmp_path / "file")]) == 2
+    assert "--out" in capfd.readouterr().err
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = (
+        "import sys\n"
+        "from neurosurgeon_ros.cli import main\n"
+        "try:\n"
+        "    main(['demo', '--help'])\n"
+        "except SystemExit:\n"
+        "    heavy = {'torch', 'cv2', 'numpy', 'rclpy', 'matplotlib', 'rich'} & set(sys.modules)\n"
+        "    sys.exit(f'imported: {heavy}' if heavy else 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert "--robot-speed" in done.stdout
