@@ -46,7 +46,11 @@ class LinkNode(Node):
         self._out = self.create_publisher(PartialInference, f"{namespace}/partial_inference", qos.PARTIAL_INFERENCE)
         self._wire = Wire(1e6 * parameters.uplink_mbps, qos.PARTIAL_INFERENCE.depth, self._deliver)
         self.create_subscription(
-            PartialInference, f"{namespace}/uplink", self._on_request, qos.PARTIAL_INFERENCE, raw=True
+            PartialInference,
+            f"{namespace}/uplink",
+            self._on_request,  # type: ignore[arg-type]  # rclpy's annotation knows callbacks without info only
+            qos.PARTIAL_INFERENCE,
+            raw=True,
         )
         self.get_logger().info(
             f"passes {namespace}/uplink on to {namespace}/partial_inference at {parameters.uplink_mbps:g} Mbit/s"
