@@ -41,8 +41,8 @@ class Reporter:
     def detail(self, text: str) -> None:
         """Show what goes on inside a step: on a terminal at once, elsewhere a line now and then."""
         if self._terminal:
-            width = os.get_terminal_size(sys.stderr.fileno()).columns
-            print(f"\r\033[K{self._elapsed()}   {text}"[: max(width + 3, 20)], end="", file=sys.stderr, flush=True)
+            width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
+            print(f"\r\033[K{self._elapsed()}   {text}"[: width + 3], end="", file=sys.stderr, flush=True)
             self._shown = True
         elif time.monotonic() - self._last_plain >= PLAIN_INTERVAL_S:
             self.step(f"  {text}")
