@@ -8,17 +8,25 @@ import inspect
 from typing import Any
 
 from neurosurgeon_ros.learning.adaptive_mu_lin_ucb import AdaptiveMuLinUcb
+from neurosurgeon_ros.learning.epsilon_greedy import EpsilonGreedy
 from neurosurgeon_ros.learning.fixed import EdgeOnly, OnDevice
 from neurosurgeon_ros.learning.interface import Policy
+from neurosurgeon_ros.learning.lin_ucb import LinUcb
 from neurosurgeon_ros.learning.mu_lin_ucb import MuLinUcb
+from neurosurgeon_ros.learning.neurosurgeon import Neurosurgeon
 
 _POLICIES: dict[str, type[Policy]] = {
     "adaptive_mu_lin_ucb": AdaptiveMuLinUcb,
     "mu_lin_ucb": MuLinUcb,
+    "lin_ucb": LinUcb,
+    "epsilon_greedy": EpsilonGreedy,
+    "neurosurgeon": Neurosurgeon,
     "edge_only": EdgeOnly,
     "on_device": OnDevice,
 }
 
+#: The policy that a robot should use.
+DEFAULT_POLICY = "adaptive_mu_lin_ucb"
 #: Names that :func:`make_policy` knows.
 POLICIES = tuple(_POLICIES)
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +23,8 @@ from neurosurgeon_ros.learning.ridge import Ridge
 
 #: Frames whose answer is awaited; features of older ones are forgotten.
 _OUTSTANDING = 1024
+#: Seconds in one unit of delay, see :class:`MuLinUcb`.
+DELAY_UNIT_S = 0.01
 
 
 class MuLinUcb:
@@ -70,7 +74,7 @@ class MuLinUcb:
         weight_key: float = 0.8,
         weight_other: float = 0.2,
         scale_features: bool = True,
-        delay_unit_s: float = 0.01,
+        delay_unit_s: float = DELAY_UNIT_S,
     ) -> None:
         del n_arms, seed
         self._delta = in_range("delta", delta, 0.0, 1.0, open_low=True, open_high=True)
@@ -103,7 +107,7 @@ class MuLinUcb:
         x = self._features(context)
         length, number = phase(context.frame, horizon=self._horizon, first_phase=self._first_phase)
         weight = self._weight_key if context.key_frame else self._weight_other
-        forced = number % interval(length, self._mu) == 0
+        forced = self._is_forced(length, number)
 
         predicted_s = self._unit_s * self.ridge.predict(x)
         bonus_s = self._unit_s * self.alpha(length) * math.sqrt(1.0 - weight) * self.ridge.width(x)
@@ -135,12 +139,30 @@ class MuLinUcb:
             return
         self.ridge.update(x, observation.offload_s / self._unit_s)
 
+    def state(self) -> dict[str, Any]:
+        """Give what was learnt, as JSON takes it."""
+        return {"ridge": self.ridge.state(), "scale": None if self._scale is None else self._scale.tolist()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """
+        Go on from what was learnt before.
+
+        :raises ValueError: if the state does not fit.
+        """
+        self.ridge.restore(state["ridge"])
+        if state["scale"] is not None:
+            self._scale = np.array(state["scale"], dtype=np.float64)
+
+    def _is_forced(self, phase_length: int, number: int) -> bool:
+        """Whether the frame of this number within its phase must not stay on the device."""
+        return number % interval(phase_length, self._mu) == 0
+
     def _features(self, context: Context) -> FloatArray:
         """Scale the features; the scale stays what it was on the first frame, or A would mix units."""
         if self._scale is None:
             largest = np.max(context.features, axis=0)
             self._scale = np.where(largest > 0.0, largest, 1.0) if self._scale_features else np.ones(len(FEATURES))
-            x = context.features / self._scale
+        x: FloatArray = context.features / self._scale
+        if self._largest_norm == 0.0:
             self._largest_norm = float(np.max(np.einsum("ij,ij->i", x, x)))
-        scaled: FloatArray = context.features / self._scale
-        return scaled
+        return x

@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from neurosurgeon_ros.learning.interface import FloatArray
@@ -59,3 +62,20 @@ class Ridge:
         squared = np.einsum("ij,ij->i", x @ self.a_inverse, x)
         width: FloatArray = np.sqrt(np.maximum(squared, 0.0))
         return width
+
+    def state(self) -> dict[str, Any]:
+        """Give A, b and the number of observations, as JSON takes them."""
+        return {"a": self.a.tolist(), "b": self.b.tolist(), "count": self.count}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """
+        Go on from what was learnt before.
+
+        :raises ValueError: if the state is of another number of features.
+        """
+        a, b = np.array(state["a"], dtype=np.float64), np.array(state["b"], dtype=np.float64)
+        if a.shape != self.a.shape or b.shape != self.b.shape or not (np.isfinite(a).all() and np.isfinite(b).all()):
+            raise ValueError(f"A has shape {a.shape}, but must have shape {self.a.shape} and be finite")
+        self.a, self.b, self.count = a, b, int(state["count"])
+        self.a_inverse = np.linalg.inv(a)
+        self.theta = self.a_inverse @ b

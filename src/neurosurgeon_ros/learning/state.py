@@ -1,0 +1,83 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What a policy has learnt, kept from one start of the robot to the next."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from neurosurgeon_ros.learning.interface import Policy
+
+#: Version of the files; others are refused.
+VERSION = 1
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """A policy that can be saved and reloaded."""
+
+    def state(self) -> dict[str, Any]:
+        """Give what was learnt, as JSON takes it."""
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what was learnt before; raises ValueError if it does not fit."""
+
+
+def save_state(path: Path, policy: Policy, *, name: str, model: str, arms: tuple[str, ...]) -> bool:
+    """
+    Write what a policy has learnt, all or nothing.
+
+    :param path: JSON file; its folder is made if need be.
+    :param policy: the policy.
+    :param name: its registered name.
+    :param model: fingerprint of graph and weights of the network.
+    :param arms: names of the arms, in order.
+    :return: whether the policy has anything to save; without, nothing is written.
+    :raises OSError: if the file cannot be written.
+    """
+    if not isinstance(policy, Stateful):
+        return False
+    document = {"version": VERSION, "policy": name, "model": model, "arms": list(arms), "state": policy.state()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.write_text(json.dumps(document), encoding="utf-8")
+    partial.replace(path)
+    return True
+
+
+def load_state(path: Path, policy: Policy, *, name: str, model: str, arms: tuple[str, ...]) -> None:
+    """
+    Let a policy go on from what was saved.
+
+    :param path: JSON file that :func:`save_state` wrote.
+    :param policy: the policy, fresh.
+    :param name: its registered name.
+    :param model: fingerprint of graph and weights of the network.
+    :param arms: names of the arms, in order.
+    :raises ValueError: if the file is of another version, policy, model or set of arms, or is none of these files; the
+        policy is then to be thrown away, since it may be restored in parts.
+    :raises OSError: if the file cannot be read.
+    """
+    if not isinstance(policy, Stateful):
+        raise ValueError(f"policy {name} has no state to restore from {path}")
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        found = tuple(document[key] for key in ("version", "policy", "model", "arms"))
+        state = document["state"]
+    except (ValueError, KeyError, TypeError) as problem:
+        raise ValueError(f"{path} is no saved state of a policy ({type(problem).__name__}); delete it") from problem
+    for what, was, must in zip(
+        ("version", "policy", "model", "arms"), found, (VERSION, name, model, list(arms)), strict=True
+    ):
+        if was != must:
+            raise ValueError(
+                f"{path} is a state of {what} {was!r}, but {what} {must!r} is in use; delete it, or name another"
+            )
+    try:
+        policy.restore(state)
+    except (ValueError, KeyError, TypeError, AttributeError) as problem:
+        raise ValueError(f"{path} does not fit policy {name}: {problem}; delete it") from problem

@@ -1,0 +1,55 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Policies as the simulator runs them: those of learning/, and Oracle, who is shown the truth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from neurosurgeon_ros.learning import POLICIES, make_policy
+from neurosurgeon_ros.learning.interface import Choice, Context, FloatArray, Observation, Policy
+from neurosurgeon_ros.learning.neurosurgeon import layer_profile
+from neurosurgeon_ros.simulation.environment import Environment
+
+#: Names that :func:`simulated_policy` knows.
+SIMULATED = ("oracle", *POLICIES)
+
+
+class Oracle:
+    """Chooses the arm with the lowest expected delay, which it is shown."""
+
+    def __init__(self) -> None:
+        self._total_s: FloatArray = np.zeros(0)
+
+    def reveal(self, total_s: FloatArray) -> None:
+        """See the expected total delay of each arm at the next frame, shape (n,)."""
+        self._total_s = total_s
+
+    def select(self, context: Context) -> Choice:
+        """Choose the best allowed arm."""
+        arm = int(np.argmin(np.where(context.allowed, self._total_s, np.inf)))
+        return Choice(arm=arm, predicted_offload_s=float(self._total_s[arm] - context.robot_s[arm]))
+
+    def observe(self, observation: Observation) -> None:
+        """Learn nothing: there is nothing left to learn."""
+
+
+def simulated_policy(name: str, environment: Environment, *, seed: int = 0, **options: Any) -> Policy:
+    """
+    Make a policy for an environment.
+
+    Neurosurgeon gets what it has in the paper: a profile per layer type of the idle edge.
+
+    :param name: one of :data:`SIMULATED`.
+    :param seed: seed of whatever it draws at random.
+    :param options: the policy's own.
+    :raises ValueError: if a name or an option is unknown; the message names the choices.
+    """
+    if name == "oracle":
+        return Oracle()
+    if name == "neurosurgeon" and "edge_profile" not in options:
+        profile = layer_profile(environment.table.features, environment.compute_s)
+        options = {"edge_profile": tuple(float(value) for value in profile), **options}
+    return make_policy(name, n_arms=len(environment.robot_s), seed=seed, **options)
