@@ -18,6 +18,10 @@ from neurosurgeon_ros.models.model import Detections, Model
 # Modules are imported when they are asked for, so that one network does not pay for the others.
 _REGISTERED = {
     "yolov3_tiny": "neurosurgeon_ros.models.yolov3_tiny",
+    "mobilenet_v2": "neurosurgeon_ros.models.mobilenet_v2",
+    "yolov2_tiny": "neurosurgeon_ros.models.yolov2_tiny",
+    "vgg16": "neurosurgeon_ros.models.vgg16",
+    "resnet50": "neurosurgeon_ros.models.resnet50",
 }
 
 #: Registered names.
@@ -28,16 +32,24 @@ def load_model(name: str, *, weights: Path | None = None, random_weights: bool =
     """
     Load a network.
 
-    :param name: one of :data:`MODELS`.
+    :param name: one of :data:`MODELS`; or `package.module:factory` or the path of a `.pt2` file, as
+        :mod:`neurosurgeon_ros.models.own` describes.
     :param weights: a weight file; the verified one in the cache folder when None.
     :param random_weights: take random weights instead of a file, where only delays matter.
     :returns: the network in eval mode, batch norms folded, without gradients, channels-last.
-    :raises ValueError: there is no such network.
+    :raises ValueError: there is no such network, or the factory gives none.
     :raises FileProblem: the weight file is missing, or not this network's.
     """
     module = _REGISTERED.get(name)
+    if module is None and (":" in name or name.endswith(".pt2")):
+        from neurosurgeon_ros.models.own import load_own
+
+        return load_own(name, weights, random_weights)
     if module is None:
-        raise ValueError(f"Model {name!r} is not known; choose one of {', '.join(MODELS)}.")
+        raise ValueError(
+            f"Model {name!r} is not known; choose one of {', '.join(MODELS)}, or name a network of your own "
+            "as package.module:factory or as a .pt2 file."
+        )
     model = importlib.import_module(module).load(weights, random_weights)
     assert isinstance(model, Model)
     return model

@@ -38,18 +38,21 @@ class YoloPostprocess:
 
     :param heads: in the order of the network's outputs.
     :param classes: number of classes.
+    :param exclusive: a box has one class, by softmax (YOLOv2), not any number of them (YOLOv3).
     """
 
     heads: tuple[YoloHead, ...]
     classes: int
+    exclusive: bool = False
 
     def __call__(
-        self, outputs: Sequence[torch.Tensor], letterbox: Letterbox, *, confidence: float, iou: float
+        self, outputs: torch.Tensor | Sequence[torch.Tensor], letterbox: Letterbox, *, confidence: float, iou: float
     ) -> Detections:
-        """As :class:`~neurosurgeon_ros.models.model.Postprocess`; `outputs` are (1, anchors x (5 + classes), h, w)."""
+        """Decode raw heads, each of shape (1, anchors x (5 + classes), h, w)."""
+        maps = (outputs,) if isinstance(outputs, torch.Tensor) else outputs
         parts = [
-            decode_head(output, head, self.classes, confidence)
-            for output, head in zip(outputs, self.heads, strict=True)
+            decode_head(output, head, self.classes, confidence, exclusive=self.exclusive)
+            for output, head in zip(maps, self.heads, strict=True)
         ]
         boxes, scores, classes = (np.concatenate(columns) for columns in zip(*parts, strict=True))
         kept = suppress(boxes, scores, classes, iou)
@@ -57,7 +60,7 @@ class YoloPostprocess:
 
 
 def decode_head(
-    output: torch.Tensor, head: YoloHead, classes: int, confidence: float
+    output: torch.Tensor, head: YoloHead, classes: int, confidence: float, *, exclusive: bool = False
 ) -> tuple[Floats, Floats, NDArray[np.int64]]:
     """
     Boxes of one head: one for each class of an anchor whose objectness times class probability is enough.
@@ -66,6 +69,7 @@ def decode_head(
     :param head: its stride and anchors.
     :param classes: number of classes.
     :param confidence: scores from here on count, in (0, 1).
+    :param exclusive: class probabilities add up to 1.
     :returns: boxes (centre x, centre y, width, height in network pixels, shape (k, 4)), scores (k,), classes (k,).
     """
     raw = output.detach().cpu().numpy()
@@ -74,7 +78,7 @@ def decode_head(
     # A score is at most the objectness, so anchors below the limit need no class probabilities.
     anchor, row, column = np.nonzero(raw[:, 4] >= np.log(confidence / (1 - confidence)))
     found = raw[anchor, :, row, column].astype(np.float64)
-    probabilities = _sigmoid(found[:, 4:5]) * _sigmoid(found[:, 5:])
+    probabilities = _sigmoid(found[:, 4:5]) * (_softmax if exclusive else _sigmoid)(found[:, 5:])
     which, label = np.nonzero(probabilities >= confidence)
     found, anchor = found[which], anchor[which]
     cells = np.stack([column[which], row[which]], axis=1)
@@ -101,6 +105,11 @@ def suppress(boxes: Floats, scores: Floats, classes: NDArray[np.int64], iou: flo
     span = (corners[:, :2] + boxes[:, 2:]).max() - corners[:, :2].min() + 1
     corners[:, :2] += (classes * span)[:, None]
     return np.asarray(cv2.dnn.NMSBoxes(corners.tolist(), scores.tolist(), 0.0, iou), dtype=np.int64).reshape(-1)
+
+
+def _softmax(x: Floats) -> Floats:
+    powers = np.exp(x - x.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
 def _sigmoid(x: Floats) -> Floats:

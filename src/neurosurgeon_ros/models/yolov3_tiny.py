@@ -15,11 +15,9 @@ import torch
 from torch import nn
 
 from neurosurgeon_ros.models.coco import COCO_NAMES
-from neurosurgeon_ros.models.darknet import load_darknet
-from neurosurgeon_ros.models.files import find, verify
-from neurosurgeon_ros.models.fold import fold_batch_norms
 from neurosurgeon_ros.models.letterbox import Letterbox, letterbox
 from neurosurgeon_ros.models.model import Image, Model
+from neurosurgeon_ros.models.weights import fill
 from neurosurgeon_ros.models.yolo import YoloHead, YoloPostprocess
 
 SIZE = 416
@@ -92,24 +90,16 @@ class Yolov3Tiny(nn.Module):
 
 
 def preprocess(image: Image) -> tuple[torch.Tensor, Letterbox]:
-    """As Darknet's detector: letterboxed to 416 x 416."""
+    """Pre-process as Darknet's detector: letterboxed to 416 x 416."""
     return letterbox(image, SIZE, SIZE)
 
 
 def load(weights: Path | None, random_weights: bool) -> Model:
-    """As :func:`neurosurgeon_ros.models.load_model`."""
-    network: nn.Module = Yolov3Tiny()
-    if not random_weights:
-        path = find(WEIGHTS) if weights is None else weights
-        if weights is not None and weights.name == WEIGHTS:
-            verify(weights, WEIGHTS)
-        load_darknet(network, path)
-    network = fold_batch_norms(network.eval()).requires_grad_(False)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    """Load as :func:`neurosurgeon_ros.models.load_model`."""
     return Model(
         name="yolov3_tiny",
         labels=COCO_NAMES,
-        network=network,
+        network=fill(Yolov3Tiny(), weights, WEIGHTS, random_weights=random_weights),
         example_input=torch.zeros(1, 3, SIZE, SIZE, dtype=torch.uint8).to(memory_format=torch.channels_last),
         preprocess=preprocess,
         postprocess=YoloPostprocess(heads=(COARSE, FINE), classes=len(COCO_NAMES)),

@@ -48,7 +48,7 @@ def run_example(network: nn.Module, inputs: Sequence[torch.Tensor]) -> None:
     :raises PartitionError: it is in training mode, or does not accept the example.
     """
     name = type(network).__name__
-    if any(module.training for module in network.modules()):
+    if any(map(_trains, network.modules())):
         raise PartitionError(f"Network {name} is in training mode; call its eval() before it is cut.")
     try:
         with torch.no_grad():
@@ -59,6 +59,13 @@ def run_example(network: nn.Module, inputs: Sequence[torch.Tensor]) -> None:
             f"Network {name} does not accept the example input {shapes} ({_first_line(error)}); give one that it "
             "accepts."
         ) from error
+
+
+def _trains(module: nn.Module) -> bool:
+    """Say whether a module is in training mode and that can matter; containers that torch makes never leave it."""
+    own = not type(module).__module__.startswith("torch.")
+    modal = isinstance(module, nn.modules.batchnorm._BatchNorm | nn.modules.dropout._DropoutNd)
+    return module.training and (own or modal)
 
 
 def trace_with_fx(network: nn.Module) -> Trace:

@@ -32,9 +32,15 @@ def frame(model: Model) -> torch.Tensor:
     return model.preprocess(video_frame(120))[0]
 
 
-def test_front_end_then_back_end_is_the_whole_network(everywhere: PartitionedNetwork, frame: torch.Tensor) -> None:
+def test_front_end_then_back_end_is_the_whole_network(
+    everywhere: PartitionedNetwork, frame: torch.Tensor, one_thread: int
+) -> None:
     assert len(everywhere.points) >= 30
-    assert_halves_equal_the_whole(everywhere, frame)
+    torch.set_num_threads(one_thread)  # as many as the nodes would take
+    try:
+        assert_halves_equal_the_whole(everywhere, frame)
+    finally:
+        torch.set_num_threads(1)
 
 
 def test_the_whole_is_the_network_itself(model: Model, everywhere: PartitionedNetwork, frame: torch.Tensor) -> None:

@@ -1,0 +1,89 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Pre- and post-processing of networks trained on ImageNet as torchvision trains them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import nn
+
+from neurosurgeon_ros.models.letterbox import Letterbox
+from neurosurgeon_ros.models.model import Detections, Image
+
+SIZE = 224
+#: The shorter side before the middle is cut out.
+RESIZED = 256
+
+
+class ImageNetInput(nn.Module):
+    """From the uint8 image to what the network was trained on: RGB in [0, 1], less the mean, over the deviation."""
+
+    mean: torch.Tensor
+    scale: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        deviation = torch.tensor([0.229, 0.224, 0.225], dtype=torch.float64)
+        mean = torch.tensor([0.485, 0.456, 0.406], dtype=torch.float64)
+        self.register_buffer("mean", (255 * mean).float().view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("scale", (1 / (255 * deviation)).float().view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Give float32 of the same shape and memory format."""
+        return (image.to(torch.float32) - self.mean) * self.scale
+
+
+def crop(image: Image) -> tuple[torch.Tensor, Letterbox]:
+    """
+    Cut the middle square out of a BGR image as torchvision's evaluation does: shorter side to 256, then 224 x 224.
+
+    :param image: BGR as uint8, shape (H, W, 3).
+    :returns: RGB as uint8, shape (1, 3, 224, 224), channels-last; and where the image lies around it.
+    :raises ValueError: the image is empty or not BGR.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
+        raise ValueError(
+            f"An image of {image.dtype} and shape {image.shape} cannot be pre-processed; give BGR as uint8, shape "
+            "(height, width, 3)."
+        )
+    rows, columns = image.shape[:2]
+    side = max(1, round(min(rows, columns) * SIZE / RESIZED))
+    left, top = (columns - side) // 2, (rows - side) // 2
+    canvas = np.empty((1, SIZE, SIZE, 3), dtype=np.uint8)
+    shrinks = side > SIZE
+    middle = image[top : top + side, left : left + side]
+    resized = cv2.resize(middle, (SIZE, SIZE), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    cv2.cvtColor(resized, cv2.COLOR_BGR2RGB, dst=canvas[0])
+    scale = SIZE / side
+    return torch.from_numpy(canvas).permute(0, 3, 1, 2), Letterbox(
+        image_width=columns, image_height=rows, scale_x=scale, scale_y=scale, pad_x=-left * scale, pad_y=-top * scale
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """
+    Scores of classes, each as a box around the whole image.
+
+    :param most: at most so many classes.
+    """
+
+    most: int = 5
+
+    def __call__(self, outputs: torch.Tensor, letterbox: Letterbox, *, confidence: float, iou: float) -> Detections:
+        """Decode logits, shape (1, classes); `iou` has no use here."""
+        logits = outputs.detach().cpu().numpy().astype(np.float64)[0]
+        powers = np.exp(logits - logits.max())
+        scores = powers / powers.sum()
+        best = np.argsort(-scores, kind="stable")[: self.most]
+        best = best[scores[best] >= confidence]
+        width, height = float(letterbox.image_width), float(letterbox.image_height)
+        return Detections(
+            boxes=np.tile([width / 2, height / 2, width, height], (len(best), 1)),
+            scores=scores[best],
+            classes=best.astype(np.int64),
+        )

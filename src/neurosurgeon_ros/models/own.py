@@ -1,0 +1,142 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Networks of a user's own, named by ``package.module:factory`` or by the path of a ``.pt2`` file.
+
+A factory is called without arguments and returns either a :class:`~neurosurgeon_ros.models.model.Model`, which says
+all, or an ``nn.Module`` and an example of its input. The example is one image, (1, 3, height, width): as uint8 where
+the network takes values 0 to 255, as float32 where it takes RGB in [0, 1]. Images are then letterboxed to its size, and
+the outputs are read as class scores, (1, classes). A ``.pt2`` file, as torch.export.save writes it, holds module and
+example.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from neurosurgeon_ros.models.classification import Classification
+from neurosurgeon_ros.models.files import FileProblem
+from neurosurgeon_ros.models.fold import fold_batch_norms
+from neurosurgeon_ros.models.letterbox import letterbox
+from neurosurgeon_ros.models.model import Model
+from neurosurgeon_ros.models.weights import load_weights
+
+
+class ImageInput(nn.Module):
+    """
+    Lets a network that takes RGB in [0, 1] take the uint8 image, so that the image travels in a quarter of the bytes.
+
+    :param network: the network.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: torch.Tensor) -> Any:
+        """Give what the network gives."""
+        return self.network(image.to(torch.float32).div(255.0))
+
+
+def load_own(name: str, weights: Path | None, random_weights: bool) -> Model:
+    """
+    Load as :func:`neurosurgeon_ros.models.load_model`.
+
+    :raises ValueError: the factory cannot be found, raises, or gives something else.
+    :raises FileProblem: a file is missing or not what it should be.
+    """
+    made = _from_program(Path(name)) if name.endswith(".pt2") else _from_factory(name)
+    if isinstance(made, Model):
+        model = dataclasses.replace(made, random_weights=random_weights)
+        if weights is not None:
+            load_weights(model.network, weights)
+        return model
+    network, example = made
+    if weights is not None:
+        load_weights(network, weights)
+    network = fold_batch_norms(network.eval()).requires_grad_(False) if not name.endswith(".pt2") else network
+    if example.dtype == torch.float32:
+        network = ImageInput(network)
+        network.training = False  # an exported program has no eval() to call
+    height, width = example.shape[2:]
+    image = torch.zeros(example.shape, dtype=torch.uint8).to(memory_format=torch.channels_last)
+    try:
+        with torch.no_grad():
+            outputs = network(image)
+    except Exception as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise ValueError(
+            f"Model {name!r} does not accept its own example input of shape {tuple(example.shape)} ({first}); let the "
+            "factory give one that it accepts."
+        ) from error
+    if not isinstance(outputs, torch.Tensor) or outputs.dim() != 2 or outputs.shape[0] != 1:
+        raise ValueError(
+            f"Model {name!r} gives no class scores of shape (1, classes), so how to read its outputs is not known; let "
+            "the factory return a neurosurgeon_ros.models.Model with its own postprocess."
+        )
+    return Model(
+        name=name,
+        labels=tuple(f"class {index}" for index in range(outputs.shape[1])),
+        network=network,
+        example_input=image,
+        preprocess=functools.partial(letterbox, width=width, height=height),
+        postprocess=Classification(),
+        random_weights=random_weights,
+    )
+
+
+def _from_factory(name: str) -> Model | tuple[nn.Module, torch.Tensor]:
+    module_name, _, factory_name = name.partition(":")
+    try:
+        factory = getattr(importlib.import_module(module_name), factory_name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(
+            f"Model {name!r} cannot be found ({error}); install its package where this program runs, and name it "
+            "package.module:factory."
+        ) from error
+    try:
+        made = factory()
+    except Exception as error:  # the user's own code
+        raise ValueError(f"Model {name!r} could not be made: its factory raised {error!r}; mend it.") from error
+    if isinstance(made, Model):
+        return made
+    return _checked(name, made)
+
+
+def _checked(name: str, made: object) -> tuple[nn.Module, torch.Tensor]:
+    if isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], nn.Module):
+        network, example = made
+        fits = isinstance(example, torch.Tensor) and example.dim() == 4 and example.shape[:2] == (1, 3)
+        if fits and example.dtype in (torch.uint8, torch.float32):
+            return network, example
+        raise ValueError(
+            f"Model {name!r} comes with no image as its example input; give one of shape (1, 3, height, width) as "
+            "uint8 or float32."
+        )
+    raise ValueError(
+        f"Model {name!r} gives {type(made).__name__}; let its factory return an nn.Module and an example of its input, "
+        "or a neurosurgeon_ros.models.Model."
+    )
+
+
+def _from_program(path: Path) -> tuple[nn.Module, torch.Tensor]:
+    if not path.is_file():
+        raise FileProblem(f"{path} is missing: give the path of a program that torch.export.save wrote")
+    try:
+        program = torch.export.load(path)
+        network = program.module()
+    except Exception as error:  # zip, JSON, pickle and version errors of many kinds
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise FileProblem(
+            f"{path} cannot be loaded by torch {torch.__version__} ({first}): export the network again with it"
+        ) from error
+    inputs = program.example_inputs
+    example = inputs[0][0] if inputs and len(inputs[0]) == 1 and not inputs[1] else None
+    return _checked(str(path), (network, example))

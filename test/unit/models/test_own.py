@@ -1,0 +1,152 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Networks of a user's own, by factory and as exported programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from neurosurgeon_ros.models import FileProblem, load_model
+from neurosurgeon_ros.partition import partition
+
+PACKAGE = """
+import torch
+from torch import nn
+
+from neurosurgeon_ros.models import load_model
+
+
+def network(scores=True):
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(3, 8, 3, 2, bias=False), nn.BatchNorm2d(8), nn.ReLU()]
+    return nn.Sequential(*layers, *((nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4)) if scores else ()))
+
+
+def floats():
+    return network(), torch.rand(1, 3, 32, 48)
+
+
+def bytes_():
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = network()
+
+        def forward(self, image):
+            return self.inner(image.float() / 255)
+
+    return Scaled(), torch.zeros(1, 3, 32, 48, dtype=torch.uint8)
+
+
+def whole():
+    return load_model("mobilenet_v2", random_weights=True)
+
+
+def raises():
+    raise RuntimeError("no camera")
+
+
+def nothing():
+    return None
+
+
+def no_image():
+    return network(), torch.rand(3, 32)
+
+
+def too_small():
+    return network(), torch.rand(1, 3, 2, 2)
+
+
+def no_scores():
+    return network(scores=False), torch.rand(1, 3, 32, 32)
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Give the name of a module outside this package that can be imported."""
+    name = f"own_networks_{tmp_path.name}".replace("-", "_")
+    (tmp_path / f"{name}.py").write_text(PACKAGE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return name
+
+
+@pytest.mark.parametrize("factory", ["floats", "bytes_"])
+def test_a_factory_gives_a_model(package: str, factory: str) -> None:
+    model = load_model(f"{package}:{factory}")
+    assert model.labels == ("class 0", "class 1", "class 2", "class 3")
+    image, letterbox = model.preprocess(np.full((100, 300, 3), 90, dtype=np.uint8))
+    assert image.dtype == torch.uint8
+    assert image.shape == (1, 3, 32, 48)
+    found = model.postprocess(model.network(image), letterbox, confidence=0.01, iou=0.5)
+    assert found.scores.sum() == pytest.approx(1.0)
+    assert found.boxes[0].tolist() == [150, 50, 300, 100]
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in model.network.modules())
+    assert len(partition(model.network, model.example_input, keep_all=True).points) >= 5
+
+
+def test_a_factory_may_give_all_of_a_model(package: str) -> None:
+    assert load_model(f"{package}:whole").name == "mobilenet_v2"
+
+
+def test_weights_of_ones_own_are_taken(package: str, tmp_path: Path) -> None:
+    plain = load_model(f"{package}:floats")
+    state = {
+        "0.weight": torch.rand(8, 3, 3, 3),
+        "1.weight": torch.ones(8),
+        "1.bias": torch.zeros(8),
+        "1.running_mean": torch.zeros(8),
+        "1.running_var": torch.ones(8),
+        "5.weight": torch.rand(4, 8),
+        "5.bias": torch.rand(4),
+    }
+    torch.save(state, tmp_path / "w.pth")
+    filled = load_model(f"{package}:floats", weights=tmp_path / "w.pth")
+    image = torch.full((1, 3, 32, 48), 200, dtype=torch.uint8)
+    assert not torch.allclose(filled.network(image), plain.network(image))
+
+
+def test_an_exported_program_is_taken(package: str, tmp_path: Path) -> None:
+    model = load_model(f"{package}:floats")
+    inner = model.network.get_submodule("network")
+    path = tmp_path / "net.pt2"
+    torch.export.save(torch.export.export(inner, (torch.rand(1, 3, 32, 48),)), path)
+    loaded = load_model(str(path))
+    image, _ = model.preprocess(np.full((64, 64, 3), 90, dtype=np.uint8))
+    assert torch.allclose(loaded.network(image), model.network(image), atol=1e-5)
+    network = partition(loaded.network, loaded.example_input, keep_all=True)
+    assert network.obstacle is None
+    assert any("conv2d" in point.name for point in network.points)
+
+
+@pytest.mark.parametrize(
+    ("factory", "reason"),
+    [
+        ("raises", r"its factory raised RuntimeError\('no camera'\)"),
+        ("nothing", "gives NoneType; let its factory return"),
+        ("no_image", "comes with no image as its example input"),
+        ("too_small", "does not accept its own example input of shape"),
+        ("no_scores", "gives no class scores"),
+        ("missing", "cannot be found"),
+    ],
+)
+def test_a_factory_that_fails_is_answered_in_one_sentence(package: str, factory: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason) as caught:
+        load_model(f"{package}:{factory}")
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="'no_such_package:make' cannot be found"):
+        load_model("no_such_package:make")
+    with pytest.raises(FileProblem, match=r"net\.pt2 is missing"):
+        load_model(str(tmp_path / "net.pt2"))
+    (tmp_path / "bad.pt2").write_bytes(b"PK no program")
+    with pytest.raises(FileProblem, match=r"bad\.pt2 cannot be loaded by torch"):
+        load_model(str(tmp_path / "bad.pt2"))
