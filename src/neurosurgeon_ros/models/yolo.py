@@ -17,6 +17,9 @@ from neurosurgeon_ros.models.model import Detections
 
 Floats = NDArray[np.float64]
 
+#: Of more boxes than this only the best are looked at, so that no picture takes seconds.
+MOST_CANDIDATES = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class YoloHead:
@@ -99,12 +102,15 @@ def suppress(boxes: Floats, scores: Floats, classes: NDArray[np.int64], iou: flo
     """
     if not len(scores):
         return np.empty(0, dtype=np.int64)
+    best = np.argsort(-scores, kind="stable")[:MOST_CANDIDATES]
+    boxes, scores, classes = boxes[best], scores[best], classes[best]
     corners = boxes.copy()
     corners[:, :2] -= boxes[:, 2:] / 2
     # Classes are moved apart so far that boxes of two classes never overlap: one call serves all classes.
     span = (corners[:, :2] + boxes[:, 2:]).max() - corners[:, :2].min() + 1
     corners[:, :2] += (classes * span)[:, None]
-    return np.asarray(cv2.dnn.NMSBoxes(corners.tolist(), scores.tolist(), 0.0, iou), dtype=np.int64).reshape(-1)
+    kept = cv2.dnn.NMSBoxes(corners.tolist(), scores.tolist(), 0.0, iou)
+    return best[np.asarray(kept, dtype=np.int64).reshape(-1)]
 
 
 def _softmax(x: Floats) -> Floats:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from neurosurgeon_ros.models.letterbox import Letterbox
-from neurosurgeon_ros.models.yolo import YoloHead, YoloPostprocess, decode_head, suppress
+from neurosurgeon_ros.models.yolo import MOST_CANDIDATES, YoloHead, YoloPostprocess, decode_head, suppress
 
 HEAD = YoloHead(stride=10, anchors=((4.0, 8.0), (20.0, 30.0)))
 
@@ -87,3 +87,12 @@ def test_suppression_of_many_boxes_leaves_none_that_overlap(confidence: float) -
     same = classes[kept][:, None] == classes[kept][None]
     assert np.all(iou[same & ~np.eye(len(kept), dtype=bool)] <= 0.4)
     assert scores[kept[0]] == scores.max()
+
+
+def test_of_very_many_boxes_the_best_are_looked_at() -> None:
+    random = np.random.default_rng(1)
+    boxes = np.column_stack([random.uniform(0, 400, (60_000, 2)), np.full((60_000, 2), 4.0)])
+    scores = random.uniform(0.001, 1, 60_000)
+    kept = suppress(boxes, scores, random.integers(0, 80, 60_000), 0.5)
+    assert 500 < len(kept) <= MOST_CANDIDATES
+    assert scores[kept].min() >= np.sort(scores)[-MOST_CANDIDATES]
