@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -79,11 +80,11 @@ def decode_head(
     _, _, height, width = raw.shape
     raw = raw.reshape(len(head.anchors), 5 + classes, height, width)
     # A score is at most the objectness, so anchors below the limit need no class probabilities.
-    anchor, row, column = np.nonzero(raw[:, 4] >= np.log(confidence / (1 - confidence)))
+    anchor, row, column = np.nonzero(raw[:, 4] >= _logit(confidence))
     found = raw[anchor, :, row, column].astype(np.float64)
     probabilities = _sigmoid(found[:, 4:5]) * (_softmax if exclusive else _sigmoid)(found[:, 5:])
     which, label = np.nonzero(probabilities >= confidence)
-    found, anchor = found[which], anchor[which]
+    found, anchor = found[which, :4], anchor[which]
     cells = np.stack([column[which], row[which]], axis=1)
     centres = (_sigmoid(found[:, :2]) + cells) * head.stride
     sizes = np.exp(found[:, 2:4]) * np.asarray(head.anchors, dtype=np.float64)[anchor]
@@ -110,7 +111,14 @@ def suppress(boxes: Floats, scores: Floats, classes: NDArray[np.int64], iou: flo
     span = (corners[:, :2] + boxes[:, 2:]).max() - corners[:, :2].min() + 1
     corners[:, :2] += (classes * span)[:, None]
     kept = cv2.dnn.NMSBoxes(corners.tolist(), scores.tolist(), 0.0, iou)
-    return best[np.asarray(kept, dtype=np.int64).reshape(-1)]
+    order: NDArray[np.int64] = best[np.asarray(kept, dtype=np.int64).reshape(-1)]
+    return order
+
+
+def _logit(probability: float) -> float:
+    if not 0 < probability < 1:
+        return float("-inf") if probability <= 0 else float("inf")
+    return math.log(probability / (1 - probability))
 
 
 def _softmax(x: Floats) -> Floats:

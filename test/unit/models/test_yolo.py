@@ -96,3 +96,9 @@ def test_of_very_many_boxes_the_best_are_looked_at() -> None:
     kept = suppress(boxes, scores, random.integers(0, 80, 60_000), 0.5)
     assert 500 < len(kept) <= MOST_CANDIDATES
     assert scores[kept].min() >= np.sort(scores)[-MOST_CANDIDATES]
+
+
+@pytest.mark.parametrize(("confidence", "count"), [(0.0, 36), (1.0, 0)])
+def test_limits_at_the_ends_are_taken(confidence: float, count: int) -> None:
+    boxes, scores, _ = decode_head(head_with_one_box(), HEAD, 3, confidence)
+    assert len(scores) == len(boxes) == count
