@@ -24,8 +24,8 @@ class Letterbox:
     :param image_height: pixels of the incoming image.
     :param scale_x: network pixels per image pixel.
     :param scale_y: network pixels per image pixel.
-    :param pad_x: network pixels left of the image.
-    :param pad_y: network pixels above the image.
+    :param pad_x: network pixels left of the image; below 0 where the image is cropped.
+    :param pad_y: network pixels above the image; below 0 where the image is cropped.
     """
 
     image_width: int

@@ -64,8 +64,8 @@ def _check_letterbox(letterbox: Letterbox | None) -> None:
         if not (math.isfinite(scale) and 1e-6 <= scale <= 1e6):
             raise InvalidRequest(f"{name} is {scale}, it must be a positive number of network pixels per image pixel")
     for name, pad in (("pad_x", letterbox.pad_x), ("pad_y", letterbox.pad_y)):
-        if not (math.isfinite(pad) and 0.0 <= pad <= MAX_IMAGE_SIDE):
-            raise InvalidRequest(f"{name} is {pad}, it must be 0 to {MAX_IMAGE_SIDE} network pixels")
+        if not (math.isfinite(pad) and abs(pad) <= MAX_IMAGE_SIDE):
+            raise InvalidRequest(f"{name} is {pad}, it must be -{MAX_IMAGE_SIDE} to {MAX_IMAGE_SIDE} network pixels")
 
 
 def _check_tensor(tensor: EncodedTensor, spec: TensorSpec) -> None:
