@@ -23,8 +23,7 @@ from neurosurgeon_ros.nodes.messages import (
 from neurosurgeon_ros.runtime.engine import Engine
 from neurosurgeon_ros.runtime.inbox import Inbox
 from neurosurgeon_ros.runtime.presence import EdgeReport, EdgeWatch
-from neurosurgeon_ros.runtime.processor import Identity
-from neurosurgeon_ros.runtime.protocol import Request
+from neurosurgeon_ros.runtime.protocol import Identity, Request
 
 #: Seconds between hellos.
 HELLO_PERIOD_S = 0.5

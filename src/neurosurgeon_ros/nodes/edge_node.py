@@ -82,15 +82,16 @@ class EdgeNode(ManagedNode[EdgeParameters]):
         weights = Path(self.parameters.weights) if self.parameters.weights else None
         self._engine = Engine.load(self.parameters.model, weights=weights)
         self._engine.warm_up()
-        self._registry = RobotRegistry(max_robots=self.parameters.max_robots)
         self.get_logger().info(f"serves {self.parameters.model} {self._engine.fingerprint[:12]} as {self.edge_id}")
 
     def activate(self) -> None:
         """Start the server and listen."""
         assert self._engine is not None
+        self._registry = RobotRegistry(max_robots=self.parameters.max_robots)
         self._server = EdgeServer(
             {self._engine.fingerprint: self._engine},
             self._reply,
+            on_problem=self.say_error,
             max_queue=self.parameters.max_queue,
             threads=self.parameters.threads,
         )

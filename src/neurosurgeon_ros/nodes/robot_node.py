@@ -9,7 +9,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
+from numpy.typing import NDArray
 from rclpy.publisher import Publisher
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
@@ -28,12 +30,13 @@ from neurosurgeon_ros.nodes.messages import from_decision, from_detections, labe
 from neurosurgeon_ros.nodes.parameters import parameter
 from neurosurgeon_ros.nodes.process import run
 from neurosurgeon_ros.runtime.arms import ArmTable, build_arm_table
-from neurosurgeon_ros.runtime.decision import Arrival, Decision, FrameResult, ImageRejected, Outcome
+from neurosurgeon_ros.runtime.decision import Arrival, Decision, FrameResult, ImageRejected, Outcome, RobotSettings
 from neurosurgeon_ros.runtime.drawing import draw_detections
 from neurosurgeon_ros.runtime.engine import Engine
 from neurosurgeon_ros.runtime.pace import Pace
 from neurosurgeon_ros.runtime.presence import to_id
-from neurosurgeon_ros.runtime.processor import FrameProcessor, Identity, RobotSettings
+from neurosurgeon_ros.runtime.processor import FrameProcessor
+from neurosurgeon_ros.runtime.protocol import Identity
 from neurosurgeon_ros.runtime.robot import RobotPipeline
 
 
@@ -92,9 +95,11 @@ class RobotNode(ManagedNode[RobotParameters]):
         """Load the network, and measure every arm on this machine."""
         parameters = self.parameters
         weights = Path(parameters.weights) if parameters.weights else None
-        self._identity = Identity(to_id(parameters.robot_id or self.get_fully_qualified_name()), secrets.randbits(64))
+        self._identity = Identity(to_id(parameters.robot_id or self.get_fully_qualified_name()), 0)
         self._engine = Engine.load(parameters.model, weights=weights)
-        self._table = build_arm_table(self._engine, parameters.codecs, speed=parameters.robot_speed)
+        self._table = build_arm_table(
+            self._engine, parameters.codecs, speed=parameters.robot_speed, threads=parameters.threads
+        )
         on_device_ms = 1e3 * self._table.robot_s[self._table.on_device]
         self.get_logger().info(
             f"{parameters.model} {self._engine.fingerprint[:12]} on {self._identity.robot_id}: "
@@ -106,11 +111,14 @@ class RobotNode(ManagedNode[RobotParameters]):
         """Start the pipeline, and listen to camera and edge."""
         assert self._engine is not None and self._table is not None
         parameters = self.parameters
+        # Frames are numbered from 1 again: no late answer to one before may be taken for one of these.
+        self._identity = Identity(self._identity.robot_id, secrets.randbits(64))
         self._link = EdgeLink(self, namespace=parameters.edge_namespace, identity=self._identity, engine=self._engine)
         self._out = self.create_publisher(Detection2DArray, "detections", qos.DETECTIONS)
         self._drawn = self.create_publisher(Image, "detections/image", qos.SENSOR_DATA)
         self._decisions = self.create_publisher(PartitionDecision, "~/decision", qos.DECISION)
         labels = self.create_publisher(LabelInfo, "label_info", qos.LABELS)
+        self._entities = [self._out, self._drawn, self._decisions, labels]
         header = Header(stamp=self.get_clock().now().to_msg())
         labels.publish(label_info(self._engine.model.labels, parameters.confidence, header))
         processor = FrameProcessor(
@@ -129,8 +137,7 @@ class RobotNode(ManagedNode[RobotParameters]):
         self._pipeline = RobotPipeline(processor, self, on_problem=self.say_error, threads=parameters.threads)
         self._pipeline.start()
         self._link.connect(processor.conversation.inbox)
-        camera = self.create_subscription(Image, "image_raw", self._on_image, qos.SENSOR_DATA)
-        self._entities = [camera, labels, self._out, self._drawn, self._decisions]
+        self._entities.append(self.create_subscription(Image, "image_raw", self._on_image, qos.SENSOR_DATA))
 
     def deactivate(self) -> None:
         """Take no more frames, let the one under way come out, and go silent."""
@@ -154,10 +161,11 @@ class RobotNode(ManagedNode[RobotParameters]):
 
     def diagnostics(self) -> tuple[bytes, str, dict[str, object]]:
         """Say whether frames come and the edge helps."""
-        assert self._pipeline is not None and self._link is not None
+        assert self._engine is not None and self._pipeline is not None and self._link is not None
         counts, obstacle = self._pipeline.counts, self._link.obstacle()
         values: dict[str, object] = {
             "policy": self.parameters.policy,
+            "partition points": len(self._engine.partitioned.points),
             "frames received": counts.received,
             "frames accepted": counts.accepted,
             "frames dropped": counts.dropped,
@@ -192,10 +200,10 @@ class RobotNode(ManagedNode[RobotParameters]):
         self._out.publish(from_detections(result.detections, labels, result.header))
         self._outcomes[result.outcome] += 1
         if self._drawn.get_subscription_count() > 0:
-            names = [labels[int(index)] for index in result.detections.classes]
-            status = f"{result.arm}  {1e3 * result.total_s:.0f} ms  {result.outcome.name.lower()}"
-            drawn = draw_detections(result.image, result.detections.boxes, names, result.detections.scores, status)
-            self._drawn.publish(from_bgr(drawn, result.header))
+            try:
+                self._drawn.publish(from_bgr(self._draw(result), result.header))
+            except Exception as problem:  # the picture is for people: the frame is answered without it
+                self.say_error(f"frame {result.sequence} cannot be drawn: {type(problem).__name__}: {problem}")
 
     def decision(self, decision: Decision) -> None:
         """Publish what was chosen for an accepted frame."""
@@ -207,6 +215,12 @@ class RobotNode(ManagedNode[RobotParameters]):
         if reason not in self._complained and len(self._complained) < 100:
             self._complained.add(reason)
             self.say_error(f"image rejected: {reason}")
+
+    def _draw(self, result: FrameResult) -> NDArray[np.uint8]:
+        assert self._engine is not None
+        names = [self._engine.model.labels[int(index)] for index in result.detections.classes]
+        status = f"{result.arm}  {1e3 * result.total_s:.0f} ms  {result.outcome.name.lower()}"
+        return draw_detections(result.image, result.detections.boxes, names, result.detections.scores, status)
 
     def _settings(self) -> RobotSettings:
         parameters = self.parameters

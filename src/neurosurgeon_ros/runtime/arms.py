@@ -8,12 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from neurosurgeon_ros.codecs import get_codec
 from neurosurgeon_ros.learning.interface import FEATURES, BoolArray, FloatArray, IntArray
 from neurosurgeon_ros.runtime.engine import Arm, Calibration, Engine
 
 PSI = FEATURES.index("psi")
+
+#: A difference of delays that no choice should hang on: what measuring them is uncertain by, seconds.
+SLACK_S = 1e-3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,16 +59,25 @@ class ArmTable:
         raise ValueError(f"there is no arm {name!r}; choose one of {', '.join(arm.name for arm in self.arms)}")
 
 
-def build_arm_table(engine: Engine, codecs: Sequence[str], *, speed: float = 1.0, repeats: int = 7) -> ArmTable:
+def build_arm_table(
+    engine: Engine, codecs: Sequence[str], *, speed: float = 1.0, threads: int = 0, repeats: int = 7
+) -> ArmTable:
     """
     Measure every arm of a network on this machine.
 
     :param codecs: registered names; every partition point is taken with each that can carry its tensors.
     :param speed: speed of the emulated robot as a fraction of this machine's.
+    :param threads: torch threads that frames will run with; 0 leaves torch's own choice.
     :raises ValueError: if a codec is unknown.
     """
     candidates = engine.arms(codecs)
-    measured = engine.calibrate(candidates, repeats=repeats)
+    before = torch.get_num_threads()
+    if threads:
+        torch.set_num_threads(threads)
+    try:
+        measured = engine.calibrate(candidates, repeats=repeats)
+    finally:
+        torch.set_num_threads(before)
     points = engine.partitioned.points
     point = np.array([arm.point for arm in candidates], dtype=np.int64)
     features = np.array([points[arm.point].features for arm in candidates], dtype=np.float64)
@@ -72,7 +85,9 @@ def build_arm_table(engine: Engine, codecs: Sequence[str], *, speed: float = 1.0
     robot_s = measured.preprocess_s + measured.front_s[point] + measured.encode_s
     robot_s[-1] += measured.postprocess_s
 
-    kept = _undominated(robot_s, measured.decode_s, features[:, PSI], point)
+    codec_s = measured.encode_s + measured.decode_s
+    lossless = np.array([not arm.codec or get_codec(arm.codec).lossless for arm in candidates])
+    kept = _undominated(robot_s, codec_s, features[:, PSI], point, lossless)
     calibration = Calibration(
         measured.preprocess_s,
         measured.front_s,
@@ -91,7 +106,10 @@ def build_arm_table(engine: Engine, codecs: Sequence[str], *, speed: float = 1.0
         allowed=np.ones(len(kept), dtype=np.bool_),
         left_out=tuple(arm for index, arm in enumerate(candidates) if index not in set(kept)),
     )
-    for array in (table.robot_s, table.features, table.decode_s, table.point, table.fidelity, table.allowed):
+    for array in (
+        *(table.robot_s, table.features, table.decode_s, table.point, table.fidelity, table.allowed),
+        *(calibration.front_s, calibration.encode_s, calibration.decode_s),
+    ):
         array.flags.writeable = False
     return table
 
@@ -102,21 +120,29 @@ def _expected_bytes(engine: Engine, arm: Arm) -> int:
     return sum(get_codec(arm.codec).expected_bytes(spec) for spec in engine.partitioned.points[arm.point].tensors)
 
 
-def _undominated(robot_s: FloatArray, decode_s: FloatArray, sent_bytes: FloatArray, point: IntArray) -> list[int]:
+def _undominated(
+    robot_s: FloatArray, codec_s: FloatArray, sent_bytes: FloatArray, point: IntArray, lossless: BoolArray
+) -> list[int]:
     """
-    Find the arms for which no earlier point takes no longer on the robot, decodes as fast and sends no more.
+    Find the arms for which no earlier point takes no longer on the robot and in the codec and sends no more.
 
-    On an edge that is no slower than the robot such an earlier arm is at least as good at every rate, since what the
-    later arm's front-end does beyond it costs the edge no more than the robot. `on_device` is always kept.
+    On an edge that is no slower than the robot such an earlier arm is at least as good at every rate: what the later
+    arm's front-end does beyond it costs the edge no more than the robot. An arm with loss takes no place of one
+    without. `on_device` is always kept.
+
+    :param codec_s: encoding and decoding; shape (n,), as all.
     """
-    codec_s = robot_s + decode_s
     last = len(robot_s) - 1
     return [
         j
         for j in range(len(robot_s))
         if j == last
         or not any(
-            i != last and point[i] < point[j] and codec_s[i] <= codec_s[j] and sent_bytes[i] <= sent_bytes[j]
-            for i in range(len(robot_s))
+            point[i] < point[j]
+            and robot_s[i] <= robot_s[j] + SLACK_S
+            and codec_s[i] <= codec_s[j] + SLACK_S
+            and sent_bytes[i] <= sent_bytes[j]
+            and (lossless[i] or not lossless[j])
+            for i in range(last)
         )
     ]

@@ -17,6 +17,21 @@ from neurosurgeon_ros.runtime.transfers import Transfer, Transfers
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Awaited:
+    """
+    How waiting for a frame's detections ended.
+
+    :param detections: None if there are none.
+    :param reason: why there are none, in one sentence.
+    :param missed: the deadline came first, which bounds the delay from below.
+    """
+
+    detections: Detections | None = None
+    reason: str = ""
+    missed: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Measured:
     """
     One answered request.
@@ -42,6 +57,7 @@ class Conversation:
         self.strays = 0
         self._uplink = uplink
         self._clock = clock
+        self._closed = False
         self._detections: dict[Key, tuple[float, Detections]] = {}
         self._feedback: dict[Key, tuple[float, Feedback]] = {}
 
@@ -52,30 +68,37 @@ class Conversation:
         self._uplink.publish(request)
         return transfer
 
-    def await_detections(self, transfer: Transfer, until_s: float) -> tuple[Detections | None, str]:
+    def close(self) -> None:
+        """Let whoever waits for an answer go without it, from now on; called from any thread."""
+        self._closed = True
+        self.inbox.ring()
+
+    def await_detections(self, transfer: Transfer, until_s: float) -> Awaited:
         """
-        Wait for the detections of a frame.
+        Wait for the detections of a frame, until they or a refusal come, the edge is gone, or it is too late.
 
         :param until_s: the deadline on the clock.
-        :return: the detections, or None and in one sentence why there are none.
         """
         key = transfer.key
+        self._sort(0.0)
         while True:
-            self._sort(until_s)
             if key in self._detections:
-                return self._detections[key][1], ""
+                return Awaited(self._detections[key][1])
             if key in self._feedback and self._feedback[key][1].status is not Status.OK:
                 status, error = self._feedback[key][1].status, self._feedback[key][1].error
-                return None, error or f"the edge refused the request ({status.name.lower()})"
-            obstacle = self._uplink.obstacle()
+                return Awaited(reason=error or f"the edge refused the request ({status.name.lower()})")
+            obstacle = "the robot is being stopped" if self._closed else self._uplink.obstacle()
             if obstacle:
-                return None, obstacle
+                return Awaited(reason=obstacle)
             if self._clock() >= until_s:
-                return None, "the edge did not answer by the deadline"
+                return Awaited(reason="the edge did not answer by the deadline", missed=True)
+            self._sort(until_s)
 
     def await_feedback(self, transfer: Transfer, until_s: float) -> None:
         """Wait for the feedback of a frame whose detections are there, or until `until_s`."""
-        while transfer.key not in self._feedback and self._clock() < until_s and not self._uplink.obstacle():
+        while transfer.key not in self._feedback and self._clock() < until_s:
+            if self._closed or self._uplink.obstacle():
+                return
             self._sort(until_s)
 
     def measured(self, frame: int) -> list[Measured]:
@@ -113,6 +136,9 @@ class Conversation:
                 sent_bytes=transfer.sent_bytes,
             )
             measured.append(Measured(transfer, feedback, observation))
+        # Detections whose feedback will not come any more.
+        for key in [key for key in self._detections if self.transfers.find(key) is None]:
+            del self._detections[key]
         return measured
 
     def censored(self, transfer: Transfer) -> Observation:
@@ -145,11 +171,13 @@ class Conversation:
         """Take answers out of the inbox, and keep those whose key is outstanding, once each."""
         for answer in self.inbox.take(until_s):
             key = answer.key
-            if self.transfers.find(key) is None:
+            transfer = self.transfers.find(key)
+            if transfer is None:
                 self.strays += 1
             elif answer.feedback is not None and key not in self._feedback:
                 self._feedback[key] = (answer.received_s, answer.feedback)
             elif answer.detections is not None and key.kind is Kind.FRAME and key not in self._detections:
                 self._detections[key] = (answer.received_s, answer.detections)
+                transfer.arrived = True
             else:
                 self.strays += 1

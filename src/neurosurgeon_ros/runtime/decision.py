@@ -20,7 +20,7 @@ NAN = math.nan
 
 
 class ImageRejected(ValueError):
-    """An image that cannot be decoded; the message says why in one sentence."""
+    """An image that cannot be converted; the message says why in one sentence."""
 
 
 class Outcome(enum.IntEnum):
@@ -29,6 +29,22 @@ class Outcome(enum.IntEnum):
     EDGE = 0
     ON_DEVICE = 1
     FALLBACK = 2
+
+
+@dataclass(frozen=True, slots=True)
+class RobotSettings:
+    """
+    What can change while the robot runs.
+
+    :param deadline_s: seconds from accepting a frame after which the robot finishes it itself; 0: derived from the
+        camera's rate and the on-device delay.
+    :param confidence: detections with a lower score are left out, in [0, 1].
+    :param iou: overlap above which the weaker box of a class is suppressed, in [0, 1].
+    """
+
+    deadline_s: float = 0.0
+    confidence: float = 0.25
+    iou: float = 0.45
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,8 +67,8 @@ class Delays:
     """
     What one frame took, stage by stage, in seconds; NaN for a stage that did not run or was not measured.
 
-    :param slot: from arrival to being accepted.
-    :param preprocess: decoding, key-frame score and letterbox.
+    :param slot: from arrival to being taken out of the slot.
+    :param preprocess: conversion, key-frame score and letterbox.
     :param front_end: the front-end, the whole network for `on_device`.
     :param encode: tensors to bytes.
     :param offload: from publishing to the answer; at least this long where the deadline came first.
@@ -78,16 +94,22 @@ class Delays:
     finish: float = NAN
     total: float = NAN
 
+    @property
+    def robot_s(self) -> float:
+        """Seconds of the robot's own stages."""
+        stages = (self.preprocess, self.front_end, self.encode, self.finish)
+        return math.fsum(stage for stage in stages if not math.isnan(stage))
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
     """
-    Images since the start: received = accepted + dropped + rejected + at most one waiting.
+    Images since the start: received = accepted + dropped + rejected, once none waits and none is being converted.
 
     :param received: came from the camera.
-    :param accepted: taken out of the slot; each gives one detections message.
+    :param accepted: taken out of the slot and converted; each gives one detections message.
     :param dropped: replaced by a newer one before they were taken.
-    :param rejected: could not be decoded.
+    :param rejected: could not be converted.
     """
 
     received: int = 0
@@ -158,4 +180,4 @@ class Sink(Protocol):
         """Take what was chosen for it; comes after its detections."""
 
     def rejected(self, reason: str) -> None:
-        """Take note of an image that could not be decoded."""
+        """Take note of an image that could not be converted."""

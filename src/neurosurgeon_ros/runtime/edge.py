@@ -54,6 +54,7 @@ class EdgeServer:
 
     :param engines: by fingerprint.
     :param reply: takes each answer; called from the worker's thread or from the one that called :meth:`submit`.
+    :param on_problem: told in one sentence of errors that a person should read; called from the worker's thread.
     :param max_queue: requests that wait at most; more are refused with the load as the reason.
     :param threads: torch threads of the worker; 0 leaves torch's own choice.
     """
@@ -63,12 +64,14 @@ class EdgeServer:
         engines: Mapping[str, Engine],
         reply: Callable[[Reply], None],
         *,
+        on_problem: Callable[[str], None],
         max_queue: int = 8,
         threads: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.engines = dict(engines)
         self._reply = reply
+        self._on_problem = on_problem
         self._max_queue = max_queue
         self._threads = threads
         self._clock = clock
@@ -93,9 +96,7 @@ class EdgeServer:
         """Share of the last second that the worker spent on requests, in [0, 1]."""
         now_s = self._clock()
         with self._condition:
-            while self._busy and self._busy[0][1] < now_s - LOAD_WINDOW_S:
-                self._busy.popleft()
-            busy_s = sum(end - max(begin, now_s - LOAD_WINDOW_S) for begin, end in self._busy)
+            busy_s = sum(max(0.0, end - max(begin, now_s - LOAD_WINDOW_S)) for begin, end in self._busy)
         return min(1.0, busy_s / LOAD_WINDOW_S)
 
     def start(self) -> None:
@@ -179,15 +180,24 @@ class EdgeServer:
                     one = self._queue.popleft()
                 begin = self._clock()
                 try:
-                    reply = self._work(one, begin)
-                except CodecError as problem:
-                    self._refuse(one.request, Status.INVALID, str(problem))
-                except Exception as problem:  # one robot's request must not end the edge for all
-                    self._refuse(one.request, Status.FAILED, f"{type(problem).__name__}: {problem}")
-                else:
-                    self._reply(reply)
+                    self._answer(one, begin)
+                except Exception as problem:  # an answer that cannot be sent must not end the edge for all
+                    self._on_problem(f"an answer was lost: {type(problem).__name__}: {problem}")
+                end = self._clock()
                 with self._condition:
-                    self._busy.append((begin, self._clock()))
+                    while self._busy and self._busy[0][1] < end - LOAD_WINDOW_S:
+                        self._busy.popleft()
+                    self._busy.append((begin, end))
+
+    def _answer(self, one: _Waiting, begin: float) -> None:
+        try:
+            reply = self._work(one, begin)
+        except CodecError as problem:
+            self._refuse(one.request, Status.INVALID, str(problem))
+        except Exception as problem:  # one robot's request must not end the edge for all
+            self._refuse(one.request, Status.FAILED, f"{type(problem).__name__}: {problem}")
+        else:
+            self._reply(reply)
 
     def _work(self, one: _Waiting, begin: float) -> Reply:
         request, engine = one.request, one.engine

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from neurosurgeon_ros.codecs import Codec, get_codec
 from neurosurgeon_ros.learning.interface import FloatArray
+from neurosurgeon_ros.learning.key_frames import KeyFrameDetector
 from neurosurgeon_ros.models import Letterbox, Model, load_model
 from neurosurgeon_ros.partition import PartitionedNetwork, partition, profile
 
@@ -42,7 +43,7 @@ class Calibration:
     """
     What each step takes on this machine with nothing else to do; seconds.
 
-    :param preprocess_s: image to input tensor.
+    :param preprocess_s: key-frame score, and image to input tensor.
     :param front_s: front-end up to each p, shape (P + 1,); front_s[0] = 0, front_s[P] is the whole network.
     :param encode_s: of each arm; 0 for `on_device`.
     :param decode_s: of each arm; 0 for `on_device`.
@@ -126,8 +127,9 @@ class Engine:
             for index, arm in enumerate(arms):
                 if arm.codec:
                     encode_s[index], decode_s[index] = self._codec_seconds(arm, fronts[arm.point], repeats)
+            key_frames = KeyFrameDetector()
             return Calibration(
-                preprocess_s=_least_seconds(lambda: self.model.preprocess(image), repeats),
+                preprocess_s=_least_seconds(lambda: (key_frames.score(image), self.model.preprocess(image)), repeats),
                 front_s=np.asarray(front_s, dtype=np.float64),
                 encode_s=encode_s,
                 decode_s=decode_s,

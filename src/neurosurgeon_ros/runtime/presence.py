@@ -20,17 +20,26 @@ MAX_ID_LENGTH = 64
 
 def to_id(name: str) -> str:
     """
-    Reduce a fully qualified node name to an id: lower case, everything but [a-z0-9_] turned into one underscore.
+    Reduce a name, such as a node's fully qualified one, to an id that can be a part of a topic's name.
+
+    It becomes lower case, runs of anything but [a-z0-9] become one underscore, and a digit does not come first.
+
+    :raises ValueError: if nothing is left of it.
 
     >>> to_id("/Robot1/front-camera")
     'robot1_front_camera'
+    >>> to_id("7")
+    'id_7'
     """
-    return re.sub(r"[^a-z0-9_]+", "_", name.lower()).strip("_")[:MAX_ID_LENGTH]
+    text = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    if not text:
+        raise ValueError(f"the id {name!r} holds none of a-z and 0-9: give one that does")
+    return (f"id_{text}" if text[0].isdigit() else text)[:MAX_ID_LENGTH]
 
 
 def is_id(text: str) -> bool:
     """Whether a text from the network can be an id, and so a part of a topic's name."""
-    return re.fullmatch(r"[a-z0-9_]{1,64}", text) is not None and "__" not in text and not text[0].isdigit()
+    return re.fullmatch(r"[a-z][a-z0-9_]{0,63}", text) is not None and "__" not in text
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +61,9 @@ class EdgeReport:
 
 class EdgeWatch:
     """
-    A robot's view of its edge. It keeps to one edge until that one is gone; safe for any number of threads.
+    A robot's view of its edge. Safe for any number of threads.
+
+    It keeps to one edge until that one is gone, or another one serves its model and that one does not.
 
     :param robot_id: this robot's id.
     :param session: this start's random number.
@@ -67,18 +78,18 @@ class EdgeWatch:
         self._report: EdgeReport | None = None
         self._heard_s = float("-inf")
 
-    def hear(self, report: EdgeReport, now_s: float) -> bool:
-        """
-        Take note of a status.
-
-        :return: True if this is another edge, or another start of the edge, than the one before.
-        """
+    def hear(self, report: EdgeReport, now_s: float) -> None:
+        """Take note of a status, unless another edge than the one that sent it is kept to."""
         with self._lock:
             known = self._report
-            if known is not None and now_s - self._heard_s <= EDGE_TIMEOUT_S and report.edge_id != known.edge_id:
-                return False
+            if (
+                known is not None
+                and report.edge_id != known.edge_id
+                and now_s - self._heard_s <= EDGE_TIMEOUT_S
+                and (self._fingerprint in known.models or self._fingerprint not in report.models)
+            ):
+                return
             self._report, self._heard_s = report, now_s
-            return known is None or (known.edge_id, known.session) != (report.edge_id, report.session)
 
     def edge(self, now_s: float) -> EdgeReport | None:
         """Return the edge that is there now, or None."""
@@ -130,7 +141,7 @@ class RobotRegistry:
         :return: why the robot cannot be served, in one sentence; empty if it holds its id now.
         """
         if not is_id(robot_id):
-            return f"the robot id {robot_id!r} is not made of [a-z0-9_]: give it another robot_id"
+            return f"the robot id {robot_id!r} is not a letter followed by [a-z0-9_]: give it another robot_id"
         with self._lock:
             known = self._robots.get(robot_id)
             if known is None:

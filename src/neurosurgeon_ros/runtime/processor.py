@@ -1,8 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-One frame's way on the robot: score, select, front-end, encode, publish, await the answer, or finish it itself.
-"""
+"""One frame's way on the robot: score, select, front-end, encode, publish, await the answer, or finish it itself."""
 
 from __future__ import annotations
 
@@ -19,57 +17,31 @@ from neurosurgeon_ros.codecs import EncodedTensor, get_codec
 from neurosurgeon_ros.learning.interface import Choice, Context, Kind, Observation, Policy
 from neurosurgeon_ros.learning.key_frames import KeyFrame, KeyFrameDetector
 from neurosurgeon_ros.models import Detections, Letterbox
-from neurosurgeon_ros.runtime.arms import PSI, ArmTable
+from neurosurgeon_ros.runtime.arms import ArmTable
 from neurosurgeon_ros.runtime.conversation import Conversation
-from neurosurgeon_ros.runtime.decision import Arrival, Counts, Decision, Delays, FrameResult, Outcome, Sink, Uplink
+from neurosurgeon_ros.runtime.decision import (
+    Arrival,
+    Counts,
+    Decision,
+    Delays,
+    FrameResult,
+    Outcome,
+    RobotSettings,
+    Sink,
+    Uplink,
+)
 from neurosurgeon_ros.runtime.engine import Engine
 from neurosurgeon_ros.runtime.pace import Pace
-from neurosurgeon_ros.runtime.protocol import Key, Request
+from neurosurgeon_ros.runtime.protocol import Identity, Key, Request
+from neurosurgeon_ros.runtime.running import RunningMeans
 from neurosurgeon_ros.runtime.transfers import Transfer
+from neurosurgeon_ros.runtime.validation import MAX_PROBE_BYTES
 
 #: An arm is not sent as a frame if even its optimistic delay is over this many deadlines.
 HOPELESS_DEADLINES = 3.0
 
 #: Seconds for which a decision waits for the delay feedback of a frame whose detections are out.
 FEEDBACK_GRACE_S = 0.05
-
-#: The derived deadline: this many times the on-device delay, if that is more than the camera's period.
-DEADLINE_FACTOR = 1.5
-
-#: Weight of the newest value in the running means of encoded bytes, encoding seconds and the camera's period.
-NEWEST = 0.2
-
-#: Largest probe, bytes.
-MAX_PROBE_BYTES = 65536
-
-
-@dataclass(frozen=True, slots=True)
-class RobotSettings:
-    """
-    What can change while the robot runs.
-
-    :param deadline_s: seconds from accepting a frame after which the robot finishes it itself; 0: derived from the
-        camera's rate and the on-device delay.
-    :param confidence: detections with a lower score are left out, in [0, 1].
-    :param iou: overlap above which the weaker box of a class is suppressed, in [0, 1].
-    """
-
-    deadline_s: float = 0.0
-    confidence: float = 0.25
-    iou: float = 0.45
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """
-    The first two parts of every key.
-
-    :param robot_id: [a-z0-9_], at most 64 characters.
-    :param session: random 64-bit number of this start.
-    """
-
-    robot_id: str
-    session: int
 
 
 @dataclass(slots=True, eq=False)
@@ -88,6 +60,8 @@ class _Frame:
     delays: Delays
     reason: str = ""
     sent_bytes: int = 0
+    sample_arm: str = ""
+    probe_bytes: int = 0
 
 
 class FrameProcessor:
@@ -118,6 +92,7 @@ class FrameProcessor:
     ) -> None:
         self.settings = settings
         self.table = table
+        self.clock = clock
         self.conversation = Conversation(uplink, clock=clock)
         self._identity = identity
         self._engine = engine
@@ -127,23 +102,20 @@ class FrameProcessor:
         self._uplink = uplink
         self._sink = sink
         self._pace = pace
-        self._clock = clock
         self._probe = np.random.default_rng(seed).integers(0, 256, MAX_PROBE_BYTES, dtype=np.uint8)
-        self._features = table.features.copy()
-        self._extra_encode_s = np.zeros(len(table.arms))
-        self._answered = 0
-        self._period_s = 0.0
-        self._last_received_s = math.nan
+        self._running = RunningMeans(table, pace.speed)
+        self._answered: FrameResult | None = None
+        self._decided = 0
 
-    def process(self, arrival: Arrival, image: NDArray[np.uint8], counts: Counts) -> None:
+    def process(self, arrival: Arrival, image: NDArray[np.uint8], counts: Counts, accepted_s: float) -> None:
         """
         Take a frame to its one detections message, and its decision.
 
         :param image: BGR, uint8, shape (h, w, 3).
         :param counts: images so far, this one included; its number is ``counts.accepted``.
+        :param accepted_s: when it was taken out of the slot, on the clock.
         """
-        accepted_s = self._clock()
-        self._track_period(arrival.received_s)
+        self._running.received(arrival.received_s)
         settings = self.settings
         with self._pace.stage(self.table.calibration.preprocess_s):
             key_frame = self._key_frames.score(image)
@@ -154,22 +126,50 @@ class FrameProcessor:
             sequence=counts.accepted,
             accepted_s=accepted_s,
             settings=settings,
-            deadline_s=settings.deadline_s or self._derived_deadline_s(),
+            deadline_s=settings.deadline_s or self._running.deadline_s,
             key_frame=key_frame,
             x=x,
             letterbox=letterbox,
-            delays=Delays(slot=accepted_s - arrival.received_s, preprocess=self._clock() - accepted_s),
+            delays=Delays(slot=accepted_s - arrival.received_s, preprocess=self.clock() - accepted_s),
         )
         self._work(frame, counts)
 
     def rescue(self, arrival: Arrival, image: NDArray[np.uint8], counts: Counts, reason: str) -> None:
         """
-        Answer a frame on which :meth:`process` failed: by the whole network here, or without detections.
+        Give a frame on which :meth:`process` failed what it still lacks.
+
+        That is its detections, by the whole network here or, if that fails too, none; and its decision.
 
         :param reason: what failed, in one sentence.
         """
-        if self._answered == counts.accepted:
+        result = self._answered
+        if result is None or result.sequence != counts.accepted:
+            result, reason = self._answer_somehow(arrival, image, counts, reason)
+        if self._decided == counts.accepted:
             return
+        self._decide(
+            Decision(
+                header=arrival.header,
+                sequence=counts.accepted,
+                policy=self._policy_name,
+                arm=result.arm,
+                partition_point=self.table.arms[self.table.index(result.arm)].point,
+                key_frame=False,
+                similarity=0.0,
+                forced=False,
+                predicted_robot_s=math.nan,
+                predicted_offload_s=math.nan,
+                delays=Delays(total=result.total_s),
+                outcome=result.outcome,
+                detections=len(result.detections),
+                counts=counts,
+                reason=reason,
+            )
+        )
+
+    def _answer_somehow(
+        self, arrival: Arrival, image: NDArray[np.uint8], counts: Counts, reason: str
+    ) -> tuple[FrameResult, str]:
         try:
             x, letterbox = self._engine.model.preprocess(image)
             outputs = self._engine.partitioned.run_whole(x)
@@ -179,34 +179,25 @@ class FrameProcessor:
         except Exception as problem:  # the network itself fails on this image
             detections = Detections(np.zeros((0, 4)), np.zeros(0), np.zeros(0, dtype=np.int64))
             reason = f"{reason}; then the whole network failed: {type(problem).__name__}: {problem}"
-        total_s = self._clock() - arrival.received_s
-        on_device = self.table.arms[self.table.on_device]
-        self._answer(
-            FrameResult(arrival.header, counts.accepted, detections, Outcome.FALLBACK, on_device.name, total_s, image)
+        result = FrameResult(
+            header=arrival.header,
+            sequence=counts.accepted,
+            detections=detections,
+            outcome=Outcome.FALLBACK,
+            arm=self.table.arms[self.table.on_device].name,
+            total_s=self.clock() - arrival.received_s,
+            image=image,
         )
-        self._sink.decision(
-            Decision(
-                header=arrival.header,
-                sequence=counts.accepted,
-                policy=self._policy_name,
-                arm=on_device.name,
-                partition_point=on_device.point,
-                key_frame=False,
-                similarity=0.0,
-                forced=False,
-                predicted_robot_s=math.nan,
-                predicted_offload_s=math.nan,
-                delays=Delays(total=total_s),
-                outcome=Outcome.FALLBACK,
-                detections=len(detections),
-                counts=counts,
-                reason=reason,
-            )
-        )
+        self._answer(result)
+        return result, reason
 
     def _answer(self, result: FrameResult) -> None:
-        self._answered = result.sequence
+        self._answered = result
         self._sink.detections(result)
+
+    def _decide(self, decision: Decision) -> None:
+        self._decided = decision.sequence
+        self._sink.decision(decision)
 
     def _work(self, frame: _Frame, counts: Counts) -> None:
         context = self._context(frame)
@@ -215,19 +206,18 @@ class FrameProcessor:
         on_device = choice.arm == self.table.on_device
         if on_device:
             self._send_probe(frame, choice)
-
-        begin = self._clock()
+        begin = self.clock()
         keep = [] if choice.sample_arm is None else [int(self.table.point[choice.sample_arm])]
         with self._pace.stage(float(self.table.calibration.front_s[p])):
             held = self._engine.partitioned.run_front(frame.x, p, keep=keep)
-        frame.delays = replace(frame.delays, front_end=self._clock() - begin)
+        frame.delays = replace(frame.delays, front_end=self.clock() - begin)
 
         transfer = None
         if on_device:
             detections, outcome = self._finish(frame, held[p], p), Outcome.ON_DEVICE
         else:
             transfer, detections, outcome = self._offload(frame, choice.arm, held[p], p)
-        frame.delays = replace(frame.delays, total=self._clock() - frame.arrival.received_s)
+        frame.delays = replace(frame.delays, total=self.clock() - frame.arrival.received_s)
         self._answer(
             FrameResult(
                 header=frame.arrival.header,
@@ -240,17 +230,18 @@ class FrameProcessor:
             )
         )
         if transfer is not None and outcome is Outcome.EDGE:
-            self.conversation.await_feedback(transfer, self._clock() + FEEDBACK_GRACE_S)
+            self.conversation.await_feedback(transfer, self.clock() + FEEDBACK_GRACE_S)
         self._learn(frame, choice.arm if on_device else None)
         if choice.sample_arm is not None:
             self._send_sample(frame, choice.sample_arm, held[keep[0]])
         if not on_device:
             self._send_probe(frame, choice)
-        self._sink.decision(self._decision(frame, choice, context, outcome, len(detections), counts))
+        self._decide(self._decision(frame, choice, context, outcome, len(detections), counts))
 
     def _context(self, frame: _Frame) -> Context:
         self._learn(frame, None)
         obstacle = self._uplink.obstacle()
+        edge_available = not obstacle
         if obstacle:
             self.conversation.forget()
         elif self.conversation.fills_link():
@@ -262,62 +253,66 @@ class FrameProcessor:
             allowed[self.table.on_device] = True
         return Context(
             frame=frame.sequence,
-            robot_s=self.table.robot_s + self._extra_encode_s,
-            features=self._features,
+            robot_s=self._running.robot_s,
+            features=self._running.features,
             decode_s=self.table.decode_s,
             point=self.table.point,
             allowed=allowed,
             on_device=self.table.on_device,
             key_frame=frame.key_frame.key,
             similarity=frame.key_frame.similarity,
-            now_s=self._clock(),
-            period_s=self._period_s,
+            now_s=self.clock(),
+            period_s=self._running.period_s,
             deadline_s=frame.deadline_s,
-            edge_available=not self._uplink.obstacle(),
+            edge_available=edge_available,
             link_busy=self.conversation.is_open(),
         )
 
     def _admit(self, choice: Choice, context: Context, frame: _Frame) -> Choice:
         """Hold a choice against the rules that no policy may break."""
-        if not context.edge_available:
-            return replace(choice, sample_arm=None, probe_bytes=0)
+        name = self.table.arms[choice.arm].name
         optimistic_s = float(context.robot_s[choice.arm]) + choice.optimistic_offload_s
-        if choice.arm != context.on_device and optimistic_s > HOPELESS_DEADLINES * frame.deadline_s:
-            name = self.table.arms[choice.arm].name
+        if choice.arm != context.on_device and not context.allowed[choice.arm]:
+            frame.reason = frame.reason or f"{name} may not be chosen"
+            choice = replace(choice, arm=context.on_device, predicted_offload_s=math.nan)
+        elif choice.arm != context.on_device and optimistic_s > HOPELESS_DEADLINES * frame.deadline_s:
             frame.reason = f"{name} would take over {HOPELESS_DEADLINES:.0f} deadlines even at best"
-            return replace(choice, arm=context.on_device, predicted_offload_s=math.nan, optimistic_offload_s=0.0)
+            choice = replace(choice, arm=context.on_device, predicted_offload_s=math.nan)
+        sample = choice.sample_arm
+        if sample is not None and (sample == context.on_device or context.point[sample] > context.point[choice.arm]):
+            choice = replace(choice, sample_arm=None)  # the front-end does not come by its tensors
         return choice
 
     def _offload(
         self, frame: _Frame, arm: int, tensors: Sequence[torch.Tensor], p: int
     ) -> tuple[Transfer, Detections, Outcome]:
         """Send the tensors and wait for the detections; without them, go on from the tensors here."""
-        begin = self._clock()
+        begin = self.clock()
         with self._pace.stage(float(self.table.calibration.encode_s[arm])):
             encoded = self._encode(arm, tensors)
-        encode_s = self._clock() - begin
+        encode_s = self.clock() - begin
         transfer = self.conversation.send(self._request(frame, Kind.FRAME, p, encoded), arm)
-        detections, reason = self.conversation.await_detections(transfer, frame.accepted_s + frame.deadline_s)
+        awaited = self.conversation.await_detections(transfer, frame.accepted_s + frame.deadline_s)
         frame.sent_bytes = transfer.sent_bytes
-        frame.delays = replace(frame.delays, encode=encode_s, offload=self._clock() - transfer.sent_s)
-        self._track_arm(arm, encode_s, transfer.sent_bytes)
-        if detections is not None:
-            return transfer, detections, Outcome.EDGE
-        frame.reason = reason
-        if self._clock() >= frame.accepted_s + frame.deadline_s:
+        frame.delays = replace(frame.delays, encode=encode_s, offload=self.clock() - transfer.sent_s)
+        self._running.encoded(arm, encode_s, transfer.sent_bytes)
+        if awaited.detections is not None:
+            return transfer, awaited.detections, Outcome.EDGE
+        frame.reason = awaited.reason
+        if awaited.missed:
             self._policy.observe(self.conversation.censored(transfer))
         return transfer, self._finish(frame, tensors, p), Outcome.FALLBACK
 
     def _finish(self, frame: _Frame, tensors: Sequence[torch.Tensor], p: int) -> Detections:
         """Run the rest of the network, from p to P, and post-processing on the robot."""
-        begin = self._clock()
+        begin = self.clock()
         calibration = self.table.calibration
         with self._pace.stage(float(calibration.front_s[-1] - calibration.front_s[p]) + calibration.postprocess_s):
             outputs = self._engine.partitioned.run_back(tensors, p)
             detections = self._engine.model.postprocess(
                 outputs, frame.letterbox, confidence=frame.settings.confidence, iou=frame.settings.iou
             )
-        frame.delays = replace(frame.delays, finish=self._clock() - begin)
+        frame.delays = replace(frame.delays, finish=self.clock() - begin)
         return detections
 
     def _learn(self, frame: _Frame, on_device: int | None) -> None:
@@ -325,7 +320,7 @@ class FrameProcessor:
         for measured in self.conversation.measured(frame.sequence):
             feedback, observation = measured.feedback, measured.observation
             if measured.transfer.key.sequence == frame.sequence and feedback.key.kind is Kind.FRAME and observation:
-                observation = replace(observation, robot_s=_robot_s(frame.delays))
+                observation = replace(observation, robot_s=frame.delays.robot_s)
                 frame.delays = replace(
                     frame.delays,
                     offload=observation.offload_s,
@@ -338,8 +333,9 @@ class FrameProcessor:
             if observation is not None:
                 self._policy.observe(observation)
         if on_device is not None:
-            robot_s = _robot_s(frame.delays)
-            self._policy.observe(Observation(on_device, frame.sequence, Kind.FRAME, math.nan, robot_s=robot_s))
+            self._policy.observe(
+                Observation(on_device, frame.sequence, Kind.FRAME, math.nan, robot_s=frame.delays.robot_s)
+            )
 
     def _send_sample(self, frame: _Frame, arm: int, tensors: Sequence[torch.Tensor]) -> None:
         """Send tensors that the front-end computed on its way, if no frame is on the link."""
@@ -347,6 +343,7 @@ class FrameProcessor:
             return
         request = self._request(frame, Kind.SAMPLE, int(self.table.point[arm]), self._encode(arm, tensors))
         self.conversation.send(request, arm)
+        frame.sample_arm = self.table.arms[arm].name
 
     def _send_probe(self, frame: _Frame, choice: Choice) -> None:
         """Send some bytes to measure the link, if no frame is on it."""
@@ -355,6 +352,7 @@ class FrameProcessor:
         data = self._probe.data[: min(choice.probe_bytes, MAX_PROBE_BYTES)]
         probe = EncodedTensor(name="probe", dtype="uint8", shape=(data.nbytes,), codec="uint8", data=data)
         self.conversation.send(self._request(frame, Kind.PROBE, 0, (probe,)), -1)
+        frame.probe_bytes = data.nbytes
 
     def _encode(self, arm: int, tensors: Sequence[torch.Tensor]) -> tuple[EncodedTensor, ...]:
         codec = get_codec(self.table.arms[arm].codec)
@@ -371,16 +369,14 @@ class FrameProcessor:
             letterbox=None if kind is Kind.PROBE else frame.letterbox,
             confidence=frame.settings.confidence,
             iou=frame.settings.iou,
-            deadline_s=max(0.001, frame.accepted_s + frame.deadline_s - self._clock()) if kind is Kind.FRAME else 0.0,
+            deadline_s=max(0.001, frame.accepted_s + frame.deadline_s - self.clock()) if kind is Kind.FRAME else 0.0,
         )
 
     def _decision(
         self, frame: _Frame, choice: Choice, context: Context, outcome: Outcome, detections: int, counts: Counts
     ) -> Decision:
         arms = self.table.arms
-        predicted_robot_s = choice.predicted_robot_s
-        if math.isnan(predicted_robot_s):
-            predicted_robot_s = float(context.robot_s[choice.arm])
+        tracked_s = choice.predicted_robot_s
         return Decision(
             header=frame.arrival.header,
             sequence=frame.sequence,
@@ -390,7 +386,7 @@ class FrameProcessor:
             key_frame=frame.key_frame.key,
             similarity=frame.key_frame.similarity,
             forced=choice.forced,
-            predicted_robot_s=predicted_robot_s,
+            predicted_robot_s=float(context.robot_s[choice.arm]) if math.isnan(tracked_s) else tracked_s,
             predicted_offload_s=choice.predicted_offload_s if choice.arm != context.on_device else math.nan,
             delays=frame.delays,
             outcome=outcome,
@@ -398,27 +394,6 @@ class FrameProcessor:
             counts=counts,
             sent_bytes=frame.sent_bytes,
             reason=frame.reason,
-            sample_arm="" if choice.sample_arm is None else arms[choice.sample_arm].name,
-            probe_bytes=choice.probe_bytes,
+            sample_arm=frame.sample_arm,
+            probe_bytes=frame.probe_bytes,
         )
-
-    def _derived_deadline_s(self) -> float:
-        return max(self._period_s, DEADLINE_FACTOR * float(self.table.robot_s[self.table.on_device]))
-
-    def _track_period(self, received_s: float) -> None:
-        gap_s = received_s - self._last_received_s
-        self._last_received_s = received_s
-        if gap_s > 0.0:
-            self._period_s = gap_s if self._period_s == 0.0 else self._period_s + NEWEST * (gap_s - self._period_s)
-
-    def _track_arm(self, arm: int, encode_s: float, sent_bytes: int) -> None:
-        """Keep running means of what an arm's tensors weigh and of how much longer than calibrated encoding takes."""
-        self._features[arm, PSI] += NEWEST * (sent_bytes - self._features[arm, PSI])
-        calibrated_s = float(self.table.calibration.encode_s[arm]) / self._pace.speed
-        self._extra_encode_s[arm] += NEWEST * (encode_s - calibrated_s - self._extra_encode_s[arm])
-
-
-def _robot_s(delays: Delays) -> float:
-    """Seconds of the robot's own stages."""
-    stages = (delays.preprocess, delays.front_end, delays.encode, delays.finish)
-    return math.fsum(stage for stage in stages if not math.isnan(stage))

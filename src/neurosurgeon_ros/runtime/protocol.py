@@ -26,6 +26,19 @@ class Status(enum.IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """
+    The first two parts of every key.
+
+    :param robot_id: [a-z0-9_], at most 64 characters.
+    :param session: random 64-bit number of this start.
+    """
+
+    robot_id: str
+    session: int
+
+
+@dataclass(frozen=True, slots=True)
 class Key:
     """
     Names one request: answers are accepted only while their key is outstanding.

@@ -11,9 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from neurosurgeon_ros.runtime.decision import Arrival, Counts, ImageRejected, Sink
 from neurosurgeon_ros.runtime.processor import FrameProcessor
@@ -53,12 +51,14 @@ class RobotPipeline:
     def stop(self) -> None:
         """Take no more frames, let the one that is being worked on come out, and join the worker."""
         self._count(dropped=int(self._slot.close()))
-        self.processor.conversation.inbox.ring()
+        self.processor.conversation.close()
         self._worker.join()
 
     def offer(self, arrival: Arrival) -> None:
         """Lay a camera image into the slot."""
-        self._count(received=1, dropped=int(self._slot.put(arrival)))
+        self._count(received=1)
+        if self._slot.put(arrival):
+            self._count(dropped=1)
 
     def reject(self) -> None:
         """Count an image that was seen to be broken before it came to the slot."""
@@ -70,16 +70,22 @@ class RobotPipeline:
         with torch.inference_mode():
             while (arrival := self._slot.take()) is not None:
                 try:
-                    image = arrival.decode()
-                except ImageRejected as problem:
-                    self._count(rejected=1)
-                    self._sink.rejected(str(problem))
-                    continue
-                self._process(arrival, image, self._count(accepted=1))
+                    self._take(arrival)
+                except Exception as problem:  # results that cannot be handed out must not end the frames to come
+                    self._on_problem(f"a frame's results were lost: {type(problem).__name__}: {problem}")
 
-    def _process(self, arrival: Arrival, image: NDArray[np.uint8], counts: Counts) -> None:
+    def _take(self, arrival: Arrival) -> None:
+        taken_s = self.processor.clock()
         try:
-            self.processor.process(arrival, image, counts)
+            image = arrival.decode()
+        except Exception as problem:  # whatever a camera sent, it is no reason to end
+            self._count(rejected=1)
+            said = isinstance(problem, ImageRejected)
+            self._sink.rejected(str(problem) if said else f"{type(problem).__name__}: {problem}")
+            return
+        counts = self._count(accepted=1)
+        try:
+            self.processor.process(arrival, image, counts, taken_s)
         except Exception as problem:  # whatever it is, the frame gets its one message and the next its turn
             self._on_problem(f"frame {counts.accepted} failed on the robot: {type(problem).__name__}: {problem}")
             self.processor.rescue(arrival, image, counts, f"{type(problem).__name__}: {problem}")

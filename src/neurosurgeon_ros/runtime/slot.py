@@ -22,11 +22,11 @@ class LatestSlot(Generic[T]):
         """
         Lay down the newest item.
 
-        :return: True if an older one waited there and is dropped now.
+        :return: True if one is dropped: an older one that waited there, or this one since the slot is closed.
         """
         with self._condition:
             if self._closed:
-                return False
+                return True
             replaced = self._item is not None
             self._item = item
             self._condition.notify()
@@ -45,7 +45,7 @@ class LatestSlot(Generic[T]):
 
     def close(self) -> bool:
         """
-        Let every waiting thread go; what is put in from now on is ignored.
+        Let every waiting thread go; what is put in from now on is dropped.
 
         :return: True if an item still waited: it is dropped.
         """

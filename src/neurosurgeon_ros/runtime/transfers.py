@@ -30,6 +30,7 @@ class Transfer:
     :param arm: the arm it was sent for; -1 for a probe.
     :param sent_s: when it was published, monotonic seconds.
     :param overlapped: another transfer of ours was on its way during this one.
+    :param arrived: its detections are back, so that it fills no link any more; its feedback may be on the way.
     """
 
     key: Key
@@ -37,6 +38,7 @@ class Transfer:
     sent_s: float
     sent_bytes: int
     overlapped: bool = False
+    arrived: bool = False
 
 
 class Transfers:
@@ -48,8 +50,9 @@ class Transfers:
 
     def send(self, key: Key, *, arm: int, sent_bytes: int, now_s: float) -> Transfer:
         """Note what is published now; whatever else is on its way is marked as overlapped, and so is this."""
-        transfer = Transfer(key, arm, now_s, sent_bytes, overlapped=bool(self._open))
-        for other in self._open.values():
+        under_way = [other for other in self.outstanding(now_s) if not other.arrived]
+        transfer = Transfer(key, arm, now_s, sent_bytes, overlapped=bool(under_way))
+        for other in under_way:
             other.overlapped = True
         self._open[key] = transfer
         return transfer
@@ -83,6 +86,7 @@ class Transfers:
         return any(
             transfer.key.kind is Kind.FRAME or 8.0 * transfer.sent_bytes / self._rate > MOMENT_S
             for transfer in self.outstanding(now_s)
+            if not transfer.arrived
         )
 
     def clear(self) -> None:

@@ -1,0 +1,245 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A small robot and its edge in one process, for tests of the runtime."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from neurosurgeon_ros.learning import make_policy
+from neurosurgeon_ros.learning.interface import Choice, Context, Observation, Policy
+from neurosurgeon_ros.learning.key_frames import KeyFrameDetector
+from neurosurgeon_ros.models import Detections, Letterbox, Model
+from neurosurgeon_ros.models.letterbox import letterbox
+from neurosurgeon_ros.runtime.arms import ArmTable, build_arm_table
+from neurosurgeon_ros.runtime.decision import Arrival, Counts, Decision, FrameResult, RobotSettings
+from neurosurgeon_ros.runtime.edge import EdgeServer
+from neurosurgeon_ros.runtime.engine import Engine
+from neurosurgeon_ros.runtime.inbox import Inbox
+from neurosurgeon_ros.runtime.pace import Pace
+from neurosurgeon_ros.runtime.processor import FrameProcessor
+from neurosurgeon_ros.runtime.protocol import Identity, Reply, Request
+
+SIDE = 32
+#: Seconds in which whatever is to come has come; no test waits that long when all is well.
+LONG_S = 30.0
+#: Seconds for which a test waits for what is not to come.
+SHORT_S = 0.01
+
+
+class Small(nn.Module):
+    """Two convolutions and poolings: later cuts carry less."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.conv1 = nn.Conv2d(3, 8, 3, padding=1)
+        self.pool1 = nn.MaxPool2d(4)
+        self.conv2 = nn.Conv2d(8, 4, 3, padding=1)
+        self.pool2 = nn.MaxPool2d(2)
+        for parameter in self.parameters():
+            parameter.data = torch.randn(parameter.shape, generator=generator) / 3
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return self.pool2(self.conv2(self.pool1(self.conv1(image.float() / 255))))
+
+
+def small_model() -> Model:
+    """A model whose detections tell its inputs apart."""
+
+    def postprocess(outputs: torch.Tensor, fitted: Letterbox, *, confidence: float, iou: float) -> Detections:
+        values = outputs.flatten()[:4].double().numpy()
+        score = float(torch.sigmoid(outputs.mean()))
+        count = int(score >= confidence)
+        return Detections(np.abs(values)[None][:count], np.full(count, score), np.zeros(count, dtype=np.int64))
+
+    example = torch.zeros((1, 3, SIDE, SIDE), dtype=torch.uint8).contiguous(memory_format=torch.channels_last)
+    return Model(
+        name="small",
+        labels=("thing",),
+        network=Small().eval().requires_grad_(False).to(memory_format=torch.channels_last),
+        example_input=example,
+        preprocess=lambda image: letterbox(image, SIDE, SIDE),
+        postprocess=postprocess,
+    )
+
+
+@functools.cache
+def small_engine() -> Engine:
+    """The small network, cut."""
+    return Engine(small_model())
+
+
+@functools.cache
+def small_table() -> ArmTable:
+    """Its arms, measured."""
+    return build_arm_table(small_engine(), ("fp32", "uint8"), repeats=2)
+
+
+def picture(seed: int, height: int = 24, width: int = 40) -> NDArray[np.uint8]:
+    """A BGR image."""
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def whole(image: NDArray[np.uint8], confidence: float = 0.0) -> Detections:
+    """What the whole network finds."""
+    engine = small_engine()
+    x, fitted = engine.model.preprocess(image)
+    return engine.model.postprocess(engine.partitioned.run_whole(x), fitted, confidence=confidence, iou=0.5)
+
+
+def equal(one: Detections, other: Detections) -> bool:
+    """Whether two detections are the same, bit for bit."""
+    pairs = ((one.boxes, other.boxes), (one.scores, other.scores), (one.classes, other.classes))
+    return all(np.array_equal(a, b) for a, b in pairs)
+
+
+class Spy:
+    """A policy between the pipeline and another: remembers what it was asked and told."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.contexts: list[Context] = []
+        self.observations: list[Observation] = []
+
+    def select(self, context: Context) -> Choice:
+        self.contexts.append(context)
+        return self.policy.select(context)
+
+    def observe(self, observation: Observation) -> None:
+        self.observations.append(observation)
+        self.policy.observe(observation)
+
+
+class Chooser:
+    """A policy that does as the test says."""
+
+    def __init__(self, choose: Callable[[Context], Choice]) -> None:
+        self.choose = choose
+
+    def select(self, context: Context) -> Choice:
+        return self.choose(context)
+
+    def observe(self, observation: Observation) -> None:
+        pass
+
+
+class Sink:
+    """Keeps what comes out."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, int]] = []
+        self.results: list[FrameResult] = []
+        self.decisions: list[Decision] = []
+        self.reasons: list[str] = []
+
+    def detections(self, result: FrameResult) -> None:
+        self.events.append(("detections", result.sequence))
+        self.results.append(result)
+
+    def decision(self, decision: Decision) -> None:
+        self.events.append(("decision", decision.sequence))
+        self.decisions.append(decision)
+
+    def rejected(self, reason: str) -> None:
+        self.reasons.append(reason)
+
+
+class Edge:
+    """
+    An uplink to a real edge server in this process, and what a test makes of its answers.
+
+    :param handle: takes each answer in the place of :meth:`deliver`; called from the server's thread.
+    """
+
+    def __init__(self, handle: Callable[[Edge, Reply], None] | None = None) -> None:
+        self.requests: list[Request] = []
+        self.problems: list[str] = []
+        self.blocked = ""
+        self.inbox: Inbox | None = None
+        self.handle = handle or Edge.deliver
+        engine = small_engine()
+        self.server = EdgeServer(
+            {engine.fingerprint: engine}, lambda reply: self.handle(self, reply), on_problem=self.problems.append
+        )
+
+    def __enter__(self) -> Edge:
+        self.server.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.stop()
+
+    def obstacle(self) -> str:
+        return self.blocked
+
+    def publish(self, request: Request) -> None:
+        self.requests.append(request)
+        self.server.submit(request)
+
+    def vanish(self) -> None:
+        """Be gone, as the robot sees it."""
+        self.blocked = "no edge is there"
+        assert self.inbox is not None
+        self.inbox.ring()
+
+    def deliver(self, reply: Reply) -> None:
+        """Bring an answer to the robot."""
+        assert self.inbox is not None
+        if reply.detections is not None:
+            self.inbox.put_detections(reply.feedback.key, reply.detections)
+        self.inbox.put_feedback(reply.feedback)
+
+
+@dataclass
+class Robot:
+    """
+    A frame processor with all that is around it.
+
+    :ivar counts: of the frames that were fed.
+    """
+
+    processor: FrameProcessor
+    policy: Spy
+    sink: Sink
+    edge: Edge
+    counts: Counts = Counts()
+
+    def feed(self, image: NDArray[np.uint8] | None = None, *, deadline_s: float = LONG_S) -> FrameResult:
+        """Take one frame all the way."""
+        number = self.counts.accepted + 1
+        self.counts = replace(self.counts, received=number, accepted=number)
+        self.processor.settings = replace(self.processor.settings, deadline_s=deadline_s)
+        image = picture(number) if image is None else image
+        arrival = Arrival(f"header {number}", time.monotonic(), lambda: image)
+        self.processor.process(arrival, image, self.counts, time.monotonic())
+        return self.sink.results[-1]
+
+
+def make_robot(edge: Edge, policy: Policy | str = "edge_only", *, pace: Pace | None = None) -> Robot:
+    """Make a robot that runs the small network."""
+    table = small_table()
+    spy = Spy(make_policy(policy, n_arms=len(table.arms)) if isinstance(policy, str) else policy)
+    sink = Sink()
+    processor = FrameProcessor(
+        identity=Identity("robot", 7),
+        engine=small_engine(),
+        table=table,
+        policy=spy,
+        policy_name="tested",
+        key_frames=KeyFrameDetector(),
+        uplink=edge,
+        sink=sink,
+        settings=RobotSettings(confidence=0.0),
+        pace=pace or Pace(),
+    )
+    edge.inbox = processor.conversation.inbox
+    return Robot(processor, spy, sink, edge)
