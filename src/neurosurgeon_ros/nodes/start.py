@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from importlib import metadata
 
@@ -43,6 +44,9 @@ def start(node: str) -> int:
     :param node: its module in this package, e.g. ``robot_node``.
     :return: exit code of the process.
     """
+    # Threads that wait by spinning slow a network down several times over as soon as another process wants the cores.
+    # OpenMP reads this when torch is first imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     problems = missing()
     if problems:
         for problem in problems:
