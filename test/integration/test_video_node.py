@@ -62,7 +62,7 @@ def test_a_file_is_played_again_and_again_while_the_stamps_go_on(
 ) -> None:
     node = processes.start(
         "video_node", "--ros-args", "-p", f"video:={video}", "-p", "frame_id:=front", "-p", "rate_hz:=50.0",
-        "-p", "wait_for_subscriber:=true",
+        "-p", "wait_for_subscribers:=1",
     )  # fmt: skip
     seen = images(monitor, 2 * FRAMES + 5)
 
@@ -79,7 +79,7 @@ def test_a_file_is_played_again_and_again_while_the_stamps_go_on(
 
 
 def test_a_file_keeps_its_own_rate(processes: Processes, monitor: Monitor, video: Path) -> None:
-    processes.start("video_node", "--ros-args", "-p", f"video:={video}", "-p", "wait_for_subscriber:=true")
+    processes.start("video_node", "--ros-args", "-p", f"video:={video}", "-p", "wait_for_subscribers:=1")
     seen = images(monitor, 25)
 
     # A busy machine can make images late, but never early: half of the file's 20 Hz is room enough for the first.
@@ -88,7 +88,7 @@ def test_a_file_keeps_its_own_rate(processes: Processes, monitor: Monitor, video
 
 def test_without_loop_the_node_ends_with_the_video(processes: Processes, monitor: Monitor, video: Path) -> None:
     node = processes.start(
-        "video_node", "--ros-args", "-p", f"video:={video}", "-p", "loop:=false", "-p", "wait_for_subscriber:=true"
+        "video_node", "--ros-args", "-p", f"video:={video}", "-p", "loop:=false", "-p", "wait_for_subscribers:=1"
     )
     wait_for(lambda: node.popen.poll() is not None, 30.0, "the end of the video")
 

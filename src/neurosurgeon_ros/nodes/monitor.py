@@ -14,6 +14,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import get_rmw_implementation_identifier
 from sensor_msgs.msg import Image
@@ -35,6 +36,14 @@ from neurosurgeon_ros.nodes.records import (
     SeenRobot,
 )
 from neurosurgeon_ros.runtime.decision import ImageRejected, Outcome
+
+#: As a camera's, with room for what comes while this process draws: what is lost here is missing in the results.
+IMAGES = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=100,
+    reliability=ReliabilityPolicy.BEST_EFFORT,
+    durability=DurabilityPolicy.VOLATILE,
+)
 
 #: Seconds between looks at whether the monitor is to end.
 PATIENCE_S = 0.1
@@ -62,7 +71,7 @@ class Monitor:
         self._node = Node("monitor", context=self._context, start_parameter_services=False, enable_rosout=False)
         put = self.seen.put
         for kind, topic, profile, callback in (
-            (Image, "image_raw", qos.SENSOR_DATA, self._on_image),
+            (Image, "image_raw", IMAGES, self._on_image),
             (Detection2DArray, "detections", qos.DETECTIONS, lambda message: put(to_seen_detections(message))),
             (PartitionDecision, f"{robot}/decision", qos.DECISION, lambda message: put(to_seen_decision(message))),
             (EdgeStatus, f"{edge_namespace}/status", qos.PRESENCE, self._on_status),

@@ -39,7 +39,7 @@ class VideoParameters:
     )
     loop: bool = parameter(True, "begin a file again at its end, the stamps going on; otherwise the node ends with it")
     frame_id: str = parameter("camera", "frame_id of the images' headers")
-    wait_for_subscriber: bool = parameter(False, "begin when the first subscriber is there")
+    wait_for_subscribers: int = parameter(0, "begin when so many are there; 0: at once", low=0, high=1000)
 
 
 class VideoNode(Node):
@@ -54,7 +54,7 @@ class VideoNode(Node):
             raise StartError(str(problem)) from None
         self._ending = threading.Event()
         self._begin = threading.Event()
-        if not self._settings.wait_for_subscriber:
+        if self._settings.wait_for_subscribers == 0:
             self._begin.set()
         self._images = self.create_publisher(
             Image,
@@ -72,7 +72,7 @@ class VideoNode(Node):
         self._player.join(JOIN_S)
 
     def _on_matched(self, info: QoSPublisherMatchedInfo) -> None:
-        if info.current_count > 0:
+        if info.current_count >= self._settings.wait_for_subscribers:
             self._begin.set()
 
     def _play(self) -> None:

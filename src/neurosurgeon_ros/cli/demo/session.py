@@ -172,7 +172,8 @@ class DemoRun:
             uplink,
         )
         self._await("robot_node")
-        self._start("video_node", {"video": options.video, "rate_hz": options.rate_hz, "wait_for_subscriber": True})
+        # The robot and the monitor: no image that one of them misses.
+        self._start("video_node", {"video": options.video, "rate_hz": options.rate_hz, "wait_for_subscribers": 2})
 
     def _start(self, name: str, parameters: Mapping[str, object], remappings: Mapping[str, str] | None = None) -> None:
         self._interrupt.check()
