@@ -14,6 +14,7 @@ from neurosurgeon_ros.partition.errors import PartitionError
 from neurosurgeon_ros.partition.fingerprint import fingerprint, graph_digest
 from neurosurgeon_ros.partition.graph import SharedWrite, normalise, steps
 from neurosurgeon_ros.partition.memory import dense
+from neurosurgeon_ros.partition.pack import pack
 from neurosurgeon_ros.partition.points import Cut, PartitionPoint, describe, find_cuts
 from neurosurgeon_ros.partition.trace import (
     Trace,
@@ -191,7 +192,8 @@ def partition(
     """
     Find every place where a network can be cut.
 
-    :param network: in eval mode; its weights are shared, not copied.
+    :param network: in eval mode; both halves share its weights, of which convolutions keep a form packed for this
+        processor, so that later changes to them are not seen.
     :param example_inputs: an input, or one for each argument of ``forward``; they fix shapes, element types and memory
         formats.
     :param max_tensors: most tensors that may cross a cut, at least 1.
@@ -207,6 +209,7 @@ def partition(
     run_example(network, inputs)
     trace, digest = _trace(network, inputs)
     cuts, left_out = find_cuts(trace.module.graph, max_tensors, keep_all)
+    pack(trace.module)
     return PartitionedNetwork(trace, digest, cuts, left_out)
 
 

@@ -83,13 +83,39 @@ def test_kept_points_carry_ever_less() -> None:
 
 
 def test_weights_are_shared() -> None:
-    network = skip()
-    parts = partition(network, image(), keep_all=True)
-    before = parts.run_whole(image())
-    with torch.no_grad():
-        network.conv1.weight *= 2
-    after = parts.run_whole(image())
-    assert not equal(before, after)
+    network = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)).eval().requires_grad_(False)
+    x = torch.rand(1, 4)
+    parts = partition(network, x, keep_all=True)
+    before = parts.run_whole(x)
+    network[2].bias += 1
+    assert torch.allclose(parts.run_whole(x), before + 1)
+    assert_halves_equal_the_whole(parts, x)
+
+
+def test_packed_convolutions_give_the_same() -> None:
+    for channels_last in (True, False):
+        form = torch.channels_last if channels_last else torch.contiguous_format
+        network, x = skip().to(memory_format=form), image().contiguous(memory_format=form)
+        parts = partition(network, x)
+        kinds = [type(module).__name__ for module in parts.graph_module.modules()]
+        assert kinds.count("PackedConv2d") == (3 if channels_last and torch.backends.mkldnn.is_available() else 0)
+        for given, wanted in zip(parts.run_whole(x), network(x), strict=True):
+            assert torch.allclose(given, wanted, atol=1e-5)
+        assert type(network.conv1) is nn.Conv2d
+
+
+def test_a_convolution_that_is_called_with_two_sizes_is_not_packed() -> None:
+    class Pyramid(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 3, 3, padding=1)
+            self.pool = nn.MaxPool2d(2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.conv(self.pool(self.conv(x.float())))
+
+    parts = partition(Pyramid().eval().to(memory_format=torch.channels_last), image(), keep_all=True)
+    assert "PackedConv2d" not in [type(module).__name__ for module in parts.graph_module.modules()]
     assert_halves_equal_the_whole(parts, image())
 
 
