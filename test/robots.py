@@ -7,7 +7,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -211,7 +211,7 @@ class Robot:
     policy: Spy
     sink: Sink
     edge: Edge
-    counts: Counts = Counts()
+    counts: Counts = field(default_factory=Counts)
 
     def feed(self, image: NDArray[np.uint8] | None = None, *, deadline_s: float = LONG_S) -> FrameResult:
         """Take one frame all the way."""
