@@ -48,7 +48,8 @@ class ManagedNode(LifecycleNode, Generic[P]):
         except StartError:
             self.destroy_node()
             raise
-        self.add_on_set_parameters_callback(self._on_parameters)
+        self.add_on_set_parameters_callback(self._before_parameters)
+        self.add_post_set_parameters_callback(self._after_parameters)
         self._refuse_impossible_transitions()
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos.DIAGNOSTICS)
         self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics)
@@ -158,17 +159,20 @@ class ManagedNode(LifecycleNode, Generic[P]):
 
     # Parameters.
 
-    def _on_parameters(self, changes: list[Parameter]) -> SetParametersResult:
+    def _before_parameters(self, changes: list[Parameter]) -> SetParametersResult:
         try:
-            result = check_changes(self._kind, changes, configured=self._configured)
-            if not result.successful:
-                return result
-            before, self.parameters = self.parameters, read(self, self._kind, changes)
+            return check_changes(self.parameters, changes, configured=self._configured)
+        except Exception as problem:  # an exception here would leave whoever asked without an answer
+            return SetParametersResult(successful=False, reason=f"{type(problem).__name__}: {problem}")
+
+    def _after_parameters(self, changes: list[Parameter]) -> None:
+        try:
+            before, self.parameters = self.parameters, read(self, self._kind)
             if self._configured and self.parameters != before:
                 self.parameters_changed()
-        except Exception as problem:  # an exception here would end the thread that spins
-            return SetParametersResult(successful=False, reason=f"{type(problem).__name__}: {problem}")
-        return result
+        except Exception as problem:  # as above
+            names = ", ".join(change.name for change in changes)
+            self.say_error(f"cannot take over {names}: {type(problem).__name__}: {problem}")
 
     # Diagnostics.
 

@@ -168,8 +168,10 @@ def to_edge_detections(message: EdgeDetections, labels: dict[str, int]) -> tuple
         boxes[index] = box.center.position.x, box.center.position.y, box.size_x, box.size_y
         scores[index] = hypothesis.score
         classes[index] = labels[hypothesis.class_id]
-    if not np.isfinite(boxes).all() or not ((scores >= 0.0) & (scores <= 1.0)).all():
-        raise InvalidMessage("a detection's box is not finite or its score not in [0, 1]")
+    if not (np.isfinite(boxes).all() and (boxes[:, 2:] >= 0.0).all()):
+        raise InvalidMessage("a detection's box is not finite or its size negative")
+    if not ((scores >= 0.0) & (scores <= 1.0)).all():
+        raise InvalidMessage("a detection's score is not in [0, 1]")
     key = Key(message.robot_id, message.session, message.sequence, Kind.FRAME)
     return key, Detections(boxes, scores, classes)
 

@@ -82,23 +82,24 @@ def declare(node: Node, kind: type[P]) -> P:
     return values
 
 
-def read(node: Node, kind: type[P], changes: Sequence[Parameter] = ()) -> P:
-    """Read the parameters of a node, with `changes` that are about to be set in the place of the old ones."""
-    changed = {change.name: change.value for change in changes}
-    values = {}
-    for field in _fields(kind):
-        value = changed.get(field.name, node.get_parameter(field.name).value)
-        values[field.name] = tuple(value) if isinstance(_default(field), tuple) else value
-    return kind(**values)
+def read(node: Node, kind: type[P]) -> P:
+    """Read the parameters of a node."""
+    return kind(**{field.name: _typed(field, node.get_parameter(field.name).value) for field in _fields(kind)})
 
 
-def check_changes(kind: type[Any], changes: Sequence[Parameter], *, configured: bool) -> SetParametersResult:
-    """Answer a request to set parameters: whether all of them may be set now, and if not, why in one sentence."""
+def check_changes(current: Any, changes: Sequence[Parameter], *, configured: bool) -> SetParametersResult:
+    """
+    Answer a request to set parameters: whether all of them may be set now, and if not, why in one sentence.
+
+    :param current: the parameters as they are; setting one to the value that it has is no change.
+    :param configured: only live parameters can change.
+    """
+    kind = type(current)
     fields = {field.name: field for field in _fields(kind)}
     for change in changes:
         field = fields.get(change.name)
-        if field is None:
-            continue
+        if field is None or change.value is None or _typed(field, change.value) == getattr(current, field.name):
+            continue  # a parameter of rclpy's own, or one of the wrong type, which rclpy refuses
         if configured and not field.metadata["meaning"].live:
             return SetParametersResult(
                 successful=False,
@@ -147,6 +148,10 @@ def _default(field: dataclasses.Field[Any]) -> Any:
     if field.default_factory is not dataclasses.MISSING:
         return field.default_factory()
     return field.default
+
+
+def _typed(field: dataclasses.Field[Any], value: Any) -> Any:
+    return tuple(value) if isinstance(_default(field), tuple) else value
 
 
 def _plain(value: Any) -> Any:

@@ -60,7 +60,7 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
     try:
         signals = Signals()
         apply_profile()
-        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+        _init(args)
         node = make_node()
         signals.starting = False
         if not signals.stopping:
@@ -85,6 +85,14 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
         sys.stderr.flush()
         os._exit(0)
     return code
+
+
+def _init(args: list[str] | None) -> None:
+    try:
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    except Exception as problem:  # a parameter file that is not there, an argument that ROS cannot read
+        said = " ".join(str(problem).split())
+        raise StartError(f"ROS 2 refuses the command line or the environment: {said}") from None
 
 
 def _spin(node: Node, signals: Signals) -> None:
