@@ -151,7 +151,7 @@ class PartitionedNetwork:
         return self._finish(graph, fx.map_arg(self._output().args[0], copies.__getitem__))
 
     def _output(self) -> fx.Node:
-        return self._module.graph.output_node()
+        return next(iter(reversed(self._module.graph.nodes)))
 
     def _finish(self, graph: fx.Graph, result: Any) -> nn.Module:
         graph.output(result)
