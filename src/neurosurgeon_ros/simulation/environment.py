@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,6 +65,8 @@ class Environment:
     :param noise: of observed durations.
     :param seed: of the noise.
     :param period_s: seconds between two frames of the camera.
+    :param throttle: factor on the robot's stages at each frame, which the robot does not know beforehand; None for 1.
+    :param deadline_s: seconds after which the robot finishes a frame itself, from the tensors that it still holds.
     """
 
     table: NetworkTable
@@ -78,6 +81,8 @@ class Environment:
     noise: Noise
     seed: int
     period_s: float = 0.1
+    throttle: FloatArray | None = None
+    deadline_s: float = math.inf
 
     @property
     def frames(self) -> int:
@@ -100,8 +105,20 @@ class Environment:
             self.occupied_s() + np.outer(self.slowdown, self.compute_s) + self.queue_s[:, None] + self.round_trip_s
         )
         offload[:, self.on_device] = 0.0
-        total: FloatArray = offload + self.robot_s
+        robot = self.stages_s()
+        total: FloatArray = offload + robot
+        if math.isfinite(self.deadline_s):
+            finished = self.deadline_s + robot[:, [self.on_device]] - robot
+            late = total > self.deadline_s
+            late[:, self.on_device] = False
+            total = np.where(late, finished, total)
         return total
+
+    def stages_s(self) -> FloatArray:
+        """Give the front-end delay of each arm at each frame, shape (T, n)."""
+        throttle = np.ones(self.frames) if self.throttle is None else self.throttle
+        stages: FloatArray = np.outer(throttle, self.robot_s)
+        return stages
 
 
 def linear_environment(

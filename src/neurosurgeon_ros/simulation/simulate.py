@@ -69,6 +69,7 @@ class _Simulation:
         frames = environment.frames
         self._occupied_s = environment.occupied_s()
         self._total_s = environment.total_s()
+        self._stages_s = environment.stages_s()
         self._noise = environment.noise.sample((frames, _NOISES), np.random.default_rng(environment.seed))
         self._link_free_s = 0.0
         self._under_way: list[tuple[float, int, Observation]] = []
@@ -99,7 +100,7 @@ class _Simulation:
                 probe_bytes += choice.probe_bytes
                 self._probe(k, choice.probe_bytes, now_s)
             now_s += delay_s[k]
-        offload_s = delay_s - environment.robot_s[arms]
+        offload_s = delay_s - self._stages_s[np.arange(frames), arms]
         offload_s[arms == environment.on_device] = 0.0
         best_s = self._total_s.min(axis=1)
         return Run(arms, delay_s, best_s, offload_s, predicted_s, forced, sample_bytes, probe_bytes)
@@ -118,20 +119,24 @@ class _Simulation:
             similarity=0.5 if environment.key_frames[k] else 0.9,
             now_s=now_s,
             period_s=environment.period_s,
+            deadline_s=environment.deadline_s,
             link_busy=self._link_free_s > now_s,
         )
 
     def _frame(self, k: int, arm: int, now_s: float) -> float:
         """Finish the frame, at its expected delay; what is observed of it carries the noise."""
         environment = self._environment
-        robot_s = float(environment.robot_s[arm])
+        robot_s = float(self._stages_s[k, arm])
         if arm == environment.on_device:
             self._later(now_s + robot_s, Observation(arm, k + 1, Kind.FRAME, float("nan"), robot_s=robot_s))
             return robot_s
-        wait_s = max(0.0, self._link_free_s - (now_s + robot_s))
-        done_s = self._send(k, arm, Kind.FRAME, now_s + robot_s, noise=0, robot_s=robot_s)
-        del wait_s
-        return done_s - now_s
+        delay_s = self._send(k, arm, Kind.FRAME, now_s + robot_s, noise=0, robot_s=robot_s) - now_s
+        if delay_s <= environment.deadline_s:
+            return delay_s
+        at_least_s = environment.deadline_s - robot_s
+        missed = Observation(arm, k + 1, Kind.FRAME, at_least_s, censored=True, robot_s=robot_s)
+        self._later(now_s + environment.deadline_s, missed)
+        return environment.deadline_s + float(self._stages_s[k, environment.on_device]) - robot_s
 
     def _sample(self, k: int, choice: Choice, now_s: float) -> int:
         """Send an earlier partition point's tensors once they are there, behind the frame's own."""
@@ -139,7 +144,7 @@ class _Simulation:
         environment = self._environment
         if arm is None or arm == environment.on_device or environment.robot_s[arm] > environment.robot_s[choice.arm]:
             raise ValueError(f"arm {arm} cannot be sampled beside arm {choice.arm}: its tensors are not computed there")
-        self._send(k, arm, Kind.SAMPLE, now_s + float(environment.robot_s[choice.arm]), noise=2)
+        self._send(k, arm, Kind.SAMPLE, now_s + float(self._stages_s[k, choice.arm]), noise=2)
         return int(environment.table.sent_bytes[arm])
 
     def _send(

@@ -1,0 +1,69 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What every experiment is given, and scenarios that several of them share."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from neurosurgeon_ros.simulation.processes import ConstantLink
+from neurosurgeon_ros.simulation.scenario import Measured, Runner, Scenario
+from neurosurgeon_ros.simulation.table import NetworkTable, network, network_names
+
+JUDGED_NETWORKS = ("vgg16", "tiny_yolov2")
+RATES_MBPS = (4.0, 16.0, 50.0)
+EDGES_GMACS = (2000.0, 200.0)
+LEARNERS = ("adaptive_mu_lin_ucb", "mu_lin_ucb", "lin_ucb", "epsilon_greedy")
+BASELINES = ("neurosurgeon", "edge_only", "on_device")
+DEFAULT = "adaptive_mu_lin_ucb"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """
+    What every experiment is given.
+
+    :param runner: runs jobs.
+    :param seed: of the random scenarios.
+    :param seeds: runs of each scenario of the grid and of change; others take as many as fit.
+    :param tables: tables measured on this machine, in place of those that ship.
+    """
+
+    runner: Runner
+    seed: int = 0
+    seeds: int = 20
+    tables: dict[str, NetworkTable] = field(default_factory=dict)
+
+    def table(self, name: str) -> NetworkTable:
+        """Give a network's table."""
+        return self.tables.get(name) or network(name)
+
+    def networks(self) -> tuple[str, ...]:
+        """Names of the networks of the paper's experiments."""
+        return tuple(name for name in ("vgg16", "resnet50", "tiny_yolov2", "yolov3_tiny") if name in network_names())
+
+
+def random_scenario(seed: int, number: int) -> Scenario:
+    """
+    Draw scenario `number` of those of a seed.
+
+    Uplink 2 to 200 Mbit/s, edge 60 to 4,000 and robot 10 to 200 GMAC/s, round trip 1 to 30 ms, all log-uniform; what a
+    byte costs in fragmented messages 1 to 1.6, uniform; any network that ships.
+    """
+    rng = np.random.default_rng((seed, number))
+
+    def log_uniform(low: float, high: float) -> float:
+        return float(math.exp(rng.uniform(math.log(low), math.log(high))))
+
+    names = network_names()
+    return Scenario(
+        network=names[int(rng.integers(len(names)))],
+        link=ConstantLink(log_uniform(2.0, 200.0)),
+        edge_gmacs=log_uniform(60.0, 4000.0),
+        robot_gmacs=log_uniform(10.0, 200.0),
+        measured=Measured(round_trip_s=log_uniform(1e-3, 30e-3), fragment_factor=float(rng.uniform(1.0, 1.6))),
+        seed=int(rng.integers(2**31)),
+    )

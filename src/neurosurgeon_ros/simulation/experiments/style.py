@@ -1,0 +1,77 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""How figures look: one style for each policy and network, told apart without colour."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+#: Names for people.
+NETWORKS = MappingProxyType(
+    {"vgg16": "VGG16", "resnet50": "ResNet50", "tiny_yolov2": "tiny YOLOv2", "yolov3_tiny": "YOLOv3-tiny"}
+)
+POLICIES = MappingProxyType(
+    {
+        "oracle": "Oracle",
+        "adaptive_mu_lin_ucb": "adaptive muLinUCB",
+        "mu_lin_ucb": "muLinUCB",
+        "lin_ucb": "LinUCB",
+        "epsilon_greedy": "epsilon-greedy",
+        "neurosurgeon": "Neurosurgeon",
+        "edge_only": "pure edge (EO)",
+        "on_device": "pure on-device (MO)",
+    }
+)
+#: Colours go from dark to light in this order, so that they differ in grey too.
+COLOURS = ("#0b3c5d", "#a4243b", "#2e8b57", "#d98324", "#7d8ca3", "#c9a0dc", "#b8c4cc", "#e4d9b6")
+HATCHES = ("", "//", "..", "xx", "--", "\\\\", "oo", "++")
+LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3)), (0, (3, 1)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+
+
+def line(name: str, order: tuple[str, ...] = tuple(POLICIES)) -> dict[str, Any]:
+    """Give colour, line style and marker of a line, always the same for a name of `order`."""
+    index = order.index(name) % len(COLOURS)
+    return {"color": COLOURS[index], "linestyle": LINES[index], "marker": MARKERS[index], "markersize": 4}
+
+
+def bar(index: int) -> dict[str, Any]:
+    """Give face, hatch and edge of the bars of one series."""
+    return {
+        "color": COLOURS[index % len(COLOURS)],
+        "hatch": HATCHES[index % len(HATCHES)],
+        "edgecolor": "white",
+        "linewidth": 0.5,
+    }
+
+
+def figure(
+    title: str, rows: int = 1, columns: int = 1, *, width: float = 9.0, height: float = 4.5
+) -> tuple[Figure, Any]:
+    """
+    Make a figure with its one message as title.
+
+    :return: the figure, and its axes as an array of shape (rows, columns).
+    """
+    made = Figure(figsize=(width, height), layout="constrained")
+    made.suptitle(title, fontsize=12)
+    axes = made.subplots(rows, columns, squeeze=False)
+    for one in axes.flat:
+        one.grid(axis="y", color="0.85", linewidth=0.6)
+        one.set_axisbelow(True)
+        one.spines[["top", "right"]].set_visible(False)
+    return made, axes
+
+
+def legend_below(made: Figure, axes: Axes, columns: int) -> None:
+    """Put the legend of some axes below the whole figure."""
+    handles, labels = axes.get_legend_handles_labels()
+    lines = -(-len(labels) // columns)
+    bottom = (0.12 + 0.22 * lines) / made.get_figheight()
+    engine: Any = made.get_layout_engine()
+    engine.set(rect=(0.0, bottom, 1.0, 1.0 - bottom))
+    made.legend(handles, labels, loc="lower center", ncol=columns, fontsize=9, frameon=False)

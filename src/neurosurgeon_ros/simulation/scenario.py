@@ -1,0 +1,166 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Scenarios as values that can be sent to another process, and runs of many of them on all cores."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from neurosurgeon_ros.simulation.environment import (
+    GAUSS,
+    Environment,
+    Noise,
+    linear_environment,
+    measured_environment,
+)
+from neurosurgeon_ros.simulation.policies import simulated_policy
+from neurosurgeon_ros.simulation.processes import ConstantLoad, Link, Load, StepLoad
+from neurosurgeon_ros.simulation.simulate import Run, simulate
+from neurosurgeon_ros.simulation.table import NetworkTable, network
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """
+    Truth `measured`, see :func:`measured_environment`.
+
+    :param round_trip_s: seconds that a message of no bytes takes to the edge and back.
+    :param fragment_factor: what a byte costs in messages above 64 kB, compared with smaller ones.
+    """
+
+    round_trip_s: float
+    fragment_factor: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """
+    Everything that makes an environment.
+
+    :param network: name of a network that ships, or its table.
+    :param link: how the uplink's rate goes.
+    :param robot_gmacs: the robot's speed in 10^9 multiply-accumulates per second.
+    :param edge_gmacs: the edge's.
+    :param load: how the edge's load goes.
+    :param noise: of observed durations.
+    :param frames: number of frames.
+    :param measured: for truth `measured`; None for truth `linear`.
+    :param seed: of everything random in it.
+    :param throttle: factor on the robot's stages, which the robot does not know beforehand.
+    :param deadline_s: seconds after which the robot finishes a frame itself.
+    """
+
+    network: str | NetworkTable
+    link: Link
+    robot_gmacs: float = 60.0
+    edge_gmacs: float = 2000.0
+    load: Load = field(default_factory=ConstantLoad)
+    noise: Noise = GAUSS
+    frames: int = 400
+    measured: Measured | None = None
+    seed: int = 0
+    throttle: StepLoad | None = None
+    deadline_s: float = math.inf
+
+    def environment(self) -> Environment:
+        """Draw the environment."""
+        drawn = self._undisturbed()
+        throttle = None
+        if self.throttle is not None:
+            throttle, _ = self.throttle.sample(self.frames, np.random.default_rng(self.seed))
+        return replace(drawn, throttle=throttle, deadline_s=self.deadline_s)
+
+    def _undisturbed(self) -> Environment:
+        table = network(self.network) if isinstance(self.network, str) else self.network
+        if self.measured is None:
+            return linear_environment(
+                table,
+                self.link,
+                robot_gmacs=self.robot_gmacs,
+                edge_gmacs=self.edge_gmacs,
+                load=self.load,
+                noise=self.noise,
+                frames=self.frames,
+                seed=self.seed,
+            )
+        return measured_environment(
+            table,
+            self.link,
+            robot_gmacs=self.robot_gmacs,
+            edge_gmacs=self.edge_gmacs,
+            round_trip_s=self.measured.round_trip_s,
+            fragment_factor=self.measured.fragment_factor,
+            load=self.load,
+            noise=self.noise,
+            frames=self.frames,
+            seed=self.seed,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """
+    One policy in one scenario.
+
+    :param scenario: the scenario.
+    :param policy: the policy's name.
+    :param options: the policy's own.
+    """
+
+    scenario: Scenario
+    policy: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def run(self) -> Run:
+        """Run it."""
+        environment = self.scenario.environment()
+        policy = simulated_policy(self.policy, environment, seed=self.scenario.seed, **self.options)
+        return simulate(policy, environment)
+
+
+def _run(job: Job) -> Run:
+    return job.run()
+
+
+class Runner:
+    """
+    Runs jobs on some processes, and tells of each that is done.
+
+    :param processes: number of processes; with 1, everything runs in this one.
+    :param on_done: called once for each job that is done.
+    """
+
+    def __init__(self, processes: int, on_done: Callable[[], None] = lambda: None) -> None:
+        self._processes, self._on_done = processes, on_done
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Runner:
+        if self._processes > 1:
+            self._pool = ProcessPoolExecutor(self._processes, mp_context=multiprocessing.get_context("spawn"))
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._pool = None
+
+    def run(self, jobs: Sequence[Job]) -> list[Run]:
+        """
+        Run jobs.
+
+        :param jobs: in any order.
+        :return: their runs, in that order.
+        """
+        results = map(_run, jobs) if self._pool is None else self._pool.map(_run, jobs, chunksize=4)
+        runs = []
+        for result in results:
+            runs.append(result)
+            self._on_done()
+        return runs
