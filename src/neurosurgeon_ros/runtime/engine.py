@@ -22,6 +22,9 @@ from neurosurgeon_ros.partition import PartitionedNetwork, partition, profile
 #: Shape of the image that calibration measures with: a customary camera's.
 CAMERA_SHAPE = (480, 640, 3)
 
+#: Seconds for which the network is profiled at least.
+PROFILE_S = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Arm:
@@ -120,7 +123,7 @@ class Engine:
         image = np.random.default_rng(0).integers(0, 256, CAMERA_SHAPE, dtype=np.uint8)
         with torch.inference_mode():
             x, letterbox = self.model.preprocess(image)
-            front_s = profile(self.partitioned, x, repeats=repeats, warmup=2).front_s
+            front_s = self._front_seconds(x, repeats)
             outputs = self.partitioned.run_whole(x)
             fronts = self.partitioned.run_front(x, self.on_device - 1, keep=range(self.on_device - 1))
             encode_s, decode_s = np.zeros(len(arms)), np.zeros(len(arms))
@@ -130,11 +133,19 @@ class Engine:
             key_frames = KeyFrameDetector()
             return Calibration(
                 preprocess_s=_least_seconds(lambda: (key_frames.score(image), self.model.preprocess(image)), repeats),
-                front_s=np.asarray(front_s, dtype=np.float64),
+                front_s=front_s,
                 encode_s=encode_s,
                 decode_s=decode_s,
                 postprocess_s=_least_seconds(lambda: self._postprocess(outputs, letterbox), repeats),
             )
+
+    def _front_seconds(self, x: torch.Tensor, repeats: int) -> FloatArray:
+        """Profile again and again for a while, since other processes come and go; the fastest pass counts."""
+        end = time.perf_counter() + PROFILE_S
+        front_s = profile(self.partitioned, x, repeats=repeats, warmup=2).front_s
+        while time.perf_counter() < end:
+            front_s = np.minimum(front_s, profile(self.partitioned, x, repeats=1, warmup=0).front_s)
+        return front_s
 
     def _codec_seconds(self, arm: Arm, tensors: Sequence[torch.Tensor], repeats: int) -> tuple[float, float]:
         codec: Codec = get_codec(arm.codec)
