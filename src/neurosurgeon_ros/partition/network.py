@@ -151,7 +151,8 @@ class PartitionedNetwork:
         return self._finish(graph, fx.map_arg(self._output().args[0], copies.__getitem__))
 
     def _output(self) -> fx.Node:
-        return next(iter(reversed(self._module.graph.nodes)))
+        output: fx.Node = next(iter(reversed(self._module.graph.nodes)))
+        return output
 
     def _finish(self, graph: fx.Graph, result: Any) -> nn.Module:
         graph.output(result)
