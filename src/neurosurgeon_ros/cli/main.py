@@ -16,6 +16,7 @@ from neurosurgeon_ros.cli.arguments import Parser, UsageError
 COMMANDS = MappingProxyType(
     {
         "demo": "neurosurgeon_ros.cli.demo",
+        "experiment": "neurosurgeon_ros.cli.experiment",
     }
 )
 
