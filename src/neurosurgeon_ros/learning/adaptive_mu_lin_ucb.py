@@ -23,7 +23,7 @@ _BLIND_SD = 0.6
 #: Standard deviations by which an edge that never answered is taken to be faster than nominal.
 _UNSEEN_EDGE = 1.0
 #: Standard deviations of an optimistic look, and the share of a frame's delay that it must promise to be worth one.
-_HOPE, _WORTH = 2.0, 0.02
+_HOPE, _WORTH = 2.0, 0.05
 #: Standard deviations by which a sample on the critical path must look better.
 _FORCED_HOPE = 1.0
 #: Bytes of the first probe, and the bounds of later ones; a small one tells the round trip from the rate.

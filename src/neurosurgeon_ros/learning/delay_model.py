@@ -138,7 +138,7 @@ class DelayModel:
         self._queue_s, self._decode_factor = 0.0, 1.0
         self._sent: OrderedDict[tuple[int, Kind], _Sent] = OrderedDict()
         self._now_s: float | None = None
-        self._scaled = parts.features_in_seconds
+        self._has_terms = False
         self._link_x = np.zeros((n_arms, len(link_prior.sd)))
         self._edge_x = np.zeros((n_arms, 4))
 
@@ -156,7 +156,7 @@ class DelayModel:
         self._fill_terms(context)
         robot_s = context.robot_s
         if self._parts.track_robot:
-            robot_s, _ = self.robot.predict(context.robot_s[:, None])
+            robot_s = self.robot.mean_of(context.robot_s[:, None])
         link_s, link_sd = self.link.predict(self._link_x)
         link_s[context.on_device] = 0.0
         if not self._parts.separate:
@@ -167,8 +167,8 @@ class DelayModel:
         return Expectation(robot_s, link_s, edge_s, link_sd, edge_sd)
 
     def link_at(self, shift: float, context: Context) -> FloatArray:
-        """Transmission delays if the link's level were `shift` away (in its logarithm), shape (n,)."""
-        link_s, _ = self.link.predict(self._link_x, shift=shift)
+        """Give transmission delays if the link's level were `shift` away (in its logarithm), shape (n,)."""
+        link_s = self.link.mean_of(self._link_x, shift=shift)
         link_s[context.on_device] = 0.0
         return link_s
 
@@ -239,13 +239,19 @@ class DelayModel:
         if not self._parts.censored:
             return
         at_least_s = observation.offload_s - sent.edge_s
-        expected_s = float(self.link.predict(sent.link_x[None, :], arm=sent.arm)[0][0])
+        expected_s = float(self.link.mean_of(sent.link_x[None, :], arm=sent.arm)[0])
         if at_least_s > expected_s:
             self._learn_link(sent.link_x, sent.arm, at_least_s, observation)
 
     def _fill_terms(self, context: Context) -> None:
-        """Put the context's features into nominal seconds."""
-        if not self._scaled:
+        """Put the context's features into nominal seconds; only psi changes from frame to frame."""
+        if not self._has_terms:
+            self._fill_edge(context)
+            self._has_terms = True
+        self._fill_link(self._link_x, context.features[:, _PSI])
+
+    def _fill_edge(self, context: Context) -> None:
+        if not self._parts.features_in_seconds:
             largest = np.maximum(context.features.max(axis=0), 1e-12)
             self._nominal = Nominal(
                 bytes_per_s=largest[_PSI] / 0.1,
@@ -253,8 +259,6 @@ class DelayModel:
                 macs_per_s=float(largest[_MACS].max()) / 0.1,
                 layer_s=0.1 / float(context.features[:, _LAYERS].sum(axis=1).max() or 1.0),
             )
-            self._scaled = True
-        self._fill_link(self._link_x, context.features[:, _PSI])
         edge_x = self._edge_x
         np.multiply(context.features[:, _MACS], 1.0 / self._nominal.macs_per_s, out=edge_x[:, :3])
         np.multiply(context.features[:, _LAYERS].sum(axis=1), self._nominal.layer_s, out=edge_x[:, 3])

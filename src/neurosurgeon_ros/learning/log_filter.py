@@ -35,7 +35,7 @@ _NOISE_LOW, _NOISE_HIGH = 0.02**2, 0.5**2
 #: Bounds of the level's drift, variance of its logarithm per second.
 _DRIFT_LOW, _DRIFT_HIGH = 1e-5, 0.5
 #: How doubt grows while nothing is observed: standard deviation per second, and at most.
-_STALE_PER_S, _STALE_HIGH = 0.06, 1.5
+_STALE_PER_S, _STALE_HIGH = 0.15, 1.5
 #: Standard deviation of the logarithm of what the level may have changed by while the robot was off.
 _RESTORED_SD = 0.5
 #: Standard deviation of the logarithm of a change.
@@ -61,6 +61,10 @@ class Prior:
     noise_sd: float = 0.1
     offset_sd: float = 0.1
     drift: float = 0.03
+
+
+#: Residual, shares (d,), covariance times shares (d,), and the prediction's variance.
+_Residual = tuple[float, FloatArray, FloatArray, float]
 
 
 @dataclass(slots=True, eq=False)
@@ -112,7 +116,8 @@ class LogFilter:
         self._dimension = len(prior.sd)
         common = np.outer(prior.level, prior.level)
         self._belief = _Belief(np.zeros(self._dimension), np.diag(prior.sd**2) + prior.level_sd**2 * common)
-        self._common = common
+        self._used = prior.level / max(1.0, float(prior.level.sum()))
+        self._common, self._ones = common, np.ones(self._dimension)
         self._other: _Belief | None = None
         self._probability, self._trigger, self._age = 0.0, 0.0, 0
         self._noise, self._drift = prior.noise_sd**2, prior.drift if track else 0.0
@@ -120,7 +125,7 @@ class LogFilter:
         self._prior_precision = np.linalg.inv(self._belief.cov)
         self._early: list[tuple[FloatArray, float, float]] = []
         self._count, self._last_score, self._idle_s = 0, 0.0, 0.0
-        self._slower, self._faster = _Surprises(1.0, 1.0), _Surprises(0.2, 1.0)
+        self._slower, self._faster = _Surprises(2.0, 1.0), _Surprises(0.2, 1.0)
 
     @property
     def count(self) -> int:
@@ -135,8 +140,7 @@ class LogFilter:
     @property
     def level_sd(self) -> float:
         """Standard deviation of the level's logarithm."""
-        used = self._level / max(1.0, float(self._level.sum()))
-        return math.sqrt(max(0.0, float(used @ self._belief.cov @ used)))
+        return math.sqrt(max(0.0, float(self._used @ self._belief.cov @ self._used)))
 
     @property
     def mean(self) -> FloatArray:
@@ -160,29 +164,40 @@ class LogFilter:
         if self._track and seconds > 0.0:
             for belief in (self._belief, self._other):
                 if belief is not None:
-                    room = max(0.0, _CHANGE_SD**2 - float(np.max(belief.cov)))
+                    room = max(0.0, _CHANGE_SD**2 - float(belief.cov.max()))
                     belief.cov += min(room, seconds * self._drift) * self._common
 
-    def predict(self, x: FloatArray, *, arm: int | None = None, shift: float = 0.0) -> tuple[FloatArray, FloatArray]:
+    def predict(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """
         Predict delays and how well they are known.
 
-        :param x: nominal seconds of each term, shape (n, d), n the number of arms.
-        :param arm: the arm of a single row; None where there is a row for each arm.
-        :param shift: added to the level's logarithm.
+        :param x: nominal seconds of each term, a row for each arm, shape (n, d).
         :return: seconds, and the standard deviation of their logarithm; shape (n,) each.
         """
-        terms = x * np.exp(self._belief.mean + shift * self._level)
-        total = terms.sum(axis=1)
-        shares = terms / np.maximum(total, 1e-12)[:, None]
-        variance = np.einsum("ij,ij->i", shares @ self._belief.cov, shares)
-        variance += self._offset_var if arm is None else self._offset_var[arm]
-        factor = np.exp(self._offset if arm is None else self._offset[arm])
-        seconds = total * factor
-        if self._other is not None and shift == 0.0:
-            changed = (x @ np.exp(self._other.mean)) * factor
-            seconds = seconds + self._probability * (changed - seconds)
-        return seconds, np.sqrt(np.maximum(variance, 0.0))
+        terms = x * np.exp(self._belief.mean)
+        total = terms @ self._ones
+        terms /= np.maximum(total, 1e-12)[:, None]  # now each term's share
+        variance = np.einsum("ij,ij->i", terms @ self._belief.cov, terms)
+        variance += self._offset_var
+        seconds = total * np.exp(self._offset)
+        if self._other is not None:
+            changed = (x @ np.exp(self._other.mean)) * np.exp(self._offset)
+            seconds += self._probability * (changed - seconds)
+        return seconds, np.sqrt(np.maximum(variance, 0.0, out=variance), out=variance)
+
+    def mean_of(self, x: FloatArray, *, arm: int | None = None, shift: float = 0.0) -> FloatArray:
+        """
+        Predict delays by the likelier hypothesis alone.
+
+        :param x: nominal seconds of each term, shape (n, d).
+        :param arm: the arm of a single row; None where there is a row for each arm.
+        :param shift: added to the level's logarithm.
+        :return: seconds, shape (n,).
+        """
+        belief = self._belief if self._other is None or self._probability < 0.5 else self._other
+        seconds: FloatArray = x @ np.exp(belief.mean + shift * self._level)
+        seconds *= np.exp(self._offset if arm is None else self._offset[arm])
+        return seconds
 
     def learn(self, x: FloatArray, seconds: float, arm: int, *, extra_variance: float = 0.0) -> None:
         """
@@ -207,7 +222,8 @@ class LogFilter:
         if self._other is not None:
             self._weigh(x, log_y, noise + offset_var)
             return
-        z, spread, _ = self._residual(self._belief, x, log_y)
+        at = self._residual(self._belief.mean, self._belief.cov, x, log_y)
+        z, _, _, spread = at
         variance = spread + offset_var + noise
         known = spread < 0.25
         if self._detect and known and abs(z) > _GATE * math.sqrt(variance):
@@ -215,7 +231,7 @@ class LogFilter:
                 self._suspect(x, log_y, noise, z, variance)
             return
         self._count += 1
-        self._correct(self._belief, x, log_y, noise + offset_var)
+        self._correct(self._belief, x, log_y, noise + offset_var, at)
         if arm >= 0:
             gain = offset_var / variance
             self._offset[arm] += gain * z
@@ -246,27 +262,28 @@ class LogFilter:
                 break
         return _Belief(mean, np.linalg.inv(precision))
 
-    def _residual(self, belief: _Belief, x: FloatArray, log_y: float) -> tuple[float, float, FloatArray]:
-        """Residual, variance of the prediction, and the shares at the belief's mean."""
-        terms = x * np.exp(belief.mean)
+    def _residual(self, mean: FloatArray, cov: FloatArray, x: FloatArray, log_y: float) -> _Residual:
+        """Linearise at a mean: the residual there, the shares, cov times the shares, and the prediction's variance."""
+        terms = x * np.exp(mean)
         total = float(terms.sum())
-        shares = terms / total
-        return log_y - math.log(total), float(shares @ belief.cov @ shares), shares
+        terms /= total
+        direction = cov @ terms
+        return log_y - math.log(total), terms, direction, float(terms @ direction)
 
-    def _correct(self, belief: _Belief, x: FloatArray, log_y: float, noise: float) -> None:
+    def _correct(self, belief: _Belief, x: FloatArray, log_y: float, noise: float, at: _Residual | None = None) -> None:
         """Kalman's correction, iterated where the step is long enough for the shares to change."""
-        start = belief.mean
-        point = _Belief(start, belief.cov)
-        for _ in range(4):
-            z, spread, shares = self._residual(point, x, log_y)
-            gain = belief.cov @ shares / (spread + noise)
-            moved = start + gain * (z - float(shares @ (start - point.mean)))
-            step = float(np.max(np.abs(moved - point.mean)))
-            point.mean = moved
+        start = mean = belief.mean
+        z, shares, direction, spread = at or self._residual(mean, belief.cov, x, log_y)
+        for _ in range(3):
+            gain = direction / (spread + noise)
+            moved = start + gain * (z - float(shares @ (start - mean)))
+            step = float(np.abs(moved - mean).max())
+            mean = moved
             if step < 0.1:
                 break
-        belief.mean = point.mean
-        belief.cov = belief.cov - np.outer(gain, shares @ belief.cov)
+            z, shares, direction, spread = self._residual(mean, belief.cov, x, log_y)
+        belief.mean = mean
+        belief.cov = belief.cov - direction[:, None] * (direction / (spread + noise))
 
     def _suspect(self, x: FloatArray, log_y: float, noise: float, z: float, variance: float) -> None:
         """Hold a second hypothesis: that the level has changed."""
@@ -289,7 +306,8 @@ class LogFilter:
         odds = []
         fits = []
         for belief in (self._belief, self._other):
-            z, spread, _ = self._residual(belief, x, log_y)
+            at = self._residual(belief.mean, belief.cov, x, log_y)
+            z, _, _, spread = at
             variance = spread + noise
             surprises = self._surprises(z)
             share = surprises.outliers / (surprises.outliers + 20.0)
@@ -298,7 +316,7 @@ class LogFilter:
             )
             fits.append(abs(z) <= _GATE * math.sqrt(variance))
             if fits[-1]:
-                self._correct(belief, x, log_y, noise)
+                self._correct(belief, x, log_y, noise, at)
         weighted = self._probability * (odds[1] + 1e-12)
         self._probability = weighted / (weighted + (1.0 - self._probability) * (odds[0] + 1e-12))
         if not any(fits):

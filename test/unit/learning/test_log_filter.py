@@ -32,7 +32,7 @@ def taught(
 
 
 def predicted(learner: LogFilter, size: float) -> float:
-    return float(learner.predict(terms(size)[None, :], arm=0)[0][0])
+    return float(learner.mean_of(terms(size)[None, :], arm=0)[0])
 
 
 def test_finds_both_terms_from_a_prior_that_is_far_off() -> None:

@@ -58,10 +58,10 @@ def _limit(axis: Any, on_device_s: float, best_s: float) -> None:
 
 
 def stages(settings: Settings) -> Result:
-    """Stack front-end, transmission and back-end delay at 16 Mbit/s (experiment 1)."""
-    mbps = 16.0
+    """Stack front-end, transmission and back-end delay at 50 Mbit/s (experiment 1)."""
+    mbps = 50.0
     rows: list[dict[str, Any]] = []
-    made, axes = _panels("What a frame's delay consists of, by partition point (16 Mbit/s)", settings)
+    made, axes = _panels("What a frame's delay consists of, by partition point (50 Mbit/s)", settings)
     for row, truth in enumerate(TRUTHS):
         for column, name in enumerate(settings.networks()):
             table = settings.table(name)
