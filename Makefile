@@ -6,7 +6,7 @@
 WORKERS ?= 2
 RUN := tools/run
 
-.PHONY: help setup demo test test-full lint format clean
+.PHONY: help setup demo experiments test test-full lint format clean
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -16,6 +16,9 @@ setup: ## set up: packages, weights, video, build
 
 demo: ## run the main job on a real street video and write what came of it to out/demo
 	@./neurosurgeon demo
+
+experiments: ## run every experiment in the simulator and write plots and figures to out/experiments
+	@./neurosurgeon experiment --all
 
 test: ## run every test but the long ones
 	@$(RUN) python -m pytest -n $(WORKERS)

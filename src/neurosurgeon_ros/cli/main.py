@@ -17,6 +17,7 @@ COMMANDS = MappingProxyType(
     {
         "demo": "neurosurgeon_ros.cli.demo",
         "experiment": "neurosurgeon_ros.cli.experiment",
+        "profile": "neurosurgeon_ros.cli.profile",
     }
 )
 

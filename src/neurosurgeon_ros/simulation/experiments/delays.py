@@ -77,7 +77,7 @@ def stages(settings: Settings) -> Result:
                     top,
                     step="mid",
                     label=label,
-                    facecolor=style.COLOURS[2 * index + 1],
+                    facecolor=style.COLOURS[2 * index + 2],
                     hatch=style.HATCHES[index + 1],
                     edgecolor="white",
                     linewidth=0.0,

@@ -90,7 +90,7 @@ def change(settings: Settings) -> Result:
         axis.plot(np.arange(5, 600, 10), blocks, label=style.POLICIES[policy], markevery=6, **style.line(policy))
         axis.set_title(style.NETWORKS[name], fontsize=10)
     for axis in axes.flat:
-        axis.set_yscale("log")
+        style.log_ratio(axis)
         axis.set_xlabel("frame; uplink 50, 4, 16, 50 Mbit/s")
         axis.set_ylabel("ratio to Oracle (log scale)")
         for frame in (150, 300, 450):
@@ -127,11 +127,11 @@ def hard(settings: Settings) -> Result:
         kinds = tuple(product(HARD_LINKS, HARD_NOISES))
         labelled = [row | {"kind": (row["link"], row["noise"])} for row in rows]
         fixed = [
-            row | {"policy": "best fixed arm", "ratio": row["ratio_best_fixed"]}
+            row | {"policy": "best_fixed", "ratio": row["ratio_best_fixed"]}
             for row in labelled
             if row["policy"] == DEFAULT
         ]
-        shown = (*POLICIES, "best fixed arm")
+        shown = (*POLICIES, "best_fixed")
         _grouped(axis, [*labelled, *fixed], shown, kinds, key="kind", value="ratio", network=name)
         axis.set_xticks(range(len(kinds)), [f"{link}\n{noise}" for link, noise in kinds])
         axis.set_title(style.NETWORKS[name], fontsize=10)
@@ -220,7 +220,14 @@ def constants(settings: Settings) -> Result:
             for wrong, factor, _ in variants
         ]
         positions = np.arange(len(variants)) + 0.4 * shift - 0.2
-        axes[0, 0].bar(positions, np.array(worst) - 1.0, 0.4, bottom=1.0, label=label, **style.bar(shift))
+        axes[0, 0].bar(
+            positions,
+            np.array(worst) - 1.0,
+            0.4,
+            bottom=1.0,
+            label=label,
+            **style.bar(value, ("", "ratio_0_50", "ratio_50_400")),
+        )
     axes[0, 0].axhline(1.10, color="0.3", linestyle="--", linewidth=1, label="limit")
     axes[0, 0].set_xticks(range(len(variants)), labels, fontsize=7)
     axes[0, 0].set_xlabel("constant that is wrong")
@@ -266,7 +273,7 @@ def _grouped(
         ]
         positions = np.arange(len(groups)) + width * (index - (len(policies) - 1) / 2)
         label = style.POLICIES.get(policy, policy)
-        axis.bar(positions, np.array(heights) - 1.0, width, bottom=1.0, label=label, **style.bar(index))
-    axis.set_yscale("log")
+        axis.bar(positions, np.array(heights) - 1.0, width, bottom=1.0, label=label, **style.bar(policy))
+    style.log_ratio(axis)
     axis.set_ylim(bottom=0.98)
-    axis.set_xticks(range(len(groups)), [f"{group}" for group in groups])
+    axis.set_xticks(range(len(groups)), [f"{group:g}" if isinstance(group, float) else "" for group in groups])

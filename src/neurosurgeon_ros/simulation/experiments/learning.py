@@ -66,7 +66,7 @@ def prediction(settings: Settings) -> Result:
         mean = float(late[seen].mean()) if seen.any() else None
         summary.append({"network": name, "policy": policy, "error_after_20": mean})
     for axis in axes.values():
-        axis.set_yscale("log")
+        style.log_ratio(axis)
     style.legend_below(made, next(iter(axes.values())), 3)
     return Result(rows, summary, made)
 
@@ -103,8 +103,8 @@ def comparison(settings: Settings) -> Result:
             of_policy = [row for row in rows if row["network"] == name and row["policy"] == policy]
             delays = [1e3 * float(str(row["mean_delay_s"])) for row in of_policy]
             positions = np.arange(len(RATES_MBPS)) + width * (index - (len(policies) - 1) / 2)
-            axis.bar(positions, delays, width, label=style.POLICIES[policy], **style.bar(index))
-        axis.set_yscale("log")
+            axis.bar(positions, delays, width, label=style.POLICIES[policy], **style.bar(policy))
+        style.log_ratio(axis)
         axis.set_xticks(range(len(RATES_MBPS)), [f"{mbps:g}" for mbps in RATES_MBPS])
     style.legend_below(made, next(iter(axes.values())), 6)
     return Result(rows, rows, made)
@@ -191,7 +191,7 @@ def trapped(settings: Settings) -> Result:
             {"network": name, "policy": policy, "on_device_900_1200": float(kept[900:].mean()), "ratio_900_1200": after}
         )
     for axis in axes.values():
-        axis.set_yscale("log")
+        style.log_ratio(axis)
     style.legend_below(made, next(iter(axes.values())), 3)
     return Result(rows, summary, made)
 
@@ -221,7 +221,7 @@ def key_frames(settings: Settings) -> Result:
         order = ("ratio_key", "ratio_other")
         for value, label in zip(order, ("key frames", "other frames"), strict=True):
             axis.plot(x, [row[value] for row in of_network], label=label, **style.line(value, order))
-        axis.set_yscale("log")
+        style.log_ratio(axis)
     style.legend_below(made, next(iter(axes.values())), 2)
     return Result(rows, rows, made)
 
@@ -262,6 +262,6 @@ def forced_sampling(settings: Settings) -> Result:
             label = f"{horizon}, {'before' if value == 'ratio_0_400' else 'after'} the rise"
             look = style.line(str(index), tuple("0123"))
             axis.plot([row["mu"] for row in shown], [row[value] for row in shown], label=label, **look)
-        axis.set_yscale("log")
+        style.log_ratio(axis)
     style.legend_below(made, next(iter(axes.values())), 2)
     return Result(rows, rows, made)

@@ -92,11 +92,11 @@ def ablation(settings: Settings) -> Result:
     for axis, suite in zip(axes.flat, suites, strict=True):
         of_suite = {row["without"]: row["ratio"] for row in rows if row["suite"] == suite}
         lengths = [of_suite[part] - 1.0 for part in PARTS]
-        colours = [style.COLOURS[0] if part == "none" else style.COLOURS[4] for part in PARTS]
+        colours = [style.COLOURS[1] if part == "none" else style.COLOURS[5] for part in PARTS]
         axis.barh(range(len(PARTS)), lengths, left=1.0, color=colours)
         axis.grid(axis="y", visible=False)
         axis.grid(axis="x", color="0.85", linewidth=0.6)
-        axis.axvline(of_suite["none"], color=style.COLOURS[0], linestyle="--", linewidth=1)
+        axis.axvline(of_suite["none"], color=style.COLOURS[1], linestyle="--", linewidth=1)
         axis.set_title(suite, fontsize=10)
         axis.set_xlabel("ratio to Oracle")
         axis.set_xlim(left=1.0)
@@ -183,7 +183,7 @@ def contention(settings: Settings) -> Result:
             x = [math.log1p(float(str(row["burst_frames"]))) for row in shown]
             axis.plot(x, [row["ratio_after"] for row in shown], label=style.POLICIES[policy], **style.line(policy))
         axis.set_xticks([math.log1p(burst) for burst in bursts], [str(burst) for burst in bursts])
-        axis.set_yscale("log")
+        style.log_ratio(axis)
         axis.set_title(style.NETWORKS[name], fontsize=10)
         axis.set_xlabel("frames for which the edge is ten times as slow")
         axis.set_ylabel("ratio to Oracle (log scale)")

@@ -9,6 +9,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 #: Names for people.
 NETWORKS = MappingProxyType(
@@ -24,13 +25,14 @@ POLICIES = MappingProxyType(
         "neurosurgeon": "Neurosurgeon",
         "edge_only": "pure edge (EO)",
         "on_device": "pure on-device (MO)",
+        "best_fixed": "best fixed arm",
     }
 )
 #: Colours go from dark to light in this order, so that they differ in grey too.
-COLOURS = ("#0b3c5d", "#a4243b", "#2e8b57", "#d98324", "#7d8ca3", "#c9a0dc", "#b8c4cc", "#e4d9b6")
-HATCHES = ("", "//", "..", "xx", "--", "\\\\", "oo", "++")
-LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3)), (0, (3, 1)))
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+COLOURS = ("#555555", "#0b3c5d", "#a4243b", "#2e8b57", "#d98324", "#8fa3b8", "#c9a0dc", "#cfd8dc", "#f0e6c0")
+HATCHES = ("||", "", "//", "..", "xx", "--", "\\\\", "oo", "++")
+LINES = ("-", "-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3)), (0, (3, 1)))
+MARKERS = ("", "o", "s", "^", "D", "v", "P", "X", "*")
 
 
 def line(name: str, order: tuple[str, ...] = tuple(POLICIES)) -> dict[str, Any]:
@@ -39,8 +41,9 @@ def line(name: str, order: tuple[str, ...] = tuple(POLICIES)) -> dict[str, Any]:
     return {"color": COLOURS[index], "linestyle": LINES[index], "marker": MARKERS[index], "markersize": 4}
 
 
-def bar(index: int) -> dict[str, Any]:
-    """Give face, hatch and edge of the bars of one series."""
+def bar(name: str, order: tuple[str, ...] = tuple(POLICIES)) -> dict[str, Any]:
+    """Give face, hatch and edge of the bars of one series, always the same for a name of `order`."""
+    index = order.index(name) if name in order else len(order) - 1
     return {
         "color": COLOURS[index % len(COLOURS)],
         "hatch": HATCHES[index % len(HATCHES)],
@@ -65,6 +68,14 @@ def figure(
         one.set_axisbelow(True)
         one.spines[["top", "right"]].set_visible(False)
     return made, axes
+
+
+def log_ratio(axis: Axes) -> None:
+    """Make the y axis logarithmic, with plain numbers on it."""
+    axis.set_yscale("log")
+    axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0)))
+    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.yaxis.set_minor_formatter(NullFormatter())
 
 
 def legend_below(made: Figure, axes: Axes, columns: int) -> None:
