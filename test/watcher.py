@@ -12,6 +12,7 @@ from typing import Any
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.srv import ChangeState, GetState
+from neurosurgeon_ros.msg import EdgeStatus, PartitionDecision
 from pictures import video_frame
 from rcl_interfaces.srv import GetParameters, SetParametersAtomically
 from rclpy.context import Context
@@ -21,7 +22,6 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
-from neurosurgeon_ros.msg import EdgeStatus, PartitionDecision
 from neurosurgeon_ros.nodes import qos
 from neurosurgeon_ros.nodes.images import from_bgr
 from neurosurgeon_ros.runtime.decision import Outcome
@@ -72,9 +72,11 @@ class Watcher:
     def robot_is_there(self) -> None:
         """Wait until the robot takes images, and what it publishes is heard."""
         self.until(
-            lambda: self.camera.get_subscription_count() > 0
-            and self.node.count_publishers("detections") > 0
-            and self.node.count_publishers("robot_node/decision") > 0,
+            lambda: (
+                self.camera.get_subscription_count() > 0
+                and self.node.count_publishers("detections") > 0
+                and self.node.count_publishers("robot_node/decision") > 0
+            ),
             "a robot that takes images",
         )
 
@@ -92,10 +94,10 @@ class Watcher:
         self.images.append(message)
         self.camera.publish(message)
 
-    def step(self) -> PartitionDecision:
+    def step(self, index: int | None = None) -> PartitionDecision:
         """Show an image, and wait for its detections and its decision."""
         number = len(self.decisions) + 1
-        self.show()
+        self.show(index)
         self.until(lambda: len(self.decisions) >= number and len(self.detections) >= number, f"decision {number}")
         return self.decisions[-1]
 
@@ -131,7 +133,10 @@ class Watcher:
     def set(self, node: str, **values: Any) -> tuple[bool, str]:
         """Set parameters; whether it was done, and why not."""
         request = SetParametersAtomically.Request(
-            parameters=[Parameter(name, value=value).to_parameter_msg() for name, value in values.items()]
+            parameters=[
+                Parameter(name, Parameter.Type.STRING_ARRAY if value == [] else None, value).to_parameter_msg()
+                for name, value in values.items()
+            ]
         )
         result = self.call(SetParametersAtomically, f"{node}/set_parameters_atomically", request).result
         return result.successful, result.reason

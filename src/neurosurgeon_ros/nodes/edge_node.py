@@ -42,7 +42,7 @@ class EdgeParameters:
 
     model: str = parameter("yolov3_tiny", "network that is served", choices=MODELS)
     weights: str = parameter("", "its weights file; empty: the one in the cache folder")
-    edge_namespace: str = parameter("/neurosurgeon", "where robot and edge meet; the same on both")
+    edge_namespace: str = parameter("/neurosurgeon", "where robot and edge meet; the same on both", namespace=True)
     edge_id: str = parameter("", "name of this edge; empty: host name and node name")
     max_queue: int = parameter(8, "requests that wait at most; more are refused", low=1, high=1024)
     max_robots: int = parameter(16, "robots that are served at once", low=1, high=64)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -24,6 +25,17 @@ from neurosurgeon_ros.nodes.parameters import check_changes, declare, read
 from neurosurgeon_ros.nodes.process import StartError
 
 P = TypeVar("P")
+
+# Transitions that can be asked for, by id.
+_TRANSITIONS = {
+    Transition.TRANSITION_CONFIGURE: "configure",
+    Transition.TRANSITION_CLEANUP: "cleanup",
+    Transition.TRANSITION_ACTIVATE: "activate",
+    Transition.TRANSITION_DEACTIVATE: "deactivate",
+    Transition.TRANSITION_UNCONFIGURED_SHUTDOWN: "shutdown",
+    Transition.TRANSITION_INACTIVE_SHUTDOWN: "shutdown",
+    Transition.TRANSITION_ACTIVE_SHUTDOWN: "shutdown",
+}
 
 #: Seconds between diagnostics.
 DIAGNOSTICS_PERIOD_S = 1.0
@@ -42,6 +54,7 @@ class ManagedNode(LifecycleNode, Generic[P]):
         super().__init__(name)
         self._kind = kind
         self._last_error = ""
+        self._starting = False
         self._configured = False
         try:
             self.parameters: P = declare(self, kind)
@@ -83,9 +96,11 @@ class ManagedNode(LifecycleNode, Generic[P]):
 
         :raises StartError: if one of the two fails; the message says why.
         """
+        self._starting = True
         for step in (self.trigger_configure, self.trigger_activate):
             if step() != TransitionCallbackReturn.SUCCESS:
                 raise StartError(self._last_error)
+        self._starting = False
 
     def close(self) -> None:
         """Stop working and let go of everything, whatever state the node is in."""
@@ -136,9 +151,10 @@ class ManagedNode(LifecycleNode, Generic[P]):
         return TransitionCallbackReturn.SUCCESS
 
     def say_error(self, text: str) -> None:
-        """Log an error in one sentence, and keep it for the diagnostics."""
+        """Log an error in one sentence, unless StartError takes it to whoever does; keep it for the diagnostics."""
         self._last_error = text
-        self.get_logger().error(text)
+        if not self._starting:
+            self.get_logger().error(text)
 
     def _refuse_impossible_transitions(self) -> None:
         service = self._service_change_state
@@ -147,11 +163,10 @@ class ManagedNode(LifecycleNode, Generic[P]):
         def answer(request: ChangeState.Request, response: ChangeState.Response) -> ChangeState.Response:
             try:
                 return change(request, response)
-            except Exception as problem:  # rclpy's RCLError has no public name
-                wanted = request.transition.label or request.transition.id
-                self.get_logger().warning(
-                    f"transition {wanted} was asked for in state {self._state_machine.current_state[1]}: {problem}"
-                )
+            except Exception:  # rclpy's RCLError, which has no public name; callbacks catch their own
+                wanted = request.transition.label or _TRANSITIONS.get(request.transition.id, request.transition.id)
+                state = self._state_machine.current_state[1]
+                self.get_logger().warning(f"transition {wanted} is not possible in state {state}: refused")
                 response.success = False
                 return response
 

@@ -15,9 +15,14 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
-from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.exceptions import (
+    InvalidParameterTypeException,
+    InvalidParameterValueException,
+    InvalidTopicNameException,
+)
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from rclpy.validate_topic_name import validate_topic_name
 
 from neurosurgeon_ros.nodes.process import StartError
 
@@ -33,6 +38,7 @@ class Meaning:
     :param high: greatest value, of numbers.
     :param live: whether it can change while the node is configured.
     :param choices: the values that a text, or each text of a list, may have; empty: any.
+    :param namespace: a text that topics' names begin with.
     """
 
     description: str
@@ -41,6 +47,7 @@ class Meaning:
     high: float | None = None
     live: bool = False
     choices: tuple[str, ...] = ()
+    namespace: bool = False
 
 
 def parameter(
@@ -52,9 +59,10 @@ def parameter(
     high: float | None = None,
     live: bool = False,
     choices: Sequence[str] = (),
+    namespace: bool = False,
 ) -> Any:
     """Make a field of a parameter dataclass; see :class:`Meaning`."""
-    meaning = Meaning(description, unit, low, high, live, tuple(choices))
+    meaning = Meaning(description, unit, low, high, live, tuple(choices), namespace)
     if isinstance(default, tuple):
         return dataclasses.field(default_factory=lambda: default, metadata={"meaning": meaning})
     return dataclasses.field(default=default, metadata={"meaning": meaning})
@@ -69,11 +77,10 @@ def declare(node: Node, kind: type[P]) -> P:
     for field in _fields(kind):
         try:
             node.declare_parameter(field.name, _plain(_default(field)), _descriptor(field))
-        except (InvalidParameterTypeException, InvalidParameterValueException) as problem:
+        except (InvalidParameterTypeException, InvalidParameterValueException):
             given = next((p.value for n, p in node._parameter_overrides.items() if n == field.name), None)
-            raise StartError(
-                f"parameter {field.name} was given {given!r}, expected {_expected(field)}: {_first_line(problem)}"
-            ) from None
+            hint = f": write {float(given)}" if type(given) is int and isinstance(_default(field), float) else ""
+            raise StartError(f"parameter {field.name} was given {given!r}, expected {_expected(field)}{hint}") from None
     values = read(node, kind)
     for field in _fields(kind):
         reason = refusal(kind, field.name, getattr(values, field.name))
@@ -121,6 +128,8 @@ def refusal(kind: type[Any], name: str, value: Any) -> str:
         if unknown or not given:
             what = repr(unknown[0]) if unknown else "nothing"
             return f"parameter {name} was given {what}; choose {_one_of(field)} {', '.join(choices)}"
+    if field.metadata["meaning"].namespace and not _is_namespace(value):
+        return f"parameter {name} was given {value!r}, expected a namespace such as {_default(field)}"
     if isinstance(value, float) and math.isnan(value):
         return f"parameter {name} is not a number, expected {_expected(field)}"
     return ""
@@ -138,6 +147,14 @@ def table(kind: type[Any]) -> str:
         cells = (f"`{field.name}`", _type_name(default), shown + unit, _range(meaning), live, meaning.description)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _is_namespace(text: str) -> bool:
+    try:
+        validate_topic_name(f"{text}/topic")
+    except InvalidTopicNameException:
+        return False
+    return True
 
 
 def _fields(kind: type[Any]) -> list[dataclasses.Field[Any]]:
@@ -175,7 +192,8 @@ def _descriptor(field: dataclasses.Field[Any]) -> ParameterDescriptor:
 def _expected(field: dataclasses.Field[Any]) -> str:
     meaning: Meaning = field.metadata["meaning"]
     limits = f" in [{meaning.low:g}, {meaning.high:g}]" if meaning.low is not None and meaning.high is not None else ""
-    return f"a {_type_name(_plain(_default(field)))}{limits}"
+    name = _type_name(_plain(_default(field)))
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}{limits}"
 
 
 def _one_of(field: dataclasses.Field[Any]) -> str:
@@ -193,7 +211,3 @@ def _range(meaning: Meaning) -> str:
 def _type_name(default: Any) -> str:
     names = {bool: "bool", int: "integer", float: "double", str: "string", list: "string array"}
     return names[type(default)]
-
-
-def _first_line(problem: Exception) -> str:
-    return str(problem).splitlines()[0]

@@ -47,7 +47,7 @@ class RobotParameters:
     model: str = parameter("yolov3_tiny", "network that is shared with the edge", choices=MODELS)
     weights: str = parameter("", "its weights file; empty: the one in the cache folder")
     robot_id: str = parameter("", "name of this robot at the edge; empty: the node's fully qualified name")
-    edge_namespace: str = parameter("/neurosurgeon", "where robot and edge meet; the same on both")
+    edge_namespace: str = parameter("/neurosurgeon", "where robot and edge meet; the same on both", namespace=True)
     policy: str = parameter("mu_lin_ucb", "how the arm of each frame is chosen", choices=POLICIES)
     codecs: tuple[str, ...] = parameter(("fp32", "uint8"), "codecs that tensors may travel with", choices=CODECS)
     deadline_ms: float = parameter(
