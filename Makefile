@@ -6,7 +6,7 @@
 WORKERS ?= 2
 RUN := tools/run
 
-.PHONY: help setup demo experiments test test-full lint format clean
+.PHONY: help setup demo experiments test test-full lint format docs clean
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -33,6 +33,9 @@ lint: ## check style and types
 
 format: ## bring the sources into the common format
 	@$(RUN) ruff format
+
+docs: ## write the tables of parameters into the README
+	@$(RUN) python tools/write_tables.py
 
 clean: ## remove what set-up and the build made; results in out/ stay
 	rm -rf .venv .setup build install log .pytest_cache .mypy_cache .ruff_cache .hypothesis
