@@ -9,22 +9,28 @@ import os
 import sys
 from importlib import metadata
 
-# What each node imports beyond ROS messages: module, distribution, least version, how to get it.
+# What nodes import beyond ROS messages: module, distribution, least version, how to get it.
 _NEEDS = (
     ("numpy", "numpy", (1, 26), "apt install python3-numpy"),
     ("cv2", "opencv-python-headless", (4, 6), "apt install python3-opencv"),
     ("skimage", "scikit-image", (0, 20), "apt install python3-skimage"),
-    ("torch", "torch", (2, 2), "pip install torch, in a virtual environment made with --system-site-packages"),
     ("rclpy", "ros-jazzy-rclpy", (0,), "source the ROS 2 Jazzy set-up file"),
     ("cv_bridge", "cv-bridge", (0,), "apt install ros-jazzy-cv-bridge"),
     ("vision_msgs", "vision-msgs", (0,), "apt install ros-jazzy-vision-msgs, and build the workspace again"),
 )
 
+_NEEDS_OF_NETWORKS = (
+    ("torch", "torch", (2, 2), "pip install torch, in a virtual environment made with --system-site-packages"),
+)
 
-def missing() -> list[str]:
-    """Say in one sentence each what is missing or too old on this machine."""
+#: Nodes that run networks.
+NETWORK_NODES = ("robot_node", "edge_node")
+
+
+def missing(node: str) -> list[str]:
+    """Say in one sentence each what a node lacks on this machine, or what is too old."""
     problems = []
-    for module, distribution, least, remedy in _NEEDS:
+    for module, distribution, least, remedy in _NEEDS + (_NEEDS_OF_NETWORKS if node in NETWORK_NODES else ()):
         try:
             found = importlib.import_module(module)
         except ImportError as problem:
@@ -47,7 +53,7 @@ def start(node: str) -> int:
     # Threads that wait by spinning slow a network down several times over as soon as another process wants the cores.
     # OpenMP reads this when torch is first imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    problems = missing()
+    problems = missing(node)
     if problems:
         for problem in problems:
             print(f"{node}: {problem}", file=sys.stderr)

@@ -29,7 +29,9 @@ JOIN_S = 1.0
 class VideoParameters:
     """Parameters of video_node."""
 
-    video: str = parameter("", "path of a video file, or the index of a camera in digits")
+    video: str = parameter(
+        "", "path of a video file, or index of a camera in digits; empty: the video that set-up brings"
+    )
     rate_hz: float = parameter(
         0.0,
         "frames per second: of a file exactly, of a camera at most; 0: its own rate",
@@ -49,7 +51,7 @@ class VideoNode(Node):
         super().__init__("video_node")
         self._settings = declare(self, VideoParameters)
         try:
-            self._source = VideoSource(self._settings.video)
+            self._source = VideoSource(self._settings.video or _shipped_video())
         except VideoProblem as problem:
             raise StartError(str(problem)) from None
         self._ending = threading.Event()
@@ -128,6 +130,15 @@ class VideoNode(Node):
             self._source.rewind()
             frame = self._source.read()
         return frame
+
+
+def _shipped_video() -> str:
+    from neurosurgeon_ros.models.files import FileProblem, find  # brings torch
+
+    try:
+        return str(find("bikes.mp4"))
+    except FileProblem as problem:
+        raise VideoProblem(str(problem)) from None
 
 
 def main(args: list[str] | None = None) -> int:

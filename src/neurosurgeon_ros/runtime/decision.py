@@ -8,13 +8,14 @@ import enum
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosurgeon_ros.models import Detections
-from neurosurgeon_ros.runtime.protocol import Request
+if TYPE_CHECKING:  # they bring torch, which a camera's node has no use for
+    from neurosurgeon_ros.models import Detections
+    from neurosurgeon_ros.runtime.protocol import Request
 
 NAN = math.nan
 

@@ -71,7 +71,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=number(0.01, 1.0),
         default=0.2,
         metavar="FRACTION",
-        help="emulate a robot with this fraction of this computer's speed; 1: no emulation (%(default)s)",
+        help="emulate a robot with this fraction of the speed of one core; 1: no emulation (%(default)s)",
     )
     parser.add_argument(
         "--codecs", metavar="LIST", help="codecs that tensors may travel with, separated by commas (all)"

@@ -29,6 +29,9 @@ from neurosurgeon_ros.nodes.records import Seen, SeenDecision, SeenDetections, S
 
 EDGE_NAMESPACE = "/neurosurgeon"
 
+#: The emulated robot is one core, so that it leaves the others to the edge.
+EMULATED_THREADS = 1
+
 #: Seconds that a node may take until it is ready.
 START_S = 120.0
 
@@ -166,6 +169,7 @@ class DemoRun:
                 **model,
                 "policy": options.policy,
                 "robot_speed": options.robot_speed,
+                "threads": EMULATED_THREADS if options.robot_speed < 1.0 else 0,
                 "seed": options.seed,
                 **({"codecs": list(options.codecs)} if options.codecs else {}),
             },
@@ -313,7 +317,7 @@ class DemoRun:
         if self._decisions:
             from neurosurgeon_ros.cli.demo.timeline import draw_timeline
 
-            robot = f"robot emulated at {options.robot_speed:g} of this computer's speed"
+            robot = f"robot emulated at {options.robot_speed:g} of one core's speed"
             title = f"{options.model}, {options.policy}, {options.link}" + (
                 f", {robot}" if options.robot_speed < 1.0 else ""
             )

@@ -149,7 +149,7 @@ def in_words(summary: dict[str, Any]) -> list[tuple[str, str]]:
     )
     speed = summary["robot_speed"]
     lines.append(
-        ("robot", f"emulated, at {speed:g} of this computer's speed" if speed < 1.0 else "this computer's own speed")
+        ("robot", f"emulated, at {speed:g} of the speed of one core" if speed < 1.0 else "this computer's own speed")
     )
     link = summary["link"]
     rate = link.removeprefix("emulated ")
