@@ -18,6 +18,7 @@ COMMANDS = MappingProxyType(
         "demo": "neurosurgeon_ros.cli.demo",
         "experiment": "neurosurgeon_ros.cli.experiment",
         "profile": "neurosurgeon_ros.cli.profile",
+        "replay": "neurosurgeon_ros.cli.replay",
     }
 )
 
