@@ -12,7 +12,6 @@ from typing import Any
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.srv import ChangeState, GetState
-from neurosurgeon_ros.msg import EdgeStatus, PartitionDecision
 from pictures import video_frame
 from rcl_interfaces.srv import GetParameters, SetParametersAtomically
 from rclpy.context import Context
@@ -22,6 +21,7 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
+from neurosurgeon_ros.msg import EdgeStatus, PartitionDecision
 from neurosurgeon_ros.nodes import qos
 from neurosurgeon_ros.nodes.images import from_bgr
 from neurosurgeon_ros.runtime.decision import Outcome

@@ -1,0 +1,182 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What an edge makes of requests that no robot of ours would send; and of a robot with another model."""
+
+from __future__ import annotations
+
+import array
+import signal
+from collections.abc import Callable, Iterator
+
+import psutil
+import pytest
+from support import Process, Processes
+from watcher import Watcher, watching
+
+from neurosurgeon_ros.msg import DelayFeedback, EdgeDetections, EdgeStatus, PartialInference, RobotHello, Tensor
+from neurosurgeon_ros.nodes import qos
+from neurosurgeon_ros.runtime.decision import Outcome
+from neurosurgeon_ros.runtime.protocol import PROTOCOL_VERSION
+
+SIDE = 416
+#: Bytes that an edge may hold in all: most are torch and the network, and none are kept ready for bounded messages.
+EDGE_BYTES = 900 << 20
+
+
+class Asker:
+    """A robot that the test plays: says hello, sends requests, hears answers."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        self.watcher = watcher
+        self.feedback: list[DelayFeedback] = []
+        self.detections: list[EdgeDetections] = []
+        self.fingerprint = ""
+        self.sequence = 0
+        node = watcher.node
+        self._hello = node.create_publisher(RobotHello, "/neurosurgeon/hello", qos.PRESENCE)
+        self._requests = node.create_publisher(
+            PartialInference, "/neurosurgeon/partial_inference", qos.PARTIAL_INFERENCE
+        )
+        base = "/neurosurgeon/asker"
+        self._heard = (
+            node.create_subscription(DelayFeedback, f"{base}/delay_feedback", self.feedback.append, qos.ANSWERS),
+            node.create_subscription(EdgeDetections, f"{base}/detections", self.detections.append, qos.ANSWERS),
+        )
+        node.create_timer(0.2, self.hello)
+
+    def hello(self) -> None:
+        message = RobotHello(protocol_version=PROTOCOL_VERSION, robot_id="asker", session=5, fingerprint="f" * 64)
+        self._hello.publish(message)
+
+    def meet(self) -> None:
+        """Wait until the edge serves this robot."""
+        self.watcher.until(
+            lambda: (
+                self.watcher.statuses
+                and "asker" in self.watcher.statuses[-1].robots
+                and self._requests.get_subscription_count() > 0
+                and all(self.watcher.node.count_publishers(one.topic_name) > 0 for one in self._heard)
+            ),
+            "an edge that serves the test",
+        )
+        self.fingerprint = self.watcher.statuses[-1].fingerprints[0]
+
+    def send(self, change: Callable[[PartialInference], object] = lambda request: None) -> None:
+        """Send a grey image, changed as the test says."""
+        self.sequence += 1
+        data = array.array("B", bytes([128]) * (SIDE * SIDE * 3))
+        request = PartialInference(
+            protocol_version=PROTOCOL_VERSION,
+            robot_id="asker",
+            session=5,
+            sequence=self.sequence,
+            fingerprint=self.fingerprint,
+            image_width=SIDE,
+            image_height=SIDE,
+            scale_x=1.0,
+            scale_y=1.0,
+            confidence_threshold=0.25,
+            iou_threshold=0.45,
+            tensors=[Tensor(name="image", dtype="uint8", shape=[1, 3, SIDE, SIDE], codec="uint8", data=data)],
+        )
+        change(request)
+        self._requests.publish(request)
+
+    def ask(self, change: Callable[[PartialInference], object] = lambda request: None) -> DelayFeedback:
+        """Send a request and wait for its feedback."""
+        self.send(change)
+        self.watcher.until(lambda: self.feedback and self.feedback[-1].sequence == self.sequence, "feedback")
+        return self.feedback[-1]
+
+
+@pytest.fixture
+def watcher(ros_domain: int) -> Iterator[Watcher]:
+    with watching() as watcher:
+        yield watcher
+
+
+def edge_of(processes: Processes, *values: str) -> Process:
+    return processes.start("edge_node", "--ros-args", "-p", "threads:=1", *(w for v in values for w in ("-p", v)))
+
+
+def tensor(**fields: object) -> Callable[[PartialInference], None]:
+    def change(request: PartialInference) -> None:
+        for name, value in fields.items():
+            setattr(request.tensors[0], name, value)
+
+    return change
+
+
+def field(name: str, value: object) -> Callable[[PartialInference], None]:
+    return lambda request: setattr(request, name, value)
+
+
+BAD: tuple[tuple[Callable[[PartialInference], object], int, str], ...] = (
+    (field("fingerprint", "0" * 64), DelayFeedback.MODEL_MISMATCH, "000000000000"),
+    (field("partition_point", 60000), DelayFeedback.INVALID, "partition point 60000"),
+    (field("tensors", []), DelayFeedback.INVALID, "0 tensors"),
+    (field("image_width", 0), DelayFeedback.INVALID, "image_width"),
+    (field("scale_x", float("nan")), DelayFeedback.INVALID, "scale_x"),
+    (field("confidence_threshold", float("nan")), DelayFeedback.INVALID, "confidence_threshold"),
+    (tensor(shape=[1, 3, 2**31, 2**31]), DelayFeedback.INVALID, "2147483648"),
+    (tensor(dtype="float64"), DelayFeedback.INVALID, "float64"),
+    (tensor(codec="pickle"), DelayFeedback.INVALID, "pickle"),
+    (tensor(data=array.array("B", b"1234")), DelayFeedback.INVALID, "4 bytes"),
+    (tensor(data=array.array("B", bytes(SIDE * SIDE * 3 + 1))), DelayFeedback.INVALID, "519169 bytes"),
+)
+
+
+def test_a_bad_request_gets_its_reason_and_the_edge_lives(processes: Processes, watcher: Watcher) -> None:
+    edge = edge_of(processes)
+    asker = Asker(watcher)
+    asker.meet()
+    good = asker.ask()
+    assert (good.status, good.error) == (DelayFeedback.OK, "")
+    assert good.compute_delay > 0.0
+    watcher.until(lambda: asker.detections, "detections, which may come after the feedback")
+    assert [message.sequence for message in asker.detections] == [good.sequence]
+
+    for change, status, said in BAD:
+        feedback = asker.ask(change)
+        assert (feedback.status, feedback.compute_delay) == (status, 0.0), said
+        assert said in feedback.error
+    # What is of another version, kind or session is not answered, and harms nothing.
+    for name, value in (("protocol_version", 99), ("kind", 7), ("session", 6)):
+        asker.send(field(name, value))
+    again = asker.ask()
+    assert again.status == DelayFeedback.OK
+    answered = [message.sequence for message in asker.feedback]
+    assert answered == [*range(1, len(BAD) + 2), again.sequence]
+    watcher.until(lambda: len(asker.detections) == 2, "detections of the good requests alone")
+    assert "FATAL" not in edge.output
+    assert psutil.Process(edge.popen.pid).memory_info().rss < EDGE_BYTES
+    watcher.until(lambda: watcher.statuses[-1].refused == len(BAD), "the edge's own count")
+    assert watcher.statuses[-1].robots == ["asker"]
+    assert edge.end(signal.SIGTERM) == 0
+
+
+def test_another_model_is_said_on_both_sides_and_the_robot_works_alone(processes: Processes, watcher: Watcher) -> None:
+    robot = processes.start(
+        "robot_node",
+        *("--ros-args", "-p", "threads:=1", "-p", "policy:=edge_only", "-p", "codecs:=[uint8]"),
+    )
+    asker = Asker(watcher)
+    watcher.robot_is_there()
+    # The test is an edge with another model ...
+    statuses = watcher.node.create_publisher(EdgeStatus, "/neurosurgeon/status", qos.PRESENCE)
+    other = EdgeStatus(
+        protocol_version=PROTOCOL_VERSION, edge_id="other", models=["large"], fingerprints=["0" * 64], robots=[]
+    )
+    watcher.node.create_timer(0.2, lambda: statuses.publish(other))
+    watcher.until(lambda: "has no model" in robot.output, "the robot's error")
+    assert "start both with the same model and weights" in robot.output
+    assert watcher.step().outcome == Outcome.ON_DEVICE
+    assert "has no model" in watcher.decisions[-1].reason
+
+    # ... and a robot with another one.
+    edge = edge_of(processes)
+    asker.hello()
+    watcher.until(lambda: "robot asker runs model" in edge.output, "the edge's error")
+    assert "start both with the same model and weights" in edge.output
+    # An edge with the robot's model is taken before one without.
+    watcher.step_until(Outcome.EDGE)

@@ -1,0 +1,66 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What is missing is named, and the user's DDS profile is kept."""
+
+from __future__ import annotations
+
+import os
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from neurosurgeon_ros.nodes import start
+from neurosurgeon_ros.nodes.dds import PROFILES_FILE, apply_profile
+
+
+def test_nothing_is_missing_here() -> None:
+    assert start.missing("robot_node") == []
+
+
+@pytest.mark.parametrize("module", ["torch", "cv_bridge", "vision_msgs", "skimage"])
+def test_a_module_that_is_not_there_is_named_with_the_way_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    (problem,) = start.missing("robot_node")
+    assert problem.startswith(f"{module} cannot be imported")
+    assert "install" in problem
+
+
+def test_a_module_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = types.ModuleType("torch")
+    old.__version__ = "2.1.9+cpu"  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "torch", old)
+    (problem,) = start.missing("robot_node")
+    assert "torch is 2.1.9, at least 2.2 is needed" in problem
+
+
+def test_an_executable_says_what_is_missing_and_ends(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert start.start("robot_node") == 1
+    said = capsys.readouterr().err
+    assert said.startswith("robot_node: torch cannot be imported")
+    assert len(said.splitlines()) == 1
+
+
+def test_the_shipped_profile_is_applied(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (PROFILES_FILE, "FASTDDS_DEFAULT_PROFILES_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    apply_profile()
+    profile = Path(os.environ[PROFILES_FILE])
+    monkeypatch.delenv(PROFILES_FILE)
+    assert profile.name == "fastdds.xml" and profile.is_file()
+
+
+@pytest.mark.parametrize("name", [PROFILES_FILE, "FASTDDS_DEFAULT_PROFILES_FILE"])
+def test_the_users_profile_is_kept(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    for other in (PROFILES_FILE, "FASTDDS_DEFAULT_PROFILES_FILE"):
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv(name, "/home/me/mine.xml")
+    before = dict(os.environ)
+    apply_profile()
+    assert dict(os.environ) == before
