@@ -40,8 +40,11 @@ STATUS_PERIOD_S = 0.5
 class EdgeParameters:
     """Parameters of edge_node."""
 
-    model: str = parameter("yolov3_tiny", "network that is served", choices=MODELS)
+    model: str = parameter(
+        "yolov3_tiny", f"network that is served: {', '.join(MODELS)}, `package.module:factory`, or a `.pt2` file"
+    )
     weights: str = parameter("", "its weights file; empty: the one in the cache folder")
+    random_weights: bool = parameter(False, "take random weights, where only delays matter; the same on both")
     edge_namespace: str = parameter("/neurosurgeon", "where robot and edge meet; the same on both", namespace=True)
     edge_id: str = parameter("", "name of this edge; empty: host name and node name")
     max_queue: int = parameter(8, "requests that wait at most; more are refused", low=1, high=1024)
@@ -80,9 +83,15 @@ class EdgeNode(ManagedNode[EdgeParameters]):
     def configure(self) -> None:
         """Load the network and warm it up."""
         weights = Path(self.parameters.weights) if self.parameters.weights else None
-        self._engine = Engine.load(self.parameters.model, weights=weights)
+        self._engine = Engine.load(
+            self.parameters.model, weights=weights, random_weights=self.parameters.random_weights
+        )
         self._engine.warm_up()
         self.get_logger().info(f"serves {self.parameters.model} {self._engine.fingerprint[:12]} as {self.edge_id}")
+        if self.parameters.random_weights:
+            self.get_logger().warning("the weights are random: delays mean something, detections do not")
+        if self._engine.partitioned.obstacle:
+            self.get_logger().warning(self._engine.partitioned.obstacle)
 
     def activate(self) -> None:
         """Start the server and listen."""

@@ -29,10 +29,12 @@ from neurosurgeon_ros.nodes.managed import ManagedNode, destroy
 from neurosurgeon_ros.nodes.messages import from_decision, from_detections, label_info
 from neurosurgeon_ros.nodes.parameters import parameter
 from neurosurgeon_ros.nodes.process import run
+from neurosurgeon_ros.runtime.admission import AUTO, Admission, expand
 from neurosurgeon_ros.runtime.arms import ArmTable, build_arm_table
 from neurosurgeon_ros.runtime.decision import Arrival, Decision, FrameResult, ImageRejected, Outcome, RobotSettings
 from neurosurgeon_ros.runtime.drawing import draw_detections
 from neurosurgeon_ros.runtime.engine import Engine
+from neurosurgeon_ros.runtime.fidelity import FidelityTable, find_fidelity
 from neurosurgeon_ros.runtime.pace import Pace
 from neurosurgeon_ros.runtime.presence import to_id
 from neurosurgeon_ros.runtime.processor import FrameProcessor
@@ -44,12 +46,27 @@ from neurosurgeon_ros.runtime.robot import RobotPipeline
 class RobotParameters:
     """Parameters of robot_node."""
 
-    model: str = parameter("yolov3_tiny", "network that is shared with the edge", choices=MODELS)
+    model: str = parameter(
+        "yolov3_tiny",
+        f"network that is shared with the edge: {', '.join(MODELS)}, `package.module:factory`, or a `.pt2` file",
+    )
     weights: str = parameter("", "its weights file; empty: the one in the cache folder")
+    random_weights: bool = parameter(False, "take random weights, where only delays matter; the same on both")
     robot_id: str = parameter("", "name of this robot at the edge; empty: the node's fully qualified name")
     edge_namespace: str = parameter("/neurosurgeon", "where robot and edge meet; the same on both", namespace=True)
     policy: str = parameter("mu_lin_ucb", "how the arm of each frame is chosen", choices=POLICIES)
-    codecs: tuple[str, ...] = parameter(("fp32", "uint8"), "codecs that tensors may travel with", choices=CODECS)
+    codecs: tuple[str, ...] = parameter(
+        (AUTO,), "codecs that tensors may travel with; `auto`: all that `min_fidelity` admits", choices=(AUTO, *CODECS)
+    )
+    min_fidelity: float = parameter(
+        0.95,
+        "least agreement with the whole network, as `neurosurgeon calibrate` measured it for each arm; without a "
+        "calibration only arms without loss and fp16 are used; 0: any arm",
+        low=0.0,
+        high=1.0,
+    )
+    allow_raw_images: bool = parameter(True, "whether the image may travel to the edge, rather than what became of it")
+    min_partition_point: str = parameter("", "name of the earliest partition point that may be sent; empty: any")
     deadline_ms: float = parameter(
         0.0,
         "after which a frame that the edge has not answered is finished on the robot; "
@@ -96,16 +113,44 @@ class RobotNode(ManagedNode[RobotParameters]):
         parameters = self.parameters
         weights = Path(parameters.weights) if parameters.weights else None
         self._identity = Identity(to_id(parameters.robot_id or self.get_fully_qualified_name()), 0)
-        self._engine = Engine.load(parameters.model, weights=weights)
+        self._engine = Engine.load(parameters.model, weights=weights, random_weights=parameters.random_weights)
+        fidelity = find_fidelity(self._engine.fingerprint)
         self._table = build_arm_table(
-            self._engine, parameters.codecs, speed=parameters.robot_speed, threads=parameters.threads
+            self._engine,
+            expand(parameters.codecs),
+            admission=Admission(
+                min_fidelity=parameters.min_fidelity,
+                fidelity=fidelity,
+                allow_raw_images=parameters.allow_raw_images,
+                min_partition_point=parameters.min_partition_point,
+            ),
+            speed=parameters.robot_speed,
+            threads=parameters.threads,
         )
+        self._say_what_was_made(fidelity)
+
+    def _say_what_was_made(self, fidelity: FidelityTable | None) -> None:
+        assert self._engine is not None and self._table is not None
+        say, parameters = self.get_logger(), self.parameters
         on_device_ms = 1e3 * self._table.robot_s[self._table.on_device]
-        self.get_logger().info(
+        say.info(
             f"{parameters.model} {self._engine.fingerprint[:12]} on {self._identity.robot_id}: "
             f"{len(self._table.arms)} arms ({', '.join(arm.name for arm in self._table.arms)}), "
             f"{on_device_ms:.0f} ms on the device"
         )
+        if parameters.random_weights:
+            say.warning("the weights are random: delays mean something, detections do not")
+        if self._engine.partitioned.obstacle:
+            say.warning(self._engine.partitioned.obstacle)
+        if fidelity is not None:
+            say.info(f"fidelity was calibrated on {fidelity.images}, {fidelity.judged} of them as judges")
+        elif parameters.min_fidelity > 0.0:
+            say.warning(
+                f"{parameters.model} has no calibration: only arms without loss and fp16 are used; "
+                f"`neurosurgeon calibrate {parameters.model}` makes one"
+            )
+        if len(self._table.arms) == 1:
+            say.warning("no arm may be sent to the edge: every frame stays on the robot")
 
     def activate(self) -> None:
         """Start the pipeline, and listen to camera and edge."""

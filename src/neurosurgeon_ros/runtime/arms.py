@@ -10,14 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from neurosurgeon_ros.codecs import get_codec
 from neurosurgeon_ros.learning.interface import FEATURES, BoolArray, FloatArray, IntArray
+from neurosurgeon_ros.runtime.admission import ALL_ARMS, Admission
 from neurosurgeon_ros.runtime.engine import Arm, Calibration, Engine
 
 PSI = FEATURES.index("psi")
 
 #: A difference of delays that no choice should hang on: what measuring them is uncertain by, seconds.
 SLACK_S = 1e-3
+
+#: No link between a robot and an edge is faster, bytes per second: 10 Gbit/s.
+FASTEST_LINK = 1.25e9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,7 +36,7 @@ class ArmTable:
     :param point: partition point p. Shape (n,).
     :param fidelity: expected agreement with the whole network in fp32, in [0, 1]. Shape (n,).
     :param allowed: whether the arm may be chosen at all. Shape (n,).
-    :param left_out: arms that no rate and no edge at least as fast as the robot could make best.
+    :param left_out: arms that may not be used, or that no rate and no edge as fast as the robot could make best.
     """
 
     arms: tuple[Arm, ...]
@@ -60,17 +63,25 @@ class ArmTable:
 
 
 def build_arm_table(
-    engine: Engine, codecs: Sequence[str], *, speed: float = 1.0, threads: int = 0, repeats: int = 7
+    engine: Engine,
+    codecs: Sequence[str],
+    *,
+    admission: Admission = ALL_ARMS,
+    speed: float = 1.0,
+    threads: int = 0,
+    repeats: int = 7,
 ) -> ArmTable:
     """
     Measure every arm of a network on this machine.
 
-    :param codecs: registered names; every partition point is taken with each that can carry its tensors.
+    :param codecs: registered names; every partition point is taken with each that can carry some of its tensors.
+    :param admission: which of these arms may be used.
     :param speed: speed of the emulated robot as a fraction of this machine's.
     :param threads: torch threads that frames will run with; 0 leaves torch's own choice.
-    :raises ValueError: if a codec is unknown.
+    :raises ValueError: if a codec or the earliest point of `admission` is unknown.
     """
-    candidates = engine.arms(codecs)
+    every = engine.arms(codecs)
+    candidates = admission.admit(engine, every)
     before = torch.get_num_threads()
     if threads:
         torch.set_num_threads(threads)
@@ -81,13 +92,11 @@ def build_arm_table(
     points = engine.partitioned.points
     point = np.array([arm.point for arm in candidates], dtype=np.int64)
     features = np.array([points[arm.point].features for arm in candidates], dtype=np.float64)
-    features[:, PSI] = [_expected_bytes(engine, arm) for arm in candidates]
+    features[:, PSI] = [admission.expected_bytes(engine, arm) for arm in candidates]
     robot_s = measured.preprocess_s + measured.front_s[point] + measured.encode_s
     robot_s[-1] += measured.postprocess_s
 
-    codec_s = measured.encode_s + measured.decode_s
-    lossless = np.array([not arm.codec or get_codec(arm.codec).lossless for arm in candidates])
-    kept = _undominated(robot_s, codec_s, features[:, PSI], point, lossless)
+    kept = _undominated(robot_s, measured.encode_s, measured.decode_s, features[:, PSI], point, speed)
     calibration = Calibration(
         measured.preprocess_s,
         measured.front_s,
@@ -102,9 +111,9 @@ def build_arm_table(
         features=features[kept],
         decode_s=measured.decode_s[kept],
         point=point[kept],
-        fidelity=np.ones(len(kept)),
+        fidelity=np.array([admission.fidelity_of(engine, candidates[index]) for index in kept]),
         allowed=np.ones(len(kept), dtype=np.bool_),
-        left_out=tuple(arm for index, arm in enumerate(candidates) if index not in set(kept)),
+        left_out=tuple(arm for arm in every if arm not in {candidates[index] for index in kept}),
     )
     for array in (
         *(table.robot_s, table.features, table.decode_s, table.point, table.fidelity, table.allowed),
@@ -114,35 +123,34 @@ def build_arm_table(
     return table
 
 
-def _expected_bytes(engine: Engine, arm: Arm) -> int:
-    if not arm.codec:
-        return 0
-    return sum(get_codec(arm.codec).expected_bytes(spec) for spec in engine.partitioned.points[arm.point].tensors)
-
-
 def _undominated(
-    robot_s: FloatArray, codec_s: FloatArray, sent_bytes: FloatArray, point: IntArray, lossless: BoolArray
+    robot_s: FloatArray,
+    encode_s: FloatArray,
+    decode_s: FloatArray,
+    sent_bytes: FloatArray,
+    point: IntArray,
+    speed: float,
 ) -> list[int]:
     """
-    Find the arms for which no earlier point takes no longer on the robot and in the codec and sends no more.
+    Find the arms that are not dominated by another one.
 
-    On an edge that is no slower than the robot such an earlier arm is at least as good at every rate: what the later
-    arm's front-end does beyond it costs the edge no more than the robot. An arm with loss takes no place of one
-    without. `on_device` is always kept.
+    One arm dominates another if it is at least as good at the lowest and at the highest rate, on an edge as slow as the
+    robot and on one that takes no time. In between delays are linear in the edge's time and in the inverse of the rate,
+    so it is at least as good there too. On an edge as slow as the robot front-end and back-end together take the same
+    wherever the cut is, and what differs is the codec's time. `on_device` is always kept.
 
-    :param codec_s: encoding and decoding; shape (n,), as all.
+    :param robot_s: seconds on the robot at full speed, as the codec's; shape (n,), as all.
+    :param speed: the robot's, as a fraction of this machine's.
     """
     last = len(robot_s) - 1
-    return [
-        j
-        for j in range(len(robot_s))
-        if j == last
-        or not any(
-            point[i] < point[j]
-            and robot_s[i] <= robot_s[j] + SLACK_S
-            and codec_s[i] <= codec_s[j] + SLACK_S
-            and sent_bytes[i] <= sent_bytes[j]
-            and (lossless[i] or not lossless[j])
-            for i in range(last)
-        )
-    ]
+    least_transmit_s = sent_bytes / FASTEST_LINK
+    codec_s = encode_s + decode_s
+    cost = np.stack([robot_s / speed + least_transmit_s, codec_s / speed + least_transmit_s, sent_bytes])
+
+    def dominates(i: int, j: int) -> bool:
+        if np.all(cost[:, i] <= cost[:, j]):
+            return bool(np.any(cost[:, i] < cost[:, j])) or i < j
+        slack = np.array([SLACK_S / speed, SLACK_S / speed, 0.0])
+        return bool(point[i] < point[j] and np.all(cost[:, i] <= cost[:, j] + slack))
+
+    return [j for j in range(last) if not any(i != j and dominates(i, j) for i in range(last))] + [last]

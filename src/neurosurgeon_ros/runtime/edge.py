@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from neurosurgeon_ros.codecs import CodecError, get_codec
+from neurosurgeon_ros.codecs import CodecError
 from neurosurgeon_ros.learning.interface import Kind
 from neurosurgeon_ros.models import Detections
 from neurosurgeon_ros.runtime.engine import Engine
@@ -201,10 +201,7 @@ class EdgeServer:
 
     def _work(self, one: _Waiting, begin: float) -> Reply:
         request, engine = one.request, one.engine
-        specs = engine.partitioned.points[request.partition_point].tensors
-        tensors = tuple(
-            get_codec(encoded.codec).decode(encoded, spec) for encoded, spec in zip(request.tensors, specs, strict=True)
-        )
+        tensors = engine.decode(request.partition_point, request.tensors)
         decoded = self._clock()
         outputs = engine.partitioned.run_back(tensors, request.partition_point)
         computed = self._clock()

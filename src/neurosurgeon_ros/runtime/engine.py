@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from neurosurgeon_ros.codecs import Codec, get_codec
+from neurosurgeon_ros.codecs import Codec, EncodedTensor, TensorSpec, get_codec
 from neurosurgeon_ros.learning.interface import FloatArray
 from neurosurgeon_ros.learning.key_frames import KeyFrameDetector
 from neurosurgeon_ros.models import Letterbox, Model, load_model
@@ -25,6 +25,9 @@ CAMERA_SHAPE = (480, 640, 3)
 #: Seconds for which the network is profiled at least.
 PROFILE_S = 1.0
 
+#: What carries a tensor that an arm's codec does not accept: the first of these that does, as it is.
+PLAIN_CODECS = ("fp32", "uint8", "raw")
+
 
 @dataclass(frozen=True, slots=True)
 class Arm:
@@ -32,7 +35,7 @@ class Arm:
     A partition point with a codec.
 
     :param point: p.
-    :param codec: registered name; empty for `on_device`.
+    :param codec: registered name; empty for `on_device`. Tensors that it does not accept travel as they are.
     :param name: "point/codec", or `on_device`.
     """
 
@@ -65,21 +68,27 @@ class Engine:
     A model with its partition points.
 
     :param model: the network with its pre- and post-processing.
+    :param keep_all: keep also the partition points where an earlier one carries no more.
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, *, keep_all: bool = False) -> None:
         self.model = model
-        self.partitioned: PartitionedNetwork = partition(model.network, model.example_input)
+        self.partitioned: PartitionedNetwork = partition(model.network, model.example_input, keep_all=keep_all)
 
     @classmethod
-    def load(cls, name: str, *, weights: Path | None = None) -> Engine:
+    def load(
+        cls, name: str, *, weights: Path | None = None, random_weights: bool = False, keep_all: bool = False
+    ) -> Engine:
         """
-        Load a registered model.
+        Load a network, as :func:`neurosurgeon_ros.models.load_model` finds it.
 
+        :param name: a registered one, `package.module:factory`, or the path of a `.pt2` file.
         :param weights: its weights file; None for the one in the cache folder.
-        :raises ValueError: if there is no such model, or its weights are missing or not what they should be.
+        :param random_weights: take random weights instead of a file.
+        :param keep_all: as in the constructor.
+        :raises ValueError: if there is no such network, or it cannot be loaded or cut; the message is one sentence.
         """
-        return cls(load_model(name, weights=weights))
+        return cls(load_model(name, weights=weights, random_weights=random_weights), keep_all=keep_all)
 
     @property
     def fingerprint(self) -> str:
@@ -93,19 +102,51 @@ class Engine:
 
     def arms(self, codecs: Sequence[str]) -> tuple[Arm, ...]:
         """
-        Every partition point with every codec that can carry all its tensors, then `on_device`.
+        Every partition point with every codec that can carry some tensor of it, then `on_device`.
+
+        Codecs that come to the same at a point are one arm, which has the name of the first.
 
         :raises ValueError: if a codec is not registered.
         """
         chosen = [get_codec(name) for name in codecs]
-        points = self.partitioned.points[: self.on_device]
-        arms = [
-            Arm(point.index, codec.name, f"{point.name}/{codec.name}")
-            for point in points
-            for codec in chosen
-            if all(codec.accepts(spec) for spec in point.tensors)
-        ]
+        arms = []
+        for point in self.partitioned.points[: self.on_device]:
+            seen: set[tuple[str, ...]] = set()
+            for codec in chosen:
+                carriers = tuple(carrier.name for carrier in carriers_of(codec, point.tensors))
+                if carriers and carriers not in seen:
+                    seen.add(carriers)
+                    arms.append(Arm(point.index, codec.name, f"{point.name}/{codec.name}"))
         return (*arms, Arm(self.on_device, "", self.partitioned.points[self.on_device].name))
+
+    def codecs_of(self, arm: Arm) -> tuple[Codec, ...]:
+        """Give the codec of each tensor of an arm; nothing for `on_device`."""
+        return carriers_of(get_codec(arm.codec), self.partitioned.points[arm.point].tensors) if arm.codec else ()
+
+    def is_lossless(self, arm: Arm) -> bool:
+        """Say whether an arm's results are the whole network's, bit for bit."""
+        return all(codec.lossless for codec in self.codecs_of(arm))
+
+    def expected_bytes(self, arm: Arm) -> int:
+        """Give the bytes that an arm usually sends."""
+        specs = self.partitioned.points[arm.point].tensors
+        return sum(codec.expected_bytes(spec) for codec, spec in zip(self.codecs_of(arm), specs, strict=True))
+
+    def encode(self, arm: Arm, tensors: Sequence[torch.Tensor]) -> tuple[EncodedTensor, ...]:
+        """Encode what crosses at an arm's partition point."""
+        specs = self.partitioned.points[arm.point].tensors
+        return tuple(
+            codec.encode(tensor, spec) for codec, tensor, spec in zip(self.codecs_of(arm), tensors, specs, strict=True)
+        )
+
+    def decode(self, point: int, encoded: Sequence[EncodedTensor]) -> tuple[torch.Tensor, ...]:
+        """
+        Decode what came for a partition point.
+
+        :raises CodecError: if it is not what the point has.
+        """
+        specs = self.partitioned.points[point].tensors
+        return tuple(get_codec(one.codec).decode(one, spec) for one, spec in zip(encoded, specs, strict=True))
 
     def warm_up(self) -> None:
         """Run both halves of every cut once, so that no frame pays for a first time."""
@@ -148,16 +189,27 @@ class Engine:
         return front_s
 
     def _codec_seconds(self, arm: Arm, tensors: Sequence[torch.Tensor], repeats: int) -> tuple[float, float]:
-        codec: Codec = get_codec(arm.codec)
-        specs = self.partitioned.points[arm.point].tensors
-        encoded = [codec.encode(tensor, spec) for tensor, spec in zip(tensors, specs, strict=True)]
+        encoded = self.encode(arm, tensors)
         return (
-            _least_seconds(lambda: [codec.encode(t, s) for t, s in zip(tensors, specs, strict=True)], repeats),
-            _least_seconds(lambda: [codec.decode(e, s) for e, s in zip(encoded, specs, strict=True)], repeats),
+            _least_seconds(lambda: self.encode(arm, tensors), repeats),
+            _least_seconds(lambda: self.decode(arm.point, encoded), repeats),
         )
 
     def _postprocess(self, outputs: object, letterbox: Letterbox) -> None:
         self.model.postprocess(outputs, letterbox, confidence=0.25, iou=0.45)
+
+
+def carriers_of(codec: Codec, specs: Sequence[TensorSpec]) -> tuple[Codec, ...]:
+    """
+    Give what carries each tensor: the codec where it accepts the tensor, for the rest the first plain one that does.
+
+    :returns: nothing if the codec accepts none of the tensors, or if one of them can be carried by nothing.
+    """
+    plain = [get_codec(name) for name in PLAIN_CODECS]
+    if not any(codec.accepts(spec) for spec in specs):
+        return ()
+    carriers = [next((one for one in (codec, *plain) if one.accepts(spec)), None) for spec in specs]
+    return tuple(one for one in carriers if one is not None) if None not in carriers else ()
 
 
 def _least_seconds(step: Callable[[], object], repeats: int) -> float:

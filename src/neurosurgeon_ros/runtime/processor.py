@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from neurosurgeon_ros.codecs import EncodedTensor, get_codec
+from neurosurgeon_ros.codecs import EncodedTensor
 from neurosurgeon_ros.learning.interface import Choice, Context, Kind, Observation, Policy
 from neurosurgeon_ros.learning.key_frames import KeyFrame, KeyFrameDetector
 from neurosurgeon_ros.models import Detections, Letterbox
@@ -281,6 +281,8 @@ class FrameProcessor:
         sample = choice.sample_arm
         if sample is not None and (sample == context.on_device or context.point[sample] > context.point[choice.arm]):
             choice = replace(choice, sample_arm=None)  # the front-end does not come by its tensors
+        elif sample is not None and not self.table.allowed[sample]:
+            choice = replace(choice, sample_arm=None)
         return choice
 
     def _offload(
@@ -355,9 +357,7 @@ class FrameProcessor:
         frame.probe_bytes = data.nbytes
 
     def _encode(self, arm: int, tensors: Sequence[torch.Tensor]) -> tuple[EncodedTensor, ...]:
-        codec = get_codec(self.table.arms[arm].codec)
-        specs = self._engine.partitioned.points[int(self.table.point[arm])].tensors
-        return tuple(codec.encode(tensor, spec) for tensor, spec in zip(tensors, specs, strict=True))
+        return self._engine.encode(self.table.arms[arm], tensors)
 
     def _request(self, frame: _Frame, kind: Kind, p: int, tensors: tuple[EncodedTensor, ...]) -> Request:
         return Request(

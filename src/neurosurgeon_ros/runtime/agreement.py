@@ -1,0 +1,135 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""How well one result of a network agrees with another: detections, classes, and raw outputs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from neurosurgeon_ros.learning.interface import FloatArray
+from neurosurgeon_ros.models import Detections
+
+#: Boxes of one class that overlap by at least this are one object.
+MATCHING_IOU = 0.5
+
+#: Scores from here on count.
+LEAST_SCORE = 0.3
+
+#: Resamples of a bootstrap.
+RESAMPLES = 1000
+
+#: Share of the bootstrap's distribution within its interval.
+INTERVAL = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """
+    What two results of one image have in common.
+
+    :param both: found by both.
+    :param one: found by the first.
+    :param other: found by the second.
+    """
+
+    both: int
+    one: int
+    other: int
+
+
+def match_detections(one: Detections, other: Detections) -> Matches:
+    """
+    Match boxes of the same class, those that overlap most first; each once.
+
+    Scores below :data:`LEAST_SCORE` are left out.
+    """
+    kept_one, kept_other = one.scores >= LEAST_SCORE, other.scores >= LEAST_SCORE
+    overlap = overlaps(one.boxes[kept_one], other.boxes[kept_other])
+    overlap[one.classes[kept_one][:, None] != other.classes[kept_other][None, :]] = 0.0
+    both = 0
+    while overlap.size and overlap.max() >= MATCHING_IOU:
+        row, column = np.unravel_index(int(np.argmax(overlap)), overlap.shape)
+        overlap[row, :] = overlap[:, column] = 0.0
+        both += 1
+    return Matches(both, int(kept_one.sum()), int(kept_other.sum()))
+
+
+def match_top_1(one: Detections, other: Detections) -> Matches:
+    """Compare the best classes of two classifications."""
+    same = len(one) > 0 and len(other) > 0 and int(one.classes[0]) == int(other.classes[0])
+    return Matches(int(same), 1, 1)
+
+
+def f1(matches: Sequence[Matches]) -> float:
+    """
+    Give F1 of some images: what both found, relative to the mean of what each found; 1 where neither found anything.
+
+    For top-1 matches this is the share of images on which both agree.
+    """
+    found = sum(match.one + match.other for match in matches)
+    return 2.0 * sum(match.both for match in matches) / found if found else 1.0
+
+
+def bootstrap(matches: Sequence[Matches], *, seed: int = 0) -> tuple[float, float]:
+    """Give the lower and the upper end of the 90 % interval of :func:`f1`, from images drawn with replacement."""
+    counts = np.array([(match.both, match.one + match.other) for match in matches], dtype=np.float64)
+    drawn = np.random.default_rng(seed).integers(0, len(matches), (RESAMPLES, len(matches)))
+    both, found = counts[drawn].sum(axis=1).T
+    values = np.divide(2.0 * both, found, out=np.ones_like(both), where=found > 0.0)
+    low, high = np.quantile(values, [(1.0 - INTERVAL) / 2.0, (1.0 + INTERVAL) / 2.0])
+    return float(low), float(high)
+
+
+def overlaps(one: FloatArray, other: FloatArray) -> FloatArray:
+    """
+    Give intersection over union of every pair of boxes.
+
+    :param one: centre x, centre y, width, height. Shape (k, 4).
+    :param other: the same. Shape (l, 4).
+    :returns: in [0, 1], shape (k, l).
+    """
+    low_one, high_one = one[:, None, :2] - one[:, None, 2:] / 2, one[:, None, :2] + one[:, None, 2:] / 2
+    low_other, high_other = other[None, :, :2] - other[None, :, 2:] / 2, other[None, :, :2] + other[None, :, 2:] / 2
+    sides = np.clip(np.minimum(high_one, high_other) - np.maximum(low_one, low_other), 0.0, None)
+    common = sides.prod(axis=2)
+    union = one[:, None, 2:].prod(axis=2) + other[None, :, 2:].prod(axis=2) - common
+    result: FloatArray = np.divide(common, union, out=np.zeros_like(common), where=union > 0.0)
+    return result
+
+
+def largest_difference(one: Any, other: Any) -> float:
+    """
+    Give the largest difference of two raw outputs: 0 only if they have the same structure and the same bits.
+
+    :returns: infinity where structure, shape or element type differ, or one has NaN where the other has not.
+    """
+    if isinstance(one, torch.Tensor):
+        if not isinstance(other, torch.Tensor) or one.dtype != other.dtype or one.shape != other.shape:
+            return math.inf
+        return _tensor_difference(one, other)
+    if isinstance(one, dict):
+        if not isinstance(other, dict) or one.keys() != other.keys():
+            return math.inf
+        return max((largest_difference(one[key], other[key]) for key in one), default=0.0)
+    if isinstance(one, list | tuple):
+        if type(one) is not type(other) or len(one) != len(other):
+            return math.inf
+        return max((largest_difference(a, b) for a, b in zip(one, other, strict=True)), default=0.0)
+    return 0.0 if one == other else math.inf
+
+
+def _tensor_difference(one: torch.Tensor, other: torch.Tensor) -> float:
+    plain_one, plain_other = one.detach().cpu().contiguous(), other.detach().cpu().contiguous()
+    if plain_one.numel() == 0 or plain_one.flatten().view(torch.uint8).equal(plain_other.flatten().view(torch.uint8)):
+        return 0.0
+    difference = (plain_one.double() - plain_other.double()).abs()
+    difference[plain_one == plain_other] = 0.0  # two infinities
+    largest = float(difference.max())
+    # Other bits of the same values, such as -0.0 for 0.0, are a difference too.
+    return math.inf if math.isnan(largest) else max(largest, math.ulp(0.0))
