@@ -169,8 +169,12 @@ class AdaptiveMuLinUcb:
         return value
 
     def _hopeful(self, expected: Expectation, deviations: float) -> FloatArray:
-        """Total delays at their optimistic end, doubts about old and few observations included; shape (n,)."""
-        link_sd = np.hypot(expected.link_sd, self.model.link.doubt)
+        """
+        Give total delays at their optimistic end, doubts about old and few observations included; shape (n,).
+
+        Probes are there to settle doubts about the link.
+        """
+        link_sd = expected.link_sd if self._probes else np.hypot(expected.link_sd, self.model.link.doubt)
         edge_sd = np.hypot(expected.edge_sd, self.model.edge.doubt)
         offload_s = expected.link_s * np.exp(-deviations * link_sd) + expected.edge_s * np.exp(-deviations * edge_sd)
         hopeful_s: FloatArray = expected.robot_s + offload_s

@@ -51,7 +51,9 @@ def grid(settings: Settings) -> Result:
                 "probe_bytes": _mean(run.probe_bytes for run in runs),
             }
         )
-    made, axes = style.figure("Mean delay over Oracle's, frames 50 to 400, 20 runs each", 2, 2, width=10, height=7)
+    made, axes = style.figure(
+        "Mean delay over Oracle's in frames 50 to 400 (no bar: as good as Oracle)", 2, 2, width=10, height=7
+    )
     for axis, (name, edge) in zip(axes.flat, product(JUDGED_NETWORKS, EDGES_GMACS), strict=True):
         _grouped(axis, rows, POLICIES, RATES_MBPS, network=name, edge_gmacs=edge)
         axis.set_title(f"{style.NETWORKS[name]}, edge of {edge:,.0f} GMAC/s", fontsize=10)
