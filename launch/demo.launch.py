@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.actions import DeclareLaunchArgument, GroupAction, IncludeLaunchDescription
 from launch.conditions import IfCondition
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
@@ -75,7 +75,7 @@ def generate_launch_description() -> LaunchDescription:
     )
 
 
-def include(name: str, arguments: dict[str, str | LaunchConfiguration]) -> IncludeLaunchDescription:
-    """Include another launch file of this package."""
+def include(name: str, arguments: dict[str, str | LaunchConfiguration]) -> GroupAction:
+    """Include another launch file of this package, in a scope of its own: its arguments are not ours."""
     source = PythonLaunchDescriptionSource(str(SHARE / f"launch/{name}.launch.py"))
-    return IncludeLaunchDescription(source, launch_arguments=arguments.items())
+    return GroupAction([IncludeLaunchDescription(source, launch_arguments=arguments.items())])

@@ -1,0 +1,93 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+demo.launch.py brings up edge, robot and video; detections come; all end with 0 at SIGINT.
+
+Where launch_testing is installed, `PYTHONPATH=test launch_test test/launch/test_demo_launch.py` runs it, and so does
+pytest with launch_testing's plugin.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+import unittest
+
+import pytest
+
+launch_testing = pytest.importorskip(
+    "launch_testing", reason="launch_testing is not installed: it comes with ROS 2 from packages, not with the wheels"
+)
+
+import rclpy
+from launch import LaunchDescription
+from launch.actions import IncludeLaunchDescription, SetEnvironmentVariable
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch_testing.actions import ReadyToTest
+from launch_testing.asserts import assertExitCodes
+from rclpy.executors import SingleThreadedExecutor
+from support import private_domain
+from vision_msgs.msg import Detection2DArray
+
+from neurosurgeon_ros.msg import PartitionDecision
+from neurosurgeon_ros.nodes import qos
+
+#: Seconds that everything may take to come up, on a busy machine.
+START_S = 90.0
+
+
+# Held until the process ends: the nodes that are launched and the watcher below meet there.
+_held = contextlib.ExitStack()
+os.environ["ROS_DOMAIN_ID"] = str(_held.enter_context(private_domain()))
+os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+
+
+@pytest.mark.launch_test
+def generate_test_description() -> LaunchDescription:
+    """Include the demo as a user starts it."""
+    from ament_index_python.packages import get_package_share_directory
+
+    share = get_package_share_directory("neurosurgeon_ros")
+    demo = IncludeLaunchDescription(
+        PythonLaunchDescriptionSource(f"{share}/launch/demo.launch.py"),
+        launch_arguments={"namespace": "robot1", "policy": "edge_only", "robot_speed": "1.0"}.items(),
+    )
+    return LaunchDescription([SetEnvironmentVariable("OMP_NUM_THREADS", "1"), demo, ReadyToTest()])
+
+
+class TestDemo(unittest.TestCase):
+    """While it runs."""
+
+    def test_detections_come_and_the_edge_gives_them(self) -> None:
+        """Each decision belongs to a detections message of the same header, and the edge comes into use."""
+        context = rclpy.Context()
+        rclpy.init(context=context)
+        node = rclpy.create_node("watcher", namespace="robot1", context=context)
+        executor = SingleThreadedExecutor(context=context)
+        executor.add_node(node)
+        detections: list[Detection2DArray] = []
+        decisions: list[PartitionDecision] = []
+        node.create_subscription(Detection2DArray, "detections", detections.append, qos.DETECTIONS)
+        node.create_subscription(PartitionDecision, "robot_node/decision", decisions.append, qos.DECISION)
+        end = time.monotonic() + START_S
+        try:
+            while time.monotonic() < end and sum(d.outcome == PartitionDecision.EDGE for d in decisions) < 5:
+                executor.spin_once(timeout_sec=0.2)
+        finally:
+            executor.shutdown()
+            node.destroy_node()
+            rclpy.shutdown(context=context)
+        self.assertGreaterEqual(sum(d.outcome == PartitionDecision.EDGE for d in decisions), 5)
+        self.assertEqual({d.policy for d in decisions}, {"edge_only"})
+        stamps = [(d.header.stamp.sec, d.header.stamp.nanosec) for d in detections]
+        self.assertEqual(stamps, sorted(set(stamps)))
+
+
+@launch_testing.post_shutdown_test()
+class TestEnd(unittest.TestCase):
+    """After it was told to end."""
+
+    def test_every_process_ends_with_0(self, proc_info: object) -> None:
+        """No process failed, or had to be killed."""
+        assertExitCodes(proc_info)
