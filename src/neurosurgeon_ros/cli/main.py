@@ -16,6 +16,9 @@ from neurosurgeon_ros.cli.arguments import Parser, UsageError
 COMMANDS = MappingProxyType(
     {
         "demo": "neurosurgeon_ros.cli.demo",
+        "partitions": "neurosurgeon_ros.cli.partitions",
+        "verify": "neurosurgeon_ros.cli.verify",
+        "calibrate": "neurosurgeon_ros.cli.calibrate",
         "experiment": "neurosurgeon_ros.cli.experiment",
         "profile": "neurosurgeon_ros.cli.profile",
         "replay": "neurosurgeon_ros.cli.replay",

@@ -1,0 +1,96 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures from a folder or a video, for commands that try a network on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from neurosurgeon_ros.cli.arguments import UsageError
+from neurosurgeon_ros.models.files import FileProblem, find
+
+Image = NDArray[np.uint8]
+
+#: The video that set-up brings.
+STREET_VIDEO = "bikes.mp4"
+
+#: Endings of files that are taken for pictures.
+PICTURES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+
+
+def read_images(source: Path | None, most: int, option: str) -> tuple[list[Image], str]:
+    """
+    Read images, spread evenly over what there is.
+
+    :param source: a folder with pictures, or a video; None for the one that set-up brings.
+    :param most: at most so many.
+    :param option: name of the option that gave the source, for errors.
+    :returns: BGR images of shape (H, W, 3), and what they are in words.
+    :raises UsageError: if there is none.
+    """
+    try:
+        path = find(STREET_VIDEO) if source is None else source
+    except FileProblem as problem:
+        raise UsageError(f"{problem}; or give others with {option}") from problem
+    try:
+        images = _from_folder(path, most) if path.is_dir() else _from_video(path, most)
+    except OSError as problem:
+        raise UsageError(f"{option}: {path} cannot be read ({problem.strerror}): give a folder or a video") from problem
+    if not images:
+        what = f"has no pictures ({', '.join(PICTURES)})" if path.is_dir() else "has no picture that can be decoded"
+        raise UsageError(f"{option}: {path} {what}: give a folder with pictures, or a video")
+    return images, f"{len(images)} {'pictures' if path.is_dir() else 'frames'} of {path.name}"
+
+
+def read_image(source: Path | None, option: str) -> Image:
+    """
+    Read one image.
+
+    :param source: a picture; None for the middle frame of the video that set-up brings.
+    :raises UsageError: if it cannot be read.
+    """
+    if source is None:
+        return read_images(None, 1, option)[0][0]
+    image = _picture(source) if source.is_file() else None
+    if image is None:
+        raise UsageError(f"{option}: {source} is no picture that can be read: give one of {', '.join(PICTURES)}")
+    return image
+
+
+def _from_folder(folder: Path, most: int) -> list[Image]:
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
+    images = (_picture(paths[index]) for index in _spread(len(paths), most))
+    return [image for image in images if image is not None]
+
+
+def _from_video(path: Path, most: int) -> list[Image]:
+    with path.open("rb"):  # OpenCV does not say why a file cannot be opened
+        pass
+    capture = cv2.VideoCapture(str(path))
+    try:
+        wanted = set(_spread(int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), most))
+        images: list[Image] = []
+        for index in range(max(wanted, default=-1) + 1):
+            if not capture.grab():
+                break
+            if index in wanted:
+                images.append(np.asarray(capture.retrieve()[1], dtype=np.uint8))
+        return images
+    finally:
+        capture.release()
+
+
+def _picture(path: Path) -> Image | None:
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    return None if image is None else np.asarray(image, dtype=np.uint8)
+
+
+def _spread(count: int, most: int) -> list[int]:
+    """Give at most `most` indices below `count`, as far apart as they can be."""
+    if most == 1 and count:
+        return [count // 2]
+    return sorted({round(index) for index in np.linspace(0, count - 1, min(count, most))}) if count > 0 else []

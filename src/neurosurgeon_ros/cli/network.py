@@ -1,0 +1,64 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What commands about one network share: its options, and how it is loaded."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from neurosurgeon_ros.cli.arguments import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from neurosurgeon_ros.runtime.engine import Engine
+
+#: Characters of a line where the output is no terminal.
+WIDTH = 200
+
+
+def add_network_options(parser: argparse.ArgumentParser) -> None:
+    """Add the network and where its weights come from."""
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        help="yolov3_tiny, mobilenet_v2, yolov2_tiny, vgg16, resnet50, or one of your own: package.module:factory, or "
+        "a .pt2 file",
+    )
+    weights = parser.add_mutually_exclusive_group()
+    weights.add_argument("--weights", type=Path, metavar="FILE", help="its weights (those that set-up brought)")
+    weights.add_argument("--random-weights", action="store_true", help="random weights, where only delays matter")
+
+
+def load_engine(args: argparse.Namespace, *, keep_all: bool = False) -> Engine:
+    """
+    Load and cut the network that the options name.
+
+    :raises UsageError: if that cannot be done.
+    """
+    from neurosurgeon_ros.runtime.engine import Engine
+
+    try:
+        return Engine.load(args.model, weights=args.weights, random_weights=args.random_weights, keep_all=keep_all)
+    except ValueError as problem:
+        raise UsageError(str(problem)) from problem
+
+
+def notes(engine: Engine) -> list[str]:
+    """Say what whoever reads a figure of this network has to know."""
+    said = []
+    if engine.model.random_weights:
+        said.append("the weights are random: delays and bytes mean something, results do not")
+    if engine.partitioned.obstacle:
+        said.append(engine.partitioned.obstacle)
+    return said
+
+
+def make_console() -> Console:
+    """Make the console for tables: as wide as the terminal, and wide enough for whole lines where there is none."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else WIDTH)

@@ -1,0 +1,199 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""``neurosurgeon partitions``: where a network can be cut, what travels there, and what is left to do."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from neurosurgeon_ros.cli.arguments import UsageError, number
+from neurosurgeon_ros.cli.network import add_network_options, load_engine, make_console, notes
+
+if TYPE_CHECKING:
+    from neurosurgeon_ros.codecs import TensorSpec
+    from neurosurgeon_ros.runtime.engine import Arm, Engine
+    from neurosurgeon_ros.runtime.fidelity import FidelityTable
+
+#: Codecs with a column of their own.
+SHOWN = ("fp16", "int8")
+
+#: Passes that are measured.
+REPEATS = 10
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the subcommand."""
+    parser = subparsers.add_parser(
+        "partitions",
+        help="show where a network can be cut, and what travels there",
+        description="Show every partition point of a network: its name, the tensors that cross, their bytes with each "
+        "codec, the work before and after it, and the delay of front-end and back-end on this machine.",
+        allow_abbrev=False,
+    )
+    add_network_options(parser)
+    parser.add_argument("--all", action="store_true", help="show also the points where an earlier one carries no more")
+    parser.add_argument("--json", action="store_true", help="print all of it as JSON")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw it into a PNG, PDF or SVG file")
+    parser.add_argument(
+        "--min-fidelity",
+        type=number(0.0, 1.0),
+        default=0.95,
+        metavar="F",
+        help="agreement with the whole network that the smallest arm needs (%(default)s)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """
+    Show a network's partition points.
+
+    :return: exit code.
+    :raises UsageError: if the network is no good, or the plot cannot be written.
+    """
+    from neurosurgeon_ros.runtime.fidelity import CalibrationProblem, find_fidelity
+
+    engine = load_engine(args, keep_all=args.all)
+    # The calibration of the network as robots cut it; arms have the same names in both.
+    usual = load_engine(args) if args.all else engine
+    try:
+        fidelity = find_fidelity(usual.fingerprint)
+    except CalibrationProblem as problem:
+        raise UsageError(str(problem)) from problem
+    content = describe(engine, fidelity, args.min_fidelity)
+    if args.plot is not None:
+        from neurosurgeon_ros.cli.partitions_plot import plot
+
+        try:
+            plot(content, args.plot)
+        except (OSError, ValueError) as problem:
+            raise UsageError(
+                f"--plot: {args.plot} cannot be written ({problem}): name a PNG, PDF or SVG file"
+            ) from None
+    if args.json:
+        print(json.dumps(content, indent=2))
+        return 0
+    _show(content)
+    if args.plot is not None:
+        print(args.plot)
+    return 0
+
+
+def describe(engine: Engine, fidelity: FidelityTable | None, min_fidelity: float) -> dict[str, Any]:
+    """Give all that is known of a network's partition points, as JSON takes it."""
+    import torch
+
+    from neurosurgeon_ros.codecs import CODECS
+    from neurosurgeon_ros.learning.interface import FEATURES
+    from neurosurgeon_ros.partition import profile
+    from neurosurgeon_ros.runtime.admission import Admission
+
+    admission = Admission(min_fidelity=min_fidelity, fidelity=fidelity)
+    arms = [arm for arm in engine.arms(CODECS) if arm.codec]
+    allowed = set(admission.admit(engine, arms))
+    measured = profile(engine.partitioned, engine.model.example_input, repeats=REPEATS, warmup=2)
+    macs = [FEATURES.index(name) for name in ("conv_macs", "fc_macs", "act_macs")]
+    points = []
+    for point in engine.partitioned.points:
+        after = sum(point.features[index] for index in macs)
+        points.append(
+            {
+                "p": point.index,
+                "name": point.name,
+                "tensors": [_tensor(spec) for spec in point.tensors],
+                "bytes": point.bytes,
+                "features": dict(zip(FEATURES, point.features, strict=True)),
+                "macs_before": sum(engine.partitioned.points[0].features[index] for index in macs) - after,
+                "macs_after": after,
+                "front_s": float(measured.front_s[point.index]),
+                "back_s": float(measured.back_s[point.index]),
+                "arms": [
+                    {
+                        "codec": arm.codec,
+                        "bytes": admission.expected_bytes(engine, arm),
+                        "fidelity": _fidelity(engine, fidelity, arm),
+                        "lossless": engine.is_lossless(arm),
+                        "allowed": arm in allowed,
+                    }
+                    for arm in arms
+                    if arm.point == point.index
+                ],
+            }
+        )
+    return {
+        "model": engine.model.name,
+        "fingerprint": engine.fingerprint,
+        "random_weights": engine.model.random_weights,
+        "obstacle": engine.partitioned.obstacle,
+        "left_out": engine.partitioned.left_out,
+        "calibration": None if fidelity is None else f"{fidelity.measure} on {fidelity.judged} of {fidelity.images}",
+        "min_fidelity": min_fidelity,
+        "threads": torch.get_num_threads(),
+        "notes": notes(engine),
+        "points": points,
+    }
+
+
+def smallest(point: dict[str, Any], *, lossless: bool) -> dict[str, Any] | None:
+    """Give a point's allowed arm of the fewest bytes; `lossless`: the raw one that loses nothing."""
+    arms = [arm for arm in point["arms"] if arm["allowed"]]
+    if lossless:
+        return next((arm for arm in arms if arm["lossless"]), None)
+    return min(arms, key=lambda arm: float(arm["bytes"]), default=None)
+
+
+def _fidelity(engine: Engine, fidelity: FidelityTable | None, arm: Arm) -> float | None:
+    if engine.is_lossless(arm):
+        return 1.0
+    known = fidelity.arms.get(arm.name) if fidelity else None
+    return known.fidelity if known else None
+
+
+def _tensor(spec: TensorSpec) -> dict[str, Any]:
+    return {"name": spec.name, "dtype": spec.dtype, "shape": list(spec.shape)}
+
+
+def _show(content: dict[str, Any]) -> None:
+    """Print the points as a table."""
+    from rich.table import Table
+
+    table = Table(title=f"{content['model']} {content['fingerprint'][:12]}, {content['threads']} threads")
+    table.add_column("p", justify="right")
+    table.add_column("point")
+    table.add_column("tensors")
+    headers = ("raw", *SHOWN, "smallest at " + format(content["min_fidelity"], "g"))
+    for header in (*headers, "MMAC before", "after", "front-end", "back-end"):
+        table.add_column(header, justify="right")
+    for point in content["points"]:
+        by_codec = {arm["codec"]: arm for arm in point["arms"]}
+        raw, least = smallest(point, lossless=True), smallest(point, lossless=False)
+        fidelity = f" {least['fidelity']:.2f}" if least and least["fidelity"] is not None else ""
+        table.add_row(
+            str(point["p"]),
+            point["name"],
+            "\n".join("×".join(map(str, tensor["shape"])) for tensor in point["tensors"]),
+            _size(raw),
+            *(_size(by_codec.get(codec)) for codec in SHOWN),
+            f"{least['codec']} {_size(least)}{fidelity}" if least else "",
+            f"{point['macs_before'] / 1e6:,.0f}",
+            f"{point['macs_after'] / 1e6:,.0f}",
+            f"{1e3 * point['front_s']:.1f} ms",
+            f"{1e3 * point['back_s']:.1f} ms",
+        )
+    console = make_console()
+    console.print(table)
+    for note in content["notes"]:
+        console.print(note, highlight=False, soft_wrap=True)
+    if content["left_out"]:
+        print(f"{content['left_out']} more points carry no less than an earlier one: --all shows them")
+    calibration = content["calibration"]
+    without = (
+        "no calibration: bytes are guesses where they depend on the content, 'neurosurgeon calibrate' measures them"
+    )
+    print(f"calibration: {calibration}" if calibration else without)
+
+
+def _size(arm: dict[str, Any] | None) -> str:
+    return f"{float(arm['bytes']) / 1e3:,.0f} kB" if arm else ""

@@ -1,0 +1,96 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""``neurosurgeon verify``: hold front-end, codec and back-end of every arm against the whole network."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from neurosurgeon_ros.cli.network import add_network_options, load_engine, make_console, notes
+
+if TYPE_CHECKING:
+    from neurosurgeon_ros.models.model import Image
+    from neurosurgeon_ros.runtime.engine import Arm, Engine
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the subcommand."""
+    parser = subparsers.add_parser(
+        "verify",
+        help="hold every cut of a network against the whole network",
+        description="Run front-end, codec and back-end of every lossless arm on an image, and report the largest "
+        "difference from the whole network; exit code 1 if a lossless arm differs by a single bit.",
+        allow_abbrev=False,
+    )
+    add_network_options(parser)
+    parser.add_argument("--all-codecs", action="store_true", help="report the arms that lose something too")
+    parser.add_argument("--all", action="store_true", help="take also the points where an earlier one carries no more")
+    parser.add_argument("--image", type=Path, metavar="FILE", help="a picture (the middle frame of the shipped video)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """
+    Verify a network.
+
+    :return: exit code: 1 if an arm that should lose nothing does.
+    :raises UsageError: if network or image are no good.
+    """
+    from rich.table import Table
+
+    from neurosurgeon_ros.cli.images import read_image
+
+    engine = load_engine(args, keep_all=args.all)
+    image = read_image(args.image, "--image")
+    differences = verify(engine, image, all_codecs=args.all_codecs)
+    print(f"{args.model} {engine.fingerprint[:12]}: largest difference from the whole network")
+    table = Table("arm")
+    for header in ("bytes", "difference", ""):
+        table.add_column(header, justify="right")
+    failed = [arm.name for arm, (_, difference) in differences.items() if engine.is_lossless(arm) and difference]
+    for arm, (sent, difference) in differences.items():
+        verdict = "" if not engine.is_lossless(arm) else "differs" if difference else "equal"
+        table.add_row(arm.name, f"{sent:,}", f"{difference:.3g}", verdict)
+    console = make_console()
+    console.print(table)
+    for note in notes(engine):
+        console.print(note, highlight=False, soft_wrap=True)
+    lossless = sum(map(engine.is_lossless, differences))
+    if failed:
+        print(f"{len(failed)} of {lossless} lossless arms differ from the whole network: {', '.join(failed)}")
+        return 1
+    print(f"{lossless} lossless arms give the whole network's outputs, bit for bit")
+    return 0
+
+
+def verify(engine: Engine, image: Image, *, all_codecs: bool = False) -> dict[Arm, tuple[int, float]]:
+    """
+    Send an image's tensors through every arm.
+
+    :param image: BGR, shape (H, W, 3).
+    :param all_codecs: take also the arms that lose something.
+    :returns: for each arm the bytes that travel, and the largest difference of the outputs; 0 only for equal bits.
+    """
+    import dataclasses
+    from array import array
+
+    import torch
+
+    from neurosurgeon_ros.codecs import CODECS
+    from neurosurgeon_ros.runtime.agreement import largest_difference
+
+    differences = {}
+    with torch.inference_mode():
+        x, _ = engine.model.preprocess(image)
+        held = engine.partitioned.run_front(x, engine.on_device - 1, keep=range(engine.on_device - 1))
+        whole = engine.partitioned.run_whole(x)
+        for arm in engine.arms(CODECS):
+            if not arm.codec or not (all_codecs or engine.is_lossless(arm)):
+                continue
+            encoded = engine.encode(arm, held[arm.point])
+            # As over a network: what arrives lies in memory of its own.
+            arrived = [dataclasses.replace(one, data=memoryview(array("B", bytes(one.data)))) for one in encoded]
+            outputs = engine.partitioned.run_back(engine.decode(arm.point, arrived), arm.point)
+            differences[arm] = (sum(one.data.nbytes for one in encoded), largest_difference(whole, outputs))
+    return differences

@@ -1,0 +1,86 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Measure how well each arm agrees with the whole network, and what it sends, on a user's own images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from neurosurgeon_ros.codecs import CODECS, EncodedTensor
+from neurosurgeon_ros.models import Detections
+from neurosurgeon_ros.models.classification import Classification
+from neurosurgeon_ros.runtime.agreement import LEAST_SCORE, Matches, bootstrap, f1, match_detections, match_top_1
+from neurosurgeon_ros.runtime.engine import Arm, Engine
+from neurosurgeon_ros.runtime.fidelity import ArmFidelity, CalibrationProblem, FidelityTable
+
+#: Overlap above which the weaker box of a class goes, as a robot does by default.
+SUPPRESSION_IOU = 0.45
+
+
+def calibrate(
+    engine: Engine, images: Sequence[NDArray[np.uint8]], *, described: str, step: Callable[[], None] = lambda: None
+) -> FidelityTable:
+    """
+    Measure every arm: the images of even number give the bytes, the others judge.
+
+    One pass through the network serves all arms of an image: each goes on from the tensors at its partition point.
+
+    :param images: BGR, shape (H, W, 3), at least two.
+    :param described: what the images are, in words.
+    :param step: called after each image.
+    :raises CalibrationProblem: if there are fewer than two images.
+    """
+    if len(images) < 2:
+        raise CalibrationProblem(f"a calibration needs at least 2 images, {len(images)} came: give more")
+    arms = [arm for arm in engine.arms(CODECS) if arm.codec]
+    sent: dict[str, list[int]] = {arm.name: [] for arm in arms}
+    matches: dict[str, list[Matches]] = {arm.name: [] for arm in arms if not engine.is_lossless(arm)}
+    top_1 = isinstance(engine.model.postprocess, Classification)
+    match = match_top_1 if top_1 else match_detections
+    with torch.inference_mode():
+        for number, image in enumerate(images):
+            x, letterbox = engine.model.preprocess(image)
+            held = engine.partitioned.run_front(x, engine.on_device, keep=range(engine.on_device))
+
+            def detect(outputs: object, letterbox: object = letterbox) -> Detections:
+                confidence = 0.0 if top_1 else LEAST_SCORE
+                return engine.model.postprocess(outputs, letterbox, confidence=confidence, iou=SUPPRESSION_IOU)  # type: ignore[arg-type]
+
+            whole = detect(held[engine.on_device])
+            for arm in arms:
+                if number % 2 == 0:
+                    sent[arm.name].append(sum(map(bytes_of, engine.encode(arm, held[arm.point]))))
+                elif arm.name in matches:
+                    matches[arm.name].append(match(whole, detect(through(engine, arm, held[arm.point]))))
+            step()
+    return FidelityTable(
+        model=engine.model.name,
+        fingerprint=engine.fingerprint,
+        measure="top-1" if top_1 else "f1",
+        images=described,
+        calibrated=(len(images) + 1) // 2,
+        judged=len(images) // 2,
+        arms={arm.name: _judged(matches.get(arm.name), sent[arm.name]) for arm in arms},
+    )
+
+
+def through(engine: Engine, arm: Arm, tensors: Sequence[torch.Tensor]) -> object:
+    """Give the network's outputs when what crosses at an arm's point goes through its codec."""
+    arrived = engine.decode(arm.point, engine.encode(arm, tensors))
+    return engine.partitioned.run_back(arrived, arm.point)
+
+
+def bytes_of(encoded: EncodedTensor) -> int:
+    """Give the bytes that travel for a tensor."""
+    return encoded.data.nbytes
+
+
+def _judged(matches: Sequence[Matches] | None, sent: Sequence[int]) -> ArmFidelity:
+    sent_bytes = float(np.mean(sent))
+    if matches is None:
+        return ArmFidelity(1.0, 1.0, 1.0, sent_bytes)
+    return ArmFidelity(f1(matches), *bootstrap(matches), sent_bytes)

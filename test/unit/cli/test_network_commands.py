@@ -1,0 +1,238 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The commands about one network: partitions, verify and calibrate."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from robots import picture, small_engine
+
+from neurosurgeon_ros.cli import main
+from neurosurgeon_ros.cli.verify import verify
+from neurosurgeon_ros.models.files import find
+from neurosurgeon_ros.runtime.engine import Arm
+from neurosurgeon_ros.runtime.fidelity import read_fidelity
+
+OWN = """
+import torch
+from torch import nn
+
+
+def make():
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(4),
+        nn.Conv2d(8, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5),
+    )
+    return network, torch.zeros(1, 3, 32, 32)
+
+
+def raises():
+    raise RuntimeError("no disk")
+
+
+def stubborn():
+    class Stubborn(nn.Module):
+        def forward(self, image):
+            if image.sum() > 0:
+                image = image * 2
+            return image.mean((2, 3))
+
+    return Stubborn(), torch.zeros(1, 3, 32, 32)
+"""
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    name = f"own_{tmp_path.name}"
+    (tmp_path / f"{name}.py").write_text(OWN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "cache").mkdir()
+    for file in ("bikes.mp4", "yolov3-tiny.weights"):
+        (tmp_path / "cache" / file).symlink_to(find(file))
+    monkeypatch.setenv("NEUROSURGEON_CACHE", str(tmp_path / "cache"))
+    return name
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(4):
+        cv2.imwrite(str(folder / f"{number}.png"), picture(number))
+    (folder / "notes.txt").write_text("no picture")
+    return folder
+
+
+def printed(capfd: pytest.CaptureFixture[str], *arguments: str | Path, code: int = 0) -> str:
+    assert main([str(argument) for argument in arguments]) == code
+    return capfd.readouterr().out
+
+
+def points(capfd: pytest.CaptureFixture[str], *arguments: str | Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(printed(capfd, "partitions", *arguments, "--json"))
+    return content
+
+
+def test_partitions_of_an_own_network(own: str, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    content = points(capfd, f"{own}:make", "--plot", tmp_path / "points.png")
+    first, *between, last = content["points"]
+    assert (first["name"], last["name"]) == ("input", "on_device")
+    assert between
+    assert [arm["codec"] for arm in first["arms"] if arm["allowed"]] == ["uint8", "uint8-zstd", "webp-lossless"]
+    assert {arm["codec"] for arm in between[0]["arms"] if arm["allowed"]} == {
+        "fp32",
+        "fp32-zstd",
+        "fp16",
+        "fp16-zstd",
+    }
+    assert all(point["macs_before"] + point["macs_after"] == first["macs_after"] for point in content["points"])
+    assert first["front_s"] == 0.0 and last["back_s"] == 0.0 and last["front_s"] > 0.0
+    assert cv2.imread(str(tmp_path / "points.png")) is not None
+    assert len(points(capfd, f"{own}:make", "--all")["points"]) == len(content["points"]) + content["left_out"]
+
+    table = printed(capfd, "partitions", f"{own}:make")
+    assert all(point["name"] in table for point in content["points"])
+    assert "no calibration" in table
+
+
+def test_what_cannot_be_cut_is_said(own: str, capfd: pytest.CaptureFixture[str]) -> None:
+    content = points(capfd, f"{own}:stubborn")
+    assert [point["name"] for point in content["points"]] == ["input", "on_device"]
+    assert content["obstacle"] in content["notes"]
+    assert content["obstacle"] in " ".join(printed(capfd, "partitions", f"{own}:stubborn").split())
+
+
+def test_random_weights_are_said_in_every_output(capfd: pytest.CaptureFixture[str]) -> None:
+    content = points(capfd, "yolov2_tiny", "--random-weights")
+    assert content["random_weights"]
+    assert "weights are random" in " ".join(content["notes"])
+    assert "weights are random" in printed(capfd, "verify", "yolov2_tiny", "--random-weights")
+
+
+def test_verify_passes_for_networks_that_ship_and_own_ones(own: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert "lossless arms give the whole network's outputs, bit for bit" in printed(capfd, "verify", "yolov3_tiny")
+    said = printed(capfd, "verify", f"{own}:make", "--all-codecs")
+    assert "equal" in said and "int4" in said and "differs" not in said
+
+
+def test_verify_fails_when_a_lossless_arm_differs_by_a_bit(
+    own: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from neurosurgeon_ros.codecs import get_codec
+
+    codec = get_codec("fp32")
+    decode = codec.decode
+
+    def damaged(encoded: Any, spec: Any) -> torch.Tensor:
+        tensor = decode(encoded, spec).clone()
+        tensor.view(torch.int32)[(0,) * tensor.dim()] ^= 1 << 22
+        return tensor
+
+    monkeypatch.setattr(codec, "decode", damaged)
+    said = printed(capfd, "verify", f"{own}:make", code=1)
+    assert "differs" in said and "/fp32" in said.splitlines()[-1]
+
+
+def test_verify_reports_each_arms_bytes_and_difference() -> None:
+    image = picture(3)
+    engine = small_engine()
+    lossless = verify(engine, image)
+    assert {difference for _, difference in lossless.values()} == {0.0}
+    every: dict[str, tuple[int, float]] = {
+        arm.name: value for arm, value in verify(engine, image, all_codecs=True).items()
+    }
+    assert every["pool1/fp32"] == (4 * 8 * 8 * 8, 0.0)
+    assert 0.0 < every["pool1/fp16"][1] < every["pool1/int8"][1] < every["pool1/int4"][1]
+    assert Arm(0, "uint8", "input/uint8") in lossless
+
+
+def test_a_calibration_is_kept_and_used(own: str, pictures: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    said = printed(capfd, "calibrate", f"{own}:make", "--images", pictures)
+    assert "top-1 on 2 of 4 pictures of pictures" in said
+    known = read_fidelity(Path(said.splitlines()[-1]))
+    assert (known.calibrated, known.judged) == (2, 2)
+    content = points(capfd, f"{own}:make")
+    assert content["calibration"] == "top-1 on 2 of 4 pictures of pictures"
+    figures = {
+        f"{point['name']}/{arm['codec']}": (arm["fidelity"], arm["bytes"], arm["allowed"])
+        for point in content["points"]
+        for arm in point["arms"]
+    }
+    assert figures.keys() == known.arms.keys()
+    for name, arm in known.arms.items():
+        assert figures[name] == (arm.fidelity, arm.sent_bytes, arm.reaches(0.95))
+
+
+def test_images_are_spread_over_a_video(own: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "short.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, (64, 48))
+    for level in range(10):
+        writer.write(np.full((48, 64, 3), 20 * level, dtype=np.uint8))
+    writer.release()
+    said = printed(capfd, "calibrate", f"{own}:make", "--images", path, "--most", "3", "--out", tmp_path / "out")
+    assert "1 of 3 frames of short.avi" in said
+    assert [file.suffix for file in (tmp_path / "out").iterdir()] == [".json"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["partitions", "yolo"], ["'yolo'", "yolov3_tiny", "package.module:factory"]),
+        (["partitions", "nowhere.net:make"], ["nowhere", "install its package"]),
+        (["partitions", "{own}:gone"], ["gone", "package.module:factory"]),
+        (["verify", "{own}:raises"], ["no disk", "factory"]),
+        (["partitions", "gone.pt2"], ["gone.pt2", "missing"]),
+        (["partitions", "{broken}"], ["broken.pt2", "export the network again"]),
+        (["partitions", "vgg16"], ["random weights"]),
+        (["partitions", "{own}:make", "--plot", "/nowhere/points.png"], ["--plot", "/nowhere/points.png"]),
+        (["partitions", "{own}:make", "--plot", "points.exe"], ["--plot", "PNG"]),
+        (["partitions", "{own}:make", "--min-fidelity", "2"], ["--min-fidelity", "'2'"]),
+        (["verify", "{own}:make", "--image", "gone.png"], ["--image", "gone.png"]),
+        (["verify", "{own}:make", "--weights", "gone.pth"], ["gone.pth", "missing"]),
+        (["verify", "{own}:make", "--weights", "a.pth", "--random-weights"], ["--random-weights", "not allowed"]),
+        (["calibrate", "{own}:make", "--images", "gone"], ["--images", "gone", "No such file"]),
+        (["calibrate", "{own}:make", "--images", "{empty}"], ["--images", "no pictures", ".png"]),
+        (["calibrate", "{own}:make", "--images", "{broken}"], ["--images", "broken.pt2", "decoded"]),
+        (["calibrate", "{own}:make", "--images", "{one}"], ["at least 2 images"]),
+        (["calibrate", "yolo", "--images", "{pictures}"], ["'yolo'", "mobilenet_v2"]),
+        (["calibrate", "{own}:make", "--images", "{pictures}", "--out", "{broken}"], ["cannot be written"]),
+        (["calibrate", "{own}:make", "--most", "1"], ["--most", "'1'", "2"]),
+    ],
+)
+def test_bad_input_is_answered_in_one_sentence(
+    own: str, pictures: Path, tmp_path: Path, arguments: list[str], parts: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    places = {"own": own, "pictures": str(pictures), "empty": str(tmp_path / "empty"), "one": str(tmp_path / "one")}
+    for name in ("empty", "one"):
+        (tmp_path / name).mkdir()
+    cv2.imwrite(str(tmp_path / "one" / "only.png"), picture(0))
+    (tmp_path / "broken.pt2").write_text("neither network nor video")
+    places["broken"] = str(tmp_path / "broken.pt2")
+    try:
+        code = main([argument.format(**places) for argument in arguments])
+    except SystemExit as end:
+        code = int(end.code or 0)
+    said = capfd.readouterr().err.strip()
+    assert code == 2
+    assert said.startswith(f"neurosurgeon {arguments[0]}: ")
+    assert len(said.splitlines()) == 1
+    for part in parts:
+        assert part in said
+    assert not (tmp_path / "cache" / "calibrations").exists()

@@ -1,0 +1,121 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from robots import Small, picture, small_engine, small_model
+from torch import nn
+
+from neurosurgeon_ros.models.classification import Classification
+from neurosurgeon_ros.runtime.calibrate import calibrate
+from neurosurgeon_ros.runtime.engine import Engine
+from neurosurgeon_ros.runtime.fidelity import (
+    ArmFidelity,
+    CalibrationProblem,
+    FidelityTable,
+    find_fidelity,
+    read_fidelity,
+    write_fidelity,
+)
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("NEUROSURGEON_CACHE", str(tmp_path))
+    return tmp_path
+
+
+def table(fingerprint: str = "f" * 64) -> FidelityTable:
+    arms = {"pool1/int8": ArmFidelity(0.97, 0.94, 0.99, 1234.5)}
+    return FidelityTable("small", fingerprint, "f1", "4 pictures of desk", 2, 2, arms)
+
+
+def test_what_was_written_is_found_by_the_networks_fingerprint(cache: Path) -> None:
+    assert find_fidelity("f" * 64) is None
+    path = write_fidelity(table())
+    assert path.parent == cache / "calibrations"
+    read = find_fidelity("f" * 64)
+    assert read is not None
+    assert dataclasses.asdict(read) == dataclasses.asdict(table())
+    assert [other.name for other in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("shipped", sorted(("yolov3_tiny", "mobilenet_v2")))
+def test_the_networks_that_ship_have_a_calibration_from_the_first_frame(shipped: str, tmp_path: Path) -> None:
+    engine = Engine.load(shipped)
+    known = find_fidelity(engine.fingerprint)
+    assert known is not None and known.model == shipped
+    assert known.judged >= 50
+    arms = {arm.name for arm in engine.arms(("fp16", "int8", "int8-zstd", "uint8")) if arm.codec}
+    assert arms <= known.arms.keys()
+    assert any(arm.reaches(0.95) and 0 < arm.sent_bytes < 100_000 for arm in known.arms.values())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"format": 99},
+        {"arms": {"pool1/int8": {"fidelity": 0.9}}},
+        {"arms": {"pool1/int8": {"fidelity": 1.9, "low": 0.9, "high": 1.0, "sent_bytes": 1}}},
+        {"arms": {"pool1/int8": {"fidelity": 0.9, "low": 0.9, "high": 1.0, "sent_bytes": -1}}},
+        {"arms": ["pool1/int8"]},
+        {"judged": "many"},
+    ],
+)
+def test_a_damaged_file_is_refused_in_one_sentence(cache: Path, change: dict[str, object]) -> None:
+    path = write_fidelity(table())
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(CalibrationProblem, match=r"cannot be read .*: delete it, or calibrate again") as caught:
+        find_fidelity("f" * 64)
+    assert "\n" not in str(caught.value)
+    path.write_text("no JSON")
+    with pytest.raises(CalibrationProblem, match="cannot be read"):
+        read_fidelity(path)
+
+
+def test_a_folder_that_cannot_be_written_is_said_and_nothing_is_left(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CalibrationProblem, match="cannot be written"):
+        write_fidelity(table(), tmp_path / "file")
+
+
+def test_a_calibration_judges_every_arm_by_half_of_the_images() -> None:
+    engine = small_engine()
+    steps: list[None] = []
+    measured = calibrate(
+        engine, [picture(seed) for seed in range(6)], described="6 pictures", step=lambda: steps.append(None)
+    )
+    assert len(steps) == 6
+    assert (measured.fingerprint, measured.calibrated, measured.judged) == (engine.fingerprint, 3, 3)
+    assert measured.arms["input/uint8"] == ArmFidelity(1.0, 1.0, 1.0, 32 * 32 * 3)
+    assert measured.arms["pool1/fp16"].sent_bytes == 2 * 8 * 8 * 8
+    assert measured.arms["input/jpeg75-420"].sent_bytes < 32 * 32 * 3
+    assert all(0.0 <= arm.low <= arm.fidelity <= arm.high <= 1.0 for arm in measured.arms.values())
+    # The boxes of the small network are its outputs: coarse steps move them further than fine ones.
+    assert measured.arms["pool1/fp16"].fidelity >= measured.arms["pool1/int4"].fidelity
+
+
+def test_classifications_are_judged_by_the_best_class() -> None:
+    class Classes(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.small = Small()
+            self.flatten = nn.Flatten()
+
+        def forward(self, image: object) -> object:
+            return self.flatten(self.small(image))
+
+    model = dataclasses.replace(small_model(), network=Classes().eval(), postprocess=Classification())
+    measured = calibrate(Engine(model), [picture(seed) for seed in range(4)], described="4 pictures")
+    assert measured.measure == "top-1"
+    assert {arm.fidelity for arm in measured.arms.values()} <= {0.0, 0.5, 1.0}
+    assert measured.arms["input/uint8"].fidelity == 1.0
+
+
+def test_a_calibration_without_images_is_refused() -> None:
+    with pytest.raises(CalibrationProblem, match="at least 2 images, 0 came"):
+        calibrate(small_engine(), [], described="nothing")
