@@ -40,6 +40,13 @@ def test_defaults(video: Path) -> None:
     assert (options.codecs, options.link, options.out, options.weights) == ((), "loopback", Path("out/demo"), None)
 
 
+def test_a_network_of_ones_own_is_named_as_everywhere(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read("--video", video, "--model", "package.module:make").model == "package.module:make"
+    monkeypatch.chdir(video.parent)
+    assert read("--video", video, "--model", "own.pt2").model == str(video.parent / "own.pt2")
+    assert read("--video", video, "--model", "vgg16", "--random-weights").random_weights
+
+
 def test_options_are_taken_over(video: Path) -> None:
     options = read(
         "--video", video, "--codecs", "fp32,uint8", "--uplink", "4", "--rate", "12.5", "--policy", "edge_only"
@@ -65,6 +72,7 @@ def test_options_are_taken_over(video: Path) -> None:
         (["--codecs", ""], ["--codecs", "''", "fp32"]),
         (["--model", "yolo"], ["--model", "'yolo'", "yolov3_tiny"]),
         (["--weights", "/nowhere.weights"], ["--weights", "/nowhere.weights"]),
+        (["--weights", "/nowhere.weights", "--random-weights"], ["--random-weights", "not allowed"]),
         (["--video", "/nowhere.mp4"], ["--video", "/nowhere.mp4", "does not exist"]),
         (["--video", "/"], ["--video", "not a file"]),
         (["--speed", "1"], ["--speed"]),

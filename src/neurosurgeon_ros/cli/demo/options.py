@@ -25,6 +25,7 @@ class DemoOptions:
     :param codecs: empty: the robot's default.
     :param uplink_mbps: rate of the emulated link; None: no emulation.
     :param weights: None: those in the cache folder.
+    :param random_weights: take none from a file.
     """
 
     video: str
@@ -38,6 +39,7 @@ class DemoOptions:
     model: str
     weights: Path | None
     seed: int
+    random_weights: bool = False
 
     @property
     def link(self) -> str:
@@ -74,13 +76,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="emulate a robot with this fraction of the speed of one core; 1: no emulation (%(default)s)",
     )
     parser.add_argument(
-        "--codecs", metavar="LIST", help="codecs that tensors may travel with, separated by commas (all)"
+        "--codecs", metavar="LIST", help="codecs that tensors may travel with, separated by commas (all that agree)"
     )
     parser.add_argument(
         "--uplink", type=number(0.001, 1e5, "Mbit/s"), metavar="MBIT/S", help="emulate a link of this rate (none)"
     )
-    parser.add_argument("--model", default="yolov3_tiny", metavar="NAME", help="the network (%(default)s)")
-    parser.add_argument("--weights", type=Path, metavar="FILE", help="its weights (those that set-up brought)")
+    parser.add_argument(
+        "--model",
+        default="yolov3_tiny",
+        metavar="NAME",
+        help="the network: one that ships, package.module:factory, or a .pt2 file (%(default)s)",
+    )
+    weights = parser.add_mutually_exclusive_group()
+    weights.add_argument("--weights", type=Path, metavar="FILE", help="its weights (those that set-up brought)")
+    weights.add_argument("--random-weights", action="store_true", help="random weights, where only delays matter")
     parser.add_argument(
         "--seed", type=whole_number(0, 2**31 - 1), default=0, metavar="N", help="of all that is random (%(default)s)"
     )
@@ -96,12 +105,14 @@ def read_options(args: argparse.Namespace) -> DemoOptions:
     from neurosurgeon_ros.codecs import CODECS
     from neurosurgeon_ros.learning import POLICIES
     from neurosurgeon_ros.models import MODELS
+    from neurosurgeon_ros.runtime.admission import AUTO
 
+    own_model = ":" in args.model or args.model.endswith(".pt2")
     codecs = () if args.codecs is None else tuple(name.strip() for name in args.codecs.split(","))
     for option, names, choices in (
         ("--policy", (args.policy,), POLICIES),
-        ("--model", (args.model,), MODELS),
-        ("--codecs", codecs, CODECS),
+        ("--model", () if own_model else (args.model,), MODELS),
+        ("--codecs", codecs, (AUTO, *CODECS)),
     ):
         _check_names(option, names, choices)
     if args.weights is not None and not args.weights.is_file():
@@ -115,9 +126,10 @@ def read_options(args: argparse.Namespace) -> DemoOptions:
         robot_speed=args.robot_speed,
         codecs=codecs,
         uplink_mbps=args.uplink,
-        model=args.model,
+        model=str(Path(args.model).absolute()) if args.model.endswith(".pt2") else args.model,
         weights=args.weights.absolute() if args.weights else None,
         seed=args.seed,
+        random_weights=args.random_weights,
     )
 
 

@@ -154,7 +154,11 @@ class DemoRun:
     def _start_nodes(self) -> None:
         """Start each node when the one before is ready, so that the robot measures itself on a quiet machine."""
         options = self._options
-        model = {"model": options.model, **({"weights": str(options.weights)} if options.weights else {})}
+        model = {
+            "model": options.model,
+            "random_weights": options.random_weights,
+            **({"weights": str(options.weights)} if options.weights else {}),
+        }
         self._display.say(f"ROS_DOMAIN_ID={os.environ['ROS_DOMAIN_ID']}, logs in {self._logs}")
         self._start("edge_node", model)
         self._prepare_drawing()
@@ -303,6 +307,7 @@ class DemoRun:
             partition_points=self._partition_points,
             frames_wanted=options.frames,
             seed=options.seed,
+            random_weights=options.random_weights,
         )
         summary = summarise(
             setting,

@@ -32,6 +32,7 @@ class Setting:
     :param robot_speed: fraction of this computer's, in (0, 1].
     :param partition_points: how many the network has; None if the robot did not say.
     :param frames_wanted: accepted frames after which the run was to end.
+    :param random_weights: the weights are random, so that detections mean nothing.
     """
 
     rmw: str
@@ -42,6 +43,7 @@ class Setting:
     partition_points: int | None
     frames_wanted: int
     seed: int
+    random_weights: bool = False
 
 
 def summarise(
@@ -62,6 +64,7 @@ def summarise(
         "rmw": setting.rmw,
         "policy": setting.policy,
         "model": setting.model,
+        "random_weights": setting.random_weights,
         "link": setting.link,
         "robot_speed": setting.robot_speed,
         "seed": setting.seed,
@@ -151,6 +154,8 @@ def in_words(summary: dict[str, Any]) -> list[tuple[str, str]]:
     lines.append(
         ("robot", f"emulated, at {speed:g} of the speed of one core" if speed < 1.0 else "this computer's own speed")
     )
+    if summary["random_weights"]:
+        lines.append(("weights", "random: delays mean something, detections do not"))
     link = summary["link"]
     rate = link.removeprefix("emulated ")
     lines.append(("link", "loopback, on this machine" if rate == link else f"emulated, {rate} from robot to edge"))
