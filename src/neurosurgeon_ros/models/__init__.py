@@ -9,6 +9,7 @@ A new network is one file with a ``load(weights, random_weights)`` and one line 
 from __future__ import annotations
 
 import importlib
+import re
 from pathlib import Path
 
 from neurosurgeon_ros.models.files import FileProblem
@@ -27,6 +28,9 @@ _REGISTERED = {
 #: Registered names.
 MODELS: tuple[str, ...] = tuple(_REGISTERED)
 
+#: A network of the user's own: what its name looks like, as a regular expression and in words.
+OWN_MODEL = (r".+:.+|.+\.pt2", "a network of your own as package.module:factory or as a .pt2 file")
+
 
 def load_model(name: str, *, weights: Path | None = None, random_weights: bool = False) -> Model:
     """
@@ -41,18 +45,15 @@ def load_model(name: str, *, weights: Path | None = None, random_weights: bool =
     :raises FileProblem: the weight file is missing, or not this network's.
     """
     module = _REGISTERED.get(name)
-    if module is None and (":" in name or name.endswith(".pt2")):
+    if module is None and re.fullmatch(OWN_MODEL[0], name):
         from neurosurgeon_ros.models.own import load_own
 
         return load_own(name, weights, random_weights)
     if module is None:
-        raise ValueError(
-            f"Model {name!r} is not known; choose one of {', '.join(MODELS)}, or name a network of your own "
-            "as package.module:factory or as a .pt2 file."
-        )
+        raise ValueError(f"Model {name!r} is not known; choose one of {', '.join(MODELS)}, or name {OWN_MODEL[1]}.")
     model = importlib.import_module(module).load(weights, random_weights)
     assert isinstance(model, Model)
     return model
 
 
-__all__ = ["MODELS", "Detections", "FileProblem", "Letterbox", "Model", "load_model"]
+__all__ = ["MODELS", "OWN_MODEL", "Detections", "FileProblem", "Letterbox", "Model", "load_model"]

@@ -14,7 +14,7 @@ from pathlib import Path
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.publisher import Publisher
 
-from neurosurgeon_ros.models import MODELS
+from neurosurgeon_ros.models import MODELS, OWN_MODEL
 from neurosurgeon_ros.msg import DelayFeedback, EdgeDetections, EdgeStatus, PartialInference, RobotHello
 from neurosurgeon_ros.nodes import qos
 from neurosurgeon_ros.nodes.managed import ManagedNode, destroy
@@ -40,9 +40,7 @@ STATUS_PERIOD_S = 0.5
 class EdgeParameters:
     """Parameters of edge_node."""
 
-    model: str = parameter(
-        "yolov3_tiny", f"network that is served: {', '.join(MODELS)}, `package.module:factory`, or a `.pt2` file"
-    )
+    model: str = parameter("yolov3_tiny", "network that is served", choices=MODELS, otherwise=OWN_MODEL)
     weights: str = parameter("", "its weights file; empty: the one in the cache folder")
     random_weights: bool = parameter(False, "take random weights, where only delays matter; the same on both")
     edge_namespace: str = parameter("/neurosurgeon", "where robot and edge meet; the same on both", namespace=True)

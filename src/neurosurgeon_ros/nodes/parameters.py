@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -38,6 +39,7 @@ class Meaning:
     :param high: greatest value, of numbers.
     :param live: whether it can change while the node is configured.
     :param choices: the values that a text, or each text of a list, may have; empty: any.
+    :param otherwise: values that a text may have beside its choices: a regular expression, and what it means in words.
     :param namespace: a text that topics' names begin with.
     """
 
@@ -47,6 +49,7 @@ class Meaning:
     high: float | None = None
     live: bool = False
     choices: tuple[str, ...] = ()
+    otherwise: tuple[str, str] | None = None
     namespace: bool = False
 
 
@@ -59,10 +62,11 @@ def parameter(
     high: float | None = None,
     live: bool = False,
     choices: Sequence[str] = (),
+    otherwise: tuple[str, str] | None = None,
     namespace: bool = False,
 ) -> Any:
     """Make a field of a parameter dataclass; see :class:`Meaning`."""
-    meaning = Meaning(description, unit, low, high, live, tuple(choices), namespace)
+    meaning = Meaning(description, unit, low, high, live, tuple(choices), otherwise, namespace)
     if isinstance(default, tuple):
         return dataclasses.field(default_factory=lambda: default, metadata={"meaning": meaning})
     return dataclasses.field(default=default, metadata={"meaning": meaning})
@@ -121,14 +125,15 @@ def check_changes(current: Any, changes: Sequence[Parameter], *, configured: boo
 def refusal(kind: type[Any], name: str, value: Any) -> str:
     """Say why a value of the right type and range is no good; empty if it is."""
     field = next(field for field in _fields(kind) if field.name == name)
-    choices = field.metadata["meaning"].choices
+    meaning: Meaning = field.metadata["meaning"]
+    choices, otherwise = meaning.choices, meaning.otherwise
     if choices:
         given = [value] if isinstance(value, str) else list(value)
-        unknown = [one for one in given if one not in choices]
+        unknown = [one for one in given if one not in choices and not (otherwise and re.fullmatch(otherwise[0], one))]
         if unknown or not given:
             what = repr(unknown[0]) if unknown else "nothing"
-            return f"parameter {name} was given {what}; choose {_one_of(field)} {', '.join(choices)}"
-    if field.metadata["meaning"].namespace and not _is_namespace(value):
+            return f"parameter {name} was given {what}; choose {_one_of(field)} {_named(meaning)}"
+    if meaning.namespace and not _is_namespace(value):
         return f"parameter {name} was given {value!r}, expected a namespace such as {_default(field)}"
     if isinstance(value, float) and math.isnan(value):
         return f"parameter {name} is not a number, expected {_expected(field)}"
@@ -178,7 +183,7 @@ def _plain(value: Any) -> Any:
 def _descriptor(field: dataclasses.Field[Any]) -> ParameterDescriptor:
     meaning: Meaning = field.metadata["meaning"]
     unit = f" [{meaning.unit}]" if meaning.unit else ""
-    choices = f" Choices: {', '.join(meaning.choices)}." if meaning.choices else ""
+    choices = f" Choices: {_named(meaning)}." if meaning.choices else ""
     descriptor = ParameterDescriptor(name=field.name, description=f"{meaning.description}{unit}.{choices}")
     default = _default(field)
     if meaning.low is not None and meaning.high is not None:
@@ -196,13 +201,19 @@ def _expected(field: dataclasses.Field[Any]) -> str:
     return f"{'an' if name[0] in 'aeiou' else 'a'} {name}{limits}"
 
 
+def _named(meaning: Meaning, quote: str = "") -> str:
+    """Name what may be chosen."""
+    names = ", ".join(f"{quote}{choice}{quote}" for choice in meaning.choices)
+    return f"{names}, or {meaning.otherwise[1]}" if meaning.otherwise else names
+
+
 def _one_of(field: dataclasses.Field[Any]) -> str:
     return "one of" if isinstance(_default(field), str) else "among"
 
 
 def _range(meaning: Meaning) -> str:
     if meaning.choices:
-        return ", ".join(f"`{choice}`" for choice in meaning.choices)
+        return _named(meaning, "`")
     if meaning.low is not None and meaning.high is not None:
         return f"{meaning.low:g} to {meaning.high:g}"
     return ""

@@ -20,7 +20,7 @@ from vision_msgs.msg import Detection2DArray, LabelInfo
 from neurosurgeon_ros.codecs import CODECS
 from neurosurgeon_ros.learning import POLICIES, make_policy
 from neurosurgeon_ros.learning.key_frames import KeyFrameDetector
-from neurosurgeon_ros.models import MODELS
+from neurosurgeon_ros.models import MODELS, OWN_MODEL
 from neurosurgeon_ros.msg import PartitionDecision
 from neurosurgeon_ros.nodes import qos
 from neurosurgeon_ros.nodes.edge_link import EdgeLink
@@ -48,7 +48,9 @@ class RobotParameters:
 
     model: str = parameter(
         "yolov3_tiny",
-        f"network that is shared with the edge: {', '.join(MODELS)}, `package.module:factory`, or a `.pt2` file",
+        "network that is shared with the edge",
+        choices=MODELS,
+        otherwise=OWN_MODEL,
     )
     weights: str = parameter("", "its weights file; empty: the one in the cache folder")
     random_weights: bool = parameter(False, "take random weights, where only delays matter; the same on both")

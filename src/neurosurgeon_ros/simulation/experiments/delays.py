@@ -117,7 +117,7 @@ def link_rates(settings: Settings) -> Result:
 def _lines(settings: Settings, title: str, variants: Sequence[tuple[str, float, float]]) -> Result:
     rows: list[dict[str, Any]] = []
     made, axes = _panels(title, settings)
-    order = tuple(label for label, _, _ in variants)
+    order = ("", *(label for label, _, _ in variants))
     for row, truth in enumerate(TRUTHS):
         for column, name in enumerate(settings.networks()):
             table, axis, best_s, on_device_s = settings.table(name), axes[row, column], 0.0, 0.0
