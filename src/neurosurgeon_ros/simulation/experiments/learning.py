@@ -235,8 +235,8 @@ def forced_sampling(settings: Settings) -> Result:
     """
     Vary how often sampling is forced, with the horizon known and unknown (experiment 9).
 
-    The forced frames go to the point that looks best but for p = P: one that sends little, and so tells little of a link
-    that got better.
+    The forced frames go to the point that looks best but for p = P: one that sends little, and so tells little of a
+    link that got better.
     """
     seeds, frames, exponents = 5, 800, (0.1, 0.25, 0.4, 0.55, 0.7, 0.9)
     link = StepLink(((4.0, 400), (100.0, 400)))
