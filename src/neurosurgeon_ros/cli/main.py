@@ -19,6 +19,7 @@ COMMANDS = MappingProxyType(
         "partitions": "neurosurgeon_ros.cli.partitions",
         "verify": "neurosurgeon_ros.cli.verify",
         "calibrate": "neurosurgeon_ros.cli.calibrate",
+        "compare": "neurosurgeon_ros.cli.compare",
         "experiment": "neurosurgeon_ros.cli.experiment",
         "profile": "neurosurgeon_ros.cli.profile",
         "replay": "neurosurgeon_ros.cli.replay",
