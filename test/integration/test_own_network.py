@@ -1,0 +1,105 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What docs/your-own-network.md shows, in a package outside this repository: its code is taken from the page."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+from support import Process, Processes, wait_for
+
+from neurosurgeon_ros.models.files import FILES, find
+
+END_S = 200.0
+BLOCK = re.compile(r"```(python|sh)\n(.*?)```", re.DOTALL)
+
+
+class Page:
+    """
+    The page's package and commands.
+
+    :param folder: where its files are laid, as a user would; commands run with that on PYTHONPATH.
+    """
+
+    def __init__(self, root: Path, folder: Path, processes: Processes) -> None:
+        text = (root / "docs" / "your-own-network.md").read_text(encoding="utf-8")
+        self.folder = folder
+        self._processes = processes
+        self.commands: list[list[str]] = []
+        for kind, block in BLOCK.findall(text):
+            if kind == "sh":
+                self.commands += [shlex.split(line) for line in block.splitlines() if line]
+            else:
+                path = folder / block.splitlines()[0].removeprefix("# ")
+                path.parent.mkdir(exist_ok=True)
+                path.write_text(block)
+        cache = folder / "cache"
+        cache.mkdir()
+        for name in FILES:
+            (cache / name).symlink_to(find(name))
+        pictures = folder / "pictures"
+        pictures.mkdir()
+        capture = cv2.VideoCapture(str(find("bikes.mp4")))
+        for number in range(6):
+            cv2.imwrite(str(pictures / f"{number}.png"), capture.read()[1])
+        self._environment = {
+            "HOME": str(folder),
+            "NEUROSURGEON_CACHE": str(cache),
+            "PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]),
+        }
+
+    def run(self, program: str, *arguments: str) -> Process:
+        words = [word.replace("~", str(self.folder)) for word in arguments]
+        return self._processes.start(program, *words, environment=self._environment)
+
+    def commands_of(self, *names: str) -> list[list[str]]:
+        return [command[1:] for command in self.commands if command[1] in names]
+
+
+@pytest.fixture
+def page(root: Path, tmp_path: Path, processes: Processes, monkeypatch: pytest.MonkeyPatch) -> Page:
+    (tmp_path / "home").mkdir()
+    monkeypatch.chdir(tmp_path / "home")
+    return Page(root, tmp_path / "home", processes)
+
+
+def finish(*running: Process) -> None:
+    for process in running:
+        wait_for(lambda process=process: process.popen.poll() is not None, END_S, "the end of the command")
+        assert process.popen.returncode == 0, process.output
+
+
+def test_the_pages_commands_run_by_name_alone(page: Page) -> None:
+    assert {command[1] for command in page.commands} == {"partitions", "verify", "calibrate", "demo"}
+    finish(page.run(sys.executable, "export.py"))
+    running = [
+        (command, page.run("neurosurgeon", *command))
+        for command in page.commands_of("partitions", "verify", "calibrate")
+    ]
+    finish(*(process for _, process in running))
+    for command, process in running:
+        if command[0] == "verify":
+            assert "bit for bit" in process.output
+        if command[0] == "partitions":
+            assert "pool1" in process.output or command[1].endswith(".pt2")
+        if command[0] == "calibrate":
+            assert Path(process.output.splitlines()[-1]).parent == page.folder / "cache" / "calibrations"
+
+
+@pytest.mark.full
+def test_the_pages_detector_runs_in_the_demo_by_name_alone(page: Page) -> None:
+    (command,) = page.commands_of("demo")
+    finish(page.run("neurosurgeon", *command, "--robot-speed", "0.5"))
+    summary = json.loads((page.folder / "out" / "demo" / "summary.json").read_text())
+    assert summary["model"] == "my_networks.bright:make"
+    assert summary["frames_accepted"] >= 60
+    assert summary["detections_published"] == summary["detections_matched"] == summary["frames_accepted"]
+    assert summary["objects"]["bright"] > 0
+    assert summary["outcomes"]["edge"] > 0
