@@ -135,7 +135,7 @@ class AdaptiveMuLinUcb:
             forced=forced is not None,
             predicted_offload_s=float(expected.link_s[arm] + expected.edge_s[arm]) if offloaded else 0.0,
             optimistic_offload_s=float(expected.optimistic_s(_HOPE, _HOPE)[arm]) if offloaded else 0.0,
-            predicted_robot_s=float(expected.robot_s[arm]),
+            predicted_robot_s=float((expected.robot_s - context.penalty_s)[arm]),
         )
 
     def observe(self, observation: Observation) -> None:

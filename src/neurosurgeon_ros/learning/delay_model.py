@@ -88,7 +88,7 @@ class Expectation:
     """
     Delays of n arms in seconds, shape (n,) each; offloading is 0 on the device.
 
-    :param robot_s: on the robot.
+    :param robot_s: on the robot, the context's penalty included.
     :param link_s: transmission, round trip included; where link and edge are not told apart, the whole offloading.
     :param edge_s: queue, decoding and back-end at the edge.
     :param link_sd: standard deviation of the logarithm of `link_s`.
@@ -157,6 +157,7 @@ class DelayModel:
         robot_s = context.robot_s
         if self._parts.track_robot:
             robot_s = self.robot.mean_of(context.robot_s[:, None])
+        robot_s = robot_s + context.penalty_s
         link_s, link_sd = self.link.predict(self._link_x)
         link_s[context.on_device] = 0.0
         if not self._parts.separate:

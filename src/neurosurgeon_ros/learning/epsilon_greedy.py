@@ -46,7 +46,7 @@ class EpsilonGreedy:
         if explore:
             arm = int(self._rng.choice(np.flatnonzero(context.allowed)))
         else:
-            arm = int(np.argmin(np.where(context.allowed, context.robot_s + predicted_s, np.inf)))
+            arm = int(np.argmin(np.where(context.allowed, context.cost_s + predicted_s, np.inf)))
         if arm == context.on_device:
             return Choice(arm=arm, forced=explore, predicted_offload_s=0.0)
         self._chosen[context.frame] = (arm, x[arm])

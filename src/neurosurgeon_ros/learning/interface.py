@@ -53,6 +53,8 @@ class Context:
     :param deadline_s: seconds after which the robot finishes the frame itself.
     :param edge_available: whether an edge is there to answer; without one only `on_device` is allowed.
     :param link_busy: whether something of ours is still on its way to the edge.
+    :param penalty_s: seconds by which each arm counts as slower than it is, for what its codec loses. Shape (n,), or
+        one number.
     """
 
     frame: int
@@ -69,6 +71,13 @@ class Context:
     deadline_s: float = float("inf")
     edge_available: bool = True
     link_busy: bool = False
+    penalty_s: FloatArray | float = 0.0
+
+    @property
+    def cost_s(self) -> FloatArray:
+        """What an arm costs before it is published: its seconds on the robot and its penalty. Shape (n,)."""
+        cost: FloatArray = self.robot_s + self.penalty_s
+        return cost
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ class MuLinUcb:
 
     One theta for all partition points: E[offloading delay of p] = theta' x_p. Frame t gets the arm with the lowest
 
-        robot_s(p) + theta' x_p - alpha sqrt((1 - L_t) x_p' A^-1 x_p),
+        robot_s(p) + penalty_s(p) + theta' x_p - alpha sqrt((1 - L_t) x_p' A^-1 x_p),
 
     L_t being `weight_key` on key frames and `weight_other` on others; on every ``ceil(T^mu)``-th frame p = P is
     excluded. Where the horizon T is unknown, it is taken in phases of doubling length T_0, 2 T_0, 4 T_0, ...
@@ -113,7 +113,7 @@ class MuLinUcb:
 
         predicted_s = self._unit_s * self.ridge.predict(x)
         bonus_s = self._unit_s * self.alpha(length) * math.sqrt(1.0 - weight) * self.ridge.width(x)
-        index = np.where(context.allowed, context.robot_s + predicted_s - bonus_s, np.inf)
+        index = np.where(context.allowed, context.cost_s + predicted_s - bonus_s, np.inf)
         if forced and np.any(np.isfinite(np.delete(index, context.on_device))):
             index[context.on_device] = np.inf
         else:

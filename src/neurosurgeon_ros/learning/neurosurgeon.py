@@ -65,7 +65,7 @@ class Neurosurgeon:
             self._probed_at = context.frame if due else self._probed_at
             return Choice(arm=context.on_device, probe_bytes=_PROBE_BYTES if due else 0, predicted_offload_s=0.0)
         offload_s = context.features[:, _PSI] / self._bytes_per_s + context.features[:, :_PSI] @ self._profile
-        arm = int(np.argmin(np.where(context.allowed, context.robot_s + offload_s, np.inf)))
+        arm = int(np.argmin(np.where(context.allowed, context.cost_s + offload_s, np.inf)))
         return Choice(arm=arm, predicted_offload_s=float(offload_s[arm]))
 
     def observe(self, observation: Observation) -> None:

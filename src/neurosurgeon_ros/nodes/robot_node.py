@@ -18,7 +18,7 @@ from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
 from neurosurgeon_ros.codecs import CODECS
-from neurosurgeon_ros.learning import POLICIES, make_policy
+from neurosurgeon_ros.learning import DEFAULT_POLICY, POLICIES
 from neurosurgeon_ros.learning.key_frames import KeyFrameDetector
 from neurosurgeon_ros.models import MODELS, OWN_MODEL
 from neurosurgeon_ros.msg import PartitionDecision
@@ -35,6 +35,7 @@ from neurosurgeon_ros.runtime.decision import Arrival, Decision, FrameResult, Im
 from neurosurgeon_ros.runtime.drawing import draw_detections
 from neurosurgeon_ros.runtime.engine import Engine
 from neurosurgeon_ros.runtime.fidelity import FidelityTable, find_fidelity
+from neurosurgeon_ros.runtime.learner import Learner
 from neurosurgeon_ros.runtime.pace import Pace
 from neurosurgeon_ros.runtime.presence import to_id
 from neurosurgeon_ros.runtime.processor import FrameProcessor
@@ -56,7 +57,8 @@ class RobotParameters:
     random_weights: bool = parameter(False, "take random weights, where only delays matter; the same on both")
     robot_id: str = parameter("", "name of this robot at the edge; empty: the node's fully qualified name")
     edge_namespace: str = parameter("/neurosurgeon", "where robot and edge meet; the same on both", namespace=True)
-    policy: str = parameter("mu_lin_ucb", "how the arm of each frame is chosen", choices=POLICIES)
+    policy: str = parameter(DEFAULT_POLICY, "how the arm of each frame is chosen", choices=POLICIES)
+    state_file: str = parameter("", "where the policy goes on from and saves what it learnt; empty: nowhere")
     codecs: tuple[str, ...] = parameter(
         (AUTO,), "codecs that tensors may travel with; `auto`: all that `min_fidelity` admits", choices=(AUTO, *CODECS)
     )
@@ -66,6 +68,14 @@ class RobotParameters:
         "calibration only arms without loss and fp16 are used; 0: any arm",
         low=0.0,
         high=1.0,
+    )
+    fidelity_price_ms: float = parameter(
+        2.0,
+        "delay by which an arm counts as slower for each hundredth of agreement that it loses",
+        unit="ms",
+        low=0.0,
+        high=1000.0,
+        live=True,
     )
     allow_raw_images: bool = parameter(True, "whether the image may travel to the edge, rather than what became of it")
     min_partition_point: str = parameter("", "name of the earliest partition point that may be sent; empty: any")
@@ -101,6 +111,7 @@ class RobotNode(ManagedNode[RobotParameters]):
         self._identity = Identity("", 0)
         self._link: EdgeLink | None = None
         self._pipeline: RobotPipeline | None = None
+        self._learner: Learner | None = None
         self._entities: list[object] = []
         self._outcomes = dict.fromkeys(Outcome, 0)
         self._complained: set[str] = set()
@@ -168,11 +179,21 @@ class RobotNode(ManagedNode[RobotParameters]):
         self._entities = [self._out, self._drawn, self._decisions, labels]
         header = Header(stamp=self.get_clock().now().to_msg())
         labels.publish(label_info(self._engine.model.labels, parameters.confidence, header))
+        self._learner = Learner(
+            parameters.policy,
+            self._table,
+            model=self._engine.fingerprint,
+            speed=parameters.robot_speed,
+            seed=parameters.seed,
+            state_file=Path(parameters.state_file).expanduser() if parameters.state_file else None,
+        )
+        if self._learner.problem:
+            self.say_error(f"starts without what was learnt before: {self._learner.problem}")
         processor = FrameProcessor(
             identity=self._identity,
             engine=self._engine,
             table=self._table,
-            policy=make_policy(parameters.policy, n_arms=len(self._table.arms), seed=parameters.seed),
+            policy=self._learner.policy,
             policy_name=parameters.policy,
             key_frames=KeyFrameDetector(parameters.key_frame_threshold),
             uplink=self._link,
@@ -191,11 +212,19 @@ class RobotNode(ManagedNode[RobotParameters]):
         if self._pipeline is not None:
             self._pipeline.stop()
             self._pipeline = None
+            self._save()
         if self._link is not None:
             self._link.close()
             self._link = None
         destroy(self, *self._entities)
         self._entities, self._out, self._drawn, self._decisions = [], None, None, None
+
+    def _save(self) -> None:
+        try:
+            if self._learner is not None:
+                self._learner.save()
+        except OSError as problem:
+            self.say_error(f"what was learnt cannot be saved: {problem}")
 
     def cleanup(self) -> None:
         """Let go of the network."""
@@ -272,7 +301,10 @@ class RobotNode(ManagedNode[RobotParameters]):
     def _settings(self) -> RobotSettings:
         parameters = self.parameters
         return RobotSettings(
-            deadline_s=parameters.deadline_ms / 1e3, confidence=parameters.confidence, iou=parameters.iou
+            deadline_s=parameters.deadline_ms / 1e3,
+            confidence=parameters.confidence,
+            iou=parameters.iou,
+            fidelity_price_s=parameters.fidelity_price_ms / 1e3,
         )
 
 

@@ -41,11 +41,13 @@ class RobotSettings:
         camera's rate and the on-device delay.
     :param confidence: detections with a lower score are left out, in [0, 1].
     :param iou: overlap above which the weaker box of a class is suppressed, in [0, 1].
+    :param fidelity_price_s: seconds by which an arm counts as slower for each hundredth of agreement that it loses.
     """
 
     deadline_s: float = 0.0
     confidence: float = 0.25
     iou: float = 0.45
+    fidelity_price_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

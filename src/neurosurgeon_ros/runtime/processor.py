@@ -266,6 +266,7 @@ class FrameProcessor:
             deadline_s=frame.deadline_s,
             edge_available=edge_available,
             link_busy=self.conversation.is_open(),
+            penalty_s=100.0 * frame.settings.fidelity_price_s * (1.0 - self.table.fidelity),
         )
 
     def _admit(self, choice: Choice, context: Context, frame: _Frame) -> Choice:

@@ -36,7 +36,12 @@ def read(*arguments: str | Path) -> DemoOptions:
 def test_defaults(video: Path) -> None:
     options = read("--video", video)
 
-    assert (options.frames, options.rate_hz, options.policy, options.robot_speed) == (300, 0.0, "mu_lin_ucb", 0.2)
+    assert (options.frames, options.rate_hz, options.policy, options.robot_speed) == (
+        300,
+        0.0,
+        "adaptive_mu_lin_ucb",
+        0.2,
+    )
     assert (options.codecs, options.link, options.out, options.weights) == ((), "loopback", Path("out/demo"), None)
 
 

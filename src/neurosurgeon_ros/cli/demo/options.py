@@ -64,7 +64,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rate", type=number(0.1, 1000.0, "Hz"), metavar="HZ", help="the camera's frames per second (the video's own)"
     )
-    parser.add_argument("--policy", default="mu_lin_ucb", metavar="NAME", help="chooses each frame's arm (%(default)s)")
+    parser.add_argument("--policy", metavar="NAME", help="chooses each frame's arm (adaptive_mu_lin_ucb)")
     parser.add_argument(
         "--out", type=Path, default=Path("out/demo"), metavar="DIR", help="where the results go (%(default)s)"
     )
@@ -103,14 +103,14 @@ def read_options(args: argparse.Namespace) -> DemoOptions:
     """
     # Torch comes with these, so that they wait until the command is run.
     from neurosurgeon_ros.codecs import CODECS
-    from neurosurgeon_ros.learning import POLICIES
+    from neurosurgeon_ros.learning import DEFAULT_POLICY, POLICIES
     from neurosurgeon_ros.models import MODELS
     from neurosurgeon_ros.runtime.admission import AUTO
 
     own_model = ":" in args.model or args.model.endswith(".pt2")
     codecs = () if args.codecs is None else tuple(name.strip() for name in args.codecs.split(","))
     for option, names, choices in (
-        ("--policy", (args.policy,), POLICIES),
+        ("--policy", (args.policy or DEFAULT_POLICY,), POLICIES),
         ("--model", () if own_model else (args.model,), MODELS),
         ("--codecs", codecs, (AUTO, *CODECS)),
     ):
@@ -121,7 +121,7 @@ def read_options(args: argparse.Namespace) -> DemoOptions:
         video=_video(args.video),
         frames=args.frames,
         rate_hz=args.rate or 0.0,
-        policy=args.policy,
+        policy=args.policy or DEFAULT_POLICY,
         out=args.out,
         robot_speed=args.robot_speed,
         codecs=codecs,
