@@ -6,7 +6,7 @@
 WORKERS ?= 2
 RUN := tools/run
 
-.PHONY: help setup demo experiments test test-full lint format docs clean
+.PHONY: bench help setup demo experiments test test-full lint format docs clean
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -19,6 +19,9 @@ demo: ## run the main job on a real street video and write what came of it to ou
 
 experiments: ## run every experiment in the simulator and write plots and figures to out/experiments
 	@./neurosurgeon experiment --all
+
+bench: ## measure the engine against eager torch and onnxruntime, on a machine with nothing else to do
+	@$(RUN) python benchmarks/engine.py
 
 test: ## run every test but the long ones
 	@$(RUN) python -m pytest -n $(WORKERS)

@@ -25,7 +25,7 @@ def calibrate(
     engine: Engine, images: Sequence[NDArray[np.uint8]], *, described: str, step: Callable[[], None] = lambda: None
 ) -> FidelityTable:
     """
-    Measure every arm: the images of even number give the bytes, the others judge.
+    Measure every arm: half of the images give the bytes, the other half judge.
 
     One pass through the network serves all arms of an image: each goes on from the tensors at its partition point.
 
@@ -41,6 +41,7 @@ def calibrate(
     matches: dict[str, list[Matches]] = {arm.name: [] for arm in arms if not engine.is_lossless(arm)}
     top_1 = isinstance(engine.model.postprocess, Classification)
     match = match_top_1 if top_1 else match_detections
+    judges = judging(len(images))
     with torch.inference_mode():
         for number, image in enumerate(images):
             x, letterbox = engine.model.preprocess(image)
@@ -52,7 +53,7 @@ def calibrate(
 
             whole = detect(held[engine.on_device])
             for arm in arms:
-                if number % 2 == 0:
+                if not judges[number]:
                     sent[arm.name].append(sum(map(bytes_of, engine.encode(arm, held[arm.point]))))
                 elif arm.name in matches:
                     matches[arm.name].append(match(whole, detect(through(engine, arm, held[arm.point]))))
@@ -62,10 +63,22 @@ def calibrate(
         fingerprint=engine.fingerprint,
         measure="top-1" if top_1 else "f1",
         images=described,
-        calibrated=(len(images) + 1) // 2,
-        judged=len(images) // 2,
+        calibrated=int(np.sum(~judges)),
+        judged=int(np.sum(judges)),
         arms={arm.name: _judged(matches.get(arm.name), sent[arm.name]) for arm in arms},
     )
+
+
+def judging(count: int, *, seed: int = 0) -> NDArray[np.bool_]:
+    """
+    Say which images judge: one of each two neighbours, drawn at random.
+
+    Taking every other one would meet the rhythm in which videos are compressed.
+    """
+    judges = np.zeros(count, dtype=np.bool_)
+    pairs = count // 2
+    judges[2 * np.arange(pairs) + np.random.default_rng(seed).integers(0, 2, pairs)] = True
+    return judges
 
 
 def through(engine: Engine, arm: Arm, tensors: Sequence[torch.Tensor]) -> object:
