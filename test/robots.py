@@ -81,7 +81,7 @@ def small_engine() -> Engine:
 @functools.cache
 def small_table() -> ArmTable:
     """Its arms, measured."""
-    return build_arm_table(small_engine(), ("fp32", "uint8"), repeats=2)
+    return build_arm_table(small_engine(), ("fp32", "uint8"), repeats=2, keep_all=True)
 
 
 def picture(seed: int, height: int = 24, width: int = 40) -> NDArray[np.uint8]:

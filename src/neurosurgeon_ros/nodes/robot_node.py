@@ -42,6 +42,9 @@ from neurosurgeon_ros.runtime.processor import FrameProcessor
 from neurosurgeon_ros.runtime.protocol import Identity
 from neurosurgeon_ros.runtime.robot import RobotPipeline
 
+# Said once, whichever arm it is.
+_NAN = "NaN"
+
 
 @dataclass(frozen=True, slots=True)
 class RobotParameters:
@@ -139,6 +142,7 @@ class RobotNode(ManagedNode[RobotParameters]):
             ),
             speed=parameters.robot_speed,
             threads=parameters.threads,
+            fidelity_price_s=parameters.fidelity_price_ms / 1e3,
         )
         self._say_what_was_made(fidelity)
 
@@ -246,6 +250,7 @@ class RobotNode(ManagedNode[RobotParameters]):
             "frames accepted": counts.accepted,
             "frames dropped": counts.dropped,
             "frames rejected": counts.rejected,
+            "tensors with NaN or infinity": self._engine.unquantised,
             **{f"outcome {outcome.name.lower()}": number for outcome, number in self._outcomes.items()},
         }
         if counts.received == 0:
@@ -283,14 +288,19 @@ class RobotNode(ManagedNode[RobotParameters]):
 
     def decision(self, decision: Decision) -> None:
         """Publish what was chosen for an accepted frame."""
-        assert self._decisions is not None
+        assert self._engine is not None and self._decisions is not None
+        if self._engine.unquantised:
+            self._say_once(f"{decision.arm} gave NaN or infinity, which cannot be quantised and travels as fp32", _NAN)
         self._decisions.publish(from_decision(decision, self._identity.robot_id, self._identity.session))
 
     def rejected(self, reason: str) -> None:
         """Say once of each reason why an image was rejected."""
-        if reason not in self._complained and len(self._complained) < 100:
-            self._complained.add(reason)
-            self.say_error(f"image rejected: {reason}")
+        self._say_once(f"image rejected: {reason}", reason)
+
+    def _say_once(self, text: str, kind: str) -> None:
+        if kind not in self._complained and len(self._complained) < 100:
+            self._complained.add(kind)
+            self.say_error(text)
 
     def _draw(self, result: FrameResult) -> NDArray[np.uint8]:
         assert self._engine is not None

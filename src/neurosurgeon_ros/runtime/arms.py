@@ -13,20 +13,15 @@ import torch
 from neurosurgeon_ros.learning.interface import FEATURES, BoolArray, FloatArray, IntArray
 from neurosurgeon_ros.runtime.admission import ALL_ARMS, Admission
 from neurosurgeon_ros.runtime.engine import Arm, Calibration, Engine
+from neurosurgeon_ros.runtime.pruning import Costs, worth_having
 
 PSI = FEATURES.index("psi")
-
-#: A difference of delays that no choice should hang on: what measuring them is uncertain by, seconds.
-SLACK_S = 1e-3
-
-#: No link between a robot and an edge is faster, bytes per second: 10 Gbit/s.
-FASTEST_LINK = 1.25e9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ArmTable:
     """
-    Every arm that can be the best one at some rate and some speed of the edge; n arms, in the order of p.
+    The arms that are worth having at some rate and some speed of the edge; n arms, in the order of p.
 
     :param arms: the last one is `on_device`.
     :param calibration: uncontended seconds on this machine, its arrays for these arms.
@@ -36,7 +31,7 @@ class ArmTable:
     :param point: partition point p. Shape (n,).
     :param fidelity: expected agreement with the whole network in fp32, in [0, 1]. Shape (n,).
     :param allowed: whether the arm may be chosen at all. Shape (n,).
-    :param left_out: arms that may not be used, or that no rate and no edge as fast as the robot could make best.
+    :param left_out: arms that may not be used, or that are nowhere noticeably better than those that are here.
     """
 
     arms: tuple[Arm, ...]
@@ -69,6 +64,8 @@ def build_arm_table(
     admission: Admission = ALL_ARMS,
     speed: float = 1.0,
     threads: int = 0,
+    fidelity_price_s: float = 0.0,
+    keep_all: bool = False,
     repeats: int = 7,
 ) -> ArmTable:
     """
@@ -78,6 +75,8 @@ def build_arm_table(
     :param admission: which of these arms may be used.
     :param speed: speed of the emulated robot as a fraction of this machine's.
     :param threads: torch threads that frames will run with; 0 leaves torch's own choice.
+    :param fidelity_price_s: seconds by which an arm counts as slower for each hundredth of agreement that it loses.
+    :param keep_all: keep arms that are nowhere noticeably better than others, too.
     :raises ValueError: if a codec or the earliest point of `admission` is unknown.
     """
     every = engine.arms(codecs)
@@ -96,7 +95,14 @@ def build_arm_table(
     robot_s = measured.preprocess_s + measured.front_s[point] + measured.encode_s
     robot_s[-1] += measured.postprocess_s
 
-    kept = _undominated(robot_s, measured.encode_s, measured.decode_s, features[:, PSI], point, speed)
+    fidelity = np.array([admission.fidelity_of(engine, arm) for arm in candidates])
+    costs = Costs(
+        robot_s=robot_s / speed + 100.0 * fidelity_price_s * (1.0 - fidelity),
+        decode_s=measured.decode_s,
+        back_s=measured.front_s[-1] - measured.front_s[point],
+        sent_bytes=features[:, PSI],
+    )
+    kept = list(range(len(candidates))) if keep_all else worth_having(costs, speed)
     calibration = Calibration(
         measured.preprocess_s,
         measured.front_s,
@@ -111,7 +117,7 @@ def build_arm_table(
         features=features[kept],
         decode_s=measured.decode_s[kept],
         point=point[kept],
-        fidelity=np.array([admission.fidelity_of(engine, candidates[index]) for index in kept]),
+        fidelity=fidelity[kept],
         allowed=np.ones(len(kept), dtype=np.bool_),
         left_out=tuple(arm for arm in every if arm not in {candidates[index] for index in kept}),
     )
@@ -121,36 +127,3 @@ def build_arm_table(
     ):
         array.flags.writeable = False
     return table
-
-
-def _undominated(
-    robot_s: FloatArray,
-    encode_s: FloatArray,
-    decode_s: FloatArray,
-    sent_bytes: FloatArray,
-    point: IntArray,
-    speed: float,
-) -> list[int]:
-    """
-    Find the arms that are not dominated by another one.
-
-    One arm dominates another if it is at least as good at the lowest and at the highest rate, on an edge as slow as the
-    robot and on one that takes no time. In between delays are linear in the edge's time and in the inverse of the rate,
-    so it is at least as good there too. On an edge as slow as the robot front-end and back-end together take the same
-    wherever the cut is, and what differs is the codec's time. `on_device` is always kept.
-
-    :param robot_s: seconds on the robot at full speed, as the codec's; shape (n,), as all.
-    :param speed: the robot's, as a fraction of this machine's.
-    """
-    last = len(robot_s) - 1
-    least_transmit_s = sent_bytes / FASTEST_LINK
-    codec_s = encode_s + decode_s
-    cost = np.stack([robot_s / speed + least_transmit_s, codec_s / speed + least_transmit_s, sent_bytes])
-
-    def dominates(i: int, j: int) -> bool:
-        if np.all(cost[:, i] <= cost[:, j]):
-            return bool(np.any(cost[:, i] < cost[:, j])) or i < j
-        slack = np.array([SLACK_S / speed, SLACK_S / speed, 0.0])
-        return bool(point[i] < point[j] and np.all(cost[:, i] <= cost[:, j] + slack))
-
-    return [j for j in range(last) if not any(i != j and dominates(i, j) for i in range(last))] + [last]

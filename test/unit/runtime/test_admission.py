@@ -50,7 +50,7 @@ def test_where_no_agreement_is_asked_for_every_arm_is_in() -> None:
 
 def test_the_table_starts_with_what_was_measured() -> None:
     known = calibration(pool1__int8_zstd=(0.96, 0.95, 77.0))
-    table = build_arm_table(small_engine(), ("int8-zstd", "uint8"), admission=Admission(fidelity=known), repeats=1)
+    table = build_arm_table(small_engine(), ("int8-zstd", "uint8"), admission=Admission(fidelity=known), repeats=1, keep_all=True)
     arm = table.index("pool1/int8-zstd")
     assert table.features[arm, PSI] == 77.0
     assert table.fidelity[arm] == 0.96
@@ -148,3 +148,18 @@ def test_a_point_with_tensors_of_several_types_has_arms_that_go_through() -> Non
         assert engine.expected_bytes(arm) >= sum(one.data.nbytes for one in encoded)
         outputs = engine.partitioned.run_back(engine.decode(point.index, encoded), point.index)
         assert torch.equal(outputs, whole) if engine.is_lossless(arm) else torch.allclose(outputs, whole, atol=0.1)
+
+
+def test_what_cannot_be_quantised_travels_as_it_is_and_is_counted() -> None:
+    engine = Engine(small_model())
+    arm = next(arm for arm in engine.arms(("int8-zstd",)) if arm.codec)
+    tensors = engine.partitioned.run_front(engine.model.example_input, arm.point)[arm.point]
+    assert [one.codec for one in engine.encode(arm, tensors)] == ["int8-zstd"]
+    assert engine.unquantised == 0
+    spoilt = tensors[0].clone()
+    spoilt[0, 0, 0, 0] = torch.nan
+    encoded = engine.encode(arm, (spoilt,))
+    assert [one.codec for one in encoded] == ["fp32"]
+    assert engine.unquantised == 1
+    (arrived,) = engine.decode(arm.point, encoded)
+    assert torch.equal(arrived.isnan(), spoilt.isnan()) and arrived.isnan().any()

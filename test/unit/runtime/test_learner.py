@@ -41,7 +41,8 @@ def test_what_was_learnt_is_saved_and_reloaded(table: ArmTable, tmp_path: Path) 
     file = tmp_path / "robot" / "state.json"
     first = make(table, file)
     first.policy.select(context(table))
-    first.policy.observe(Observation(-1, 1, Kind.PROBE, 0.02, transmit_s=0.02, sent_bytes=20000))
+    for _ in range(20):  # a belief of a few observations is not worth keeping
+        first.policy.observe(Observation(-1, 1, Kind.PROBE, 0.5, transmit_s=0.5, sent_bytes=20000))
     first.save()
     again = make(table, file)
     assert not again.problem
