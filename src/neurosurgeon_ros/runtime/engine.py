@@ -69,10 +69,13 @@ class Engine:
 
     :param model: the network with its pre- and post-processing.
     :param keep_all: keep also the partition points where an earlier one carries no more.
+
+    :ivar unquantised: tensors that were to be quantised, but had NaN or infinity and were encoded as fp32.
     """
 
     def __init__(self, model: Model, *, keep_all: bool = False) -> None:
         self.model = model
+        self.unquantised = 0
         self.partitioned: PartitionedNetwork = partition(model.network, model.example_input, keep_all=keep_all)
 
     @classmethod
@@ -133,11 +136,11 @@ class Engine:
         return sum(codec.expected_bytes(spec) for codec, spec in zip(self.codecs_of(arm), specs, strict=True))
 
     def encode(self, arm: Arm, tensors: Sequence[torch.Tensor]) -> tuple[EncodedTensor, ...]:
-        """Encode what crosses at an arm's partition point."""
-        specs = self.partitioned.points[arm.point].tensors
-        return tuple(
-            codec.encode(tensor, spec) for codec, tensor, spec in zip(self.codecs_of(arm), tensors, specs, strict=True)
-        )
+        """Encode what crosses at an arm's partition point; tensors that cannot be quantised are counted."""
+        specs, codecs = self.partitioned.points[arm.point].tensors, self.codecs_of(arm)
+        encoded = tuple(codec.encode(tensor, spec) for codec, tensor, spec in zip(codecs, tensors, specs, strict=True))
+        self.unquantised += sum(one.codec != codec.name for one, codec in zip(encoded, codecs, strict=True))
+        return encoded
 
     def decode(self, point: int, encoded: Sequence[EncodedTensor]) -> tuple[torch.Tensor, ...]:
         """
