@@ -12,7 +12,7 @@ import numpy as np
 
 from neurosurgeon_ros.learning.checks import in_range
 from neurosurgeon_ros.learning.delay_model import DelayModel, Expectation, Nominal, Parts
-from neurosurgeon_ros.learning.interface import Choice, Context, FloatArray, Kind, Observation
+from neurosurgeon_ros.learning.interface import FEATURES, Choice, Context, FloatArray, Kind, Observation
 from neurosurgeon_ros.learning.phases import interval, phase
 
 #: Nodes and weights of Gauss and Hermite's quadrature for a standard normal variable.
@@ -22,6 +22,7 @@ _WEIGHTS = (0.011257, 0.222076, 0.533333, 0.222076, 0.011257)
 _BLIND_SD = 0.6
 #: Standard deviations by which an edge that never answered is taken to be faster than nominal.
 _UNSEEN_EDGE = 1.0
+_PSI = FEATURES.index("psi")
 #: Standard deviations of an optimistic look, and the share of a frame's delay that it must promise to be worth one.
 _HOPE, _WORTH = 2.0, 0.05
 #: Standard deviations by which a sample on the critical path must look better.
@@ -30,6 +31,8 @@ _FORCED_HOPE = 1.0
 _FIRST_PROBE, _LEAST_PROBE, _LARGEST_PROBE, _SMALL_PROBE = 32_000, 4_000, 64_000, 2_000
 #: Every so many probes is a small one, the second among them.
 _SMALL_EVERY = 8
+#: Deviations of the link's delay that are hoped for, and how many times as heavy an arm is, that a probe is sent for.
+_PROBED_HOPE, _HEAVIER = 3.0, 4.0
 #: How much faster than expected the link may have become while nobody looked.
 _LINK_HOPE = 0.05
 #: Seconds of the link that samples and probes may take at first, and save up at most.
@@ -181,10 +184,11 @@ class AdaptiveMuLinUcb:
         return hopeful_s
 
     def _probe(self, context: Context, expected: Expectation, arm: int) -> int:
-        """Give the size of a probe to send beside a frame that stays on the robot; 0 for none."""
-        idle = context.edge_available and not context.link_busy and arm == context.on_device
-        if not (self._probes and self._budget and idle):
+        """Give the size of a probe to send beside a frame; 0 for none."""
+        if not (self._probes and self._budget and context.edge_available and not context.link_busy):
             return 0
+        if arm != context.on_device:
+            return self._probe_for_more(context, expected, arm)
         edge_sd = np.hypot(expected.edge_sd, self.model.edge.doubt)
         hope = min(_LINK_HOPE, math.exp(-3.0 * self.model.link.level_sd))
         hopeful_s = expected.robot_s + hope * expected.link_s + np.exp(-_HOPE * edge_sd) * expected.edge_s
@@ -200,6 +204,23 @@ class AdaptiveMuLinUcb:
         self._probed += 1
         self._allowance_s -= size / self.model.rate
         return size
+
+    def _probe_for_more(self, context: Context, expected: Expectation, arm: int) -> int:
+        """
+        Give the size of a probe to send when a frame is answered; 0 for none.
+
+        Small tensors tell little of what large ones take: the round trip hides their bytes. Where an arm with many more
+        of them may be better, a large probe in the link's idle time tells.
+        """
+        total_s = expected.robot_s + expected.link_s + expected.edge_s
+        hopeful_s = expected.robot_s + np.exp(-_PROBED_HOPE * expected.link_sd) * expected.link_s + expected.edge_s
+        sent_bytes = context.features[:, _PSI]
+        heavier = context.allowed & (sent_bytes > _HEAVIER * sent_bytes[arm]) & (hopeful_s < total_s[arm])
+        takes_s = _LARGEST_PROBE / self.model.rate
+        if not heavier.any() or takes_s > min(self._allowance_s, context.period_s - float(total_s[arm])):
+            return 0
+        self._allowance_s -= takes_s
+        return _LARGEST_PROBE
 
     def _sample(self, context: Context, expected: Expectation, hopeful_s: FloatArray, arm: int) -> int | None:
         """Give the arm whose tensors, which the front-end computes anyway, promise most for the link's time."""
