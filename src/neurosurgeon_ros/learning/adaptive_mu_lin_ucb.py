@@ -33,6 +33,8 @@ _FIRST_PROBE, _LEAST_PROBE, _LARGEST_PROBE, _SMALL_PROBE = 32_000, 4_000, 64_000
 _SMALL_EVERY = 8
 #: Deviations of the link's delay that are hoped for, and how many times as heavy an arm is, that a probe is sent for.
 _PROBED_HOPE, _HEAVIER = 3.0, 4.0
+#: Largest probe for such an arm, bytes.
+_HEAVIEST_PROBE = 256_000
 #: How much faster than expected the link may have become while nobody looked.
 _LINK_HOPE = 0.05
 #: Seconds of the link that samples and probes may take at first, and save up at most.
@@ -216,11 +218,12 @@ class AdaptiveMuLinUcb:
         hopeful_s = expected.robot_s + np.exp(-_PROBED_HOPE * expected.link_sd) * expected.link_s + expected.edge_s
         sent_bytes = context.features[:, _PSI]
         heavier = context.allowed & (sent_bytes > _HEAVIER * sent_bytes[arm]) & (hopeful_s < total_s[arm])
-        takes_s = _LARGEST_PROBE / self.model.rate
-        if not heavier.any() or takes_s > min(self._allowance_s, context.period_s - float(total_s[arm])):
+        idle_s = min(self._allowance_s, context.period_s - float(total_s[arm]))
+        if not heavier.any() or idle_s * self.model.rate < _LARGEST_PROBE:
             return 0
-        self._allowance_s -= takes_s
-        return _LARGEST_PROBE
+        size = int(min(idle_s * self.model.rate, np.max(sent_bytes[heavier]), _HEAVIEST_PROBE))
+        self._allowance_s -= size / self.model.rate
+        return size
 
     def _sample(self, context: Context, expected: Expectation, hopeful_s: FloatArray, arm: int) -> int | None:
         """Give the arm whose tensors, which the front-end computes anyway, promise most for the link's time."""
