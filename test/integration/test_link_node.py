@@ -13,13 +13,13 @@ from collections.abc import Iterator
 
 import pytest
 import rclpy
-from neurosurgeon_ros.msg import PartialInference, Tensor
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from support import Processes, wait_for
 
+from neurosurgeon_ros.msg import PartialInference, Tensor
 from neurosurgeon_ros.nodes import qos
 from neurosurgeon_ros.nodes.dds import apply_profile
 from neurosurgeon_ros.nodes.wire import Wire

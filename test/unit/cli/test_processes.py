@@ -13,12 +13,12 @@ import time
 from pathlib import Path
 
 import pytest
-from neurosurgeon_ros.msg import PartitionDecision
 from support import wait_for
 
 from neurosurgeon_ros.cli.demo.children import Child, ask_to_end, wait_for_end
 from neurosurgeon_ros.cli.demo.domain import private_domain
 from neurosurgeon_ros.cli.demo.session import Interrupt
+from neurosurgeon_ros.msg import PartitionDecision
 from neurosurgeon_ros.nodes.monitor import to_seen_decision
 from neurosurgeon_ros.nodes.records import SeenDecision
 
