@@ -50,7 +50,9 @@ def test_where_no_agreement_is_asked_for_every_arm_is_in() -> None:
 
 def test_the_table_starts_with_what_was_measured() -> None:
     known = calibration(pool1__int8_zstd=(0.96, 0.95, 77.0))
-    table = build_arm_table(small_engine(), ("int8-zstd", "uint8"), admission=Admission(fidelity=known), repeats=1, keep_all=True)
+    table = build_arm_table(
+        small_engine(), ("int8-zstd", "uint8"), admission=Admission(fidelity=known), repeats=1, keep_all=True
+    )
     arm = table.index("pool1/int8-zstd")
     assert table.features[arm, PSI] == 77.0
     assert table.fidelity[arm] == 0.96
