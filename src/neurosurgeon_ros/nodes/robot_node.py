@@ -73,7 +73,7 @@ class RobotParameters:
         high=1.0,
     )
     fidelity_price_ms: float = parameter(
-        2.0,
+        0.5,
         "delay by which an arm counts as slower for each hundredth of agreement that it loses",
         unit="ms",
         low=0.0,

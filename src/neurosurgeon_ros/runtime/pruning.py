@@ -18,7 +18,7 @@ RATES = np.geomspace(2e5, 2e10, 51)
 FASTEST_EDGE = 100.0
 
 #: An arm has to save more than this share of the on-device delay somewhere.
-NOTICEABLE = 0.03
+NOTICEABLE = 0.05
 
 
 @dataclass(frozen=True, slots=True, eq=False)
