@@ -133,9 +133,9 @@ def _run(rate: float, policy: str, options: Sequence[str], out: Path) -> Run:
 
 def _show(runs: Sequence[Run], ratios: dict[str, float], policy: str) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("Mbit/s", "policy", "mean delay", "frames", "edge", "on device", "fallback")
+    table = Table("Mbit/s", Column("policy", no_wrap=True), "mean delay", "frames", "edge", "on device", "fallback")
     for one in runs:
         numbers = (one.outcomes["edge"], one.outcomes["on_device"], one.outcomes["fallback"])
         cells = (f"{one.uplink_mbps:g}", one.policy, f"{one.mean_delay_ms:.0f} ms", str(one.frames))
@@ -153,7 +153,7 @@ def _plot(runs: Sequence[Run], policies: Sequence[str], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     rates = list(dict.fromkeys(one.uplink_mbps for one in runs))
-    figure, axes = plt.subplots(figsize=(7, 3.8), layout="constrained")
+    figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
     width = 0.8 / len(policies)
     for index, policy in enumerate(policies):
         delays = [one.mean_delay_ms for one in runs if one.policy == policy]
@@ -165,6 +165,6 @@ def _plot(runs: Sequence[Run], policies: Sequence[str], path: Path) -> None:
     axes.set_xlabel("uplink [Mbit/s]")
     axes.set_ylabel("mean delay [ms]")
     axes.set_title("Delay from image to detections, learning included")
-    axes.legend(fontsize="small")
+    figure.legend(loc="outside lower center", ncols=3, fontsize="small")
     figure.savefig(path, dpi=120)
     plt.close(figure)
