@@ -79,6 +79,9 @@ class Watcher:
             ),
             "a robot that takes images",
         )
+        # The graph knows of a topic a moment before its two ends are matched, and an image sent then is lost.
+        self.diagnostics.clear()
+        self.until(lambda: any("robot_node" in name for name in self.diagnostics), "the robot's diagnostics")
 
     def edge_serves(self, number: int = 1) -> None:
         """Wait until the edge says that it serves so many robots."""
