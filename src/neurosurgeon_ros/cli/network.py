@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from neurosurgeon_ros.cli.arguments import UsageError
 
@@ -62,3 +62,11 @@ def make_console() -> Console:
     from rich.console import Console
 
     return Console(width=None if sys.stdout.isatty() else WIDTH)
+
+
+def smallest(point: dict[str, Any], *, lossless: bool) -> dict[str, Any] | None:
+    """Give a point's allowed arm of the fewest bytes; `lossless`: the raw one that loses nothing."""
+    arms = [arm for arm in point["arms"] if arm["allowed"]]
+    if lossless:
+        return next((arm for arm in arms if arm["lossless"]), None)
+    return min(arms, key=lambda arm: float(arm["bytes"]), default=None)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neurosurgeon_ros.cli.arguments import UsageError, number
-from neurosurgeon_ros.cli.network import add_network_options, load_engine, make_console, notes
+from neurosurgeon_ros.cli.network import add_network_options, load_engine, make_console, notes, smallest
 
 if TYPE_CHECKING:
     from neurosurgeon_ros.codecs import TensorSpec
@@ -134,14 +134,6 @@ def describe(engine: Engine, fidelity: FidelityTable | None, min_fidelity: float
         "notes": notes(engine),
         "points": points,
     }
-
-
-def smallest(point: dict[str, Any], *, lossless: bool) -> dict[str, Any] | None:
-    """Give a point's allowed arm of the fewest bytes; `lossless`: the raw one that loses nothing."""
-    arms = [arm for arm in point["arms"] if arm["allowed"]]
-    if lossless:
-        return next((arm for arm in arms if arm["lossless"]), None)
-    return min(arms, key=lambda arm: float(arm["bytes"]), default=None)
 
 
 def _fidelity(engine: Engine, fidelity: FidelityTable | None, arm: Arm) -> float | None:

@@ -10,7 +10,7 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-from neurosurgeon_ros.cli.partitions import smallest
+from neurosurgeon_ros.cli.network import smallest
 
 ROBOT, EDGE, RAW, LEAST = "#4477aa", "#ccbb44", "#bbbbbb", "#228833"
 

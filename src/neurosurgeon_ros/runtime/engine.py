@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from neurosurgeon_ros.codecs import Codec, EncodedTensor, TensorSpec, get_codec
 from neurosurgeon_ros.learning.interface import FloatArray
@@ -222,6 +221,3 @@ def _least_seconds(step: Callable[[], object], repeats: int) -> float:
         step()
         seconds.append(time.perf_counter() - begin)
     return min(seconds)
-
-
-Image = NDArray[np.uint8]

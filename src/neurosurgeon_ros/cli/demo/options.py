@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,10 +105,10 @@ def read_options(args: argparse.Namespace) -> DemoOptions:
     # Torch comes with these, so that they wait until the command is run.
     from neurosurgeon_ros.codecs import CODECS
     from neurosurgeon_ros.learning import DEFAULT_POLICY, POLICIES
-    from neurosurgeon_ros.models import MODELS
+    from neurosurgeon_ros.models import MODELS, OWN_MODEL
     from neurosurgeon_ros.runtime.admission import AUTO
 
-    own_model = ":" in args.model or args.model.endswith(".pt2")
+    own_model = re.fullmatch(OWN_MODEL[0], args.model)
     codecs = () if args.codecs is None else tuple(name.strip() for name in args.codecs.split(","))
     for option, names, choices in (
         ("--policy", (args.policy or DEFAULT_POLICY,), POLICIES),
