@@ -26,6 +26,7 @@ def generate_launch_description() -> LaunchDescription:
     arguments = [
         DeclareLaunchArgument("namespace", default_value="", description="namespace of the node"),
         DeclareLaunchArgument("params_file", default_value=str(PARAMS_FILE), description="parameters of the node"),
+        DeclareLaunchArgument("respawn", default_value="false", description="start the node again when it has died"),
         DeclareLaunchArgument("log_level", default_value="info", description="debug, info, warn, error or fatal"),
         *(
             DeclareLaunchArgument(name, default_value="", description=f"{meaning}; empty: as in params_file")
@@ -47,6 +48,7 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             namespace=LaunchConfiguration("namespace"),
             parameters=[LaunchConfiguration("params_file"), given],
             arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
+            respawn=LaunchConfiguration("respawn"),
             output="screen",
         )
     ]

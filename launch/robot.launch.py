@@ -16,6 +16,7 @@ PARAMS_FILE = Path(get_package_share_directory("neurosurgeon_ros")) / "config/ro
 PARAMETERS = {
     "model": ("network that is shared with the edge", str),
     "weights": ("its weights file", str),
+    "image_transport": ("how images come: raw or compressed", str),
     "policy": ("how the partition point of each frame is chosen", str),
     "edge_namespace": ("where robot and edge meet; the same on both", str),
     "robot_speed": ("speed of the emulated robot as a fraction of this computer's, 1: no emulation", float),
@@ -29,6 +30,7 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument("namespace", default_value="", description="namespace of the node and its topics"),
         DeclareLaunchArgument("image_topic", default_value="image_raw", description="topic of the camera's images"),
         DeclareLaunchArgument("params_file", default_value=str(PARAMS_FILE), description="parameters of the node"),
+        DeclareLaunchArgument("respawn", default_value="false", description="start the node again when it has died"),
         DeclareLaunchArgument("log_level", default_value="info", description="debug, info, warn, error or fatal"),
         *(
             DeclareLaunchArgument(name, default_value="", description=f"{meaning}; empty: as in params_file")
@@ -51,6 +53,7 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             parameters=[LaunchConfiguration("params_file"), given],
             remappings=[("image_raw", LaunchConfiguration("image_topic"))],
             arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
+            respawn=LaunchConfiguration("respawn"),
             output="screen",
         )
     ]

@@ -150,12 +150,12 @@ class Watcher:
 
 
 @contextmanager
-def watching() -> Iterator[Watcher]:
-    """Make a watcher in the test's ROS domain."""
+def watching(namespace: str = "") -> Iterator[Watcher]:
+    """Make a watcher in the test's ROS domain, in the namespace of the robot that it watches."""
     context = Context()
     rclpy.init(context=context, args=[])
     try:
-        node = Node("watcher", context=context)
+        node = Node("watcher", namespace=namespace, context=context)
         executor = SingleThreadedExecutor(context=context)
         executor.add_node(node)
         yield Watcher(node, executor)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 import unittest
 
 import pytest
@@ -20,18 +19,15 @@ launch_testing = pytest.importorskip(
     "launch_testing", reason="launch_testing is not installed: it comes with ROS 2 from packages, not with the wheels"
 )
 
-import rclpy
 from launch import LaunchDescription
 from launch.actions import IncludeLaunchDescription, SetEnvironmentVariable
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_testing.actions import ReadyToTest
 from launch_testing.asserts import assertExitCodes
-from rclpy.executors import SingleThreadedExecutor
 from support import private_domain
-from vision_msgs.msg import Detection2DArray
+from watcher import watching
 
-from neurosurgeon_ros.msg import PartitionDecision
-from neurosurgeon_ros.nodes import qos
+from neurosurgeon_ros.runtime.decision import Outcome
 
 #: Seconds that everything may take to come up, on a busy machine.
 START_S = 90.0
@@ -61,26 +57,11 @@ class TestDemo(unittest.TestCase):
 
     def test_detections_come_and_the_edge_gives_them(self) -> None:
         """Each decision belongs to a detections message of the same header, and the edge comes into use."""
-        context = rclpy.Context()
-        rclpy.init(context=context)
-        node = rclpy.create_node("watcher", namespace="robot1", context=context)
-        executor = SingleThreadedExecutor(context=context)
-        executor.add_node(node)
-        detections: list[Detection2DArray] = []
-        decisions: list[PartitionDecision] = []
-        node.create_subscription(Detection2DArray, "detections", detections.append, qos.DETECTIONS)
-        node.create_subscription(PartitionDecision, "robot_node/decision", decisions.append, qos.DECISION)
-        end = time.monotonic() + START_S
-        try:
-            while time.monotonic() < end and sum(d.outcome == PartitionDecision.EDGE for d in decisions) < 5:
-                executor.spin_once(timeout_sec=0.2)
-        finally:
-            executor.shutdown()
-            node.destroy_node()
-            rclpy.shutdown(context=context)
-        self.assertGreaterEqual(sum(d.outcome == PartitionDecision.EDGE for d in decisions), 5)
-        self.assertEqual({d.policy for d in decisions}, {"edge_only"})
-        stamps = [(d.header.stamp.sec, d.header.stamp.nanosec) for d in detections]
+        with watching("robot1") as watcher:
+            heard = watcher.decisions
+            watcher.until(lambda: sum(d.outcome == Outcome.EDGE for d in heard) >= 5, "the edge in use", START_S)
+        self.assertEqual({d.policy for d in watcher.decisions}, {"edge_only"})
+        stamps = [(d.header.stamp.sec, d.header.stamp.nanosec) for d in watcher.detections]
         self.assertEqual(stamps, sorted(set(stamps)))
 
 

@@ -1,0 +1,97 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Start several robots and one edge: each robot in a namespace of its own, which gives it its id at the edge."""
+
+from pathlib import Path
+
+from ament_index_python.packages import get_package_share_directory
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from launch.actions import DeclareLaunchArgument, GroupAction, IncludeLaunchDescription, OpaqueFunction
+from launch.conditions import IfCondition
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+
+SHARE = Path(get_package_share_directory("neurosurgeon_ros"))
+
+# name: default and meaning
+ARGUMENTS = {
+    "robots": ("robot1,robot2", "namespaces of the robots, separated by commas"),
+    "edge": ("true", "start the edge here, too"),
+    "image_topic": ("image_raw", "topic of each camera's images, within the robot's namespace"),
+    "robot_params_file": (str(SHARE / "config/robot.yaml"), "parameters of every robot_node"),
+    "edge_params_file": (str(SHARE / "config/edge.yaml"), "parameters of edge_node"),
+    "model": ("", "network that is shared; empty: as in the parameter files"),
+    "weights": ("", "its weights file; empty: as in the parameter files"),
+    "policy": ("", "how the partition point of each frame is chosen; empty: as in robot_params_file"),
+    "edge_namespace": ("", "where robots and edge meet; empty: as in the parameter files"),
+    "robot_speed": ("", "speed of the emulated robots; empty: as in robot_params_file"),
+    "image_transport": ("", "how images come: raw or compressed; empty: as in robot_params_file"),
+    "play": ("false", "play a video as the camera of each robot"),
+    "videos": ("", "these, separated by commas, one for each robot in turn; empty: the street video of set-up"),
+    "respawn": ("false", "start a node again when it has died"),
+    "log_level": ("info", "debug, info, warn, error or fatal"),
+}
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Declare the arguments, include the edge, and a robot for each namespace."""
+    return LaunchDescription(
+        [
+            *(
+                DeclareLaunchArgument(name, default_value=default, description=meaning)
+                for name, (default, meaning) in ARGUMENTS.items()
+            ),
+            OpaqueFunction(function=start),
+        ]
+    )
+
+
+def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """Include what was asked for; each robot's name has to be known for that."""
+    robots = named(context, "robots")
+    if not robots or len(set(robots)) < len(robots):
+        given = LaunchConfiguration("robots").perform(context)
+        raise ValueError(f"robots was given {given!r}, expected different namespaces such as robot1,robot2")
+    shared = {
+        name: LaunchConfiguration(name) for name in ("model", "weights", "edge_namespace", "respawn", "log_level")
+    }
+    robot = {
+        name: LaunchConfiguration(name) for name in ("image_topic", "image_transport", "policy", "robot_speed")
+    } | {"params_file": LaunchConfiguration("robot_params_file")}
+    edge = {"namespace": "", "params_file": LaunchConfiguration("edge_params_file")}
+    videos = named(context, "videos") or [""]
+    return [
+        include("edge", {**shared, **edge}, condition=IfCondition(LaunchConfiguration("edge"))),
+        *(include("robot", {**shared, **robot, "namespace": name}) for name in robots),
+        *(camera(name, videos[index % len(videos)], context) for index, name in enumerate(robots)),
+    ]
+
+
+def named(context: LaunchContext, argument: str) -> list[str]:
+    """Read a list that is separated by commas."""
+    return [one.strip() for one in LaunchConfiguration(argument).perform(context).split(",") if one.strip()]
+
+
+def include(
+    name: str, arguments: dict[str, str | LaunchConfiguration], condition: IfCondition | None = None
+) -> GroupAction:
+    """Include another launch file of this package, in a scope of its own: its arguments are not ours."""
+    source = PythonLaunchDescriptionSource(str(SHARE / f"launch/{name}.launch.py"))
+    return GroupAction([IncludeLaunchDescription(source, launch_arguments=arguments.items())], condition=condition)
+
+
+def camera(namespace: str, video: str, context: LaunchContext) -> Node:
+    """Play a video in a robot's namespace, if that was asked for."""
+    return Node(
+        package="neurosurgeon_ros",
+        executable="video_node",
+        name="video_node",
+        namespace=namespace,
+        parameters=[{"video": ParameterValue(video, value_type=str)}],
+        remappings=[("image_raw", LaunchConfiguration("image_topic"))],
+        arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level").perform(context)],
+        condition=IfCondition(LaunchConfiguration("play")),
+        output="screen",
+    )
