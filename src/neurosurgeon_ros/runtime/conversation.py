@@ -36,7 +36,7 @@ class Measured:
     """
     One answered request.
 
-    :param observation: what the policy may learn from it; None if the edge refused it.
+    :param observation: what the policy may learn from it; None if the edge refused it, or another policy chose it.
     """
 
     transfer: Transfer
@@ -122,6 +122,9 @@ class Conversation:
             offload_s = answered_s - transfer.sent_s
             transmit_s = max(0.0, offload_s - feedback.edge_s)
             self.transfers.answer(key, transmit_s)
+            if transfer.disowned:
+                measured.append(Measured(transfer, feedback, None))
+                continue
             observation = Observation(
                 arm=transfer.arm,
                 sequence=key.sequence,
@@ -160,6 +163,10 @@ class Conversation:
     def is_open(self) -> bool:
         """Whether anything is under way."""
         return bool(self.transfers.outstanding(self._clock()))
+
+    def disown(self) -> None:
+        """Let what was asked so far teach nobody: the policy that asked it is replaced."""
+        self.transfers.disown()
 
     def forget(self) -> None:
         """Give up on everything that was asked: the edge is gone."""

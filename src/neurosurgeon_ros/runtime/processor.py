@@ -34,11 +34,9 @@ from neurosurgeon_ros.runtime.engine import Engine
 from neurosurgeon_ros.runtime.pace import Pace
 from neurosurgeon_ros.runtime.protocol import Identity, Key, Request
 from neurosurgeon_ros.runtime.running import RunningMeans
+from neurosurgeon_ros.runtime.strategy import Strategy
 from neurosurgeon_ros.runtime.transfers import Transfer
 from neurosurgeon_ros.runtime.validation import MAX_PROBE_BYTES
-
-#: An arm is not sent as a frame if even its optimistic delay is over this many deadlines.
-HOPELESS_DEADLINES = 3.0
 
 #: Seconds for which a decision waits for the delay feedback of a frame whose detections are out.
 FEEDBACK_GRACE_S = 0.05
@@ -68,7 +66,7 @@ class FrameProcessor:
     """
     Takes one accepted frame after the other to its detections.
 
-    Owned by one thread, but for `settings`, which may be replaced, and the conversation's inbox.
+    Owned by one thread, but for `settings`, :meth:`replace`, and the conversation's inbox.
 
     :param policy_name: the policy's registered name, for the decisions.
     :param seed: of the probes' bytes.
@@ -91,21 +89,41 @@ class FrameProcessor:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
-        self.table = table
         self.clock = clock
         self.conversation = Conversation(uplink, clock=clock)
         self._identity = identity
         self._engine = engine
-        self._policy = policy
-        self._policy_name = policy_name
         self._key_frames = key_frames
         self._uplink = uplink
         self._sink = sink
         self._pace = pace
         self._probe = np.random.default_rng(seed).integers(0, 256, MAX_PROBE_BYTES, dtype=np.uint8)
-        self._running = RunningMeans(table, pace.speed)
+        self._strategy = Strategy(table, policy, policy_name, RunningMeans(table, pace.speed))
+        self._replacement: tuple[ArmTable, Policy, str] | None = None
         self._answered: FrameResult | None = None
         self._decided = 0
+
+    @property
+    def table(self) -> ArmTable:
+        """The arms that are chosen among now."""
+        return self._strategy.table
+
+    @property
+    def policy(self) -> Policy:
+        """The policy that chooses now."""
+        return self._strategy.policy
+
+    def replace(self, table: ArmTable, policy: Policy, policy_name: str) -> None:
+        """
+        Choose by another policy, among other arms, from the next frame on; called from any thread.
+
+        The frame that is being worked on comes out as it was begun, and its policy is told no more once the next one
+        begins: what is still under way then is answered to nobody. Of several calls between two frames the last holds.
+
+        :param table: of the same network; the policy was made for its arms.
+        :param policy_name: the policy's registered name, for the decisions.
+        """
+        self._replacement = (table, policy, policy_name)
 
     def process(self, arrival: Arrival, image: NDArray[np.uint8], counts: Counts, accepted_s: float) -> None:
         """
@@ -115,7 +133,8 @@ class FrameProcessor:
         :param counts: images so far, this one included; its number is ``counts.accepted``.
         :param accepted_s: when it was taken out of the slot, on the clock.
         """
-        self._running.received(arrival.received_s)
+        self._take_replacement()
+        self._strategy.running.received(arrival.received_s)
         settings = self.settings
         with self._pace.stage(self.table.calibration.preprocess_s):
             key_frame = self._key_frames.score(image)
@@ -126,13 +145,19 @@ class FrameProcessor:
             sequence=counts.accepted,
             accepted_s=accepted_s,
             settings=settings,
-            deadline_s=settings.deadline_s or self._running.deadline_s,
+            deadline_s=settings.deadline_s or self._strategy.running.deadline_s,
             key_frame=key_frame,
             x=x,
             letterbox=letterbox,
             delays=Delays(slot=accepted_s - arrival.received_s, preprocess=self.clock() - accepted_s),
         )
         self._work(frame, counts)
+
+    def _take_replacement(self) -> None:
+        replacement, self._replacement = self._replacement, None
+        if replacement is not None:
+            self._strategy = self._strategy.followed_by(*replacement)
+            self.conversation.disown()
 
     def rescue(self, arrival: Arrival, image: NDArray[np.uint8], counts: Counts, reason: str) -> None:
         """
@@ -151,7 +176,7 @@ class FrameProcessor:
             Decision(
                 header=arrival.header,
                 sequence=counts.accepted,
-                policy=self._policy_name,
+                policy=self._strategy.policy_name,
                 arm=result.arm,
                 partition_point=self.table.arms[self.table.index(result.arm)].point,
                 key_frame=False,
@@ -201,7 +226,8 @@ class FrameProcessor:
 
     def _work(self, frame: _Frame, counts: Counts) -> None:
         context = self._context(frame)
-        choice = self._admit(self._policy.select(context), context, frame)
+        choice, overruled = self._strategy.choose(context)
+        frame.reason = frame.reason or overruled
         p = int(self.table.point[choice.arm])
         on_device = choice.arm == self.table.on_device
         if on_device:
@@ -241,50 +267,20 @@ class FrameProcessor:
     def _context(self, frame: _Frame) -> Context:
         self._learn(frame, None)
         obstacle = self._uplink.obstacle()
-        edge_available = not obstacle
         if obstacle:
             self.conversation.forget()
-        elif self.conversation.fills_link():
-            obstacle = "an earlier transfer is still under way"
-        frame.reason = obstacle
-        allowed = self.table.allowed
-        if obstacle:
-            allowed = np.zeros_like(allowed)
-            allowed[self.table.on_device] = True
-        return Context(
+        link_free = not self.conversation.fills_link()
+        frame.reason = obstacle or ("" if link_free else "an earlier transfer is still under way")
+        return self._strategy.context(
             frame=frame.sequence,
-            robot_s=self._running.robot_s,
-            features=self._running.features,
-            decode_s=self.table.decode_s,
-            point=self.table.point,
-            allowed=allowed,
-            on_device=self.table.on_device,
-            key_frame=frame.key_frame.key,
-            similarity=frame.key_frame.similarity,
-            now_s=self.clock(),
-            period_s=self._running.period_s,
+            key_frame=frame.key_frame,
             deadline_s=frame.deadline_s,
-            edge_available=edge_available,
+            fidelity_price_s=frame.settings.fidelity_price_s,
+            now_s=self.clock(),
+            edge_available=not obstacle,
+            link_free=link_free,
             link_busy=self.conversation.is_open(),
-            penalty_s=100.0 * frame.settings.fidelity_price_s * (1.0 - self.table.fidelity),
         )
-
-    def _admit(self, choice: Choice, context: Context, frame: _Frame) -> Choice:
-        """Hold a choice against the rules that no policy may break."""
-        name = self.table.arms[choice.arm].name
-        optimistic_s = float(context.robot_s[choice.arm]) + choice.optimistic_offload_s
-        if choice.arm != context.on_device and not context.allowed[choice.arm]:
-            frame.reason = frame.reason or f"{name} may not be chosen"
-            choice = replace(choice, arm=context.on_device, predicted_offload_s=math.nan)
-        elif choice.arm != context.on_device and optimistic_s > HOPELESS_DEADLINES * frame.deadline_s:
-            frame.reason = f"{name} would take over {HOPELESS_DEADLINES:.0f} deadlines even at best"
-            choice = replace(choice, arm=context.on_device, predicted_offload_s=math.nan)
-        sample = choice.sample_arm
-        if sample is not None and (sample == context.on_device or context.point[sample] > context.point[choice.arm]):
-            choice = replace(choice, sample_arm=None)  # the front-end does not come by its tensors
-        elif sample is not None and not self.table.allowed[sample]:
-            choice = replace(choice, sample_arm=None)
-        return choice
 
     def _offload(
         self, frame: _Frame, arm: int, tensors: Sequence[torch.Tensor], p: int
@@ -298,12 +294,12 @@ class FrameProcessor:
         awaited = self.conversation.await_detections(transfer, frame.accepted_s + frame.deadline_s)
         frame.sent_bytes = transfer.sent_bytes
         frame.delays = replace(frame.delays, encode=encode_s, offload=self.clock() - transfer.sent_s)
-        self._running.encoded(arm, encode_s, transfer.sent_bytes)
+        self._strategy.running.encoded(arm, encode_s, transfer.sent_bytes)
         if awaited.detections is not None:
             return transfer, awaited.detections, Outcome.EDGE
         frame.reason = awaited.reason
         if awaited.missed:
-            self._policy.observe(self.conversation.censored(transfer))
+            self.policy.observe(self.conversation.censored(transfer))
         return transfer, self._finish(frame, tensors, p), Outcome.FALLBACK
 
     def _finish(self, frame: _Frame, tensors: Sequence[torch.Tensor], p: int) -> Detections:
@@ -334,9 +330,9 @@ class FrameProcessor:
                     edge_postprocess=feedback.postprocess_s,
                 )
             if observation is not None:
-                self._policy.observe(observation)
+                self.policy.observe(observation)
         if on_device is not None:
-            self._policy.observe(
+            self.policy.observe(
                 Observation(on_device, frame.sequence, Kind.FRAME, math.nan, robot_s=frame.delays.robot_s)
             )
 
@@ -381,7 +377,7 @@ class FrameProcessor:
         return Decision(
             header=frame.arrival.header,
             sequence=frame.sequence,
-            policy=self._policy_name,
+            policy=self._strategy.policy_name,
             arm=arms[choice.arm].name,
             partition_point=arms[choice.arm].point,
             key_frame=frame.key_frame.key,

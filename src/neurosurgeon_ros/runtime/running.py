@@ -36,7 +36,14 @@ class RunningMeans:
         self.robot_s: FloatArray = table.robot_s
         self._on_device_s = float(table.robot_s[table.on_device])
         self._encode_s = table.calibration.encode_s / speed
+        self._speed = speed
         self._received_s = math.nan
+
+    def for_table(self, table: ArmTable) -> RunningMeans:
+        """Return the means of another table, which begin with its calibration, under the same camera."""
+        means = RunningMeans(table, self._speed)
+        means.period_s, means._received_s = self.period_s, self._received_s
+        return means
 
     def received(self, received_s: float) -> None:
         """Take note of when an accepted frame came from the camera."""

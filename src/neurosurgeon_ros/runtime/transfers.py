@@ -31,6 +31,7 @@ class Transfer:
     :param sent_s: when it was published, monotonic seconds.
     :param overlapped: another transfer of ours was on its way during this one.
     :param arrived: its detections are back, so that it fills no link any more; its feedback may be on the way.
+    :param disowned: whoever chose it is gone, so that its delays teach nobody.
     """
 
     key: Key
@@ -39,6 +40,7 @@ class Transfer:
     sent_bytes: int
     overlapped: bool = False
     arrived: bool = False
+    disowned: bool = False
 
 
 class Transfers:
@@ -88,6 +90,11 @@ class Transfers:
             for transfer in self.outstanding(now_s)
             if not transfer.arrived
         )
+
+    def disown(self) -> None:
+        """Let everything that is under way teach nobody; it fills the link all the same."""
+        for transfer in self._open.values():
+            transfer.disowned = True
 
     def clear(self) -> None:
         """Forget everything, since the edge that was to answer is gone."""

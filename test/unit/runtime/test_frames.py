@@ -12,10 +12,24 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from robots import LONG_S, SHORT_S, Chooser, Edge, Robot, equal, make_robot, picture, small_table, whole
+from robots import (
+    LONG_S,
+    SHORT_S,
+    Chooser,
+    Edge,
+    Robot,
+    Spy,
+    equal,
+    make_robot,
+    picture,
+    small_engine,
+    small_table,
+    whole,
+)
 
 from neurosurgeon_ros.learning import POLICIES
 from neurosurgeon_ros.learning.interface import Choice, Context, Kind, Observation
+from neurosurgeon_ros.runtime.arms import build_arm_table
 from neurosurgeon_ros.runtime.decision import Arrival, Counts, Outcome
 from neurosurgeon_ros.runtime.protocol import Feedback, Reply, Status
 
@@ -341,3 +355,38 @@ def test_a_robots_seconds_are_observed_with_its_frames(edge: Edge) -> None:
     assert delays.transmit + delays.edge_queue + delays.edge_decode + delays.edge_compute + delays.edge_postprocess == (
         pytest.approx(delays.offload, abs=1e-4)
     )
+
+
+def test_a_replaced_policy_chooses_from_the_next_frame_on(edge: Edge) -> None:
+    robot = make_robot(edge)
+    assert robot.feed().outcome is Outcome.EDGE
+    period_s = robot.policy.contexts[-1].period_s
+    fewer = build_arm_table(small_engine(), ("fp32",), repeats=1, keep_all=True)
+    first, skipped, second = robot.policy, Spy(Chooser(lambda _: Choice(0))), Spy(Chooser(lambda _: Choice(1)))
+    robot.processor.replace(fewer, skipped, "skipped")
+    robot.processor.replace(fewer, second, "second")
+    assert robot.processor.policy is first and robot.sink.decisions[-1].policy == "tested"
+
+    assert robot.feed().outcome is Outcome.EDGE
+    assert robot.processor.policy is second and robot.processor.table is fewer
+    assert skipped.contexts == [] and len(first.contexts) == len(first.observations) == 1
+    assert second.contexts[0].features.shape[0] == len(fewer.arms)
+    assert (robot.sink.decisions[-1].policy, robot.sink.decisions[-1].arm) == ("second", fewer.arms[1].name)
+    assert robot.sink.events == [(what, n) for n in (1, 2) for what in ("detections", "decision")]
+    assert second.contexts[0].period_s > 0.0 and period_s == 0.0, "the camera's period goes on"
+
+
+def test_a_new_policy_is_told_nothing_that_its_predecessor_asked(edge: Edge) -> None:
+    robot = make_robot(edge)
+    successor = Spy(Chooser(lambda context: Choice(context.on_device)))
+    table = build_arm_table(small_engine(), ("fp32",), repeats=1, keep_all=True)
+    step(robot, late)
+    robot.processor.replace(table, successor, "successor")
+    edge.handle = Edge.deliver
+    assert robot.feed().outcome is Outcome.ON_DEVICE
+    assert "under way" in robot.sink.decisions[-1].reason, "it fills the link all the same"
+    edge.deliver(held.pop())
+    robot.feed()
+    assert not successor.contexts[-1].link_busy, "its answer was taken"
+    assert all(math.isnan(seen.offload_s) for seen in successor.observations)
+    assert [seen.censored for seen in robot.policy.observations] == [True]
