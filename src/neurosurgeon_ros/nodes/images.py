@@ -23,6 +23,10 @@ from std_msgs.msg import Header
 
 from neurosurgeon_ros.runtime.decision import ImageRejected
 
+#: Ways for images to come, by image_transport's names.
+RAW, COMPRESSED = "raw", "compressed"
+TRANSPORTS = (RAW, COMPRESSED)
+
 #: Largest image that is accepted, in bytes: 64 megapixels of RGBA.
 MAX_BYTES = 256 * 1024 * 1024
 
