@@ -1,0 +1,71 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m benchmarks.faults`: run faults, and write out/faults/summary.json and docs/reliability.md."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from pathlib import Path
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from benchmarks.faults.fault import GROUPS, Fault
+from benchmarks.faults.report import to_markdown
+from benchmarks.faults.run import FAULTS, Result, run_faults, to_summary
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
+
+
+def main() -> int:
+    """Run the faults that were asked for; returns 1 if a promise was not kept."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__)
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="faults whose names hold one of these texts")
+    parser.add_argument("--group", choices=GROUPS, help="faults of this group")
+    parser.add_argument("--seed", type=int, default=0, help="of all that is random (%(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("out/faults"), help="where results go (%(default)s)")
+    parser.add_argument("--write-docs", action="store_true", help="write docs/reliability.md")
+    options = parser.parse_args()
+    faults = [
+        fault
+        for fault in FAULTS
+        if (not options.only or any(text in fault.name for text in options.only))
+        and (not options.group or fault.group == options.group)
+    ]
+    if not faults:
+        parser.error("no fault has such a name: choose among " + ", ".join(fault.name for fault in FAULTS))
+    options.out.mkdir(parents=True, exist_ok=True)
+    logs = options.out / "log"
+    shutil.rmtree(logs, ignore_errors=True)
+    broken: list[str] = []
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns) as progress:
+        task = progress.add_task("faults", total=len(faults))
+
+        def on_result(fault: Fault, result: Result) -> None:
+            failures = result.failures(ends=fault.ends)
+            broken.extend(f"{fault.name}: {failure}" for failure in failures)
+            progress.console.print(
+                f"{fault.name}: {result.accepted} accepted, {result.published} published, "
+                f"p99 {result.p99_delay_ms:.0f}, worst {result.worst_delay_ms:.0f} ms, back after {result.recovered_s} s; "
+                f"{', '.join(failures) or 'all kept'}"
+            )
+            progress.advance(task)
+
+        def on_skip(fault: Fault, reason: str) -> None:
+            progress.console.print(f"{fault.name}: skipped, {reason}")
+            progress.advance(task)
+
+        results = run_faults(faults, logs=logs, seed=options.seed, on_result=on_result, on_skip=on_skip)
+    (options.out / "summary.json").write_text(json.dumps(to_summary(results), indent=1) + "\n")
+    if options.write_docs:
+        PAGE.write_text(to_markdown({fault.name: fault for fault in FAULTS}, results))
+    for line in broken:
+        print(line, file=sys.stderr)
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

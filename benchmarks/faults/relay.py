@@ -1,0 +1,105 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+A link between robot and edge that can be made to fail.
+
+The robot meets its edge in one namespace and the edge its robots in another; the relay carries every message from one
+to the other, and drops, holds, repeats or changes it as its plan says.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+
+from neurosurgeon_ros.msg import DelayFeedback, EdgeDetections, EdgeStatus, PartialInference, RobotHello
+from neurosurgeon_ros.nodes import qos
+
+ROBOT_SIDE, EDGE_SIDE = "/robot_side", "/edge_side"
+
+#: What is to become of a message: each entry is delivered after so many seconds.
+Fate = Sequence[tuple[float, bytes]]
+
+#: Decides on a message, given its kind (hello, partial_inference, status, detections or delay_feedback) and its bytes.
+Plan = Callable[[str, bytes], Fate]
+
+
+class Relay:
+    """
+    Carries messages from its making to :meth:`close`.
+
+    :param robots: ids of the robots.
+    :ivar plan: decides on each message; None delivers all at once.
+    """
+
+    def __init__(self, node: Node, robots: Sequence[str] = ("robot_node",)) -> None:
+        self.plan: Plan | None = None
+        self._node = node
+        self._condition = threading.Condition()
+        self._queue: list[tuple[float, int, Publisher, bytes]] = []
+        self._order = itertools.count()
+        self._closed = False
+        self._keep: list[Any] = []
+        self._carry(RobotHello, "hello", "hello", qos.PRESENCE, up=True)
+        self._carry(PartialInference, "partial_inference", "partial_inference", qos.PARTIAL_INFERENCE, up=True)
+        self._carry(EdgeStatus, "status", "status", qos.PRESENCE, up=False)
+        for robot in robots:
+            self._carry(EdgeDetections, "detections", f"{robot}/detections", qos.ANSWERS, up=False)
+            self._carry(DelayFeedback, "delay_feedback", f"{robot}/delay_feedback", qos.ANSWERS, up=False)
+        self._executor = SingleThreadedExecutor(context=node.context)
+        self._executor.add_node(node)
+        self._spinner = threading.Thread(target=self._spin, name="relay in", daemon=True)
+        self._deliverer = threading.Thread(target=self._deliver, name="relay out", daemon=True)
+        self._spinner.start()
+        self._deliverer.start()
+
+    def close(self) -> None:
+        """Drop what is under way, and join the threads."""
+        with self._condition:
+            self._closed = True
+            self._condition.notify_all()
+        self._spinner.join()
+        self._deliverer.join()
+        self._executor.shutdown(timeout_sec=0.5)
+        self._node.destroy_node()
+
+    def _carry(self, kind: Any, name: str, topic: str, profile: Any, *, up: bool) -> None:
+        source, target = (ROBOT_SIDE, EDGE_SIDE) if up else (EDGE_SIDE, ROBOT_SIDE)
+        publisher = self._node.create_publisher(kind, f"{target}/{topic}", profile)
+
+        def take(message: bytes) -> None:
+            plan = self.plan
+            self._put(publisher, [(0.0, message)] if plan is None else plan(name, message))
+
+        self._keep.append(
+            self._node.create_subscription(kind, f"{source}/{topic}", take, profile, raw=True)  # type: ignore[arg-type]
+        )
+
+    def _put(self, publisher: Publisher, fate: Fate) -> None:
+        now_s = time.monotonic()
+        with self._condition:
+            for delay_s, message in fate:
+                heapq.heappush(self._queue, (now_s + delay_s, next(self._order), publisher, message))
+            self._condition.notify_all()
+
+    def _spin(self) -> None:
+        while not self._closed:
+            self._executor.spin_once(timeout_sec=0.1)
+
+    def _deliver(self) -> None:
+        while True:
+            with self._condition:
+                while not self._closed and (not self._queue or self._queue[0][0] > time.monotonic()):
+                    self._condition.wait(self._queue[0][0] - time.monotonic() if self._queue else None)
+                if self._closed:
+                    return
+                _, _, publisher, message = heapq.heappop(self._queue)
+            publisher.publish(message)

@@ -1,0 +1,155 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Runs faults one after the other on stages that they share, and holds what came of them against the promises."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from benchmarks.faults import camera_faults, clock, edge_process, link, load, messages, robot_process
+from benchmarks.faults.fault import Fault
+from benchmarks.faults.stage import Stage, make_stage
+from neurosurgeon_ros.runtime.decision import Outcome
+
+FAULTS: tuple[Fault, ...] = (
+    *link.FAULTS,
+    *camera_faults.FAULTS,
+    *messages.FAULTS,
+    *load.FAULTS,
+    *robot_process.FAULTS,
+    *edge_process.FAULTS,
+    *clock.FAULTS,
+)
+
+#: Seconds within which the edge is in use again after a fault, as promised; and as long as is waited for it.
+RECOVERY_S, PATIENCE_S = 10.0, 20.0
+
+#: Frames without a fault and without an edge, for the delay on the device.
+ON_DEVICE_FRAMES = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of one fault; delays in milliseconds, as they are written."""
+
+    name: str
+    group: str
+    injected: int
+    accepted: int
+    published: int
+    lost: int
+    duplicated: int
+    out_of_order: int
+    p99_delay_ms: float
+    worst_delay_ms: float
+    deadline_ms: float
+    on_device_ms: float
+    recovered_s: float | None
+
+    def failures(self, *, ends: bool) -> list[str]:
+        """Name the promises that were not kept."""
+        return [
+            text
+            for text, kept in (
+                ("nothing was injected", self.injected > 0),
+                ("no frame was accepted", self.accepted > 0),
+                (f"{self.lost} lost", self.lost == 0),
+                (f"{self.duplicated} duplicated", self.duplicated == 0),
+                (f"{self.out_of_order} out of order", self.out_of_order == 0),
+                ("p99 over its bound", self.p99_delay_ms <= self.deadline_ms + 1.2 * self.on_device_ms),
+                ("worst over its bound", self.worst_delay_ms <= self.deadline_ms + 2.0 * self.on_device_ms),
+                (
+                    "the edge did not come back in time",
+                    not ends or (self.recovered_s is not None and self.recovered_s <= RECOVERY_S),
+                ),
+            )
+            if not kept
+        ]
+
+
+def run_faults(
+    faults: Sequence[Fault],
+    *,
+    logs: Path,
+    seed: int,
+    on_result: Callable[[Fault, Result], None],
+    on_skip: Callable[[Fault, str], None],
+) -> list[Result]:
+    """
+    Run faults, those that need the same kind of stage on the same one.
+
+    :param on_result: called after each fault.
+    :param on_skip: called with the reason for each that cannot be run here.
+    """
+    results: list[Result] = []
+    order = sorted(faults, key=lambda fault: (("plain", "sim_time", "fake_time").index(fault.stage), not fault.ends))
+    for kind, shared in itertools.groupby(order, key=lambda fault: fault.stage):
+        folder = logs / kind
+        environment = clock.fake_environment(folder) if kind == "fake_time" else {}
+        if environment is None:
+            for fault in shared:
+                on_skip(fault, "libfaketime is not installed (apt install faketime)")
+            continue
+        parameters: dict[str, object] = {"use_sim_time": True} if kind == "sim_time" else {}
+        with make_stage(logs=folder, seed=seed, parameters=parameters, environment=environment) as stage:
+            on_device_s = measure_on_device(stage)
+            for fault in shared:
+                if stage.edge is None or stage.edge.ended:
+                    stage.start_edge()
+                result = run_fault(stage, fault, on_device_s)
+                results.append(result)
+                on_result(fault, result)
+    return results
+
+
+def measure_on_device(stage: Stage) -> float:
+    """Start the stage's robot, and measure the p95 of the delay, seconds, with which it answers alone."""
+    stage.start_robot()
+    stage.await_robot()
+    stage.drain()
+    since = stage.counter.mark()
+    stage.camera.play()
+    stage.counter.wait_for(lambda: len(stage.counter.decided) >= since[1] + ON_DEVICE_FRAMES, PATIENCE_S)
+    stage.drain()
+    decided = stage.counter.decided[since[1] :]
+    assert decided and all(one.outcome is Outcome.ON_DEVICE for one in decided)
+    return stage.tally(since).delay_s(0.95)
+
+
+def run_fault(stage: Stage, fault: Fault, on_device_s: float) -> Result:
+    """Run one fault on a stage whose edge is or comes into use."""
+    stage.camera.play()
+    stage.await_edge()
+    stage.drain()
+    since = stage.counter.mark()
+    stage.camera.play()
+    stage.await_edge(PATIENCE_S)
+    injected = fault.inject(stage)
+    ended_s = time.monotonic()
+    recovered_s = stage.await_edge(PATIENCE_S, ended_s) if fault.ends else None
+    stage.drain()
+    tally = stage.tally(since)
+    return Result(
+        name=fault.name,
+        group=fault.group,
+        injected=injected,
+        accepted=tally.accepted,
+        published=tally.published,
+        lost=tally.lost,
+        duplicated=tally.duplicated,
+        out_of_order=tally.out_of_order,
+        p99_delay_ms=round(1e3 * tally.delay_s(0.99), 1),
+        worst_delay_ms=round(1e3 * tally.delay_s(1.0), 1),
+        deadline_ms=round(1e3 * stage.deadline_s, 1),
+        on_device_ms=round(1e3 * on_device_s, 1),
+        recovered_s=None if recovered_s is None else round(recovered_s, 2),
+    )
+
+
+def to_summary(results: Sequence[Result]) -> dict[str, object]:
+    """Give the results as they are written to summary.json."""
+    return {"faults": [asdict(result) for result in results]}

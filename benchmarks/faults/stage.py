@@ -1,0 +1,229 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Robot, edge, link, camera and counter, as real processes over real DDS, to put faults into."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import rclpy
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+from benchmarks.faults.camera import Camera
+from benchmarks.faults.counter import Counter, Tally
+from benchmarks.faults.relay import EDGE_SIDE, ROBOT_SIDE, Relay
+from neurosurgeon_ros.cli.demo.children import Child, start_node, wait_for_end
+from neurosurgeon_ros.cli.demo.domain import private_domain
+from neurosurgeon_ros.nodes.dds import apply_profile
+from neurosurgeon_ros.runtime.decision import Outcome
+
+#: Seconds that a node may take until it works.
+START_S = 60.0
+
+#: Seconds without an answer after which nothing more comes.
+SILENCE_S = 0.7
+
+MODEL = "mobilenet_v2"
+
+
+class StageError(Exception):
+    """The stage does not work even without a fault; the message is one sentence."""
+
+
+class Stage:
+    """
+    Everything that a fault needs, running.
+
+    :param logs: folder for the nodes' logs.
+    :param parameters: more parameters, of robot and edge alike.
+    :param environment: more variables, of robot and edge alike.
+    :ivar stops: times in which the robot's process was stopped, monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        logs: Path,
+        seed: int,
+        deadline_s: float,
+        period_s: float,
+        parameters: Mapping[str, object] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        apply_profile()
+        self.logs = logs
+        self.seed = seed
+        self.deadline_s = deadline_s
+        self.children: list[Child] = []
+        self.stops: list[tuple[float, float]] = []
+        self.edge: Child | None = None
+        self.robot: Child | None = None
+        self._both = {"model": MODEL, "threads": 1, **(parameters or {})}
+        self._environment = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", **(environment or {})}
+        self._context = Context()
+        rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
+        self.node = Node("counter", context=self._context, start_parameter_services=False, enable_rosout=False)
+        self.relay = Relay(Node("relay", context=self._context, start_parameter_services=False, enable_rosout=False))
+        self.counter = Counter(self.node)
+        self.camera = Camera(self.node, period_s=period_s, seed=seed)
+        self._ending = threading.Event()
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+        self._thread = threading.Thread(target=self._spin, name="counter", daemon=True)
+        self._thread.start()
+
+    def start_robot(self, name: str = "robot", **parameters: object) -> Child:
+        """Start a robot; it is the stage's own unless it has another name."""
+        child = self._start(
+            "robot_node",
+            name,
+            {
+                "policy": "edge_only",
+                "codecs": ["uint8"],
+                "deadline_ms": 1e3 * self.deadline_s,
+                "robot_speed": 0.5,
+                "edge_namespace": ROBOT_SIDE,
+                "seed": self.seed,
+                **parameters,
+            },
+        )
+        if name == "robot":
+            self.robot = child
+        return child
+
+    def start_edge(self, name: str = "edge", **parameters: object) -> Child:
+        """Start an edge; it is the stage's own unless it has another name."""
+        child = self._start("edge_node", name, {"edge_namespace": EDGE_SIDE, **parameters})
+        if name == "edge":
+            self.edge = child
+        return child
+
+    def end(self, child: Child, number: signal.Signals = signal.SIGTERM) -> int:
+        """End a process by a signal, and return its exit status."""
+        child.send(number)
+        code = child.process.wait(10.0)
+        self.children.remove(child)
+        return code
+
+    @contextlib.contextmanager
+    def stopped(self, child: Child) -> Iterator[None]:
+        """Let a process stand still."""
+        begin_s = time.monotonic()
+        child.send(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            child.send(signal.SIGCONT)
+            if child is self.robot:
+                self.stops.append((begin_s, time.monotonic()))
+
+    def await_robot(self) -> None:
+        """Wait until the robot answers images."""
+        self.camera.play()
+        heard = len(self.counter.decided)
+        robot = self.robot
+
+        def settled() -> bool:
+            return len(self.counter.decided) > heard + 2 or (robot is not None and robot.ended)
+
+        if not self.counter.wait_for(settled, START_S) or len(self.counter.decided) <= heard + 2:
+            raise StageError(f"the robot answered no image within {START_S:g} s (see {self.logs})")
+
+    def await_edge(self, timeout_s: float = START_S, since_s: float | None = None) -> float | None:
+        """
+        Wait until the edge answers a frame.
+
+        :param since_s: frames decided before, monotonic seconds, do not count; now when None.
+        :return: when it did, seconds after `since_s`; None if it did not in time.
+        """
+        begin_s = time.monotonic() if since_s is None else since_s
+        decided = self.counter.decided
+
+        def used() -> float | None:
+            for one in reversed(decided):
+                if one.at_s <= begin_s:
+                    return None
+                if one.outcome is Outcome.EDGE:
+                    return one.at_s
+            return None
+
+        self.counter.wait_for(used, timeout_s)
+        found = [one.at_s for one in decided if one.at_s > begin_s and one.outcome is Outcome.EDGE]
+        return found[0] - begin_s if found else None
+
+    def drain(self) -> None:
+        """Pause the camera, and wait until nothing is under way."""
+        self.camera.pause()
+        while True:
+            heard = self.counter.mark()
+            if not self.counter.wait_for(lambda heard=heard: self.counter.mark() != heard, SILENCE_S):
+                return
+
+    def tally(self, since: tuple[int, int]) -> Tally:
+        """Count what became of the frames since a mark."""
+        return self.counter.tally(since, self.camera.shown, self.stops)
+
+    def close(self) -> None:
+        """End everything."""
+        self.camera.close()
+        for child in self.children:
+            child.send(signal.SIGCONT)
+            child.send(signal.SIGINT)
+        wait_for_end(self.children, time.monotonic() + 3.0)
+        self._ending.set()
+        self._thread.join()
+        self.relay.close()
+        self._executor.shutdown(timeout_sec=0.5)
+        self.node.destroy_node()
+        rclpy.try_shutdown(context=self._context)
+
+    def _start(self, executable: str, name: str, parameters: Mapping[str, object]) -> Child:
+        logs = self.logs / f"{len(list(self.logs.glob('*')))}_{name}"
+        logs.mkdir(parents=True)
+        child = start_node(executable, {**self._both, **parameters}, logs=logs, environment=self._environment)
+        self.children.append(child)
+        return child
+
+    def _spin(self) -> None:
+        while not self._ending.is_set():
+            self._executor.spin_once(timeout_sec=0.1)
+
+
+@contextlib.contextmanager
+def make_stage(
+    *,
+    logs: Path,
+    seed: int,
+    deadline_s: float = 0.25,
+    period_s: float = 0.1,
+    parameters: Mapping[str, object] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Stage]:
+    """Make a stage in a ROS domain of its own; its robot and its edge are to be started."""
+    logs.mkdir(parents=True, exist_ok=True)
+    with private_domain() as domain:
+        before = dict(os.environ)
+        os.environ.update({**domain, "ROS_LOG_DIR": str(logs / "ros")})
+        stage = Stage(
+            logs=logs,
+            seed=seed,
+            deadline_s=deadline_s,
+            period_s=period_s,
+            parameters=parameters,
+            environment={**(environment or {}), **domain, "ROS_LOG_DIR": str(logs / "ros")},
+        )
+        try:
+            yield stage
+        finally:
+            stage.close()
+            os.environ.clear()
+            os.environ.update(before)
