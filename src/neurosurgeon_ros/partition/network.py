@@ -11,6 +11,7 @@ import torch
 from torch import fx, nn
 
 from neurosurgeon_ros.partition.errors import PartitionError
+from neurosurgeon_ros.partition.faster import exchange_slow_steps
 from neurosurgeon_ros.partition.fingerprint import fingerprint, graph_digest
 from neurosurgeon_ros.partition.graph import SharedWrite, normalise, steps
 from neurosurgeon_ros.partition.memory import dense
@@ -210,7 +211,9 @@ def partition(
     run_example(network, inputs)
     trace, digest = _trace(network, inputs)
     cuts, left_out = find_cuts(trace.module.graph, max_tensors, keep_all)
-    pack(trace.module)
+    crossing = {node for cut in cuts for node in cut.crossing}
+    pack(trace.module, crossing)
+    exchange_slow_steps(trace.module, crossing)
     return PartitionedNetwork(trace, digest, cuts, left_out)
 
 

@@ -1,21 +1,41 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Convolutions with their weights packed once for this processor.
+Convolutions with their weights packed once for this processor, and with the activation after them done on the way out.
 
-oneDNN otherwise packs them on every call, which for a deep layer on a small map is a good part of its
-time; the sums, and so the bits, are the same.
+oneDNN otherwise packs the weights on every call, which for a deep layer on a small map is a good part of its time, and
+an activation of its own reads and writes the map once more; the sums, and so the bits, are the same.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
+from typing import NamedTuple
 
 import torch
 from torch import fx, nn
+from torch.nn import functional
 
+from neurosurgeon_ros.partition.faster import as_it_is
 from neurosurgeon_ros.partition.graph import is_tensor
 from neurosurgeon_ros.partition.memory import lies_channels_last
+
+
+class Activation(NamedTuple):
+    """
+    What happens to each element of a convolution's result.
+
+    :param name: as oneDNN's pointwise convolution calls it.
+    :param numbers: its settings.
+    """
+
+    name: str
+    numbers: tuple[float, ...] = ()
+
+
+NOTHING = Activation("none")
+_RELUS = (functional.relu, torch.relu, "relu")
 
 
 class PackedConv2d(nn.Module):
@@ -28,6 +48,7 @@ class PackedConv2d(nn.Module):
 
     def __init__(self, convolution: nn.Conv2d, input_shape: torch.Size) -> None:
         super().__init__()
+        self.activation = NOTHING
         assert not isinstance(convolution.padding, str)
         self._settings = (convolution.padding, convolution.stride, convolution.dilation, convolution.groups)
         weight = convolution.weight.detach().to_mkldnn()
@@ -37,18 +58,23 @@ class PackedConv2d(nn.Module):
         self._bias = convolution.bias
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Give the convolution of `x`."""
+        """Give the convolution of `x`, and the activation of that."""
+        name, numbers = self.activation
         result: torch.Tensor = torch.ops.mkldnn._convolution_pointwise(
-            x, self._weight, self._bias, *self._settings, "none", [], ""
+            x, self._weight, self._bias, *self._settings, name, numbers, ""
         )
         return result
 
 
-def pack(module: fx.GraphModule) -> None:
+def pack(module: fx.GraphModule, crossing: Collection[fx.Node] = ()) -> None:
     """
     Exchange the convolutions of a normalised graph, where this build of torch can pack them and the result is the same.
 
+    An activation that becomes a part of the convolution before it leaves a step that does nothing in its place, so that
+    steps and cuts stay as they are.
+
     :param module: its nodes have an example of their values; called modules are exchanged in it alone.
+    :param crossing: the nodes whose own values are sent somewhere, so that no activation may change them.
     """
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return
@@ -66,8 +92,56 @@ def pack(module: fx.GraphModule) -> None:
         except (AttributeError, RuntimeError):  # another build of torch, or a shape that oneDNN does not know
             continue
         if given.stride() == wanted.stride() and torch.allclose(given, wanted, rtol=1e-4, atol=1e-5):
-            parent, _, name = str(node.target).rpartition(".")
-            setattr(module.get_submodule(parent), name, packed)
+            _exchange(module, node, packed)
+            if node not in crossing:
+                _fuse(module, node, packed, x)
+
+
+def _fuse(module: fx.GraphModule, node: fx.Node, packed: PackedConv2d, x: torch.Tensor) -> None:
+    """Let a convolution do the activation that alone reads its result, where not a bit differs by that."""
+    user = next(iter(node.users), None)
+    if user is None or len(node.users) > 1 or user.all_input_nodes != [node]:
+        return
+    activation = _activation(module, user)
+    if activation == NOTHING:
+        return
+    probe = torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).to(memory_format=torch.channels_last)
+    with torch.no_grad():
+        wanted = _run(module, user, packed(probe))
+        packed.activation = activation
+        try:
+            same = torch.equal(packed(probe), wanted)
+        except RuntimeError:  # an activation that this build of torch does not have
+            same = False
+    if not same:
+        packed.activation = NOTHING
+    else:
+        user.op, user.target, user.args, user.kwargs = "call_function", as_it_is, (node,), {}
+
+
+def _activation(module: fx.GraphModule, node: fx.Node) -> Activation:
+    """Give what an activation is to oneDNN; nothing for any other step."""
+    if node.op != "call_module":
+        return Activation("relu") if node.target in _RELUS and len(node.args) == 1 else NOTHING
+    called = module.get_submodule(str(node.target))
+    if type(called) is nn.ReLU:
+        return Activation("relu")
+    if type(called) is nn.LeakyReLU:
+        return Activation("leaky_relu", (float(called.negative_slope),))
+    if isinstance(called, nn.Hardtanh):  # ReLU6 is one
+        return Activation("hardtanh", (float(called.min_val), float(called.max_val)))
+    return NOTHING
+
+
+def _run(module: fx.GraphModule, node: fx.Node, x: torch.Tensor) -> torch.Tensor:
+    """Give what a step of one input makes of `x`."""
+    result: torch.Tensor = getattr(fx.Interpreter(module), node.op)(node.target, (x,), dict(node.kwargs))
+    return result
+
+
+def _exchange(module: fx.GraphModule, node: fx.Node, by: nn.Module) -> None:
+    parent, _, name = str(node.target).rpartition(".")
+    setattr(module.get_submodule(parent), name, by)
 
 
 def _can_be_packed(convolution: nn.Conv2d, x: torch.Tensor) -> bool:

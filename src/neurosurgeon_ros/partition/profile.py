@@ -110,5 +110,5 @@ class _Stopwatch(fx.Interpreter):
 
 def _operation(module: fx.GraphModule, node: fx.Node) -> str:
     if node.op == "call_module":
-        return type(module.get_submodule(str(node.target))).__name__.removeprefix("Packed")
+        return type(module.get_submodule(str(node.target))).__name__.removeprefix("Packed").removeprefix("Halving")
     return node.target if isinstance(node.target, str) else getattr(node.target, "__name__", str(node.target))

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from neurosurgeon_ros.partition import PartitionError, partition, profile
+from neurosurgeon_ros.partition.faster import as_it_is
 
 from .networks import Skip, assert_halves_equal_the_whole, equal, image
 
@@ -234,3 +235,42 @@ def test_convolutions_of_every_kind_are_counted() -> None:
     features = partition(network, torch.rand(1, 8, 16, 16)).points[0].features
     assert features[0] == 16 * 2 * 9 * 36 + 16 * 2 * 16 * 36 + 2 * 4 * 5 * 192
     assert features[3] == 3
+
+
+class Pooled(nn.Module):
+    """Bytes to floats, then convolutions with each activation that oneDNN knows, pooled to half the size."""
+
+    def __init__(self, activation: nn.Module) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1)
+        self.activation = activation
+        self.pool = nn.MaxPool2d(2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.pool(self.activation(self.first(x.to(torch.float32).div(255.0))))
+        return self.pool(nn.functional.relu(self.second(x)))
+
+
+@pytest.mark.parametrize("activation", [nn.ReLU(), nn.LeakyReLU(0.1), nn.ReLU6(), nn.Hardtanh(-0.2, 0.1), nn.SiLU()])
+@pytest.mark.parametrize("side", [16, 18])
+def test_faster_steps_change_no_bit_and_no_point(
+    activation: nn.Module, side: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    network = Pooled(activation).eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    x = torch.randint(0, 256, (1, 3, side, side), dtype=torch.uint8).to(memory_format=torch.channels_last)
+    faster = partition(network, x, keep_all=True)
+    assert_halves_equal_the_whole(faster, x)
+    monkeypatch.setattr("neurosurgeon_ros.partition.network.exchange_slow_steps", lambda *_: None)
+    monkeypatch.setattr("neurosurgeon_ros.partition.pack._fuse", lambda *_: None)
+    plain = partition(network, x, keep_all=True)
+    assert faster.fingerprint == plain.fingerprint
+    assert [point.name for point in faster.points] == [point.name for point in plain.points]
+    assert torch.equal(faster.run_whole(x), plain.run_whole(x))
+
+
+def test_activations_and_bytes_take_no_step_of_their_own_where_no_cut_is() -> None:
+    network = Pooled(nn.LeakyReLU(0.1)).eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    x = torch.zeros(1, 3, 16, 16, dtype=torch.uint8).to(memory_format=torch.channels_last)
+    targets = [node.target for node in partition(network, x).graph_module.graph.nodes]
+    assert targets.count(as_it_is) == 3
