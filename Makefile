@@ -6,7 +6,7 @@
 WORKERS ?= 2
 RUN := tools/run
 
-.PHONY: bench help setup demo experiments test test-full lint format docs clean
+.PHONY: bench help setup demo experiments test test-full lint format docs clean faults soak
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -22,6 +22,12 @@ experiments: ## run every experiment in the simulator and write plots and figure
 
 bench: ## measure the engine against eager torch and onnxruntime, on a machine with nothing else to do
 	@$(RUN) python benchmarks/engine.py
+
+faults: ## put every fault into robot, edge, link and camera, count every frame, and write docs/reliability.md
+	@$(RUN) python -m benchmarks.faults --write-docs
+
+soak: ## run two robots and an edge under random faults: make soak SECONDS=600 SEED=1
+	@$(RUN) python -m benchmarks.soak $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))
 
 test: ## run every test but the long ones
 	@$(RUN) python -m pytest -n $(WORKERS)

@@ -49,7 +49,8 @@ def main() -> int:
             broken.extend(f"{fault.name}: {failure}" for failure in failures)
             progress.console.print(
                 f"{fault.name}: {result.accepted} accepted, {result.published} published, "
-                f"p99 {result.p99_delay_ms:.0f}, worst {result.worst_delay_ms:.0f} ms, back after {result.recovered_s} s; "
+                f"p99 {result.p99_delay_ms:.0f}, worst {result.worst_delay_ms:.0f} ms, "
+                f"back after {result.recovered_s} s; "
                 f"{', '.join(failures) or 'all kept'}"
             )
             progress.advance(task)

@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import rclpy
@@ -46,6 +46,7 @@ class Stage:
     :param logs: folder for the nodes' logs.
     :param parameters: more parameters, of robot and edge alike.
     :param environment: more variables, of robot and edge alike.
+    :param robots: ids of the robots that the relay serves.
     :ivar stops: times in which the robot's process was stopped, monotonic seconds.
     """
 
@@ -58,6 +59,7 @@ class Stage:
         period_s: float,
         parameters: Mapping[str, object] | None = None,
         environment: Mapping[str, str] | None = None,
+        robots: Sequence[str] = ("robot_node",),
     ) -> None:
         apply_profile()
         self.logs = logs
@@ -72,7 +74,9 @@ class Stage:
         self._context = Context()
         rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
         self.node = Node("counter", context=self._context, start_parameter_services=False, enable_rosout=False)
-        self.relay = Relay(Node("relay", context=self._context, start_parameter_services=False, enable_rosout=False))
+        self.relay = Relay(
+            Node("relay", context=self._context, start_parameter_services=False, enable_rosout=False), robots
+        )
         self.counter = Counter(self.node)
         self.camera = Camera(self.node, period_s=period_s, seed=seed)
         self._ending = threading.Event()
@@ -81,7 +85,9 @@ class Stage:
         self._thread = threading.Thread(target=self._spin, name="counter", daemon=True)
         self._thread.start()
 
-    def start_robot(self, name: str = "robot", **parameters: object) -> Child:
+    def start_robot(
+        self, name: str = "robot", *, remappings: Mapping[str, str] | None = None, **parameters: object
+    ) -> Child:
         """Start a robot; it is the stage's own unless it has another name."""
         child = self._start(
             "robot_node",
@@ -95,6 +101,7 @@ class Stage:
                 "seed": self.seed,
                 **parameters,
             },
+            remappings,
         )
         if name == "robot":
             self.robot = child
@@ -136,6 +143,8 @@ class Stage:
             return len(self.counter.decided) > heard + 2 or (robot is not None and robot.ended)
 
         if not self.counter.wait_for(settled, START_S) or len(self.counter.decided) <= heard + 2:
+            if robot is not None and robot.ended:
+                raise StageError(robot.end_in_words)
             raise StageError(f"the robot answered no image within {START_S:g} s (see {self.logs})")
 
     def await_edge(self, timeout_s: float = START_S, since_s: float | None = None) -> float | None:
@@ -186,10 +195,18 @@ class Stage:
         self.node.destroy_node()
         rclpy.try_shutdown(context=self._context)
 
-    def _start(self, executable: str, name: str, parameters: Mapping[str, object]) -> Child:
+    def _start(
+        self,
+        executable: str,
+        name: str,
+        parameters: Mapping[str, object],
+        remappings: Mapping[str, str] | None = None,
+    ) -> Child:
         logs = self.logs / f"{len(list(self.logs.glob('*')))}_{name}"
         logs.mkdir(parents=True)
-        child = start_node(executable, {**self._both, **parameters}, logs=logs, environment=self._environment)
+        child = start_node(
+            executable, {**self._both, **parameters}, logs=logs, environment=self._environment, remappings=remappings
+        )
         self.children.append(child)
         return child
 
@@ -207,6 +224,7 @@ def make_stage(
     period_s: float = 0.1,
     parameters: Mapping[str, object] | None = None,
     environment: Mapping[str, str] | None = None,
+    robots: Sequence[str] = ("robot_node",),
 ) -> Iterator[Stage]:
     """Make a stage in a ROS domain of its own; its robot and its edge are to be started."""
     logs.mkdir(parents=True, exist_ok=True)
@@ -220,6 +238,7 @@ def make_stage(
             period_s=period_s,
             parameters=parameters,
             environment={**(environment or {}), **domain, "ROS_LOG_DIR": str(logs / "ros")},
+            robots=robots,
         )
         try:
             yield stage

@@ -1,0 +1,66 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m benchmarks.soak [SECONDS]`: a long run; exit code 1 if anything was lost or grew."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import shutil
+import sys
+from pathlib import Path
+
+from rich.progress import Progress
+
+from benchmarks.soak.run import run_soak
+
+
+def main() -> int:
+    """Run, report, and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
+    parser.add_argument("seconds", nargs="?", type=float, default=600.0, help="length of the run (%(default)s)")
+    parser.add_argument("--seed", type=int, help="of the faults (drawn)")
+    parser.add_argument("--out", type=Path, default=Path("out/soak"), help="where results go (%(default)s)")
+    options = parser.parse_args()
+    seed = random.SystemRandom().randrange(2**31) if options.seed is None else options.seed
+    print(f"seed {seed}", flush=True)
+    options.out.mkdir(parents=True, exist_ok=True)
+    logs = options.out / "log"
+    shutil.rmtree(logs, ignore_errors=True)
+    with Progress() as progress:
+        task = progress.add_task("soak", total=options.seconds)
+
+        def on_fault(name: str, passed_s: float) -> None:
+            progress.update(task, completed=passed_s, description=name)
+
+        result = run_soak(options.seconds, seed=seed, logs=logs, on_fault=on_fault)
+    robots = {
+        name: {
+            "accepted": tally.accepted,
+            "published": tally.published,
+            "lost": tally.lost,
+            "duplicated": tally.duplicated,
+            "out_of_order": tally.out_of_order,
+            "late": result.late[name],
+        }
+        for name, tally in result.tallies.items()
+    }
+    processes = {
+        name: {
+            "memory_bytes": [first.memory_bytes, result.last[name].memory_bytes],
+            "threads": [first.threads, result.last[name].threads],
+        }
+        for name, first in result.first.items()
+    }
+    summary = {"seed": seed, "faults": result.faults, "robots": robots, "processes": processes}
+    text = json.dumps(summary, indent=1)
+    (options.out / "summary.json").write_text(text + "\n")
+    print(text)
+    for failure in result.failures:
+        print(f"{failure} (again with --seed {seed})", file=sys.stderr)
+    return 1 if result.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,136 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Two robots, an edge, and faults drawn from a seed, for as long as is asked."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from benchmarks.faults.camera_faults import FAULTS as CAMERA
+from benchmarks.faults.counter import Counter, Tally
+from benchmarks.faults.fault import Fault
+from benchmarks.faults.link import FAULTS as LINK
+from benchmarks.faults.messages import FAULTS as MESSAGES
+from benchmarks.faults.stage import Stage, make_stage
+from neurosurgeon_ros.cli.demo.children import Child
+
+#: Faults that leave the processes alive, so that their memory can be compared from the first minute to the end.
+DRAWN: tuple[Fault, ...] = (*LINK, *CAMERA, *MESSAGES)
+
+#: Seconds after which memory and threads are taken for the first time, and the share by which memory may grow.
+SETTLED_S, GROWTH = 60.0, 0.05
+
+#: Longest pause between two faults, seconds.
+PAUSE_S = 3.0
+
+ROBOTS = ("robot_node", "two_robot_node")
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a process holds."""
+
+    memory_bytes: int
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class SoakResult:
+    """
+    What came of a run.
+
+    :param late: frames out later than twice the deadline, of each robot.
+    :param first, last: use of each process after the first minute and at the end; empty in a shorter run.
+    """
+
+    seed: int
+    faults: int
+    tallies: dict[str, Tally]
+    late: dict[str, int]
+    first: dict[str, Use]
+    last: dict[str, Use]
+
+    @property
+    def failures(self) -> list[str]:
+        """Name what was not kept."""
+        found = []
+        for robot, tally in self.tallies.items():
+            counts = {"lost": tally.lost, "duplicated": tally.duplicated, "out of order": tally.out_of_order}
+            found += [f"{robot}: {number} {what}" for what, number in counts.items() if number]
+            if tally.accepted == 0:
+                found.append(f"{robot}: no frame was accepted")
+        for name, first in self.first.items():
+            last = self.last[name]
+            if last.memory_bytes > (1.0 + GROWTH) * first.memory_bytes:
+                found.append(f"{name}: memory grew from {first.memory_bytes >> 20} to {last.memory_bytes >> 20} MiB")
+            if last.threads != first.threads:
+                found.append(f"{name}: {first.threads} threads became {last.threads}")
+        return found
+
+
+def run_soak(seconds: float, *, seed: int, logs: Path, on_fault: Callable[[str, float], None]) -> SoakResult:
+    """
+    Run for some time.
+
+    :param on_fault: told of each fault and the seconds since the start.
+    """
+    generator = random.Random(seed)
+    with make_stage(logs=logs, seed=seed, robots=ROBOTS) as stage:
+        other = Counter(stage.node, robot="two/robot_node", detections="two/detections")
+        processes = {
+            "edge": stage.start_edge(),
+            "robot": stage.start_robot(),
+            "second robot": stage.start_robot("second", remappings={"__ns": "/two", "/two/image_raw": "/image_raw"}),
+        }
+        stage.await_robot()
+        other.wait_for(lambda: other.decided, 60.0)
+        stage.await_edge()
+        stage.drain()
+        counters = dict(zip(ROBOTS, (stage.counter, other), strict=True))
+        since = {name: counter.mark() for name, counter in counters.items()}
+        stage.camera.play()
+        begin_s = time.monotonic()
+        first: dict[str, Use] = {}
+        number = 0
+        while (passed_s := time.monotonic() - begin_s) < seconds:
+            if passed_s >= SETTLED_S and not first:
+                first = _use(processes)
+            fault = generator.choice(DRAWN)
+            on_fault(fault.name, passed_s)
+            fault.inject(stage)
+            number += 1
+            stage.await_edge(10.0)
+            time.sleep(generator.uniform(0.0, PAUSE_S))
+        last = _use(processes) if first else {}
+        _drain_both(stage, other)
+        tallies = {name: counter.tally(since[name], stage.camera.shown) for name, counter in counters.items()}
+        for name, child in processes.items():
+            if child.ended:
+                raise AssertionError(f"{name}: {child.end_in_words}")
+            stage.end(child, signal.SIGINT)
+    bound_s = 2.0 * stage.deadline_s
+    late = {name: int((tally.delays_s > bound_s).sum()) for name, tally in tallies.items()}
+    return SoakResult(seed, number, tallies, late, first, last)
+
+
+def _drain_both(stage: Stage, other: Counter) -> None:
+    stage.drain()
+    while True:
+        heard = other.mark()
+        if not other.wait_for(lambda heard=heard: other.mark() != heard, 0.7):
+            return
+
+
+def _use(processes: dict[str, Child]) -> dict[str, Use]:
+    use = {}
+    for name, child in processes.items():
+        process = psutil.Process(child.process.pid)
+        use[name] = Use(process.memory_info().rss, process.num_threads())
+    return use
