@@ -1,0 +1,75 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The ros2 command line finds the nodes behaving as other ROS 2 nodes do."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import pytest
+import yaml
+from support import Processes
+from watcher import watching
+
+from neurosurgeon_ros.runtime.decision import Outcome
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("ros2") is None,
+    reason="the ros2 command line is not installed: it comes with ROS 2 from packages, not with the wheels",
+)
+
+#: Seconds after which a command hangs.
+HANGS_S = 60.0
+
+
+def ros2(*arguments: str) -> str:
+    """Run a command in the test's domain, without the daemon, which would outlive it; give what it printed."""
+    done = subprocess.run(["ros2", *arguments], capture_output=True, text=True, timeout=HANGS_S, check=False)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.stdout + done.stderr
+
+
+def test_a_robot_by_the_command_line(processes: Processes) -> None:
+    processes.start("robot_node", "--ros-args", "-p", "threads:=1", "-p", "policy:=on_device", "-p", "codecs:=[uint8]")
+    with watching() as watcher:
+        watcher.robot_is_there()
+        waits = ("--no-daemon", "--spin-time", "2")
+        assert "/robot_node" in ros2("node", "list", *waits).split()
+        assert "/robot_node" in ros2("lifecycle", "nodes", *waits).split()
+        assert "active" in ros2("lifecycle", "get", "/robot_node", *waits)
+        listed = ros2("topic", "list", "-t", *waits)
+        assert "/detections [vision_msgs/msg/Detection2DArray]" in listed
+        assert "/robot_node/decision [neurosurgeon_ros/msg/PartitionDecision]" in listed
+
+        described = ros2("param", "describe", "/robot_node", "confidence", *waits)
+        assert "detections with a lower score are left out" in described
+        assert "successful" in ros2("param", "set", "/robot_node", "confidence", "0.4", *waits)
+        assert "0.4" in ros2("param", "get", "/robot_node", "confidence", *waits)
+        assert "failed" in ros2("param", "set", "/robot_node", "confidence", "2.0", *waits)
+        assert "clean it up first" in ros2("param", "set", "/robot_node", "model", "mobilenet_v2", *waits)
+        assert "policy: on_device" in ros2("param", "dump", "/robot_node", *waits)
+
+        echo = subprocess.Popen(
+            ["ros2", "topic", "echo", "--once", "/detections", "vision_msgs/msg/Detection2DArray"],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            watcher.until(lambda: watcher.node.count_subscribers("detections") > 1, "the command's subscription")
+            while echo.poll() is None:
+                assert watcher.step().outcome == Outcome.ON_DEVICE
+            assert echo.stdout is not None
+            header = yaml.safe_load(echo.stdout.read().split("---")[0])["header"]
+            assert header["frame_id"] in {image.header.frame_id for image in watcher.images}
+            assert echo.returncode == 0
+        finally:
+            if echo.poll() is None:
+                echo.kill()
+            echo.wait()
+
+        assert "successful" in ros2("lifecycle", "set", "/robot_node", "deactivate", *waits)
+        assert "inactive" in ros2("lifecycle", "get", "/robot_node", *waits)
+        assert "successful" in ros2("lifecycle", "set", "/robot_node", "cleanup", *waits)
+        assert "successful" in ros2("param", "set", "/robot_node", "policy", "edge_only", *waits)
+        assert "unconfigured" in ros2("lifecycle", "get", "/robot_node", *waits)
