@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -39,6 +40,8 @@ def main() -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     logs = options.out / "log"
     shutil.rmtree(logs, ignore_errors=True)
+    # So that the nodes are ended, too, when this process is told to end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     broken: list[str] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns) as progress:

@@ -8,6 +8,7 @@ import argparse
 import json
 import random
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -28,6 +29,8 @@ def main() -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     logs = options.out / "log"
     shutil.rmtree(logs, ignore_errors=True)
+    # So that the nodes are ended, too, when this process is told to end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with Progress() as progress:
         task = progress.add_task("soak", total=options.seconds)
 
