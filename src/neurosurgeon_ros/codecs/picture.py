@@ -22,6 +22,10 @@ from neurosurgeon_ros.codecs.codec import (
 )
 from neurosurgeon_ros.codecs.tensor import EncodedTensor, TensorSpec
 
+# JPEG's markers: baseline frame, scan; and tables, restart interval, applications' data and comments.
+_BASELINE, _SCAN = 0xC0, 0xDA
+_PLAIN_SEGMENTS = frozenset((0xC4, 0xDB, 0xDD, 0xFE, *range(0xE0, 0xF0)))
+
 
 class Picture(Codec):
     """
@@ -109,15 +113,25 @@ class Jpeg(Picture):
         super().__init__(f"jpeg{quality}-{chroma}", ".jpg", settings, expected=expected)
 
     def stated_size(self, data: memoryview) -> tuple[int, int] | None:
-        """Walk through the segments (ITU T.81, annex B) to the frame header."""
-        position = 2
+        """
+        Walk through the segments (ITU T.81, annex B) to the scan.
+
+        Only what a decoder reads the same way is taken: one baseline frame, whose components all come in one scan, and
+        before it plain segments with a length. So no other size hides behind the first, and no picture is made of
+        thousands of scans, each of which would cost a pass over all of it.
+        """
         if bytes(data[:2]) != b"\xff\xd8" or bytes(data[-2:]) != b"\xff\xd9":
             return None
-        while position + 9 <= data.nbytes and data[position] == 0xFF:
+        position, size, components = 2, None, 0
+        while position + 10 <= data.nbytes and data[position] == 0xFF:
             marker, length = data[position + 1], int.from_bytes(data[position + 2 : position + 4], "big")
-            if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-                height = int.from_bytes(data[position + 5 : position + 7], "big")
-                return int.from_bytes(data[position + 7 : position + 9], "big"), height
+            if marker == _BASELINE and size is None:
+                height, width = (int.from_bytes(data[at : at + 2], "big") for at in (position + 5, position + 7))
+                size, components = (width, height), data[position + 9]
+            elif marker == _SCAN:
+                return size if data[position + 4] == components else None
+            elif marker not in _PLAIN_SEGMENTS or length < 2:
+                return None
             position += 2 + length
         return None
 

@@ -5,15 +5,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 from rclpy.node import Node
 
 from neurosurgeon_ros.msg import DelayFeedback, EdgeDetections, EdgeStatus, PartialInference, RobotHello
 from neurosurgeon_ros.nodes import qos
+from neurosurgeon_ros.nodes.intake import DETECTIONS_BYTES, SMALL_BYTES, Intake
 from neurosurgeon_ros.nodes.managed import destroy
 from neurosurgeon_ros.nodes.messages import (
-    InvalidMessage,
     from_request,
     hello,
     to_edge_detections,
@@ -56,13 +55,16 @@ class EdgeLink:
         self._requests = node.create_publisher(
             PartialInference, f"{namespace}/partial_inference", qos.PARTIAL_INFERENCE
         )
-        self._detections = node.create_subscription(
-            EdgeDetections, f"{base}/detections", self._on_detections, qos.ANSWERS
+        self.intake = Intake(node)
+        self._detections = self.intake.subscribe(
+            EdgeDetections, f"{base}/detections", self._on_detections, qos.ANSWERS, max_bytes=DETECTIONS_BYTES
         )
-        self._feedback = node.create_subscription(
-            DelayFeedback, f"{base}/delay_feedback", self._on_feedback, qos.ANSWERS
+        self._feedback = self.intake.subscribe(
+            DelayFeedback, f"{base}/delay_feedback", self._on_feedback, qos.ANSWERS, max_bytes=SMALL_BYTES
         )
-        self._status = node.create_subscription(EdgeStatus, f"{namespace}/status", self._on_status, qos.PRESENCE)
+        self._status = self.intake.subscribe(
+            EdgeStatus, f"{namespace}/status", self._on_status, qos.PRESENCE, max_bytes=SMALL_BYTES
+        )
         self._timers = (
             node.create_timer(HELLO_PERIOD_S, self._say_hello),
             node.create_timer(WATCH_PERIOD_S, self._look),
@@ -120,15 +122,15 @@ class EdgeLink:
             self._inbox.ring()
 
     def _on_status(self, message: EdgeStatus) -> None:
-        self._guard(lambda: self._watch.hear(to_edge_report(message), time.monotonic()))
+        self._watch.hear(to_edge_report(message), time.monotonic())
 
     def _on_detections(self, message: EdgeDetections) -> None:
         if self._is_ours(message):
-            self._guard(lambda: self._put_detections(message))
+            self._put_detections(message)
 
     def _on_feedback(self, message: DelayFeedback) -> None:
         if self._is_ours(message):
-            self._guard(lambda: self._put_feedback(message))
+            self._put_feedback(message)
 
     def _put_detections(self, message: EdgeDetections) -> None:
         key, detections = to_edge_detections(message, self._labels)
@@ -140,10 +142,7 @@ class EdgeLink:
             self._inbox.put_feedback(to_feedback(message))
 
     def _is_ours(self, message: EdgeDetections | DelayFeedback) -> bool:
-        return (message.robot_id, message.session) == (self._identity.robot_id, self._identity.session)
-
-    def _guard(self, take: Callable[[], object]) -> None:
-        try:
-            take()
-        except InvalidMessage as problem:
-            self._node.get_logger().error(f"from the edge: {problem}", throttle_duration_sec=5.0)
+        ours = (message.robot_id, message.session) == (self._identity.robot_id, self._identity.session)
+        if not ours:  # usual after a restart, so not a word about it
+            self.intake.refused["for another robot or session"] += 1
+        return ours

@@ -17,9 +17,9 @@ from rclpy.publisher import Publisher
 from neurosurgeon_ros.models import MODELS, OWN_MODEL
 from neurosurgeon_ros.msg import DelayFeedback, EdgeDetections, EdgeStatus, PartialInference, RobotHello
 from neurosurgeon_ros.nodes import qos
+from neurosurgeon_ros.nodes.intake import SMALL_BYTES, Intake, shorten
 from neurosurgeon_ros.nodes.managed import ManagedNode, destroy
 from neurosurgeon_ros.nodes.messages import (
-    InvalidMessage,
     check_version,
     from_edge_detections,
     from_feedback,
@@ -29,8 +29,8 @@ from neurosurgeon_ros.nodes.parameters import parameter
 from neurosurgeon_ros.nodes.process import run
 from neurosurgeon_ros.runtime.edge import EdgeServer
 from neurosurgeon_ros.runtime.engine import Engine
-from neurosurgeon_ros.runtime.presence import RobotRegistry, to_id
-from neurosurgeon_ros.runtime.protocol import PROTOCOL_VERSION, Reply
+from neurosurgeon_ros.runtime.presence import RequestBudget, RobotRegistry, to_id
+from neurosurgeon_ros.runtime.protocol import PROTOCOL_VERSION, Feedback, Reply, Status
 
 #: Seconds between statuses.
 STATUS_PERIOD_S = 0.5
@@ -47,6 +47,12 @@ class EdgeParameters:
     edge_id: str = parameter("", "name of this edge; empty: host name and node name")
     max_queue: int = parameter(8, "requests that wait at most; more are refused", low=1, high=1024)
     max_robots: int = parameter(16, "robots that are served at once", low=1, high=64)
+    max_request_bytes: int = parameter(
+        33554432, "size of a request at most; larger ones are refused unread", low=65536, high=2**28
+    )
+    max_request_rate: float = parameter(
+        200.0, "requests per second that one robot may send; more are refused", unit="1/s", low=1.0, high=1e6
+    )
     threads: int = parameter(0, "threads of the back-end; 0: as many as there are cores", low=0, high=256)
     autostart: bool = parameter(True, "configure and activate at start, without a lifecycle manager")
 
@@ -68,6 +74,8 @@ class EdgeNode(ManagedNode[EdgeParameters]):
         self._engine: Engine | None = None
         self._server: EdgeServer | None = None
         self._registry = RobotRegistry()
+        self._intake = Intake(self)
+        self._budget = RequestBudget(rate=1.0)
         self._robots: dict[str, _Robot] = {}
         self._robots_lock = threading.Lock()
         self._status: Publisher | None = None
@@ -95,6 +103,7 @@ class EdgeNode(ManagedNode[EdgeParameters]):
         """Start the server and listen."""
         assert self._engine is not None
         self._registry = RobotRegistry(max_robots=self.parameters.max_robots)
+        self._budget = RequestBudget(rate=self.parameters.max_request_rate)
         self._server = EdgeServer(
             {self._engine.fingerprint: self._engine},
             self._reply,
@@ -107,9 +116,15 @@ class EdgeNode(ManagedNode[EdgeParameters]):
         self._status = self.create_publisher(EdgeStatus, f"{namespace}/status", qos.PRESENCE)
         self._entities = [
             self._status,
-            self.create_subscription(RobotHello, f"{namespace}/hello", self._on_hello, qos.PRESENCE),
-            self.create_subscription(
-                PartialInference, f"{namespace}/partial_inference", self._on_request, qos.PARTIAL_INFERENCE
+            self._intake.subscribe(
+                RobotHello, f"{namespace}/hello", self._on_hello, qos.PRESENCE, max_bytes=SMALL_BYTES
+            ),
+            self._intake.subscribe(
+                PartialInference,
+                f"{namespace}/partial_inference",
+                self._on_request,
+                qos.PARTIAL_INFERENCE,
+                max_bytes=self.parameters.max_request_bytes,
             ),
             self.create_timer(STATUS_PERIOD_S, self._publish_status),
         ]
@@ -141,24 +156,22 @@ class EdgeNode(ManagedNode[EdgeParameters]):
             "refused": counts.refused,
             "queue length": self._server.queue_length,
             "load": f"{self._server.load():.2f}",
+            **self._intake.diagnostics(),
         }
         return DiagnosticStatus.OK, f"serves {len(robots)} robots" if len(robots) != 1 else "serves 1 robot", values
 
     def _on_hello(self, message: RobotHello) -> None:
         assert self._engine is not None
-        try:
-            check_version(message)
-        except InvalidMessage as problem:
-            self.get_logger().error(str(problem), throttle_duration_sec=5.0)
-            return
+        check_version(message)
         name = message.robot_id
         refused = self._registry.hello(name, message.session, message.fingerprint, time.monotonic())
         if refused:
-            self.get_logger().error(refused, throttle_duration_sec=5.0)
+            self._intake.refuse("robot", refused)
             return
         if message.fingerprint != self._engine.fingerprint:
+            theirs = shorten(f"{message.model} {message.fingerprint[:12]}")
             self.get_logger().error(
-                f"robot {name} runs model {message.model} {message.fingerprint[:12]}, this edge serves "
+                f"robot {name} runs model {theirs}, this edge serves "
                 f"{self.parameters.model} {self._engine.fingerprint[:12]}: start both with the same model and weights",
                 throttle_duration_sec=5.0,
             )
@@ -175,13 +188,15 @@ class EdgeNode(ManagedNode[EdgeParameters]):
 
     def _on_request(self, message: PartialInference) -> None:
         if self._server is None or not self._registry.holds(message.robot_id, message.session):
+            self._intake.refused["request of a robot that is not served"] += 1
             return
-        try:
-            request = to_request(message)
-        except InvalidMessage as problem:
-            self.get_logger().error(f"robot {message.robot_id}: {problem}", throttle_duration_sec=5.0)
+        request = to_request(message)
+        if self._budget.spend(message.robot_id, time.monotonic()):
+            self._server.submit(request)
             return
-        self._server.submit(request)
+        self._intake.refused["too many requests"] += 1
+        text = f"more than {self.parameters.max_request_rate:g} requests a second came (max_request_rate)"
+        self._reply(Reply(Feedback(request.key, Status.OVERLOADED, text), request.header))
 
     def _reply(self, reply: Reply) -> None:
         """Publish an answer; called from the server's worker, and from the executor's thread for refusals."""
@@ -195,9 +210,8 @@ class EdgeNode(ManagedNode[EdgeParameters]):
                 robot.detections.publish(from_edge_detections(key, reply.detections, labels, reply.header))
             robot.feedback.publish(from_feedback(reply.feedback))
         if reply.feedback.error:
-            self.get_logger().warning(
-                f"robot {key.robot_id}, frame {key.sequence}: {reply.feedback.error}", throttle_duration_sec=1.0
-            )
+            text = shorten(f"robot {key.robot_id}, frame {key.sequence}: {reply.feedback.error}")
+            self.get_logger().warning(text, throttle_duration_sec=1.0)
 
     def _publish_status(self) -> None:
         if self._server is None or self._engine is None or self._status is None:
@@ -205,6 +219,7 @@ class EdgeNode(ManagedNode[EdgeParameters]):
         for name in self._registry.expire(time.monotonic()):
             with self._robots_lock:
                 robot = self._robots.pop(name, None)
+            self._budget.forget(name)
             if robot is not None:
                 destroy(self, robot.detections, robot.feedback)
                 self.get_logger().info(f"robot {name} is gone")

@@ -33,7 +33,15 @@ MAX_TEXT = 256
 
 
 class InvalidMessage(ValueError):
-    """A message from the network that is not what it should be; the text is one sentence."""
+    """
+    A message from the network that is not what it should be; the text is one sentence.
+
+    :ivar reason: a word or two, by which such messages are counted.
+    """
+
+    def __init__(self, text: str, *, reason: str = "invalid") -> None:
+        super().__init__(text)
+        self.reason = reason
 
 
 def check_version(message: Any) -> None:

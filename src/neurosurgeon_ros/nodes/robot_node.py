@@ -24,7 +24,8 @@ from neurosurgeon_ros.models import MODELS, OWN_MODEL
 from neurosurgeon_ros.msg import PartitionDecision
 from neurosurgeon_ros.nodes import qos
 from neurosurgeon_ros.nodes.edge_link import EdgeLink
-from neurosurgeon_ros.nodes.images import check_image, from_bgr, to_bgr
+from neurosurgeon_ros.nodes.images import MAX_BYTES, check_image, from_bgr, to_bgr
+from neurosurgeon_ros.nodes.intake import SMALL_BYTES, Intake, shorten
 from neurosurgeon_ros.nodes.managed import ManagedNode, destroy
 from neurosurgeon_ros.nodes.messages import from_decision, from_detections, label_info
 from neurosurgeon_ros.nodes.parameters import parameter
@@ -209,7 +210,15 @@ class RobotNode(ManagedNode[RobotParameters]):
         self._pipeline = RobotPipeline(processor, self, on_problem=self.say_error, threads=parameters.threads)
         self._pipeline.start()
         self._link.connect(processor.conversation.inbox)
-        self._entities.append(self.create_subscription(Image, "image_raw", self._on_image, qos.SENSOR_DATA))
+        camera = Intake(self).subscribe(
+            Image,
+            "image_raw",
+            self._on_image,
+            qos.SENSOR_DATA,
+            max_bytes=MAX_BYTES + SMALL_BYTES,
+            on_refusal=self._reject_image,
+        )
+        self._entities.append(camera)
 
     def deactivate(self) -> None:
         """Take no more frames, let the one under way come out, and go silent."""
@@ -252,6 +261,7 @@ class RobotNode(ManagedNode[RobotParameters]):
             "frames rejected": counts.rejected,
             "tensors with NaN or infinity": self._engine.unquantised,
             **{f"outcome {outcome.name.lower()}": number for outcome, number in self._outcomes.items()},
+            **self._link.intake.diagnostics(),
         }
         if counts.received == 0:
             return DiagnosticStatus.WARN, "no image has come yet", values
@@ -267,10 +277,14 @@ class RobotNode(ManagedNode[RobotParameters]):
         try:
             check_image(message)
         except ImageRejected as problem:
-            self._pipeline.reject()
-            self.rejected(str(problem))
+            self._reject_image(str(problem))
             return
         self._pipeline.offer(Arrival(message.header, time.monotonic(), lambda: to_bgr(message)))
+
+    def _reject_image(self, reason: str) -> None:
+        if self._pipeline is not None:
+            self._pipeline.reject()
+            self.rejected(reason)
 
     # Results out; called from the pipeline's thread.
 
@@ -295,7 +309,7 @@ class RobotNode(ManagedNode[RobotParameters]):
 
     def rejected(self, reason: str) -> None:
         """Say once of each reason why an image was rejected."""
-        self._say_once(f"image rejected: {reason}", reason)
+        self._say_once(f"image rejected: {shorten(reason)}", shorten(reason))
 
     def _say_once(self, text: str, kind: str) -> None:
         if kind not in self._complained and len(self._complained) < 100:

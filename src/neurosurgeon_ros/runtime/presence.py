@@ -122,6 +122,29 @@ class _Robot:
     heard_s: float
 
 
+class RequestBudget:
+    """
+    How often each robot may ask: a second's worth at once, and then at its rate. For one thread.
+
+    :param rate: requests per second.
+    """
+
+    def __init__(self, *, rate: float) -> None:
+        self._rate = rate
+        self._left: dict[str, tuple[float, float]] = {}
+
+    def spend(self, robot_id: str, now_s: float) -> bool:
+        """Take one request from a robot's budget; say whether there was one."""
+        left, then_s = self._left.get(robot_id, (self._rate, now_s))
+        left = min(self._rate, left + (now_s - then_s) * self._rate)
+        self._left[robot_id] = (left - 1.0 if left >= 1.0 else left, now_s)
+        return left >= 1.0
+
+    def forget(self, robot_id: str) -> None:
+        """Drop what is known of a robot that is gone."""
+        self._left.pop(robot_id, None)
+
+
 class RobotRegistry:
     """
     An edge's view of its robots: an id belongs to the session that said hello first, until its hellos stop.
