@@ -263,6 +263,7 @@ def from_decision(decision: Decision, robot_id: str, session: int) -> PartitionD
         total_delay=delays.total,
         sent_bytes=decision.sent_bytes,
         outcome=int(decision.outcome),
+        circuit=int(decision.circuit),
         reason=decision.reason[:MAX_TEXT],
         detections=min(decision.detections, 65535),
         frames_received=counts.received,

@@ -13,7 +13,7 @@ from neurosurgeon_ros.models import Detections
 from neurosurgeon_ros.runtime.decision import Uplink
 from neurosurgeon_ros.runtime.inbox import Inbox
 from neurosurgeon_ros.runtime.protocol import Feedback, Key, Request, Status
-from neurosurgeon_ros.runtime.transfers import Transfer, Transfers
+from neurosurgeon_ros.runtime.transfers import SHORTEST_S, Transfer, Transfers
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,10 +61,20 @@ class Conversation:
         self._detections: dict[Key, tuple[float, Detections]] = {}
         self._feedback: dict[Key, tuple[float, Feedback]] = {}
 
-    def send(self, request: Request, arm: int) -> Transfer:
-        """Publish a request; `arm` is -1 for a probe."""
-        now_s = self._clock()
-        transfer = self.transfers.send(request.key, arm=arm, sent_bytes=request.payload_bytes, now_s=now_s)
+    def send(self, request: Request, arm: int, *, patience_s: float = SHORTEST_S) -> Transfer:
+        """
+        Publish a request.
+
+        :param arm: -1 for a probe or a test, of which the policy learns what the link took for so many bytes.
+        :param patience_s: it is not given up sooner than after so many seconds.
+        """
+        transfer = self.transfers.send(
+            request.key,
+            arm=arm,
+            sent_bytes=request.payload_bytes,
+            now_s=self._clock(),
+            patience_s=patience_s,
+        )
         self._uplink.publish(request)
         return transfer
 
@@ -128,7 +138,7 @@ class Conversation:
             observation = Observation(
                 arm=transfer.arm,
                 sequence=key.sequence,
-                kind=key.kind,
+                kind=key.kind if transfer.arm >= 0 else Kind.PROBE,
                 offload_s=offload_s,
                 transmit_s=transmit_s,
                 queue_s=feedback.queue_s,

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from neurosurgeon_ros.runtime.breaker import Circuit
+
 if TYPE_CHECKING:  # they bring torch, which a camera's node has no use for
     from neurosurgeon_ros.models import Detections
     from neurosurgeon_ros.runtime.protocol import Request
@@ -161,6 +163,7 @@ class Decision:
     reason: str = ""
     sample_arm: str = ""
     probe_bytes: int = 0
+    circuit: Circuit = Circuit.CLOSED
 
 
 class Uplink(Protocol):

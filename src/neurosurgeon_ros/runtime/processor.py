@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from neurosurgeon_ros.codecs import EncodedTensor
 from neurosurgeon_ros.learning.interface import Choice, Context, Kind, Observation, Policy
-from neurosurgeon_ros.learning.key_frames import KeyFrame, KeyFrameDetector
-from neurosurgeon_ros.models import Detections, Letterbox
-from neurosurgeon_ros.runtime.arms import ArmTable
-from neurosurgeon_ros.runtime.conversation import Conversation
+from neurosurgeon_ros.learning.key_frames import KeyFrameDetector
+from neurosurgeon_ros.models import Detections
+from neurosurgeon_ros.runtime.arms import PSI, ArmTable
+from neurosurgeon_ros.runtime.breaker import TEST_PATIENCE_S, CircuitBreaker
+from neurosurgeon_ros.runtime.conversation import Conversation, Measured
 from neurosurgeon_ros.runtime.decision import (
     Arrival,
     Counts,
@@ -31,8 +32,9 @@ from neurosurgeon_ros.runtime.decision import (
     Uplink,
 )
 from neurosurgeon_ros.runtime.engine import Engine
+from neurosurgeon_ros.runtime.frame import Frame
 from neurosurgeon_ros.runtime.pace import Pace
-from neurosurgeon_ros.runtime.protocol import Identity, Key, Request
+from neurosurgeon_ros.runtime.protocol import Identity, Key, Request, Status
 from neurosurgeon_ros.runtime.running import RunningMeans
 from neurosurgeon_ros.runtime.strategy import Strategy
 from neurosurgeon_ros.runtime.transfers import Transfer
@@ -42,26 +44,6 @@ from neurosurgeon_ros.runtime.validation import MAX_PROBE_BYTES
 FEEDBACK_GRACE_S = 0.05
 
 
-@dataclass(slots=True, eq=False)
-class _Frame:
-    """What is known of the frame that is being worked on."""
-
-    arrival: Arrival
-    image: NDArray[np.uint8]
-    sequence: int
-    accepted_s: float
-    settings: RobotSettings
-    deadline_s: float
-    key_frame: KeyFrame
-    x: torch.Tensor
-    letterbox: Letterbox
-    delays: Delays
-    reason: str = ""
-    sent_bytes: int = 0
-    sample_arm: str = ""
-    probe_bytes: int = 0
-
-
 class FrameProcessor:
     """
     Takes one accepted frame after the other to its detections.
@@ -69,7 +51,9 @@ class FrameProcessor:
     Owned by one thread, but for `settings`, :meth:`replace`, and the conversation's inbox.
 
     :param policy_name: the policy's registered name, for the decisions.
-    :param seed: of the probes' bytes.
+    :param seed: of the probes' bytes and the breaker's jitter.
+
+    :ivar breaker: keeps frames from an edge that does not answer; other threads may read its state.
     """
 
     def __init__(
@@ -99,6 +83,7 @@ class FrameProcessor:
         self._pace = pace
         self._probe = np.random.default_rng(seed).integers(0, 256, MAX_PROBE_BYTES, dtype=np.uint8)
         self._strategy = Strategy(table, policy, policy_name, RunningMeans(table, pace.speed))
+        self.breaker = CircuitBreaker(seed)
         self._replacement: tuple[ArmTable, Policy, str] | None = None
         self._answered: FrameResult | None = None
         self._decided = 0
@@ -139,7 +124,7 @@ class FrameProcessor:
         with self._pace.stage(self.table.calibration.preprocess_s):
             key_frame = self._key_frames.score(image)
             x, letterbox = self._engine.model.preprocess(image)
-        frame = _Frame(
+        frame = Frame(
             arrival=arrival,
             image=image,
             sequence=counts.accepted,
@@ -189,6 +174,7 @@ class FrameProcessor:
                 detections=len(result.detections),
                 counts=counts,
                 reason=reason,
+                circuit=self.breaker.state,
             )
         )
 
@@ -224,7 +210,7 @@ class FrameProcessor:
         self._decided = decision.sequence
         self._sink.decision(decision)
 
-    def _work(self, frame: _Frame, counts: Counts) -> None:
+    def _work(self, frame: Frame, counts: Counts) -> None:
         context = self._context(frame)
         choice, overruled = self._strategy.choose(context)
         frame.reason = frame.reason or overruled
@@ -233,7 +219,8 @@ class FrameProcessor:
         if on_device:
             self._send_probe(frame, choice)
         begin = self.clock()
-        keep = [] if choice.sample_arm is None else [int(self.table.point[choice.sample_arm])]
+        aside = choice.sample_arm if frame.test_arm is None else frame.test_arm
+        keep = [] if aside is None else [int(self.table.point[aside])]
         with self._pace.stage(float(self.table.calibration.front_s[p])):
             held = self._engine.partitioned.run_front(frame.x, p, keep=keep)
         frame.delays = replace(frame.delays, front_end=self.clock() - begin)
@@ -258,18 +245,22 @@ class FrameProcessor:
         if transfer is not None and outcome is Outcome.EDGE:
             self.conversation.await_feedback(transfer, self.clock() + FEEDBACK_GRACE_S)
         self._learn(frame, choice.arm if on_device else None)
-        if choice.sample_arm is not None:
-            self._send_sample(frame, choice.sample_arm, held[keep[0]])
+        if aside is not None:
+            self._send_sample(frame, aside, held[keep[0]])
         if not on_device:
             self._send_probe(frame, choice)
-        self._decide(self._decision(frame, choice, context, outcome, len(detections), counts))
+        self._decide(
+            frame.decision(self._strategy, choice, context, outcome, len(detections), counts, self.breaker.state)
+        )
 
-    def _context(self, frame: _Frame) -> Context:
+    def _context(self, frame: Frame) -> Context:
         self._learn(frame, None)
         obstacle = self._uplink.obstacle()
         if obstacle:
             self.conversation.forget()
+            self.breaker.reset()
         link_free = not self.conversation.fills_link()
+        obstacle = obstacle or self._open_circuit(frame, link_free)
         frame.reason = obstacle or ("" if link_free else "an earlier transfer is still under way")
         return self._strategy.context(
             frame=frame.sequence,
@@ -282,8 +273,21 @@ class FrameProcessor:
             link_busy=self.conversation.is_open(),
         )
 
+    def _open_circuit(self, frame: Frame, link_free: bool) -> str:
+        """Why the edge is not used though it is there, in one sentence; see to it that it is tested when due."""
+        breaker, now_s = self.breaker, self.clock()
+        if breaker.test is not None and self.conversation.transfers.find(breaker.test) is None:
+            breaker.test_failed(now_s)
+        if link_free and breaker.is_test_due(now_s):
+            offloading = self.table.allowed.copy()
+            offloading[self.table.on_device] = False
+            if offloading.any():
+                sent_bytes = self._strategy.running.features[:, PSI]
+                frame.test_arm = int(np.argmin(np.where(offloading, sent_bytes, np.inf)))
+        return breaker.obstacle
+
     def _offload(
-        self, frame: _Frame, arm: int, tensors: Sequence[torch.Tensor], p: int
+        self, frame: Frame, arm: int, tensors: Sequence[torch.Tensor], p: int
     ) -> tuple[Transfer, Detections, Outcome]:
         """Send the tensors and wait for the detections; without them, go on from the tensors here."""
         begin = self.clock()
@@ -296,13 +300,15 @@ class FrameProcessor:
         frame.delays = replace(frame.delays, encode=encode_s, offload=self.clock() - transfer.sent_s)
         self._strategy.running.encoded(arm, encode_s, transfer.sent_bytes)
         if awaited.detections is not None:
+            self.breaker.answered(in_time=True)
             return transfer, awaited.detections, Outcome.EDGE
         frame.reason = awaited.reason
         if awaited.missed:
+            self.breaker.frame_failed(self.clock())
             self.policy.observe(self.conversation.censored(transfer))
         return transfer, self._finish(frame, tensors, p), Outcome.FALLBACK
 
-    def _finish(self, frame: _Frame, tensors: Sequence[torch.Tensor], p: int) -> Detections:
+    def _finish(self, frame: Frame, tensors: Sequence[torch.Tensor], p: int) -> Detections:
         """Run the rest of the network, from p to P, and post-processing on the robot."""
         begin = self.clock()
         calibration = self.table.calibration
@@ -314,7 +320,7 @@ class FrameProcessor:
         frame.delays = replace(frame.delays, finish=self.clock() - begin)
         return detections
 
-    def _learn(self, frame: _Frame, on_device: int | None) -> None:
+    def _learn(self, frame: Frame, on_device: int | None) -> None:
         """Hand the policy whatever has been measured, and this frame's own stages if it ran on the device."""
         for measured in self.conversation.measured(frame.sequence):
             feedback, observation = measured.feedback, measured.observation
@@ -329,6 +335,7 @@ class FrameProcessor:
                     edge_compute=feedback.compute_s,
                     edge_postprocess=feedback.postprocess_s,
                 )
+            self._judge(frame, measured)
             if observation is not None:
                 self.policy.observe(observation)
         if on_device is not None:
@@ -336,17 +343,38 @@ class FrameProcessor:
                 Observation(on_device, frame.sequence, Kind.FRAME, math.nan, robot_s=frame.delays.robot_s)
             )
 
-    def _send_sample(self, frame: _Frame, arm: int, tensors: Sequence[torch.Tensor]) -> None:
-        """Send tensors that the front-end computed on its way, if no frame is on the link."""
-        if self._uplink.obstacle() or self.conversation.fills_link():
+    def _judge(self, frame: Frame, measured: Measured) -> None:
+        """Let the breaker know what an answer tells of the edge, if a back-end was to give it."""
+        key, refused = measured.transfer.key, measured.feedback.status is not Status.OK
+        if key.kind is Kind.PROBE:
+            return
+        if key == self.breaker.test:
+            late = measured.observation is not None and measured.observation.offload_s > frame.deadline_s
+            if refused or late:
+                self.breaker.test_failed(self.clock())
+            else:
+                self.breaker.answered(in_time=True)
+        elif not refused:
+            self.breaker.answered(in_time=False)
+        elif key.kind is Kind.FRAME:
+            self.breaker.frame_failed(self.clock())
+
+    def _send_sample(self, frame: Frame, arm: int, tensors: Sequence[torch.Tensor]) -> None:
+        """Send tensors that the front-end computed on its way, as a sample or a test, if no frame is on the link."""
+        testing = arm == frame.test_arm
+        if self._uplink.obstacle() or self.conversation.fills_link() or (self.breaker.obstacle and not testing):
             return
         request = self._request(frame, Kind.SAMPLE, int(self.table.point[arm]), self._encode(arm, tensors))
-        self.conversation.send(request, arm)
+        if testing:
+            self.conversation.send(request, -1, patience_s=TEST_PATIENCE_S)
+            self.breaker.test_sent(request.key)
+        else:
+            self.conversation.send(request, arm)
         frame.sample_arm = self.table.arms[arm].name
 
-    def _send_probe(self, frame: _Frame, choice: Choice) -> None:
+    def _send_probe(self, frame: Frame, choice: Choice) -> None:
         """Send some bytes to measure the link, if no frame is on it."""
-        if not choice.probe_bytes or self._uplink.obstacle() or self.conversation.fills_link():
+        if not choice.probe_bytes or self._uplink.obstacle() or self.breaker.obstacle or self.conversation.fills_link():
             return
         data = self._probe.data[: min(choice.probe_bytes, MAX_PROBE_BYTES)]
         probe = EncodedTensor(name="probe", dtype="uint8", shape=(data.nbytes,), codec="uint8", data=data)
@@ -356,7 +384,7 @@ class FrameProcessor:
     def _encode(self, arm: int, tensors: Sequence[torch.Tensor]) -> tuple[EncodedTensor, ...]:
         return self._engine.encode(self.table.arms[arm], tensors)
 
-    def _request(self, frame: _Frame, kind: Kind, p: int, tensors: tuple[EncodedTensor, ...]) -> Request:
+    def _request(self, frame: Frame, kind: Kind, p: int, tensors: tuple[EncodedTensor, ...]) -> Request:
         return Request(
             key=Key(self._identity.robot_id, self._identity.session, frame.sequence, kind),
             header=frame.arrival.header,
@@ -367,30 +395,4 @@ class FrameProcessor:
             confidence=frame.settings.confidence,
             iou=frame.settings.iou,
             deadline_s=max(0.001, frame.accepted_s + frame.deadline_s - self.clock()) if kind is Kind.FRAME else 0.0,
-        )
-
-    def _decision(
-        self, frame: _Frame, choice: Choice, context: Context, outcome: Outcome, detections: int, counts: Counts
-    ) -> Decision:
-        arms = self.table.arms
-        tracked_s = choice.predicted_robot_s
-        return Decision(
-            header=frame.arrival.header,
-            sequence=frame.sequence,
-            policy=self._strategy.policy_name,
-            arm=arms[choice.arm].name,
-            partition_point=arms[choice.arm].point,
-            key_frame=frame.key_frame.key,
-            similarity=frame.key_frame.similarity,
-            forced=choice.forced,
-            predicted_robot_s=float(context.robot_s[choice.arm]) if math.isnan(tracked_s) else tracked_s,
-            predicted_offload_s=choice.predicted_offload_s if choice.arm != context.on_device else math.nan,
-            delays=frame.delays,
-            outcome=outcome,
-            detections=detections,
-            counts=counts,
-            sent_bytes=frame.sent_bytes,
-            reason=frame.reason,
-            sample_arm=frame.sample_arm,
-            probe_bytes=frame.probe_bytes,
         )

@@ -27,10 +27,11 @@ class Transfer:
     """
     One request that has been published.
 
-    :param arm: the arm it was sent for; -1 for a probe.
+    :param arm: the arm it was sent for; -1 for a probe, or a test of the edge, which no policy chose.
     :param sent_s: when it was published, monotonic seconds.
     :param overlapped: another transfer of ours was on its way during this one.
     :param arrived: its detections are back, so that it fills no link any more; its feedback may be on the way.
+    :param patience_s: it is not given up sooner than after so many seconds.
     :param disowned: whoever chose it is gone, so that its delays teach nobody.
     """
 
@@ -41,6 +42,7 @@ class Transfer:
     overlapped: bool = False
     arrived: bool = False
     disowned: bool = False
+    patience_s: float = SHORTEST_S
 
 
 class Transfers:
@@ -50,10 +52,10 @@ class Transfers:
         self._open: dict[Key, Transfer] = {}
         self._rate = UNKNOWN_RATE
 
-    def send(self, key: Key, *, arm: int, sent_bytes: int, now_s: float) -> Transfer:
+    def send(self, key: Key, *, arm: int, sent_bytes: int, now_s: float, patience_s: float = SHORTEST_S) -> Transfer:
         """Note what is published now; whatever else is on its way is marked as overlapped, and so is this."""
         under_way = [other for other in self.outstanding(now_s) if not other.arrived]
-        transfer = Transfer(key, arm, now_s, sent_bytes, overlapped=bool(under_way))
+        transfer = Transfer(key, arm, now_s, sent_bytes, overlapped=bool(under_way), patience_s=patience_s)
         for other in under_way:
             other.overlapped = True
         self._open[key] = transfer
@@ -102,4 +104,4 @@ class Transfers:
 
     def _longest_s(self, transfer: Transfer) -> float:
         slowest = min(self._rate, UNKNOWN_RATE)
-        return max(SHORTEST_S, PATIENCE * 8.0 * transfer.sent_bytes / slowest)
+        return max(transfer.patience_s, PATIENCE * 8.0 * transfer.sent_bytes / slowest)

@@ -1,0 +1,185 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The circuit breaker alone, and in a robot whose edge takes requests and does not answer."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterator
+
+import pytest
+from robots import LONG_S, SHORT_S, Chooser, Edge, Robot, make_robot
+
+from neurosurgeon_ros.learning.interface import Choice, Kind
+from neurosurgeon_ros.runtime.breaker import (
+    JITTER,
+    LATE_FRAMES,
+    LONGEST_BACK_OFF_S,
+    SHORTEST_BACK_OFF_S,
+    SILENT_FRAMES,
+    Circuit,
+    CircuitBreaker,
+)
+from neurosurgeon_ros.runtime.decision import Outcome
+from neurosurgeon_ros.runtime.protocol import Feedback, Key, Reply, Status
+
+TEST = Key("robot", 7, 1, Kind.SAMPLE)
+
+
+def opened(seed: int = 0) -> CircuitBreaker:
+    breaker = CircuitBreaker(seed)
+    for _ in range(SILENT_FRAMES):
+        breaker.frame_failed(0.0)
+    assert breaker.state is Circuit.OPEN
+    return breaker
+
+
+def back_off_s(breaker: CircuitBreaker, begin_s: float) -> float:
+    """Find when the next test is due, to a hundredth of a second."""
+    return next(step / 100 for step in range(1000) if breaker.is_test_due(begin_s + step / 100))
+
+
+def test_it_opens_after_frames_without_any_answer() -> None:
+    breaker = CircuitBreaker()
+    for _ in range(SILENT_FRAMES - 1):
+        breaker.frame_failed(0.0)
+    assert (breaker.state, breaker.obstacle) == (Circuit.CLOSED, "")
+    breaker.frame_failed(0.0)
+    assert breaker.state is Circuit.OPEN and "open" in breaker.obstacle
+    assert breaker.opened == 1
+
+
+def test_late_answers_give_an_edge_more_time() -> None:
+    breaker = CircuitBreaker()
+    for _ in range(LATE_FRAMES - 1):
+        breaker.frame_failed(0.0)
+        breaker.answered(in_time=False)
+    assert breaker.state is Circuit.CLOSED
+    breaker.frame_failed(0.0)
+    assert breaker.state is Circuit.OPEN
+
+
+def test_an_answer_in_time_forgives_everything() -> None:
+    breaker = CircuitBreaker()
+    for _ in range(5):
+        for _ in range(SILENT_FRAMES - 1):
+            breaker.frame_failed(0.0)
+        breaker.answered(in_time=True)
+    assert (breaker.state, breaker.opened) == (Circuit.CLOSED, 0)
+
+
+def test_back_off_doubles_to_its_longest_and_begins_anew_after_success() -> None:
+    breaker = opened()
+    now_s, waited_s = 0.0, []
+    for _ in range(6):
+        waited_s.append(back_off_s(breaker, now_s))
+        now_s += waited_s[-1]
+        breaker.test_sent(TEST)
+        assert breaker.state is Circuit.HALF_OPEN and not breaker.is_test_due(now_s + 100.0)
+        breaker.test_failed(now_s)
+    expected = [min(LONGEST_BACK_OFF_S, SHORTEST_BACK_OFF_S * 2**n) for n in range(6)]
+    assert waited_s == pytest.approx(expected, rel=JITTER, abs=0.02)
+    assert breaker.opened == 1, "a test that fails does not open it again"
+    breaker.test_sent(TEST)
+    breaker.answered(in_time=True)
+    assert (breaker.state, breaker.test) == (Circuit.CLOSED, None)
+    for _ in range(SILENT_FRAMES):
+        breaker.frame_failed(now_s)
+    assert back_off_s(breaker, now_s) == pytest.approx(SHORTEST_BACK_OFF_S, rel=JITTER, abs=0.02)
+
+
+def test_the_jitter_is_the_seeds() -> None:
+    assert back_off_s(opened(3), 0.0) == back_off_s(opened(3), 0.0)
+    assert len({back_off_s(opened(seed), 0.0) for seed in range(20)}) > 5
+
+
+@pytest.fixture
+def edge() -> Iterator[Edge]:
+    with Edge() as edge:
+        yield edge
+    assert edge.problems == []
+
+
+class Clock:
+    """The robot's clock, which the test can put forward."""
+
+    def __init__(self, robot: Robot) -> None:
+        self._begin, self.ahead_s = robot.processor.clock, 0.0
+        robot.processor.clock = self
+        robot.processor.conversation._clock = self
+
+    def __call__(self) -> float:
+        return self._begin() + self.ahead_s
+
+
+def never(edge: Edge, reply: Reply) -> None:
+    """Lose an answer."""
+
+
+def refuse(edge: Edge, reply: Reply) -> None:
+    """Refuse at once."""
+    edge.deliver(Reply(Feedback(reply.feedback.key, Status.OVERLOADED, "too much to do"), reply.header))
+
+
+def frozen_robot(edge: Edge) -> tuple[Robot, Clock]:
+    """A robot whose circuit has just opened; its edge answers nothing."""
+    robot = make_robot(edge, Chooser(lambda context: Choice(0 if context.allowed[0] else context.on_device)))
+    clock = Clock(robot)
+    edge.handle = never
+    for _ in range(SILENT_FRAMES):
+        assert robot.feed(deadline_s=SHORT_S).outcome is Outcome.FALLBACK
+        robot.processor.conversation.forget()
+    assert robot.sink.decisions[-1].circuit is Circuit.OPEN
+    return robot, clock
+
+
+def test_a_frozen_edge_costs_a_few_deadlines_and_not_one_of_each_frame(edge: Edge) -> None:
+    robot, clock = frozen_robot(edge)
+    edge.requests.clear()
+    for _ in range(20):
+        clock.ahead_s += 1.0
+        assert robot.feed().outcome is Outcome.ON_DEVICE, "a test is in no frame's way"
+        assert not robot.policy.contexts[-1].edge_available
+        assert "unanswered" in robot.sink.decisions[-1].reason
+    assert {request.key.kind for request in edge.requests} == {Kind.SAMPLE}
+    assert 3 <= len(edge.requests) <= 10
+    assert {decision.circuit for decision in robot.sink.decisions[3:]} == {Circuit.OPEN, Circuit.HALF_OPEN}
+    assert robot.processor.breaker.opened == 1
+
+
+def test_a_test_that_is_answered_closes_the_circuit_and_tells_of_the_link(edge: Edge) -> None:
+    robot, clock = frozen_robot(edge)
+    answers: queue.SimpleQueue[Reply] = queue.SimpleQueue()
+    edge.handle = lambda _, reply: answers.put(reply) if reply.feedback.key.kind is Kind.SAMPLE else None
+    clock.ahead_s += 1.0
+    assert robot.feed().outcome is Outcome.ON_DEVICE
+    assert robot.sink.decisions[-1].circuit is Circuit.HALF_OPEN
+    answer = answers.get(timeout=LONG_S)
+    assert answer.detections is None, "the frame has its detections from the robot"
+    edge.deliver(answer)
+    robot.policy.observations.clear()
+    robot.policy.policy = Chooser(lambda context: Choice(context.on_device))
+    robot.feed()
+    assert robot.sink.decisions[-1].circuit is Circuit.CLOSED
+    assert robot.policy.contexts[-1].edge_available
+    seen = robot.policy.observations[0]
+    assert (seen.kind, seen.arm) == (Kind.PROBE, -1)
+    assert seen.sent_bytes > 0 and seen.transmit_s >= 0.0
+
+
+def test_an_edge_that_refuses_frame_after_frame_is_left_alone(edge: Edge) -> None:
+    robot = make_robot(edge)
+    edge.handle = refuse
+    for _ in range(SILENT_FRAMES):
+        assert robot.feed().outcome is Outcome.FALLBACK
+    assert robot.sink.decisions[-1].circuit is Circuit.OPEN
+    assert robot.feed().outcome is Outcome.ON_DEVICE
+
+
+def test_an_edge_that_is_gone_leaves_no_debt_to_the_next(edge: Edge) -> None:
+    robot, _ = frozen_robot(edge)
+    edge.blocked = "no edge is there"
+    robot.feed()
+    assert robot.sink.decisions[-1].circuit is Circuit.CLOSED
+    edge.blocked, edge.handle = "", Edge.deliver
+    assert robot.feed(deadline_s=LONG_S).outcome is Outcome.EDGE
