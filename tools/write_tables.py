@@ -1,6 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Write the tables of parameters into README.md, between their marks: `make docs`."""
+"""
+Write the tables of parameters into README.md and docs/parameters.md, between their marks: `make docs`.
+
+A mark is ``<!-- NODE parameters -->`` for all of them, or ``<!-- NODE parameters: NAME, NAME -->`` for some.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +12,31 @@ import re
 from pathlib import Path
 
 from neurosurgeon_ros.nodes.edge_node import EdgeParameters
+from neurosurgeon_ros.nodes.link_node import LinkParameters
 from neurosurgeon_ros.nodes.parameters import table
-from neurosurgeon_ros.nodes.robot_node import RobotParameters
+from neurosurgeon_ros.nodes.robot_parameters import RobotParameters
+from neurosurgeon_ros.nodes.video_node import VideoParameters
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = (ROOT / "README.md", ROOT / "docs" / "parameters.md")
+NODES = {"robot": RobotParameters, "edge": EdgeParameters, "video": VideoParameters, "link": LinkParameters}
+MARKS = re.compile(r"(<!-- (\w+) parameters(?:: ([\w, ]+))? -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def filled(text: str) -> str:
+    """Replace what stands between the marks of each table; raises KeyError for an unknown node or parameter."""
+    return MARKS.sub(_fill, text)
+
+
+def _fill(match: re.Match[str]) -> str:
+    begin, node, names, end = match.groups()
+    return f"{begin}{table(NODES[node], names.split(', ') if names else ())}\n{end}"
 
 
 def main() -> None:
-    """Replace what stands between the marks of each node."""
-    text = README.read_text(encoding="utf-8")
-    for node, kind in (("robot", RobotParameters), ("edge", EdgeParameters)):
-        marks = re.compile(rf"(<!-- {node} parameters -->\n).*?(<!-- end -->)", re.DOTALL)
-        text = marks.sub(lambda match, kind=kind: f"{match[1]}{table(kind)}\n{match[2]}", text)  # type: ignore[misc]
-    README.write_text(text, encoding="utf-8")
+    """Write every page."""
+    for page in PAGES:
+        page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

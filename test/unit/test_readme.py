@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,24 @@ import pytest
 import yaml
 
 from neurosurgeon_ros.nodes.edge_node import EdgeParameters
-from neurosurgeon_ros.nodes.parameters import table
 from neurosurgeon_ros.nodes.robot_node import RobotParameters
 
 NODES = {"robot": RobotParameters, "edge": EdgeParameters}
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/parameters.md"])
+def test_a_page_has_the_tables_of_parameters(root: Path, page: str) -> None:
+    write_tables = runpy.run_path(str(root / "tools" / "write_tables.py"))
+    text = (root / page).read_text(encoding="utf-8")
+    assert len(write_tables["MARKS"].findall(text)) >= len(NODES)
+    assert write_tables["filled"](text) == text, "run `make docs`"
+
+
 @pytest.mark.parametrize("node", NODES)
-def test_the_readme_has_the_parameters_table(root: Path, node: str) -> None:
-    readme = (root / "README.md").read_text(encoding="utf-8")
-    between = re.search(rf"<!-- {node} parameters -->\n(.*?)\n?<!-- end -->", readme, re.DOTALL)
-    assert between is not None
-    assert between.group(1) == table(NODES[node]), f"put this into README.md:\n{table(NODES[node])}"
+def test_the_page_of_parameters_has_every_parameter(root: Path, node: str) -> None:
+    text = (root / "docs" / "parameters.md").read_text(encoding="utf-8")
+    assert f"<!-- {node} parameters -->" in text
+    assert [field.name for field in dataclasses.fields(NODES[node]) if f"| `{field.name}` |" not in text] == []
 
 
 @pytest.mark.parametrize("node", NODES)
@@ -41,7 +48,9 @@ def test_every_line_of_a_parameter_file_is_explained(root: Path, node: str) -> N
     assert all("#" in line for line in lines if line.startswith("      "))
 
 
-def test_the_files_that_the_readme_links_to_exist(root: Path) -> None:
-    links = re.findall(r"\]\(([^)#:]+)\)", (root / "README.md").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "QUALITY_DECLARATION.md", "docs"])
+def test_the_files_that_pages_link_to_exist(root: Path, page: str) -> None:
+    pages = sorted((root / page).glob("*.md")) if (root / page).is_dir() else [root / page]
+    links = [(one, link) for one in pages for link in re.findall(r"\]\(([^)#:]+)", one.read_text(encoding="utf-8"))]
     assert links
-    assert [link for link in links if not (root / link).exists()] == []
+    assert [(one.name, link) for one, link in links if not (one.parent / link).exists()] == []

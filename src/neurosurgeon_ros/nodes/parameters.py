@@ -140,10 +140,15 @@ def refusal(kind: type[Any], name: str, value: Any) -> str:
     return ""
 
 
-def table(kind: type[Any]) -> str:
-    """Make the Markdown table of a node's parameters."""
+def table(kind: type[Any], names: Sequence[str] = ()) -> str:
+    """
+    Make the Markdown table of a node's parameters.
+
+    :param names: of those to show, in this order; empty: all of them.
+    """
     lines = ["| parameter | type | default | range | live | meaning |", "| --- | --- | --- | --- | --- | --- |"]
-    for field in _fields(kind):
+    fields = {field.name: field for field in _fields(kind)}
+    for field in (fields[name] for name in names or fields):
         meaning: Meaning = field.metadata["meaning"]
         default = _plain(_default(field))
         shown = f"`{default}`" if default not in ("", []) else "empty"
