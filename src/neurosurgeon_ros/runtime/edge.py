@@ -20,6 +20,7 @@ import torch
 from neurosurgeon_ros.codecs import CodecError
 from neurosurgeon_ros.learning.interface import Kind
 from neurosurgeon_ros.models import Detections
+from neurosurgeon_ros.runtime.backlog import Backlog, Refusal, Waiting
 from neurosurgeon_ros.runtime.engine import Engine
 from neurosurgeon_ros.runtime.protocol import Feedback, Reply, Request, Status
 from neurosurgeon_ros.runtime.validation import InvalidRequest, check_probe, check_request
@@ -39,13 +40,6 @@ class EdgeCounts:
 
     requests: int = 0
     refused: int = 0
-
-
-@dataclass(slots=True, eq=False)
-class _Waiting:
-    request: Request
-    engine: Engine
-    arrived_s: float
 
 
 class EdgeServer:
@@ -72,11 +66,11 @@ class EdgeServer:
         self.engines = dict(engines)
         self._reply = reply
         self._on_problem = on_problem
-        self._max_queue = max_queue
         self._threads = threads
         self._clock = clock
         self._condition = threading.Condition()
-        self._queue: deque[_Waiting] = deque()
+        self._backlog = Backlog(max_queue)
+        self._busy_until_s: float | None = None
         self._stopping = False
         self._counts = EdgeCounts()
         self._busy: deque[tuple[float, float]] = deque()
@@ -90,7 +84,7 @@ class EdgeServer:
     @property
     def queue_length(self) -> int:
         """Requests that wait now."""
-        return len(self._queue)
+        return len(self._backlog)
 
     def load(self) -> float:
         """Share of the last second that the worker spent on requests, in [0, 1]."""
@@ -107,18 +101,18 @@ class EdgeServer:
         """Finish the request that is being worked on, refuse those that wait, and join the worker."""
         with self._condition:
             self._stopping = True
-            waiting = list(self._queue)
-            self._queue.clear()
+            waiting = self._backlog.clear()
             self._condition.notify_all()
-        for one in waiting:
-            self._refuse(one.request, Status.OVERLOADED, "the edge is shutting down")
+        for request in waiting:
+            self._refuse(request, Status.OVERLOADED, "the edge is shutting down")
         self._worker.join()
 
     def submit(self, request: Request) -> None:
         """
         Take a request: refuse it, answer it if it is a probe, or queue it.
 
-        A newer FRAME of a robot takes the place of its older one that still waits; that one is refused.
+        A newer request of a robot takes the place of its older one that still waits; that one is refused. So is what
+        would be answered after its deadline, since others are before it; see :class:`.backlog.Backlog`.
         """
         arrived_s = self._clock()
         with self._condition:
@@ -141,27 +135,22 @@ class EdgeServer:
         except InvalidRequest as problem:
             self._refuse(request, Status.INVALID, str(problem))
             return
-        self._enqueue(_Waiting(request, engine, arrived_s))
+        self._enqueue(Waiting(request, engine, arrived_s))
 
-    def _enqueue(self, arrived: _Waiting) -> None:
-        refused: _Waiting | None = None
-        reason = ""
+    def _enqueue(self, arrived: Waiting) -> None:
         with self._condition:
-            key = arrived.request.key
-            for one in self._queue:
-                other = one.request.key
-                if (other.robot_id, other.session, other.kind) == (key.robot_id, key.session, key.kind):
-                    self._queue.remove(one)
-                    refused, reason = one, "a newer request of this robot took its place in the queue"
-                    break
-            if self._stopping or len(self._queue) >= self._max_queue:
-                full = f"the queue is full ({self._max_queue} requests wait)"
-                refused, reason = arrived, "the edge is shutting down" if self._stopping else full
+            if self._stopping:
+                refused = [Refusal(arrived.request, "the edge is shutting down")]
             else:
-                self._queue.append(arrived)
+                until_s = self._busy_until_s
+                busy_s = -1.0 if until_s is None else max(0.0, until_s - arrived.arrived_s)
+                refused = self._backlog.put(arrived, busy_s=busy_s)
                 self._condition.notify()
-        if refused is not None:
-            self._refuse(refused.request, Status.OVERLOADED, reason)
+        self._refuse_all(refused)
+
+    def _refuse_all(self, refused: list[Refusal]) -> None:
+        for one in refused:
+            self._refuse(one.request, Status.OVERLOADED, one.reason)
 
     def _refuse(self, request: Request, status: Status, reason: str) -> None:
         with self._condition:
@@ -174,22 +163,26 @@ class EdgeServer:
         with torch.inference_mode():
             while True:
                 with self._condition:
-                    self._condition.wait_for(lambda: self._queue or self._stopping)
+                    self._condition.wait_for(lambda: len(self._backlog) or self._stopping)
                     if self._stopping:
                         return
-                    one = self._queue.popleft()
-                begin = self._clock()
+                    begin = self._clock()
+                    one, refused = self._backlog.take(begin)
+                    self._busy_until_s = None if one is None else begin + self._backlog.times.expected_s(one.request)
                 try:
-                    self._answer(one, begin)
+                    self._refuse_all(refused)
+                    if one is not None:
+                        self._answer(one, self._clock())
                 except Exception as problem:  # an answer that cannot be sent must not end the edge for all
                     self._on_problem(f"an answer was lost: {type(problem).__name__}: {problem}")
                 end = self._clock()
                 with self._condition:
+                    self._busy_until_s = None
                     while self._busy and self._busy[0][1] < end - LOAD_WINDOW_S:
                         self._busy.popleft()
                     self._busy.append((begin, end))
 
-    def _answer(self, one: _Waiting, begin: float) -> None:
+    def _answer(self, one: Waiting, begin: float) -> None:
         try:
             reply = self._work(one, begin)
         except CodecError as problem:
@@ -197,9 +190,11 @@ class EdgeServer:
         except Exception as problem:  # one robot's request must not end the edge for all
             self._refuse(one.request, Status.FAILED, f"{type(problem).__name__}: {problem}")
         else:
+            with self._condition:
+                self._backlog.times.took(one.request, reply.feedback.edge_s - reply.feedback.queue_s)
             self._reply(reply)
 
-    def _work(self, one: _Waiting, begin: float) -> Reply:
+    def _work(self, one: Waiting, begin: float) -> Reply:
         request, engine = one.request, one.engine
         tensors = engine.decode(request.partition_point, request.tensors)
         decoded = self._clock()

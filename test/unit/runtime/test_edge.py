@@ -211,9 +211,9 @@ def test_a_newer_frame_of_a_robot_takes_the_place_of_its_older_one(gate: Gate) -
     assert all(one.status is Status.OK for one in answered)
     assert [(one.key.robot_id, one.key.sequence, one.key.kind.name) for one in answered] == [
         ("other", 99, "FRAME"),
-        ("robot", 1, "SAMPLE"),
-        ("another", 1, "FRAME"),
         ("robot", 2, "FRAME"),
+        ("another", 1, "FRAME"),
+        ("robot", 1, "SAMPLE"),
     ]
 
 
@@ -225,6 +225,19 @@ def test_a_full_queue_refuses(gate: Gate) -> None:
     feedback = gate.get()
     assert (feedback.key.robot_id, feedback.status) == ("d", Status.OVERLOADED)
     assert "full" in feedback.error
+
+
+def test_what_would_come_too_late_behind_others_is_refused_at_once(gate: Gate) -> None:
+    gate.open.release()
+    gate.occupy()
+    assert gate.get().status is Status.OK
+    gate.occupy()
+    gate.server.submit(replace(request(1), deadline_s=1e-6))
+    feedback = gate.get()
+    assert feedback.status is Status.OVERLOADED and "overloaded" in feedback.error
+    gate.server.submit(replace(request(2), deadline_s=LONG_S))
+    gate.let_go()
+    assert [gate.get().key.sequence for _ in range(2)] == [99, 2]
 
 
 def test_stopping_answers_what_is_worked_on_and_refuses_what_waits(gate: Gate) -> None:

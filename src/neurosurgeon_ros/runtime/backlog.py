@@ -1,0 +1,170 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What waits at an edge: few requests, fair between robots, the newest of each, and none that would come too late."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from neurosurgeon_ros.learning.interface import Kind
+from neurosurgeon_ros.runtime.engine import Engine
+from neurosurgeon_ros.runtime.protocol import Request
+
+#: Weight of the newest value in a running mean.
+NEWEST = 0.2
+
+
+@dataclass(slots=True, eq=False)
+class Waiting:
+    """
+    A request that waits.
+
+    :param arrived_s: when it came, monotonic seconds.
+    :param behind: whether another request was to be answered first when it came.
+    """
+
+    request: Request
+    engine: Engine
+    arrived_s: float
+    behind: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Refusal:
+    """A request that is not answered, and why, in one sentence."""
+
+    request: Request
+    reason: str
+
+
+class ServiceTimes:
+    """Running means of the seconds that a request takes, per network and partition point."""
+
+    def __init__(self) -> None:
+        self._means_s: dict[tuple[str, int], float] = {}
+
+    def expected_s(self, request: Request) -> float:
+        """Give the seconds that a request will take; 0 until one like it has been answered."""
+        return self._means_s.get((request.fingerprint, request.partition_point), 0.0)
+
+    def took(self, request: Request, seconds: float) -> None:
+        """Take note of what a request took, decoding to post-processing."""
+        key = (request.fingerprint, request.partition_point)
+        mean_s = self._means_s.get(key, seconds)
+        self._means_s[key] = mean_s + NEWEST * (seconds - mean_s)
+
+
+class Backlog:
+    """
+    Robots are served in turns; of each robot there waits one frame and one sample, and the frame goes first.
+
+    A request that finds nothing before it is never refused for its deadline: only by answering is it known when an edge
+    that was slow is fast again. Its owner sees to it that one thread at a time calls it.
+
+    :param max_waiting: requests that wait at most.
+
+    :ivar times: what requests take; filled by the owner.
+    """
+
+    def __init__(self, max_waiting: int) -> None:
+        self.times = ServiceTimes()
+        self._max_waiting = max_waiting
+        self._robots: OrderedDict[str, dict[Kind, Waiting]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return sum(len(waiting) for waiting in self._robots.values())
+
+    def put(self, arrived: Waiting, *, busy_s: float) -> list[Refusal]:
+        """
+        Take in a request, unless it would come too late or there is no room.
+
+        :param busy_s: seconds that the worker will still spend on what it has begun; negative if it has begun nothing.
+        :returns: what is refused for it, or itself.
+        """
+        key = arrived.request.key
+        own = self._robots.get(key.robot_id, {})
+        older = own.get(key.kind)
+        if older is not None and _is_newer(older.request, arrived.request):
+            return [Refusal(arrived.request, "a newer request of this robot came before it")]
+        refused = []
+        if older is not None:
+            refused.append(Refusal(older.request, "a newer request of this robot took its place in the queue"))
+            self._remove(older)
+        elif len(self) >= self._max_waiting:
+            spared = self._last_sample() if key.kind is Kind.FRAME else None
+            if spared is None:
+                return [Refusal(arrived.request, f"the queue is full ({self._max_waiting} requests wait)")]
+            refused.append(Refusal(spared.request, "a frame took the place of this sample in the full queue"))
+            self._remove(spared)
+
+        self._robots.setdefault(key.robot_id, {})[key.kind] = arrived
+        ahead_s, ahead = max(0.0, busy_s), int(busy_s >= 0.0)
+        for other in self._order():
+            if other is arrived:
+                break
+            ahead_s, ahead = ahead_s + self.times.expected_s(other.request), ahead + 1
+        arrived.behind = ahead > 0
+        late = self._late(arrived, ahead_s, ahead)
+        if late:
+            self._remove(arrived)
+            refused.append(Refusal(arrived.request, late))
+        return refused
+
+    def take(self, now_s: float) -> tuple[Waiting | None, list[Refusal]]:
+        """
+        Take out the request to answer next.
+
+        :returns: it, or None if nothing waits; and those that have waited for too long meanwhile.
+        """
+        refused: list[Refusal] = []
+        while self._robots:
+            robot, own = self._robots.popitem(last=False)
+            kind = min(own)
+            one = own.pop(kind)
+            if own:
+                self._robots[robot] = own  # its turn comes again after the others'
+            late = self._late(one, now_s - one.arrived_s, 0)
+            if not late:
+                return one, refused
+            refused.append(Refusal(one.request, late))
+        return None, refused
+
+    def clear(self) -> list[Request]:
+        """Take out everything."""
+        everything = [one.request for one in self._order()]
+        self._robots.clear()
+        return everything
+
+    def _late(self, one: Waiting, wait_s: float, ahead: int) -> str:
+        """Why a request would be answered too late, in one sentence; empty if it would not."""
+        deadline_s, service_s = one.request.deadline_s, self.times.expected_s(one.request)
+        if not one.behind or deadline_s <= 0.0 or wait_s + service_s <= deadline_s:
+            return ""
+        waits = (
+            f"{ahead} requests before it take {1e3 * wait_s:.0f} ms" if ahead else f"it waited {1e3 * wait_s:.0f} ms"
+        )
+        return f"the edge is overloaded: {waits}, it takes {1e3 * service_s:.0f}, and has {1e3 * deadline_s:.0f} in all"
+
+    def _order(self) -> Iterator[Waiting]:
+        """Go through what waits, in the order in which it will be answered."""
+        for turn in range(len(Kind)):
+            for own in self._robots.values():
+                if turn < len(own):
+                    yield own[sorted(own)[turn]]
+
+    def _last_sample(self) -> Waiting | None:
+        samples = [one for one in self._order() if one.request.key.kind is Kind.SAMPLE]
+        return samples[-1] if samples else None
+
+    def _remove(self, one: Waiting) -> None:
+        key = one.request.key
+        del self._robots[key.robot_id][key.kind]
+        if not self._robots[key.robot_id]:
+            del self._robots[key.robot_id]
+
+
+def _is_newer(one: Request, other: Request) -> bool:
+    """Whether one request of a robot is newer than another; a new session's always are, since an id has one holder."""
+    return one.key.session == other.key.session and one.key.sequence > other.key.sequence

@@ -1,0 +1,157 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The requests that wait at an edge."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from robots import small_engine
+
+from neurosurgeon_ros.learning.interface import Kind
+from neurosurgeon_ros.runtime.backlog import NEWEST, Backlog, Waiting
+from neurosurgeon_ros.runtime.protocol import Key, Request
+
+#: The worker has begun nothing.
+IDLE = -1.0
+
+
+def waiting(
+    robot: str, sequence: int = 1, kind: Kind = Kind.FRAME, *, deadline_s: float = 0.0, p: int = 0, session: int = 7
+) -> Waiting:
+    """A request that came at 0 s; its tensors do not matter here."""
+    engine = small_engine()
+    request = Request(
+        Key(robot, session, sequence, kind), None, engine.fingerprint, p, (), None, 0.0, 0.0, deadline_s=deadline_s
+    )
+    return Waiting(request, engine, 0.0)
+
+
+def name(one: Waiting | None) -> str:
+    assert one is not None
+    key = one.request.key
+    return f"{key.robot_id}{key.sequence}{'s' if key.kind is Kind.SAMPLE else ''}"
+
+
+def drain(backlog: Backlog) -> list[str]:
+    """Take everything out, in order."""
+    return [name(backlog.take(0.0)[0]) for _ in range(len(backlog))]
+
+
+def known(service_s: float, *, max_waiting: int = 8) -> Backlog:
+    """A backlog that knows what a request takes."""
+    backlog = Backlog(max_waiting)
+    backlog.times.took(waiting("any").request, service_s)
+    return backlog
+
+
+def test_robots_are_served_in_turns_and_frames_before_samples() -> None:
+    backlog = Backlog(8)
+    for one in (waiting("a", 1, Kind.SAMPLE), waiting("a", 1), waiting("b", 5), waiting("c", 9)):
+        assert backlog.put(one, busy_s=IDLE) == []
+    assert drain(backlog) == ["a1", "b5", "c9", "a1s"]
+    assert backlog.take(0.0) == (None, [])
+
+
+def test_a_robot_that_asks_more_often_gets_no_more_turns() -> None:
+    backlog = Backlog(8)
+    served = []
+    for n in range(1, 7):
+        backlog.put(waiting("busy", n), busy_s=IDLE)
+        backlog.put(waiting("busy", n, Kind.SAMPLE), busy_s=IDLE)
+        if n % 2:
+            backlog.put(waiting("calm", n), busy_s=IDLE)
+        served.append(name(backlog.take(0.0)[0]))
+    assert served == ["busy1", "calm1", "busy3", "calm3", "busy5", "calm5"]
+
+
+def test_the_newest_of_a_robot_waits_even_if_it_came_first() -> None:
+    backlog = Backlog(8)
+    backlog.put(waiting("a", 1), busy_s=IDLE)
+    (refusal,) = backlog.put(waiting("a", 3), busy_s=IDLE)
+    assert refusal.request.key.sequence == 1 and "took its place" in refusal.reason
+    (refusal,) = backlog.put(waiting("a", 2), busy_s=IDLE)
+    assert refusal.request.key.sequence == 2 and "newer" in refusal.reason
+    assert drain(backlog) == ["a3"]
+
+
+def test_a_new_session_takes_the_place_of_the_old_one() -> None:
+    backlog = Backlog(8)
+    backlog.put(waiting("a", 900), busy_s=IDLE)
+    (refusal,) = backlog.put(waiting("a", 1, session=8), busy_s=IDLE)
+    assert refusal.request.key.sequence == 900
+    assert drain(backlog) == ["a1"]
+
+
+def test_a_full_queue_spares_frames() -> None:
+    backlog = Backlog(2)
+    backlog.put(waiting("a", 1, Kind.SAMPLE), busy_s=IDLE)
+    backlog.put(waiting("b"), busy_s=IDLE)
+    (refusal,) = backlog.put(waiting("c", 1, Kind.SAMPLE), busy_s=IDLE)
+    assert refusal.request.key.robot_id == "c" and "full" in refusal.reason
+    (refusal,) = backlog.put(waiting("d"), busy_s=IDLE)
+    assert refusal.request.key.robot_id == "a" and "sample" in refusal.reason
+    (refusal,) = backlog.put(waiting("e"), busy_s=IDLE)
+    assert refusal.request.key.robot_id == "e" and "full" in refusal.reason
+    assert drain(backlog) == ["b1", "d1"]
+
+
+@pytest.mark.parametrize(("deadline_s", "refused"), [(0.31, False), (0.29, True), (0.0, False)])
+def test_what_would_come_too_late_is_refused_at_once(deadline_s: float, refused: bool) -> None:
+    backlog = known(0.1)
+    backlog.put(waiting("a"), busy_s=0.1)
+    refusals = backlog.put(waiting("b", deadline_s=deadline_s), busy_s=0.1)
+    assert bool(refusals) is refused
+    assert len(backlog) == 2 - refused
+    if refused:
+        assert "overloaded: 2 requests before it take 200 ms, it takes 100, and has 290 in all" in refusals[0].reason
+
+
+def test_what_finds_nothing_before_it_is_never_too_late() -> None:
+    backlog = known(9.0)
+    one = waiting("a", deadline_s=0.1)
+    assert backlog.put(one, busy_s=IDLE) == []
+    assert backlog.take(5.0) == (one, [])
+    assert backlog.put(waiting("a", deadline_s=0.1), busy_s=0.0) != [], "something was begun"
+
+
+def test_what_has_waited_too_long_is_refused_when_its_turn_comes() -> None:
+    backlog = known(0.1)
+    backlog.put(waiting("a", deadline_s=0.5), busy_s=0.1)
+    backlog.put(waiting("b", deadline_s=5.0), busy_s=0.1)
+    one, (refusal,) = backlog.take(0.45)
+    assert name(one) == "b1"
+    assert refusal.request.key.robot_id == "a" and "waited 450 ms" in refusal.reason
+
+
+def test_service_times_are_running_means_of_each_partition_point() -> None:
+    times = Backlog(1).times
+    first, second = waiting("a").request, waiting("a", p=1).request
+    assert times.expected_s(first) == 0.0
+    times.took(first, 1.0)
+    times.took(first, 2.0)
+    assert times.expected_s(first) == pytest.approx(1.0 + NEWEST)
+    assert times.expected_s(second) == 0.0
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abc"), st.integers(1, 5), st.sampled_from([Kind.FRAME, Kind.SAMPLE]), st.booleans())
+    ),
+    st.integers(1, 4),
+)
+def test_every_request_is_taken_or_refused_once(steps: list[tuple[str, int, Kind, bool]], size: int) -> None:
+    backlog, gone, came = known(0.1, max_waiting=size), [], []
+    for now, (robot, sequence, kind, take) in enumerate(steps):
+        one = waiting(robot, sequence, kind, deadline_s=0.25)
+        one.arrived_s = now / 20
+        came.append(one.request)
+        gone += [refusal.request for refusal in backlog.put(one, busy_s=0.05)]
+        assert len(backlog) <= size
+        if take:
+            taken, refused = backlog.take(now / 20)
+            gone += [refusal.request for refusal in refused] + ([taken.request] if taken else [])
+    gone += backlog.clear()
+    assert len(backlog) == 0
+    assert sorted(map(id, gone)) == sorted(map(id, came))
