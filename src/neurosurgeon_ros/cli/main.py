@@ -22,6 +22,7 @@ COMMANDS = MappingProxyType(
         "compare": "neurosurgeon_ros.cli.compare",
         "experiment": "neurosurgeon_ros.cli.experiment",
         "profile": "neurosurgeon_ros.cli.profile",
+        "record": "neurosurgeon_ros.cli.record",
         "replay": "neurosurgeon_ros.cli.replay",
     }
 )
