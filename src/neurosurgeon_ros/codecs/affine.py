@@ -38,7 +38,8 @@ class Affine(Codec):
     """
     Integers of a few bits, with a scale and a zero point for the tensor or for each of its channels.
 
-    Two values of 4 bits share a byte, any other has its own. A tensor with NaN or infinity travels as fp32.
+    Two values of 4 bits share a byte, any other has its own. A tensor with NaN or infinity, or with values so near to
+    the largest of float32 that a step too far is infinite, travels as fp32.
 
     :param bits: 4 to 8.
     :param per_channel: a scale for each channel: the second dimension of images, the last of anything else.
@@ -82,6 +83,8 @@ class Affine(Codec):
         tiny = torch.finfo(torch.float32).tiny
         scale = ((high - low) / self._most).clamp(min=tiny).float()
         zero_point = (-low / scale).round().clamp(0, self._most).float()
+        if not self._stays_finite(scale, zero_point):
+            return Fp32().encode(tensor, spec)
         steps = (by_channel / scale).round_().add_(zero_point).clamp_(0, self._most).to(torch.uint8)
         values = self._from_channels(steps, spec).numpy()
         return EncodedTensor(
@@ -126,7 +129,16 @@ class Affine(Codec):
                 f"Encoded tensor {encoded.name!r} has a scale that is not above 0 or a zero point outside 0 to "
                 f"{self._most}; it was damaged on the way."
             )
+        if not self._stays_finite(scale, zero_point):
+            raise CodecError(
+                f"Encoded tensor {encoded.name!r} has a scale by which values are infinite; it was damaged on the way."
+            )
         return (scale, zero_point.float()) if self._per_channel else (scale[0], zero_point[0].float())
+
+    def _stays_finite(self, scale: torch.Tensor, zero_point: torch.Tensor) -> bool:
+        """Whether the ends of each range are numbers of float32."""
+        ends = torch.stack((zero_point, self._most - zero_point)).float() * scale
+        return bool(torch.isfinite(ends).all())
 
     def _channels(self, spec: TensorSpec) -> int:
         if not self._per_channel:

@@ -21,6 +21,8 @@ from pictures import video_frame
 from neurosurgeon_ros.codecs import CODECS, CodecError, EncodedTensor, TensorSpec, decode, get_codec
 from neurosurgeon_ros.models.letterbox import letterbox
 
+#: The largest number of float32.
+FLOAT32_MAX = 3.4028234663852886e38
 MAP = TensorSpec("pool4", (1, 8, 12, 10), "float32", channels_last=True)
 PLAIN = dataclasses.replace(MAP, channels_last=False)
 TOKENS = TensorSpec("tokens", (1, 40, 6), "float32")
@@ -139,6 +141,14 @@ def test_empty_tensors_come_back(name: str) -> None:
     assert decoded.shape == (1, 0, 4)
 
 
+@pytest.mark.parametrize("name", QUANTISED)
+@pytest.mark.parametrize("values", [(FLOAT32_MAX,), (-FLOAT32_MAX, FLOAT32_MAX), (-FLOAT32_MAX, 1.0)])
+def test_the_largest_values_come_back_finite(name: str, values: tuple[float, ...]) -> None:
+    spec = TensorSpec("x", (64, 1), "float32")
+    tensor = torch.tensor(values * 64)[:64].view(-1, 1)
+    assert torch.isfinite(decode(travel(get_codec(name).encode(tensor, spec)), spec)).all()
+
+
 @settings(deadline=None, max_examples=60)
 @given(
     values=st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=70),
@@ -251,6 +261,7 @@ def zstd_of(size: int, *, stated: bool = True) -> memoryview:
         ({"scale": (0.0,)}, "scale that is not above 0"),
         ({"scale": (float("nan"),)}, "scale that is not above 0"),
         ({"scale": (float("inf"),)}, "scale that is not above 0"),
+        ({"scale": (FLOAT32_MAX,)}, "scale by which values are infinite"),
         ({"zero_point": (32,)}, "zero point outside 0 to 31"),
         ({"zero_point": (-1,)}, "zero point outside"),
         ({"zero_point": (2**40,)}, "zero point outside"),
