@@ -29,14 +29,17 @@ _REGISTERED = {
 MODELS: tuple[str, ...] = tuple(_REGISTERED)
 
 #: A network of the user's own: what its name looks like, as a regular expression and in words.
-OWN_MODEL = (r".+:.+|.+\.pt2", "a network of your own as package.module:factory or as a .pt2 file")
+OWN_MODEL = (
+    r".+:.+|.+\.pt2",
+    "a network of your own as package.module:factory or as a .pt2 file, with :post-processing if need be",
+)
 
 
 def load_model(name: str, *, weights: Path | None = None, random_weights: bool = False) -> Model:
     """
     Load a network.
 
-    :param name: one of :data:`MODELS`; or `package.module:factory` or the path of a `.pt2` file, as
+    :param name: one of :data:`MODELS`; or `package.module:factory`, `FILE.pt2` or `FILE.pt2:POSTPROCESSING`, as
         :mod:`neurosurgeon_ros.models.own` describes.
     :param weights: a weight file; the verified one in the cache folder when None.
     :param random_weights: take random weights instead of a file, where only delays matter.

@@ -1,13 +1,13 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Networks of a user's own, named by ``package.module:factory`` or by the path of a ``.pt2`` file.
+Networks of a user's own: ``package.module:factory``, ``FILE.pt2`` or ``FILE.pt2:POSTPROCESSING``.
 
 A factory is called without arguments and returns either a :class:`~neurosurgeon_ros.models.model.Model`, which says
-all, or an ``nn.Module`` and an example of its input. The example is one image, (1, 3, height, width): as uint8 where
-the network takes values 0 to 255, as float32 where it takes RGB in [0, 1]. Images are then letterboxed to its size, and
-the outputs are read as class scores, (1, classes). A ``.pt2`` file, as torch.export.save writes it, holds module and
-example.
+all, or an ``nn.Module``, an example of its input and, if its outputs are no class scores, a post-processing as
+:func:`~neurosurgeon_ros.models.postprocesses.find_reading` takes it. The example is one image, (1, 3, height, width):
+as uint8 where the network takes values 0 to 255, as float32 where it takes RGB in [0, 1]. Images are then letterboxed
+to its size. A ``.pt2`` file, as torch.export.save writes it, holds module and example.
 """
 
 from __future__ import annotations
@@ -15,18 +15,31 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
+import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
-from neurosurgeon_ros.models.classification import Classification
 from neurosurgeon_ros.models.files import FileProblem
 from neurosurgeon_ros.models.fold import fold_batch_norms
-from neurosurgeon_ros.models.letterbox import letterbox
-from neurosurgeon_ros.models.model import Model
+from neurosurgeon_ros.models.letterbox import Letterbox, letterbox
+from neurosurgeon_ros.models.model import Detections, Model, Postprocess
+from neurosurgeon_ros.models.postprocesses import CLASSIFICATION, Reading, find_reading
 from neurosurgeon_ros.models.weights import load_weights
+
+_PROGRAM = re.compile(r"(?P<path>.+\.pt2)(?::(?P<postprocess>.+))?")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Made:
+    """What a factory or a file gave: a network, an example of its input, and how its outputs are read."""
+
+    network: nn.Module
+    example: torch.Tensor
+    reading: Reading
 
 
 class ImageInput(nn.Module):
@@ -52,16 +65,21 @@ def load_own(name: str, weights: Path | None, random_weights: bool) -> Model:
     :raises ValueError: the factory cannot be found, raises, or gives something else.
     :raises FileProblem: a file is missing or not what it should be.
     """
-    made = _from_program(Path(name)) if name.endswith(".pt2") else _from_factory(name)
+    program = _PROGRAM.fullmatch(name)
+    made = (
+        _from_program(Path(program["path"]), program["postprocess"] or CLASSIFICATION)
+        if program
+        else _from_factory(name)
+    )
     if isinstance(made, Model):
         model = dataclasses.replace(made, random_weights=random_weights)
         if weights is not None:
             load_weights(model.network, weights)
         return model
-    network, example = made
+    network, example = made.network, made.example
     if weights is not None:
         load_weights(network, weights)
-    network = fold_batch_norms(network.eval()).requires_grad_(False) if not name.endswith(".pt2") else network
+    network = network if program else fold_batch_norms(network.eval()).requires_grad_(False)
     if example.dtype == torch.float32:
         network = ImageInput(network)
         network.training = False  # an exported program has no eval() to call
@@ -71,28 +89,54 @@ def load_own(name: str, weights: Path | None, random_weights: bool) -> Model:
         with torch.no_grad():
             outputs = network(image)
     except Exception as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise ValueError(
-            f"Model {name!r} does not accept its own example input of shape {tuple(example.shape)} ({first}); let the "
-            "factory give one that it accepts."
+            f"Model {name!r} does not accept its own example input of shape {tuple(example.shape)} ({_first(error)}); "
+            "let the factory give one that it accepts."
         ) from error
-    if not isinstance(outputs, torch.Tensor) or outputs.dim() != 2 or outputs.shape[0] != 1:
-        raise ValueError(
-            f"Model {name!r} gives no class scores of shape (1, classes), so how to read its outputs is not known; let "
-            "the factory return a neurosurgeon_ros.models.Model with its own postprocess."
-        )
+    preprocess = functools.partial(letterbox, width=width, height=height)
     return Model(
         name=name,
-        labels=tuple(f"class {index}" for index in range(outputs.shape[1])),
+        labels=made.reading.labels or _numbered(name, outputs),
         network=network,
         example_input=image,
-        preprocess=functools.partial(letterbox, width=width, height=height),
-        postprocess=Classification(),
+        preprocess=preprocess,
+        postprocess=_tried(name, made.reading, outputs, preprocess(np.zeros((height, width, 3), np.uint8))[1]),
         random_weights=random_weights,
     )
 
 
-def _from_factory(name: str) -> Model | tuple[nn.Module, torch.Tensor]:
+def _numbered(name: str, outputs: object) -> tuple[str, ...]:
+    """Name the classes of class scores."""
+    if not isinstance(outputs, torch.Tensor) or outputs.dim() != 2 or outputs.shape[0] != 1:
+        raise ValueError(
+            f"Model {name!r} gives no class scores of shape (1, classes), so how to read its outputs is not known; "
+            "name its post-processing, or let the factory return a neurosurgeon_ros.models.Model with its own postprocess."
+        )
+    return tuple(f"class {index}" for index in range(outputs.shape[1]))
+
+
+def _tried(name: str, reading: Reading, outputs: object, fitted: Letterbox) -> Postprocess:
+    """Give the post-processing if it can read the network's outputs."""
+    try:
+        found = reading.postprocess(outputs, fitted, confidence=0.25, iou=0.45)
+    except Exception as error:
+        raise ValueError(
+            f"The post-processing of model {name!r} cannot read its outputs ({_first(error)}); give the one that goes "
+            "with the network."
+        ) from error
+    if not isinstance(found, Detections):
+        raise ValueError(
+            f"The post-processing of model {name!r} gives {type(found).__name__}; let it return "
+            "neurosurgeon_ros.models.Detections."
+        )
+    return reading.postprocess
+
+
+def _first(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+def _from_factory(name: str) -> Model | _Made:
     module_name, _, factory_name = name.partition(":")
     try:
         factory = getattr(importlib.import_module(module_name), factory_name)
@@ -110,33 +154,32 @@ def _from_factory(name: str) -> Model | tuple[nn.Module, torch.Tensor]:
     return _checked(name, made)
 
 
-def _checked(name: str, made: object) -> tuple[nn.Module, torch.Tensor]:
-    if isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], nn.Module):
-        network, example = made
+def _checked(name: str, made: object) -> _Made:
+    if isinstance(made, tuple) and len(made) in (2, 3) and isinstance(made[0], nn.Module):
+        network, example, postprocess = (*made, CLASSIFICATION)[:3]
         fits = isinstance(example, torch.Tensor) and example.dim() == 4 and example.shape[:2] == (1, 3)
         if fits and example.dtype in (torch.uint8, torch.float32):
-            return network, example
+            return _Made(network, example, find_reading(postprocess))
         raise ValueError(
             f"Model {name!r} comes with no image as its example input; give one of shape (1, 3, height, width) as "
             "uint8 or float32."
         )
     raise ValueError(
-        f"Model {name!r} gives {type(made).__name__}; let its factory return an nn.Module and an example of its input, "
-        "or a neurosurgeon_ros.models.Model."
+        f"Model {name!r} gives {type(made).__name__}; let its factory return an nn.Module, an example of its input "
+        "and, if need be, a post-processing, or a neurosurgeon_ros.models.Model."
     )
 
 
-def _from_program(path: Path) -> tuple[nn.Module, torch.Tensor]:
+def _from_program(path: Path, postprocess: str) -> _Made:
     if not path.is_file():
         raise FileProblem(f"{path} is missing: give the path of a program that torch.export.save wrote")
     try:
         program = torch.export.load(path)
         network = program.module()
     except Exception as error:  # zip, JSON, pickle and version errors of many kinds
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise FileProblem(
-            f"{path} cannot be loaded by torch {torch.__version__} ({first}): export the network again with it"
+            f"{path} cannot be loaded by torch {torch.__version__} ({_first(error)}): export the network again with it"
         ) from error
     inputs = program.example_inputs
     example = inputs[0][0] if inputs and len(inputs[0]) == 1 and not inputs[1] else None
-    return _checked(str(path), (network, example))
+    return _checked(str(path), (network, example, postprocess))

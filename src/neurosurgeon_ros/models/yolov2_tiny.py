@@ -18,6 +18,7 @@ from torch import nn
 
 from neurosurgeon_ros.models.coco import COCO_NAMES
 from neurosurgeon_ros.models.model import Model
+from neurosurgeon_ros.models.postprocesses import Reading
 from neurosurgeon_ros.models.weights import fill
 from neurosurgeon_ros.models.yolo import YoloHead, YoloPostprocess
 from neurosurgeon_ros.models.yolov3_tiny import SIZE, preprocess
@@ -103,16 +104,21 @@ def form_of(weights: Path | None) -> Form:
     return FORMS[0]
 
 
+def reading(form: Form = FORMS[0]) -> Reading:
+    """Say how a raw head of this kind is read."""
+    head = YoloHead(stride=STRIDE, anchors=tuple((STRIDE * w, STRIDE * h) for w, h in form.anchors))
+    return Reading(YoloPostprocess(heads=(head,), classes=len(form.labels), exclusive=True), form.labels)
+
+
 def load(weights: Path | None, random_weights: bool) -> Model:
     """Load as :func:`neurosurgeon_ros.models.load_model`."""
     form = form_of(weights)
-    head = YoloHead(stride=STRIDE, anchors=tuple((STRIDE * w, STRIDE * h) for w, h in form.anchors))
     return Model(
         name="yolov2_tiny",
         labels=form.labels,
         network=fill(Yolov2Tiny(form), weights, None, random_weights=random_weights),
         example_input=torch.zeros(1, 3, SIZE, SIZE, dtype=torch.uint8).to(memory_format=torch.channels_last),
         preprocess=preprocess,
-        postprocess=YoloPostprocess(heads=(head,), classes=len(form.labels), exclusive=True),
+        postprocess=reading(form).postprocess,
         random_weights=random_weights,
     )

@@ -17,6 +17,7 @@ from torch import nn
 from neurosurgeon_ros.models.coco import COCO_NAMES
 from neurosurgeon_ros.models.letterbox import Letterbox, letterbox
 from neurosurgeon_ros.models.model import Image, Model
+from neurosurgeon_ros.models.postprocesses import Reading
 from neurosurgeon_ros.models.weights import fill
 from neurosurgeon_ros.models.yolo import YoloHead, YoloPostprocess
 
@@ -94,6 +95,11 @@ def preprocess(image: Image) -> tuple[torch.Tensor, Letterbox]:
     return letterbox(image, SIZE, SIZE)
 
 
+def reading() -> Reading:
+    """Say how raw heads of this kind are read."""
+    return Reading(YoloPostprocess(heads=(COARSE, FINE), classes=len(COCO_NAMES)), COCO_NAMES)
+
+
 def load(weights: Path | None, random_weights: bool) -> Model:
     """Load as :func:`neurosurgeon_ros.models.load_model`."""
     return Model(
@@ -102,6 +108,6 @@ def load(weights: Path | None, random_weights: bool) -> Model:
         network=fill(Yolov3Tiny(), weights, WEIGHTS, random_weights=random_weights),
         example_input=torch.zeros(1, 3, SIZE, SIZE, dtype=torch.uint8).to(memory_format=torch.channels_last),
         preprocess=preprocess,
-        postprocess=YoloPostprocess(heads=(COARSE, FINE), classes=len(COCO_NAMES)),
+        postprocess=reading().postprocess,
         random_weights=random_weights,
     )

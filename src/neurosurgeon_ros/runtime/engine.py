@@ -84,7 +84,7 @@ class Engine:
         """
         Load a network, as :func:`neurosurgeon_ros.models.load_model` finds it.
 
-        :param name: a registered one, `package.module:factory`, or the path of a `.pt2` file.
+        :param name: a registered one, `package.module:factory`, or `FILE.pt2` or `FILE.pt2:POSTPROCESSING`.
         :param weights: its weights file; None for the one in the cache folder.
         :param random_weights: take random weights instead of a file.
         :param keep_all: as in the constructor.

@@ -15,10 +15,11 @@ from neurosurgeon_ros.models import FileProblem, load_model
 from neurosurgeon_ros.partition import partition
 
 PACKAGE = """
+import numpy as np
 import torch
 from torch import nn
 
-from neurosurgeon_ros.models import load_model
+from neurosurgeon_ros.models import Detections, load_model
 
 
 def network(scores=True):
@@ -45,6 +46,42 @@ def bytes_():
 
 def whole():
     return load_model("mobilenet_v2", random_weights=True)
+
+
+def brightest(outputs, letterbox, *, confidence, iou):
+    return Detections(np.full((1, 4), float(outputs.argmax())), np.ones(1), np.zeros(1, dtype=np.int64))
+
+
+brightest.labels = ("brightest",)
+
+
+def all_of_it(outputs, letterbox, *, confidence, iou):
+    return Detections(np.zeros((0, 4)), np.zeros(0), np.zeros(0, dtype=np.int64))
+
+
+all_of_it.labels = ("all of it",)
+
+
+def read_by_callable():
+    return network(), torch.rand(1, 3, 32, 48), brightest
+
+
+def read_by_name():
+    return network(scores=False)[:1], torch.rand(1, 3, 65, 65), "yolov2_tiny"
+
+
+def read_by_nobody():
+    return network(), torch.rand(1, 3, 32, 48), "darknet"
+
+
+def without_labels():
+    return network(), torch.rand(1, 3, 32, 48), lambda outputs, letterbox, *, confidence, iou: None
+
+
+def no_detections():
+    post = lambda outputs, letterbox, *, confidence, iou: None
+    post.labels = ("a",)
+    return network(), torch.rand(1, 3, 32, 48), post
 
 
 def raises():
@@ -125,9 +162,36 @@ def test_an_exported_program_is_taken(package: str, tmp_path: Path) -> None:
     assert any("conv2d" in point.name for point in network.points)
 
 
+def test_an_exported_program_is_read_as_its_name_says(package: str, tmp_path: Path) -> None:
+    detector = load_model("yolov3_tiny", random_weights=True)
+    path = tmp_path / "heads.pt2"
+    torch.export.save(torch.export.export(detector.network, (detector.example_input,)), path)
+    loaded = load_model(f"{path}:yolov3_tiny")
+    assert loaded.labels == detector.labels
+    assert loaded.postprocess == detector.postprocess
+    with pytest.raises(ValueError, match="gives no class scores"):
+        load_model(str(path))
+    with pytest.raises(ValueError, match="post-processing of model .* cannot read its outputs"):
+        load_model(f"{path}:yolov2_tiny")
+    assert load_model(f"{path}:{package}:all_of_it").labels == ("all of it",)
+
+
+def test_a_factory_may_give_its_post_processing(package: str) -> None:
+    model = load_model(f"{package}:read_by_callable")
+    image, letterbox = model.preprocess(np.full((100, 300, 3), 90, dtype=np.uint8))
+    outputs = model.network(image)
+    found = model.postprocess(outputs, letterbox, confidence=0.01, iou=0.5)
+    assert model.labels == ("brightest",)
+    assert found.boxes[0, 0] == outputs.argmax()
+
+
 @pytest.mark.parametrize(
     ("factory", "reason"),
     [
+        ("read_by_name", "post-processing of model .* cannot read its outputs"),
+        ("read_by_nobody", "post-processing 'darknet' cannot be found"),
+        ("without_labels", "is no callable with an attribute labels"),
+        ("no_detections", "post-processing of model .* gives NoneType"),
         ("raises", r"its factory raised RuntimeError\('no camera'\)"),
         ("nothing", "gives NoneType; let its factory return"),
         ("no_image", "comes with no image as its example input"),

@@ -127,7 +127,7 @@ def read_options(args: argparse.Namespace) -> DemoOptions:
         robot_speed=args.robot_speed,
         codecs=codecs,
         uplink_mbps=args.uplink,
-        model=str(Path(args.model).absolute()) if args.model.endswith(".pt2") else args.model,
+        model=_absolute(args.model),
         weights=args.weights.absolute() if args.weights else None,
         seed=args.seed,
         random_weights=args.random_weights,
@@ -156,3 +156,8 @@ def _video(given: str | None) -> str:
         raise UsageError(f"{problem}; or give another video with --video") from None
     except VideoProblem as problem:
         raise UsageError(f"--video: {problem}") from None
+
+
+def _absolute(model: str) -> str:
+    """Make the path of a `.pt2` file, with or without a post-processing after it, good for processes elsewhere."""
+    return re.sub(r"^.+\.pt2(?=:|$)", lambda match: str(Path(match[0]).absolute()), model)

@@ -1,0 +1,70 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""How the outputs of a network of a user's own are read: by name as a network that ships, or by a callable."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+
+from neurosurgeon_ros.models.classification import Classification
+from neurosurgeon_ros.models.model import Postprocess
+
+#: As class scores, (1, classes).
+CLASSIFICATION = "classification"
+
+#: Names of networks whose raw heads a user's own network may have.
+_DETECTORS = {
+    "yolov3_tiny": "neurosurgeon_ros.models.yolov3_tiny",
+    "yolov2_tiny": "neurosurgeon_ros.models.yolov2_tiny",
+}
+
+#: Names that can be given.
+POSTPROCESSES: tuple[str, ...] = (CLASSIFICATION, *_DETECTORS)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """
+    From raw outputs to detections.
+
+    :param labels: names of the classes; empty for class scores, which are numbered.
+    """
+
+    postprocess: Postprocess
+    labels: tuple[str, ...] = ()
+
+
+def find_reading(given: object) -> Reading:
+    """
+    Find the post-processing that was given.
+
+    :param given: one of :data:`POSTPROCESSES`; `package.module:callable`; or a callable as
+        :class:`~neurosurgeon_ros.models.model.Postprocess`, whose attribute `labels` names the classes.
+    :raises ValueError: there is none, in one sentence.
+    """
+    if isinstance(given, str):
+        if given == CLASSIFICATION:
+            return Reading(Classification())
+        if given in _DETECTORS:
+            return importlib.import_module(_DETECTORS[given]).reading()  # type: ignore[no-any-return]
+        given = _named(given)
+    labels = getattr(given, "labels", None)
+    if not callable(given) or not labels or not all(isinstance(label, str) for label in labels):
+        raise ValueError(
+            f"The post-processing {given!r} is no callable with an attribute labels that names the classes; give "
+            f"it one, or name one of {', '.join(POSTPROCESSES)}."
+        )
+    return Reading(given, tuple(labels))
+
+
+def _named(name: str) -> object:
+    module_name, _, attribute = name.partition(":")
+    try:
+        found: object = getattr(importlib.import_module(module_name), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(
+            f"The post-processing {name!r} cannot be found ({error}); name package.module:callable, or one of "
+            f"{', '.join(POSTPROCESSES)}."
+        ) from error
+    return found
