@@ -6,7 +6,7 @@
 WORKERS ?= 2
 RUN := tools/run
 
-.PHONY: bench help setup demo experiments test test-full lint format docs clean faults soak
+.PHONY: bench bench-docs bench-engine help setup demo experiments test test-full lint format docs clean faults soak
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -20,8 +20,14 @@ demo: ## run the main job on a real street video and write what came of it to ou
 experiments: ## run every experiment in the simulator and write plots and figures to out/experiments
 	@./neurosurgeon experiment --all
 
-bench: ## measure the engine against eager torch and onnxruntime, on a machine with nothing else to do
+bench: ## measure delays beside what one would use instead, over links of given rates (root for real ones): out/bench
+	@$(RUN) python benchmarks/bench.py $(BENCH)
+
+bench-engine: ## measure the engine against eager torch and onnxruntime, on a machine with nothing else to do
 	@$(RUN) python benchmarks/engine.py
+
+bench-docs: ## write docs/performance.md from what lies in out/bench
+	@$(RUN) python benchmarks/bench.py --docs
 
 faults: ## put every fault into robot, edge, link and camera, count every frame, and write docs/reliability.md
 	@$(RUN) python -m benchmarks.faults --write-docs

@@ -98,7 +98,7 @@ class NamespaceNetwork:
 
     def environment(self) -> dict[str, str]:
         """Let nodes look for each other beyond their own host: nobody else is in these namespaces."""
-        return {"ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET", "ROS_LOCALHOST_ONLY": "0", "ROS_DOMAIN_ID": "7"}
+        return {"ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET", "ROS_DOMAIN_ID": "7"}
 
     def set_rate(self, mbps: float | None) -> None:
         """Replace the token bucket; packets that wait in the old one are lost, as with any change of queue."""

@@ -69,6 +69,19 @@ class Wire:
         with self._condition:
             return self._counts
 
+    @property
+    def bits_per_second(self) -> float:
+        """Rate, > 0; a new one counts from the message on that is on the wire."""
+        return self._rate
+
+    @bits_per_second.setter
+    def bits_per_second(self, rate: float) -> None:
+        if not rate > 0.0:
+            raise ValueError(f"the rate of a wire is {rate} bit/s, expected more than 0")
+        with self._condition:
+            self._rate = rate
+            self._condition.notify()
+
     def duration_s(self, size: int) -> float:
         """Seconds that a message of `size` bytes takes."""
         return 8.0 * size / self._rate

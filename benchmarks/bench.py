@@ -1,0 +1,12 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Measure this package beside what people would use instead, over links of given rates; see docs/performance.md."""
+
+from __future__ import annotations
+
+import sys
+
+from testbed.main import main
+
+if __name__ == "__main__":
+    sys.exit(main())

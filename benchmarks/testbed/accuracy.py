@@ -1,0 +1,135 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""How well detections agree with those of the whole fp32 network on the very frames of the camera."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from neurosurgeon_ros.models import Detections
+from neurosurgeon_ros.runtime.agreement import f1, match_detections
+from neurosurgeon_ros.runtime.engine import Engine
+
+#: JPEG qualities that are tried for the lowest one that agrees well enough.
+QUALITIES = (10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 85, 90, 92, 94, 96, 98)
+
+#: Agreement from which alternatives are compared with.
+LEAST_F1 = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """
+    What the whole network finds, and what JPEG does to that.
+
+    :param key: of what it was made: network and frames.
+    :param f1_80: F1 of whole camera images after JPEG of quality 80.
+    :param lowest_quality: the lowest one that agrees well enough.
+    :param found: of each frame, its boxes, scores and classes.
+    """
+
+    key: str
+    f1_80: float
+    lowest_quality: int
+    found: tuple[tuple[list[list[float]], list[float], list[int]], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reference:
+    """
+    What the whole fp32 network finds in each frame of the video.
+
+    :param labels: names of the classes.
+    """
+
+    labels: tuple[str, ...]
+    found: tuple[Detections, ...]
+
+    def f1(self, frames: Sequence[dict[str, Any]]) -> float:
+        """Give F1 of the answered ones among a camera's frames."""
+        index = {name: number for number, name in enumerate(self.labels)}
+        matches = []
+        for frame in frames:
+            if "answered_s" not in frame:
+                continue
+            found = _to_detections(frame["boxes"], frame["scores"], [index[name] for name in frame["names"]])
+            matches.append(match_detections(self.found[frame["video_frame"]], found))
+        return f1(matches)
+
+
+def judge(engine: Engine, images: Sequence[NDArray[np.uint8]], cache: Path) -> tuple[Reference, Judgement]:
+    """
+    Give what the whole network finds in the camera's images, and what JPEG does to that.
+
+    :param cache: where it is kept: it takes most of a minute, and is the same each time.
+    """
+    key = f"{engine.fingerprint} {zlib.crc32(b''.join(image.tobytes() for image in images)):08x}"
+    with contextlib.suppress(OSError, ValueError, TypeError):
+        kept = Judgement(**json.loads(cache.read_text(encoding="utf-8")))
+        if kept.key == key:
+            return Reference(engine.model.labels, tuple(_to_detections(*one) for one in kept.found)), kept
+    reference = make_reference(engine, images)
+    f1_of = functools.cache(lambda quality: jpeg_f1(engine, reference, images, quality))
+    found = tuple((one.boxes.tolist(), one.scores.tolist(), one.classes.tolist()) for one in reference.found)
+    made = Judgement(key, f1_of(80), lowest_quality(f1_of), found)
+    cache.write_text(json.dumps(asdict(made)), encoding="utf-8")
+    return reference, made
+
+
+def make_reference(engine: Engine, frames: Sequence[NDArray[np.uint8]]) -> Reference:
+    """Run the whole network on every frame."""
+    return Reference(engine.model.labels, tuple(detect(engine, frame) for frame in frames))
+
+
+def jpeg_f1(engine: Engine, reference: Reference, frames: Sequence[NDArray[np.uint8]], quality: int) -> float:
+    """Give F1 of the frames after they went through JPEG, as a whole camera image."""
+    matches = []
+    for expected, frame in zip(reference.found, frames, strict=True):
+        _, data = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        image = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), dtype=np.uint8)
+        matches.append(match_detections(expected, detect(engine, image)))
+    return f1(matches)
+
+
+def lowest_quality(f1_of: Callable[[int], float]) -> int:
+    """
+    Find the lowest quality with F1 of at least :data:`LEAST_F1` by bisection; the highest one if none has.
+
+    :param f1_of: F1 of a quality, which rises with it on the whole.
+    """
+    low, high = 0, len(QUALITIES) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if f1_of(QUALITIES[middle]) >= LEAST_F1:
+            high = middle
+        else:
+            low = middle + 1
+    return QUALITIES[low]
+
+
+def detect(engine: Engine, image: NDArray[np.uint8]) -> Detections:
+    """Run pre-processing, the whole network and post-processing, as an on-device frame does."""
+    with torch.inference_mode():
+        x, letterbox = engine.model.preprocess(image)
+        outputs = engine.partitioned.run_whole(x)
+        return engine.model.postprocess(outputs, letterbox, confidence=0.25, iou=0.45)
+
+
+def _to_detections(boxes: list[list[float]], scores: list[float], classes: list[int]) -> Detections:
+    return Detections(
+        boxes=np.array(boxes, dtype=np.float64).reshape(-1, 4),
+        scores=np.array(scores, dtype=np.float64),
+        classes=np.array(classes, dtype=np.int64),
+    )

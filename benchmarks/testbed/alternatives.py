@@ -1,0 +1,128 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What one would write without this package: a node that takes images and publishes the whole network's detections.
+
+``python -m testbed.alternatives '{…}'``; the argument is :class:`DetectorTask` as JSON. It runs on the edge, on raw or
+compressed images, or on the robot; it has the same engine as this package's nodes, and Fast DDS as it comes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from dataclasses import dataclass
+
+# Read when torch is first imported: threads that wait by spinning slow down every other process.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import cv2
+import numpy as np
+import rclpy
+import torch
+from numpy.typing import NDArray
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+from vision_msgs.msg import Detection2DArray
+
+from neurosurgeon_ros.nodes import qos
+from neurosurgeon_ros.nodes.images import to_bgr
+from neurosurgeon_ros.nodes.messages import from_detections
+from neurosurgeon_ros.runtime.engine import Engine
+from neurosurgeon_ros.runtime.pace import Pace
+from testbed.qos import IMAGES_OVER_A_LINK, SENSOR_DATA
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorTask:
+    """
+    What the detector is to do.
+
+    :param compressed: takes CompressedImage instead of Image.
+    :param over_a_link: the images come from another machine.
+    :param topic: of the images; empty: the camera's.
+    :param speed: of the emulated robot, where it runs on it.
+    """
+
+    model: str
+    compressed: bool = False
+    over_a_link: bool = False
+    topic: str = ""
+    speed: float = 1.0
+    threads: int = 0
+
+
+class Detector(Node):
+    """Runs the network in the callback; with a depth of 1 the next image is the newest."""
+
+    def __init__(self, task: DetectorTask) -> None:
+        super().__init__("detector")
+        if task.threads:
+            torch.set_num_threads(task.threads)
+        self._engine = Engine.load(task.model)
+        self._engine.warm_up()
+        self._pace = Pace(task.speed)
+        self._preprocess_s = self._network_s = 0.0
+        if task.speed < 1.0:
+            on_device = self._engine.arms(())
+            cost = self._engine.calibrate(on_device)
+            # This node compares no frames: only the letterbox is its pre-processing.
+            self._preprocess_s = self._least_preprocess_seconds()
+            self._network_s = float(cost.front_s[-1]) + cost.postprocess_s
+        self._detections = self.create_publisher(Detection2DArray, "detections", qos.DETECTIONS)
+        profile = IMAGES_OVER_A_LINK if task.over_a_link else SENSOR_DATA
+        if task.compressed:
+            topic = task.topic or "image_raw/compressed"
+            self.create_subscription(CompressedImage, topic, self._on_compressed, profile)
+        else:
+            self.create_subscription(Image, task.topic or "image_raw", self._on_image, profile)
+
+    def _on_image(self, message: Image) -> None:
+        self._detect(to_bgr(message), message.header)
+
+    def _on_compressed(self, message: CompressedImage) -> None:
+        image = cv2.imdecode(np.frombuffer(message.data, dtype=np.uint8), cv2.IMREAD_COLOR)
+        if image is None:
+            self.get_logger().error("an image could not be decompressed", throttle_duration_sec=5.0)
+            return
+        self._detect(np.asarray(image, dtype=np.uint8), message.header)
+
+    def _detect(self, image: NDArray[np.uint8], header: Header) -> None:
+        model = self._engine.model
+        with torch.inference_mode():
+            with self._pace.stage(self._preprocess_s):
+                x, letterbox = model.preprocess(image)
+            with self._pace.stage(self._network_s):
+                outputs = self._engine.partitioned.run_whole(x)
+                found = model.postprocess(outputs, letterbox, confidence=0.25, iou=0.45)
+        self._detections.publish(from_detections(found, model.labels, header))
+
+    def _least_preprocess_seconds(self) -> float:
+        from testbed.camera import least_seconds
+
+        image = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
+        return least_seconds(lambda: self._engine.model.preprocess(image))
+
+
+def main() -> int:
+    """Run the detector until it is told to stop; returns the exit code."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    task = DetectorTask(**json.loads(sys.argv[1]))
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    node = Detector(task)
+    try:
+        rclpy.spin(node)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,208 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The command: every system through every scenario, in rounds; then summary.json, a table and a plot."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import signal
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from neurosurgeon_ros.models.files import find
+from neurosurgeon_ros.runtime.engine import Engine
+from testbed import machine
+from testbed.accuracy import LEAST_F1, judge
+from testbed.camera import read_video
+from testbed.network import NetworkProblem, open_network, remove_leftovers
+from testbed.run import RunProblem, Seen, Setting, run_system
+from testbed.scenario import WARM_UP_FRAMES, Scenario, changing, constant
+from testbed.summary import Row, make_row, make_summary
+from testbed.systems import JPEG_80, System, at_fidelity, systems
+
+#: What `--docs` writes.
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
+
+#: Systems that a changing link is worth the minutes of.
+ON_CHANGING = ("default", "neurosurgeon", "mu_lin_ucb", "jpeg_", "detector_on_robot")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the testbed; returns the exit code."""
+    arguments = _parser().parse_args(argv)
+    if arguments.clean:
+        print("removed: " + (", ".join(remove_leftovers()) or "nothing"))
+        return 0
+    if arguments.docs:
+        return _document(arguments.out)
+    if arguments.quick:
+        arguments.rounds, arguments.frames, arguments.turn = 1, 24, 3.0
+        arguments.rates = "16"
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    try:
+        with open_network(arguments.link) as network:
+            return _bench(arguments, network)
+    except (NetworkProblem, RunProblem) as problem:
+        print(f"bench: {problem}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("bench: interrupted", file=sys.stderr)
+        return 130
+
+
+def _bench(arguments: argparse.Namespace, network: Any) -> int:
+    out: Path = arguments.out.resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    video = Path(find("bikes.mp4"))
+    cores = machine.share_out(machine.usable_cores())
+    setting = Setting(network, cores, video, arguments.model, arguments.robot_speed, out)
+    _say(f"{machine.in_words()}; {network.in_words}")
+    images = read_video(str(video), rate_hz=arguments.camera_hz)
+    _say(f"{len(images)} frames of {video.name}, {arguments.camera_hz:g} a second of it; the whole network finds…")
+    reference, judgement = judge(Engine.load(arguments.model), images, out / "judgement.json")
+    f1_80, quality = judgement.f1_80, judgement.lowest_quality
+    _say(f"F1 of jpeg 80: {f1_80:.3f}; lowest quality with F1 ≥ {LEAST_F1}: {quality}")
+    everything = list(systems(quality))
+    if f1_80 < LEAST_F1:
+        everything.append(at_fidelity(f1_80))
+    chosen = _chosen(everything, arguments.systems)
+    seen = _run_all(arguments, setting, chosen)
+    rows = [
+        make_row(system, scenario, rounds, reference.f1)
+        for (scenario, name), rounds in seen.items()
+        for system in chosen
+        if system.name == name
+    ]
+    about = {
+        "machine": machine.in_words(),
+        "link": network.in_words,
+        "model": arguments.model,
+        "robot_speed": arguments.robot_speed,
+        "camera_hz": arguments.camera_hz,
+        "image": [int(images[0].shape[1]), int(images[0].shape[0])],
+        "rounds": arguments.rounds,
+        "warm_up_frames": arguments.warm_up,
+        "jpeg_f1": {"80": round(f1_80, 4), "lowest_quality": quality},
+    }
+    return _write(out, rows, everything, about)
+
+
+def _run_all(
+    arguments: argparse.Namespace, setting: Setting, chosen: Sequence[System]
+) -> dict[tuple[str, str], list[Seen]]:
+    """Run everything, a scenario's systems in turn and then again, so that a drift of the machine meets them all."""
+    seen: dict[tuple[str, str], list[Seen]] = defaultdict(list)
+    begin_s = time.monotonic()
+    for scenario in _scenarios(arguments):
+        for number in range(arguments.rounds if scenario.name != "changing" else arguments.changing_rounds):
+            for system in chosen:
+                if scenario.name == "changing" and not system.name.startswith(ON_CHANGING):
+                    continue
+                one = run_system(system, scenario, setting, number=number, warm_up=arguments.warm_up)
+                seen[scenario.name, system.name].append(one)
+                mean_ms = 1e3 * sum(one.delays_s) / len(one.delays_s)
+                _say(
+                    f"{time.monotonic() - begin_s:4.0f} s  {scenario.name:>8}  round {number + 1}  {system.name:<18} "
+                    f"{mean_ms:7.1f} ms  {one.answered}/{len(one.frames)} answered"
+                )
+    return seen
+
+
+def _write(out: Path, rows: Sequence[Row], everything: Sequence[System], about: dict[str, Any]) -> int:
+    from testbed.plot import draw
+    from testbed.report import table
+
+    micro = out / "micro.json"
+    figures = json.loads(micro.read_text(encoding="utf-8")) if micro.is_file() else {}
+    summary = make_summary(rows, everything, about, figures)
+    (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    text = table(summary)
+    (out / "bench.md").write_text(text, encoding="utf-8")
+    draw(summary, out / "bench.png")
+    print(text)
+    print(f"written to {out}: summary.json, bench.md, bench.png")
+    return 0
+
+
+def _document(out: Path) -> int:
+    from testbed.report import page
+
+    try:
+        summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as problem:
+        print(f"bench: {out / 'summary.json'} cannot be read ({problem}): run `make bench` first", file=sys.stderr)
+        return 1
+    images = PAGE.parent / "images"
+    images.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(out / "bench.png", images / "bench.png")
+    PAGE.write_text(page(summary), encoding="utf-8")
+    print(f"written: {PAGE}")
+    return 0
+
+
+def _scenarios(arguments: argparse.Namespace) -> list[Scenario]:
+    made = []
+    for name in arguments.rates.split(","):
+        if name == "changing":
+            made.append(changing(camera_hz=arguments.camera_hz, turn_s=arguments.turn))
+        else:
+            made.append(constant(float(name), camera_hz=arguments.camera_hz, frames=arguments.frames))
+    return made
+
+
+def _chosen(everything: Sequence[System], names: str) -> list[System]:
+    if not names:
+        return list(everything)
+    wanted = names.split(",")
+    known = [system.name for system in everything] + ["jpeg_lowest"]
+    for name in wanted:
+        if name not in known:
+            raise RunProblem(f"--systems: {name!r} is not known: choose among {', '.join(known)}")
+    lowest = "jpeg_lowest" in wanted
+    return [
+        system
+        for system in everything
+        if system.name in wanted or (lowest and system.jpeg_quality and system.name != JPEG_80)
+    ]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--rates", default="4,16,50,changing", metavar="LIST", help="scenarios (%(default)s)")
+    parser.add_argument("--systems", default="", metavar="LIST", help="names of systems (all)")
+    parser.add_argument("--rounds", type=int, default=2, metavar="N", help="times that each runs (%(default)s)")
+    parser.add_argument(
+        "--changing-rounds", type=int, default=1, metavar="N", help="on the changing link (%(default)s)"
+    )
+    parser.add_argument("--frames", type=int, default=63, metavar="N", help="that count, a round (%(default)s)")
+    parser.add_argument("--warm-up", type=int, default=WARM_UP_FRAMES, metavar="N", help="before them (%(default)s)")
+    parser.add_argument("--turn", type=float, default=10.0, metavar="S", help="of the changing link (%(default)s)")
+    parser.add_argument("--camera-hz", type=float, default=4.0, metavar="HZ", help="of the camera (%(default)s)")
+    parser.add_argument("--robot-speed", type=float, default=0.2, metavar="FRACTION", help="(%(default)s)")
+    parser.add_argument("--model", default="yolov3_tiny", help="(%(default)s)")
+    parser.add_argument("--link", choices=("auto", "namespaces", "emulated"), default="auto", help="(%(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("out/bench"), metavar="DIR", help="(%(default)s)")
+    parser.add_argument("--quick", action="store_true", help="one short round, for those who work on the testbed")
+    parser.add_argument("--docs", action="store_true", help="only write docs/performance.md from what lies in DIR")
+    parser.add_argument("--clean", action="store_true", help="remove what killed runs left, and end")
+    return parser
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """End once: a second signal must not break off the cleaning up."""
+    del number, frame
+    for either in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(either, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)

@@ -1,0 +1,116 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""summary.json as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_HEAD = (
+    "| system | mean | p50 | p95 | p99 | frames/s | bytes/frame | robot CPU | edge CPU | F1 |",
+    "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+)
+
+
+def table(summary: Mapping[str, Any]) -> str:
+    """Write a table for each scenario, and the ratios."""
+    lines: list[str] = []
+    for scenario in dict.fromkeys(row["uplink_mbps"] for row in summary["system"]):
+        title = f"{scenario:g} Mbit/s" if isinstance(scenario, float) else "Changing link and edge"
+        lines += [f"### {title}", "", *_HEAD]
+        rows = [row for row in summary["system"] if row["uplink_mbps"] == scenario]
+        for row in sorted(rows, key=lambda one: float(one["delay_ms"]["mean"])):
+            lines.append(_line(row))
+        lines += ["", *_ratios(summary, scenario), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def page(summary: Mapping[str, Any]) -> str:
+    """Write docs/performance.md."""
+    width, height = summary["image"]
+    described = [f"- `{name}`: {words}" for name, words in summary["described"].items()]
+    lines = [
+        "# Performance",
+        "",
+        "This page is written by `make bench-docs` from what `make bench` and `make bench-micro` measured; do not edit "
+        "it.",
+        "",
+        f"Machine: {summary['machine']}. Link: {summary['link']}. The robot is emulated at {summary['robot_speed']:g} "
+        f"of one core's speed and has one core, the edge has the others. Network: {summary['model']}. Camera: "
+        f"{width} × {height}, {summary['camera_hz']:g} Hz, from the shipped video.",
+        "",
+        "The delay is from the camera's stamp to the detections on the robot. Every camera frame counts the same; a "
+        "dropped frame counts one period plus the next answer. Bytes are those of the interface, both directions. "
+        "Processor time is per camera frame, the robot's with camera and recorder, not stretched by the emulation. F1 "
+        "is against the whole fp32 network on the same frames. The systems take turns, "
+        f"{summary['rounds']} rounds; the first {summary['warm_up_frames']} frames of a run are not counted for any. "
+        "The alternatives run with Fast DDS as it comes; images over the link are reliable, keep-last 1.",
+        "",
+        *described,
+        "",
+        table(summary).rstrip(),
+        "",
+        "![Delays](images/bench.png)",
+        "",
+        "## Where this package's time goes",
+        "",
+        *_stages(summary),
+        "",
+        *_micro(summary),
+        "## How to repeat it",
+        "",
+        "    make bench         # about 40 minutes, with root for the real link; on a machine with nothing else to do",
+        "    make bench-docs    # writes this page",
+        "",
+        "`python benchmarks/bench.py --help` says how to choose rates, systems and rounds.",
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _stages(summary: Mapping[str, Any]) -> list[str]:
+    """Give the mean of every stage of the default policy, in milliseconds, where it ran."""
+    rows = [row for row in summary["system"] if row["name"] == "default" and row["stages_ms"]]
+    names = list(dict.fromkeys(name for row in rows for name in row["stages_ms"]))
+    lines = [f"| link | {' | '.join(name.replace('_', ' ') for name in names)} | arms |"]
+    lines.append(f"| --- |{' ---: |' * len(names)} --- |")
+    for row in rows:
+        cells = [f"{row['stages_ms'][name]:.1f}" if name in row["stages_ms"] else "" for name in names]
+        arms = ", ".join(f"`{arm}` {count}" for arm, count in row["arms"].items())
+        scenario = row["uplink_mbps"]
+        key = f"{scenario:g} Mbit/s" if isinstance(scenario, float) else scenario
+        lines.append(f"| {key} | {' | '.join(cells)} | {arms} |")
+    return lines
+
+
+def _micro(summary: Mapping[str, Any]) -> list[str]:
+    if not summary["micro"]:
+        return []
+    lines = ["## Costs in isolation", "", "| step | median | reference | ratio |", "| --- | ---: | --- | ---: |"]
+    for name, one in summary["micro"].items():
+        lines.append(f"| {name} | {one['median_ms']:.3f} ms | {one['reference']} | {one['ratio']:.2f} |")
+    return [*lines, ""]
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    delay = row["delay_ms"]
+    cells = [
+        f"`{row['name']}`",
+        *(f"{delay[name]:.0f} ms" for name in ("mean", "p50", "p95", "p99")),
+        f"{row['fps']:.2f}",
+        f"{row['wire_bytes_per_frame'] / 1e3:.1f} kB",
+        f"{1e3 * row['robot_cpu_s_per_frame']:.0f} ms",
+        f"{1e3 * row['edge_cpu_s_per_frame']:.0f} ms",
+        f"{row['f1']:.3f}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _ratios(summary: Mapping[str, Any], scenario: float | str) -> list[str]:
+    key = f"{scenario:g}" if isinstance(scenario, float) else scenario
+    said = []
+    if key in summary["ratio_to_best"]:
+        said.append(f"`default` / best alternative with F1 ≥ 0.95: **{summary['ratio_to_best'][key]:.2f}**")
+    if key in summary["ratio_at_equal_f1"]:
+        said.append(f"against jpeg 80 at equal F1: **{summary['ratio_at_equal_f1'][key]:.2f}**")
+    return ["; ".join(said) + "." if said else ""]
