@@ -110,7 +110,7 @@ def _numbered(name: str, outputs: object) -> tuple[str, ...]:
     if not isinstance(outputs, torch.Tensor) or outputs.dim() != 2 or outputs.shape[0] != 1:
         raise ValueError(
             f"Model {name!r} gives no class scores of shape (1, classes), so how to read its outputs is not known; "
-            "name its post-processing, or let the factory return a neurosurgeon_ros.models.Model with its own postprocess."
+            "name its post-processing, or let the factory return a neurosurgeon_ros.models.Model that has one."
         )
     return tuple(f"class {index}" for index in range(outputs.shape[1]))
 
