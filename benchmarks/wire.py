@@ -1,0 +1,247 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+From publish to callback: how much of a wire's goodput a PartialInference reaches, and how long it takes on one machine.
+
+Over a wire (needs root): the testbed's two network namespaces, and with loss a share of the packets dropped where they
+come in. The message, its QoS and the Fast DDS profile are the nodes' own.
+
+    tools/run python benchmarks/wire.py [--rates 4 16 50] [--sizes 20000 ...] [--loss 0 0.01] [--json FILE]
+    tools/run python benchmarks/wire.py --one-machine
+
+A message goes out when the answer to the one before has come. The time is a round trip; the answer is small and comes
+back unlimited. `share` is the payload's bits by the rate, over that time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+
+from testbed.network import LoopbackNetwork, NamespaceNetwork, Side
+
+RATES_MBPS = (4.0, 16.0, 50.0)
+SIZES = (20_000, 43_000, 100_000, 500_000, 2_000_000)
+LOCAL_SIZES = (10_000, 100_000, 1_000_000, 4_000_000)
+#: Seconds for which an answer is waited for, beyond the wire's own time.
+PATIENCE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """
+    Messages of one size over one wire.
+
+    :param rate_mbps: 0: one machine, no wire.
+    :param loss: share of packets dropped, in [0, 1].
+    :param share: median goodput over the wire's; 0 on one machine.
+    :param late_ms: the slowest message's milliseconds beyond the wire's own; of all on one machine.
+    :param publish_ms: longest time that publish kept its caller.
+    :param lost: messages that no answer came to.
+    """
+
+    rate_mbps: float
+    loss: float
+    size: int
+    messages: int
+    share: float
+    median_ms: float
+    late_ms: float
+    publish_ms: float
+    lost: int
+
+
+def measure(
+    network: NamespaceNetwork | LoopbackNetwork, rate_mbps: float, loss: float, sizes: Sequence[int], messages: int
+) -> list[Result]:
+    """Run both ends, each on its side of the network; a rate of 0 means one machine."""
+    me = [sys.executable, __file__]
+    plan = json.dumps({"rate_mbps": rate_mbps, "loss": loss, "sizes": list(sizes), "messages": messages})
+    environment = {**os.environ, **network.environment()}
+    edge = subprocess.Popen(network.command(Side.EDGE, [*me, "--end", "edge"]), env=environment)
+    try:
+        robot = subprocess.run(
+            network.command(Side.ROBOT, [*me, "--end", "robot", "--plan", plan]),
+            env=environment,
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        edge.terminate()
+        edge.wait()
+    return [Result(**one) for one in json.loads(robot.stdout.splitlines()[-1])]
+
+
+def edge_end() -> None:
+    """Answer each request with a delay feedback."""
+    from neurosurgeon_ros.nodes.dds import apply_profile
+
+    apply_profile()
+    import rclpy
+
+    from neurosurgeon_ros.msg import DelayFeedback, PartialInference
+    from neurosurgeon_ros.nodes import qos
+
+    rclpy.init()
+    node = rclpy.create_node("wire_edge")
+    answers = node.create_publisher(DelayFeedback, "/wire/delay_feedback", qos.ANSWERS)
+
+    def answer(message: PartialInference) -> None:
+        answers.publish(DelayFeedback(sequence=message.sequence))
+
+    node.create_subscription(PartialInference, "/wire/partial_inference", answer, qos.PARTIAL_INFERENCE)
+    try:
+        rclpy.spin(node)
+    except BaseException:  # told to stop; there is nothing to save
+        os._exit(0)
+
+
+def robot_end(plan: dict[str, object]) -> list[Result]:
+    """Send messages of each size, one after the other, and time them."""
+    from neurosurgeon_ros.nodes.dds import apply_profile
+
+    apply_profile()
+    import rclpy
+
+    from neurosurgeon_ros.codecs import EncodedTensor
+    from neurosurgeon_ros.learning.interface import Kind
+    from neurosurgeon_ros.msg import DelayFeedback, PartialInference
+    from neurosurgeon_ros.nodes import qos
+    from neurosurgeon_ros.nodes.messages import from_request
+    from neurosurgeon_ros.runtime.protocol import Key, Request
+
+    rclpy.init()
+    node = rclpy.create_node("wire_robot")
+    publisher = node.create_publisher(PartialInference, "/wire/partial_inference", qos.PARTIAL_INFERENCE)
+    answered = threading.Condition()
+    heard: dict[int, float] = {}
+
+    def hear(message: DelayFeedback) -> None:
+        with answered:
+            heard[message.sequence] = time.perf_counter()
+            answered.notify()
+
+    feedback = node.create_subscription(DelayFeedback, "/wire/delay_feedback", hear, qos.ANSWERS)
+    threading.Thread(target=rclpy.spin, args=(node,), daemon=True).start()
+    while publisher.get_subscription_count() == 0 or node.count_publishers(feedback.topic_name) == 0:
+        time.sleep(0.01)
+    time.sleep(0.5)
+
+    sequence = 0
+
+    def send(size: int, patience_s: float) -> tuple[float | None, float]:
+        nonlocal sequence
+        sequence += 1
+        tensor = EncodedTensor("pool4", "float32", (1, size), "raw", memoryview(os.urandom(size)))
+        key = Key("wire", 1, sequence, Kind.PROBE)
+        request = Request(key, None, "0" * 64, 0, (tensor,), None, 0.25, 0.45, 0.0)
+        begin = time.perf_counter()
+        publisher.publish(from_request(request))
+        kept = time.perf_counter() - begin
+        number = sequence
+        with answered:
+            answered.wait_for(lambda: number in heard, patience_s)
+        return (heard[number] - begin if number in heard else None), kept
+
+    rate = float(plan["rate_mbps"]) * 1e6  # type: ignore[arg-type]
+    results = []
+    for size in plan["sizes"]:  # type: ignore[attr-defined]
+        own_s = 8.0 * size / rate if rate else 0.0
+        count = int(plan["messages"])  # type: ignore[call-overload]
+        if rate:  # a slow wire has few, but enough to meet losses
+            count = max(4, min(count, round(count / 10 / max(own_s, 1e-9))))
+        for _ in range(2 if own_s < 1.0 else 1):
+            send(size, PATIENCE_S + own_s)
+        times, kept, lost = [], [], 0
+        for _ in range(count):
+            took, held = send(size, PATIENCE_S + own_s)
+            kept.append(held)
+            if took is None:
+                lost += 1
+            else:
+                times.append(took)
+            if rate:
+                time.sleep(0.02)
+        median = statistics.median(times) if times else float("inf")
+        results.append(
+            Result(
+                rate_mbps=rate / 1e6,
+                loss=float(plan["loss"]),  # type: ignore[arg-type]
+                size=size,
+                messages=count,
+                share=own_s / median,
+                median_ms=1e3 * median,
+                late_ms=1e3 * (max(times, default=float("inf")) - own_s),
+                publish_ms=1e3 * max(kept),
+                lost=lost,
+            )
+        )
+    return results
+
+
+HEADER = " Mbit/s  loss    bytes    n  share    median    latest  publish lost"
+
+
+def show(result: Result) -> None:
+    """Print one line of the table."""
+    rate = f"{result.rate_mbps:.0f}" if result.rate_mbps else "local"
+    share = f"{result.share:.3f}" if result.rate_mbps else "-"
+    print(
+        f"{rate:>7} {result.loss:5.2f} {result.size:8d} {result.messages:4d} {share:>6} {result.median_ms:6.2f} ms "
+        f"{result.late_ms:6.1f} ms {result.publish_ms:5.1f} ms {result.lost:4d}",
+        flush=True,
+    )
+
+
+def main() -> int:
+    """Measure what was asked for and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rates", type=float, nargs="*", default=RATES_MBPS, metavar="MBPS")
+    parser.add_argument("--sizes", type=int, nargs="*", metavar="BYTES")
+    parser.add_argument("--loss", type=float, nargs="*", default=(0.0, 0.01), metavar="SHARE")
+    parser.add_argument("--messages", type=int, default=50, help="of each size, fewer on a slow wire")
+    parser.add_argument("--one-machine", action="store_true", help="without a wire; needs no root")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--end", choices=("robot", "edge"), help=argparse.SUPPRESS)
+    parser.add_argument("--plan", type=json.loads, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.end == "edge":
+        edge_end()
+    elif options.end == "robot":
+        print(json.dumps([asdict(one) for one in robot_end(options.plan)]), flush=True)
+        os._exit(0)
+
+    results: list[Result] = []
+    print(HEADER)
+    with LoopbackNetwork() as here:
+        for one in measure(here, 0.0, 0.0, options.sizes or LOCAL_SIZES, 200):
+            results.append(one)
+            show(one)
+    if not options.one_machine and os.geteuid() != 0:
+        print("the wire needs root for its network namespaces: left out")
+    elif not options.one_machine:
+        with NamespaceNetwork() as network:
+            for rate, loss in product(options.rates, options.loss):
+                network.set_rate(rate)
+                network.set_loss(loss)
+                for one in measure(network, rate, loss, options.sizes or SIZES, options.messages):
+                    results.append(one)
+                    show(one)
+    if options.json:
+        options.json.write_text(json.dumps([asdict(one) for one in results], indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
