@@ -6,7 +6,7 @@
 WORKERS ?= 2
 RUN := tools/run
 
-.PHONY: bench bench-docs bench-engine help setup demo experiments test test-full lint format docs clean faults soak
+.PHONY: bench bench-docs bench-engine bench-micro help setup demo experiments test test-full lint format docs clean faults soak
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -25,6 +25,9 @@ bench: ## measure delays beside what one would use instead, over links of given 
 
 bench-engine: ## measure the engine against eager torch and onnxruntime, on a machine with nothing else to do
 	@$(RUN) python benchmarks/engine.py
+
+bench-micro: ## measure each step of a frame in isolation: out/bench/micro.json
+	@$(RUN) python benchmarks/bench_micro.py
 
 bench-docs: ## write docs/performance.md from what lies in out/bench
 	@$(RUN) python benchmarks/bench.py --docs

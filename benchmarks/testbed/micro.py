@@ -1,0 +1,158 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What each step of a frame costs in isolation, as the median of many and beside a named reference in the same run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from bench_policy import contexts
+from numpy.typing import NDArray
+from skimage.metrics import structural_similarity
+
+from neurosurgeon_ros.codecs import CODECS
+from neurosurgeon_ros.learning import DEFAULT_POLICY, make_policy
+from neurosurgeon_ros.learning.key_frames import KeyFrameDetector
+from neurosurgeon_ros.models.files import find
+from neurosurgeon_ros.nodes.images import from_bgr, to_bgr
+from neurosurgeon_ros.nodes.messages import from_detections
+from neurosurgeon_ros.runtime.engine import Engine
+from testbed.camera import read_video
+
+#: A customary camera's image.
+CAMERA_SIZE = (640, 480)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """
+    One step.
+
+    :param median_ms: of `repeats` times, milliseconds.
+    :param reference: what it is held against.
+    :param ratio: to the reference's median.
+    """
+
+    median_ms: float
+    reference: str
+    ratio: float
+    repeats: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """A step and the named reference that it is held against."""
+
+    name: str
+    run: Callable[[], object]
+    reference: str
+    reference_run: Callable[[], object]
+
+
+def steps(engine: Engine, images: Sequence[NDArray[np.uint8]]) -> Iterator[Step]:
+    """Give every step that is measured."""
+    image = images[0]
+    jpeg = "cv2.imencode, jpeg 80, of the same image"
+    rounds = iter(range(10**9))
+    detector, model = KeyFrameDetector(), engine.model
+
+    def encode_jpeg() -> object:
+        return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 80])
+
+    def full_ssim() -> object:
+        one, other = (cv2.cvtColor(each, cv2.COLOR_BGR2GRAY) for each in images[:2])
+        return structural_similarity(one, other)
+
+    def score() -> object:
+        return detector.score(images[next(rounds) % len(images)])
+
+    x, letterbox = model.preprocess(image)
+    outputs = engine.partitioned.run_whole(x)
+    found = model.postprocess(outputs, letterbox, confidence=0.25, iou=0.45)
+    whole = "the whole network"
+    message = from_bgr(image, None)
+    yield Step("key-frame score", score, "full-size SSIM of scikit-image", full_ssim)
+    yield Step("preprocess", lambda: model.preprocess(image), jpeg, encode_jpeg)
+    yield Step("whole network", lambda: engine.partitioned.run_whole(x), jpeg, encode_jpeg)
+    yield Step(
+        "postprocess",
+        lambda: model.postprocess(outputs, letterbox, confidence=0.25, iou=0.45),
+        whole,
+        lambda: engine.partitioned.run_whole(x),
+    )
+    yield Step("image to message", lambda: from_bgr(image, None), "copy of the image", image.copy)
+    yield Step("message to image", lambda: to_bgr(message), "copy of the image", image.copy)
+    yield Step("detections to message", lambda: from_detections(found, model.labels, None), jpeg, encode_jpeg)
+    context = contexts(64, 1)[0]
+    policy = make_policy(DEFAULT_POLICY, n_arms=64)
+    square = np.eye(7) + 0.1
+    yield Step(
+        "policy, choice among 64 arms",
+        lambda: policy.select(context),
+        "numpy.linalg.inv of a 7 × 7 matrix",
+        lambda: np.linalg.inv(square),
+    )
+    for arm in engine.arms(tuple(CODECS)):
+        if arm.codec and arm.point == 0:
+            yield from _codec_steps(engine, arm.name, arm, x, jpeg, encode_jpeg)
+
+
+def _codec_steps(
+    engine: Engine, name: str, arm: object, x: torch.Tensor, reference: str, reference_run: Callable[[], object]
+) -> Iterator[Step]:
+    from neurosurgeon_ros.runtime.engine import Arm
+
+    assert isinstance(arm, Arm)
+    tensors = engine.partitioned.run_front(x, arm.point)[arm.point]
+    encoded = engine.encode(arm, tensors)
+    yield Step(f"encode {name}", lambda: engine.encode(arm, tensors), reference, reference_run)
+    yield Step(f"decode {name}", lambda: engine.decode(arm.point, encoded), reference, reference_run)
+
+
+def measure(step: Step, repeats: int) -> Cost:
+    """Run step and reference in turn, so that a drift of the machine meets both."""
+    own: list[float] = []
+    theirs: list[float] = []
+    for number in range(repeats + 3):
+        for run, seconds in ((step.run, own), (step.reference_run, theirs)):
+            begin = time.perf_counter()
+            run()
+            if number >= 3:
+                seconds.append(time.perf_counter() - begin)
+    median = statistics.median(own)
+    return Cost(round(1e3 * median, 4), step.reference, round(median / statistics.median(theirs), 4), repeats)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure everything and write micro.json; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="bench-micro", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--repeats", type=int, default=50, metavar="N", help="of each step (%(default)s)")
+    parser.add_argument("--model", default="yolov3_tiny", help="(%(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("out/bench"), metavar="DIR", help="(%(default)s)")
+    arguments = parser.parse_args(argv)
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    images = [cv2.resize(image, CAMERA_SIZE) for image in read_video(str(find("bikes.mp4")), rate_hz=4.0)[:20]]
+    costs: dict[str, dict[str, object]] = {}
+    with torch.inference_mode():
+        for step in steps(Engine.load(arguments.model), images):
+            cost = measure(step, arguments.repeats)
+            costs[step.name] = asdict(cost)
+            print(f"{step.name:<32} {cost.median_ms:9.3f} ms  {cost.ratio:8.3f} x {cost.reference}", flush=True)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    (arguments.out / "micro.json").write_text(json.dumps(costs, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
