@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.srv import ChangeState, GetState
+from numpy.typing import NDArray
 from pictures import video_frame
 from rcl_interfaces.srv import GetParameters, SetParametersAtomically
 from rclpy.context import Context
@@ -43,6 +45,7 @@ class Watcher:
         self.labels: list[LabelInfo] = []
         self.statuses: list[EdgeStatus] = []
         self.diagnostics: dict[str, str] = {}
+        self.picture: Callable[[int], NDArray[np.uint8]] = video_frame
         self.camera = node.create_publisher(Image, "image_raw", 10)
         for kind, topic, profile, heard in (
             (Detection2DArray, "detections", qos.DETECTIONS, self.detections),
@@ -91,7 +94,7 @@ class Watcher:
     def show(self, index: int | None = None) -> None:
         """Publish an image, with a header that is like no other."""
         number = len(self.images) + 1
-        message = from_bgr(video_frame((5 * number) % 250 if index is None else index), None)
+        message = from_bgr(self.picture((5 * number) % 250 if index is None else index), None)
         message.header.stamp.sec, message.header.stamp.nanosec = 1000 + number, 7 * number
         message.header.frame_id = f"camera_{number}"
         self.images.append(message)
@@ -109,6 +112,12 @@ class Watcher:
         end = time.monotonic() + timeout
         while self.step().outcome != outcome:
             assert time.monotonic() < end, f"no frame had outcome {outcome.name} within {timeout:g} s"
+
+    def step_until_policy(self, policy: str, timeout: float = LONG_S) -> None:
+        """Show images until one is decided by this policy."""
+        end = time.monotonic() + timeout
+        while self.step().policy != policy:
+            assert time.monotonic() < end, f"no frame was decided by {policy} within {timeout:g} s"
 
     def assert_every_frame_was_answered_once_in_order(self) -> None:
         shown = [image.header for image in self.images]

@@ -65,9 +65,11 @@ def test_a_robots_lifecycle_and_parameters(processes: Processes) -> None:
         assert watcher.transition(node, "configure")
         assert watcher.state(node) == "inactive"
         assert not watcher.transition(node, "configure")
-        done, said = watcher.set(node, policy="edge_only")
+        done, said = watcher.set(node, threads=2)
         assert not done and "unconfigured" in said
-        assert watcher.set(node, policy="on_device") == (True, ""), "no change"
+        assert watcher.set(node, threads=1) == (True, ""), "no change"
+        done, said = watcher.set(node, min_partition_point="pool9")
+        assert not done and "pool9" in said and "pool4" in said
         assert watcher.camera.get_subscription_count() == 0, "an inactive robot takes no images"
 
         for _ in range(2):
@@ -86,9 +88,18 @@ def test_a_robots_lifecycle_and_parameters(processes: Processes) -> None:
         assert watcher.step(120).detections > 0
         assert watcher.set(node, confidence=1.0) == (True, "")
         assert watcher.step(120).detections == 0
-        done, said = watcher.set(node, confidence=0.1, codecs=["fp32"])
-        assert not done and "codecs" in said
+        done, said = watcher.set(node, confidence=0.1, seed=5)
+        assert not done and "seed" in said
         assert watcher.get(node, "confidence").double_value == 1.0, "all or nothing"
+
+        # So do policy and codecs, once the arms are measured; no frame is lost meanwhile.
+        assert watcher.set(node, policy="edge_only") == (True, "")
+        watcher.step_until_policy("edge_only")
+        assert watcher.set(node, policy="mu_lin_ucb", codecs=["fp16"], min_fidelity=0.5) == (True, "")
+        watcher.step_until_policy("mu_lin_ucb")
+        robot.wait_for_output("from the next frame on: mu_lin_ucb")
+        assert "/uint8" not in robot.output.rpartition("from the next frame on")[2]
+        assert watcher.decisions[-1].frames_dropped == 0
         assert watcher.transition(node, "deactivate")
         assert watcher.transition(node, "cleanup")
         assert watcher.state(node) == "unconfigured"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from support import Process, Processes
-from watcher import Watcher, watching
+from watcher import LONG_S, Watcher, watching
 
 from neurosurgeon_ros.models.coco import COCO_NAMES
 from neurosurgeon_ros.runtime.decision import Outcome
@@ -110,8 +110,8 @@ def test_a_robot_that_was_killed_is_served_again_and_one_with_its_id_is_not(
     watcher.step_until(Outcome.EDGE)
 
     second = start_robot(processes, "robot_id:=robot_node")
-    second.wait_for_output("another robot holds the id robot_node")
-    assert second.end(signal.SIGTERM) == 0
+    second.wait_for_output("the id robot_node is held by another robot, /robot_node on ")
+    assert second.popen.wait(LONG_S) == 1
 
     robot.end(signal.SIGKILL)
     watcher.until(lambda: watcher.camera.get_subscription_count() == 0, "the end of the robot")

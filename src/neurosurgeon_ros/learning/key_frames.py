@@ -55,9 +55,18 @@ class KeyFrameDetector:
     """
 
     def __init__(self, threshold: float = 0.8) -> None:
-        self._threshold = in_range("threshold", threshold, -1.0, 1.0)
+        self.threshold = threshold
         self._previous: NDArray[np.float32] | None = None
         self._previous_shape: tuple[int, ...] = ()
+
+    @property
+    def threshold(self) -> float:
+        """SSIM below which a frame is a key frame; setting it holds from the next frame on, from any thread."""
+        return self._threshold
+
+    @threshold.setter
+    def threshold(self, threshold: float) -> None:
+        self._threshold = in_range("threshold", threshold, -1.0, 1.0)
 
     def score(self, image: NDArray[np.uint8]) -> KeyFrame:
         """
@@ -73,10 +82,10 @@ class KeyFrameDetector:
         self._previous, self._previous_shape = grey, image.shape[:2]
         if previous is None or not same_size:
             return KeyFrame(similarity=0.0, key=True)
-        similarity = coarse_ssim(previous, grey)
-        if abs(similarity - self._threshold) < MARGIN:
+        similarity, threshold = coarse_ssim(previous, grey), self.threshold
+        if abs(similarity - threshold) < MARGIN:
             similarity = ssim(previous, grey)
-        return KeyFrame(similarity=similarity, key=similarity < self._threshold)
+        return KeyFrame(similarity=similarity, key=similarity < threshold)
 
 
 def ssim(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:

@@ -23,6 +23,9 @@ from neurosurgeon_ros.runtime.decision import ImageRejected
 
 JPEG, PNG = "jpeg", "png"
 
+#: Scans of a progressive jpeg; encoders make about ten.
+MAX_SCANS = 64
+
 _JPEG_BEGIN, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _PNG_BEGIN = b"\x89PNG\r\n\x1a\n"
 
@@ -49,9 +52,9 @@ def check_compressed(message: CompressedImage) -> CompressedShape:
     :raises ImageRejected: if it is neither jpeg nor png, is cut off, or is empty or too large once decoded.
     """
     data = memoryview(message.data)
-    if data[:2] == _JPEG_BEGIN:
+    if bytes(data[:2]) == _JPEG_BEGIN:
         shape = _jpeg_shape(data)
-    elif data[:8] == _PNG_BEGIN:
+    elif bytes(data[:8]) == _PNG_BEGIN:
         shape = _png_shape(data)
     else:
         said = f", its format says {message.format!r}" if message.format else ""
@@ -120,8 +123,11 @@ def _jpeg_shape(data: memoryview) -> CompressedShape:
         if marker == _START_OF_SCAN:
             if size is None:
                 raise ImageRejected("the jpeg image's header names no size")
-            if bytes(data[place:]).rfind(_JPEG_END) < 0:
+            scans = bytes(data[place:])
+            if scans.rfind(_JPEG_END) < 0:
                 break
+            if scans.count(bytes((0xFF, _START_OF_SCAN))) > MAX_SCANS:
+                raise ImageRejected(f"the jpeg image has over {MAX_SCANS} scans, each of which costs a pass over it")
             return size
         if length < 2:
             raise ImageRejected("the jpeg image's header is damaged")
@@ -132,7 +138,7 @@ def _jpeg_shape(data: memoryview) -> CompressedShape:
 def _png_shape(data: memoryview) -> CompressedShape:
     if len(data) < 33 or b"IEND" not in bytes(data[-16:]):
         raise ImageRejected(f"the png image has {len(data)} bytes and no end: it was cut off")
-    if data[12:16] != b"IHDR":
+    if bytes(data[12:16]) != b"IHDR":
         raise ImageRejected("the png image's header is damaged")
     width, height = struct.unpack_from(">II", data, 16)
     return CompressedShape(PNG, width, height)

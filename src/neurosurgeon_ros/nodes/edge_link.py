@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 
 from rclpy.node import Node
@@ -11,7 +12,7 @@ from rclpy.node import Node
 from neurosurgeon_ros.msg import DelayFeedback, EdgeDetections, EdgeStatus, PartialInference, RobotHello
 from neurosurgeon_ros.nodes import qos
 from neurosurgeon_ros.nodes.intake import DETECTIONS_BYTES, SMALL_BYTES, Intake
-from neurosurgeon_ros.nodes.managed import destroy
+from neurosurgeon_ros.nodes.managed import destroy, steady_timer
 from neurosurgeon_ros.nodes.messages import (
     from_request,
     hello,
@@ -19,6 +20,7 @@ from neurosurgeon_ros.nodes.messages import (
     to_edge_report,
     to_feedback,
 )
+from neurosurgeon_ros.nodes.peers import Peers
 from neurosurgeon_ros.runtime.engine import Engine
 from neurosurgeon_ros.runtime.inbox import Inbox
 from neurosurgeon_ros.runtime.presence import EdgeReport, EdgeWatch
@@ -29,6 +31,12 @@ HELLO_PERIOD_S = 0.5
 
 #: Seconds between looks at whether the edge is still there.
 WATCH_PERIOD_S = 0.1
+
+#: Seconds between looks at whether all that speak here speak our types.
+PEERS_PERIOD_S = 1.0
+
+#: Edges that are looked at as soon as they are heard; others wait for the next look.
+MAX_KNOWN = 64
 
 
 class EdgeLink:
@@ -49,6 +57,9 @@ class EdgeLink:
         self._watch = EdgeWatch(robot_id=identity.robot_id, session=identity.session, fingerprint=engine.fingerprint)
         self._inbox: Inbox | None = None
         self._matched = False
+        self._peers = Peers(node)
+        self._foreign: dict[str, str] = {}
+        self._known: set[str] = set()
         self._obstacle = "no edge is there"
         base = f"{namespace}/{identity.robot_id}"
         self._hello = node.create_publisher(RobotHello, f"{namespace}/hello", qos.PRESENCE)
@@ -66,8 +77,9 @@ class EdgeLink:
             EdgeStatus, f"{namespace}/status", self._on_status, qos.PRESENCE, max_bytes=SMALL_BYTES
         )
         self._timers = (
-            node.create_timer(HELLO_PERIOD_S, self._say_hello),
-            node.create_timer(WATCH_PERIOD_S, self._look),
+            steady_timer(node, HELLO_PERIOD_S, self._say_hello),
+            steady_timer(node, WATCH_PERIOD_S, self._look),
+            steady_timer(node, PEERS_PERIOD_S, self._check_peers),
         )
 
     def connect(self, inbox: Inbox) -> None:
@@ -95,8 +107,10 @@ class EdgeLink:
         self._requests.publish(from_request(request))
 
     def _say_hello(self) -> None:
-        identity, engine = self._identity, self._engine
-        self._hello.publish(hello(identity.robot_id, identity.session, engine.fingerprint, engine.model.name))
+        engine, name = self._engine, self._node.get_fully_qualified_name()
+        self._hello.publish(
+            hello(self._identity, engine.fingerprint, engine.model.name, node=name, host=socket.gethostname())
+        )
 
     def _look(self) -> None:
         """Follow matching and the edge's coming and going, and wake the pipeline when they change."""
@@ -121,7 +135,25 @@ class EdgeLink:
         if self._inbox is not None:
             self._inbox.ring()
 
+    def _check_peers(self) -> None:
+        """Find those who would misread us, or whom we would misread."""
+        publishing = {EdgeStatus: self._status, EdgeDetections: self._detections, DelayFeedback: self._feedback}
+        self._foreign = {
+            **self._peers.foreign(PartialInference, self._requests.topic_name, publishers=False),
+            **self._peers.foreign(RobotHello, self._hello.topic_name, publishers=False),
+        }
+        for kind, subscription in publishing.items():
+            self._foreign |= self._peers.foreign(kind, subscription.topic_name, subscriptions=False)
+        self._peers.say_new(self._foreign.values())
+
     def _on_status(self, message: EdgeStatus) -> None:
+        self._peers.check_version(message, self._status.topic_name)
+        if message.node not in self._known and len(self._known) < MAX_KNOWN:
+            self._known.add(message.node)
+            self._check_peers()
+        if message.node in self._foreign:
+            self.intake.refused["of a node with other message types"] += 1
+            return
         self._watch.hear(to_edge_report(message), time.monotonic())
 
     def _on_detections(self, message: EdgeDetections) -> None:

@@ -18,14 +18,14 @@ from neurosurgeon_ros.models import MODELS, OWN_MODEL
 from neurosurgeon_ros.msg import DelayFeedback, EdgeDetections, EdgeStatus, PartialInference, RobotHello
 from neurosurgeon_ros.nodes import qos
 from neurosurgeon_ros.nodes.intake import SMALL_BYTES, Intake, shorten
-from neurosurgeon_ros.nodes.managed import ManagedNode, destroy
+from neurosurgeon_ros.nodes.managed import ManagedNode, destroy, steady_timer
 from neurosurgeon_ros.nodes.messages import (
-    check_version,
     from_edge_detections,
     from_feedback,
     to_request,
 )
 from neurosurgeon_ros.nodes.parameters import parameter
+from neurosurgeon_ros.nodes.peers import Peers
 from neurosurgeon_ros.nodes.process import run
 from neurosurgeon_ros.runtime.edge import EdgeServer
 from neurosurgeon_ros.runtime.engine import Engine
@@ -34,6 +34,9 @@ from neurosurgeon_ros.runtime.protocol import PROTOCOL_VERSION, Feedback, Reply,
 
 #: Seconds between statuses.
 STATUS_PERIOD_S = 0.5
+
+#: Seconds between looks at whether all that speak here speak our types.
+PEERS_PERIOD_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,8 @@ class EdgeNode(ManagedNode[EdgeParameters]):
         self._server: EdgeServer | None = None
         self._registry = RobotRegistry()
         self._intake = Intake(self)
+        self._peers = Peers(self)
+        self._foreign: dict[str, str] = {}
         self._budget = RequestBudget(rate=1.0)
         self._robots: dict[str, _Robot] = {}
         self._robots_lock = threading.Lock()
@@ -126,7 +131,8 @@ class EdgeNode(ManagedNode[EdgeParameters]):
                 qos.PARTIAL_INFERENCE,
                 max_bytes=self.parameters.max_request_bytes,
             ),
-            self.create_timer(STATUS_PERIOD_S, self._publish_status),
+            steady_timer(self, STATUS_PERIOD_S, self._publish_status),
+            steady_timer(self, PEERS_PERIOD_S, self._check_peers),
         ]
         self._publish_status()
 
@@ -162,7 +168,13 @@ class EdgeNode(ManagedNode[EdgeParameters]):
 
     def _on_hello(self, message: RobotHello) -> None:
         assert self._engine is not None
-        check_version(message)
+        topic = f"{self.parameters.edge_namespace}/hello"
+        self._peers.check_version(message, topic)
+        if message.robot_id not in self._robots:
+            self._check_peers()
+        if message.node in self._foreign:
+            self._intake.refused["of a node with other message types"] += 1
+            return
         name = message.robot_id
         refused = self._registry.hello(name, message.session, message.fingerprint, time.monotonic())
         if refused:
@@ -185,6 +197,15 @@ class EdgeNode(ManagedNode[EdgeParameters]):
                 self._robots[name] = robot
             self.get_logger().info(f"robot {name} is here")
             self._publish_status()
+
+    def _check_peers(self) -> None:
+        """Find robots that would be misread."""
+        namespace = self.parameters.edge_namespace
+        self._foreign = {
+            **self._peers.foreign(RobotHello, f"{namespace}/hello", subscriptions=False),
+            **self._peers.foreign(PartialInference, f"{namespace}/partial_inference", subscriptions=False),
+        }
+        self._peers.say_new(self._foreign.values())
 
     def _on_request(self, message: PartialInference) -> None:
         if self._server is None or not self._registry.holds(message.robot_id, message.session):
@@ -229,6 +250,7 @@ class EdgeNode(ManagedNode[EdgeParameters]):
                 protocol_version=PROTOCOL_VERSION,
                 edge_id=self.edge_id,
                 session=self._session,
+                node=self.get_fully_qualified_name(),
                 models=[self.parameters.model],
                 fingerprints=[self._engine.fingerprint],
                 robots=list(sessions),

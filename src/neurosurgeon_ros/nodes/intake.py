@@ -16,6 +16,7 @@ from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
+from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
 from rosidl_parser.definition import AbstractNestedType, BoundedSequence, BoundedString, NamespacedType
@@ -55,6 +56,7 @@ class Intake:
         *,
         max_bytes: int,
         on_refusal: Callable[[str], object] | None = None,
+        overridable: bool = False,
     ) -> Subscription:
         """
         Subscribe; call from the executor's thread alone.
@@ -63,6 +65,7 @@ class Intake:
         :param take: is given each message that keeps to its limits; may raise :class:`InvalidMessage`.
         :param max_bytes: of a message as it travels.
         :param on_refusal: told why a message was not taken, in one sentence, in the place of a line in the log.
+        :param overridable: whether parameters `qos_overrides.<topic>.subscription.…` may change the quality of service.
         """
 
         def receive(data: bytes) -> None:
@@ -71,7 +74,10 @@ class Intake:
             except InvalidMessage as problem:
                 self.refuse(problem.reason, str(problem), on_refusal)
 
-        subscription: Subscription = self._node.create_subscription(kind, topic, receive, qos, raw=True)
+        options = QoSOverridingOptions.with_default_policies() if overridable else None
+        subscription: Subscription = self._node.create_subscription(
+            kind, topic, receive, qos, raw=True, qos_overriding_options=options
+        )
         return subscription
 
     def refuse(self, reason: str, text: str, on_refusal: Callable[[str], object] | None = None) -> None:

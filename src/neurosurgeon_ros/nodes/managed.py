@@ -16,15 +16,23 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.node import Node
 from rclpy.parameter import Parameter
+from rclpy.timer import Timer
 
 from neurosurgeon_ros.nodes import qos
 from neurosurgeon_ros.nodes.messages import key_values
-from neurosurgeon_ros.nodes.parameters import check_changes, declare, read
+from neurosurgeon_ros.nodes.parameters import changed, check_changes, declare, read, unknown_names
 from neurosurgeon_ros.nodes.process import StartError
 
 P = TypeVar("P")
+
+
+class Refused(Exception):
+    """A transition that cannot be made now, for a reason outside this node; it stays in the state in which it is."""
+
 
 # Transitions that can be asked for, by id.
 _TRANSITIONS = {
@@ -61,11 +69,13 @@ class ManagedNode(LifecycleNode, Generic[P]):
         except StartError:
             self.destroy_node()
             raise
+        for sentence in unknown_names(self):
+            self.get_logger().warning(sentence)
         self.add_on_set_parameters_callback(self._before_parameters)
         self.add_post_set_parameters_callback(self._after_parameters)
         self._refuse_impossible_transitions()
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos.DIAGNOSTICS)
-        self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics)
+        steady_timer(self, DIAGNOSTICS_PERIOD_S, self._publish_diagnostics)
 
     # What a node fills in.
 
@@ -81,8 +91,12 @@ class ManagedNode(LifecycleNode, Generic[P]):
     def cleanup(self) -> None:
         """Let go of everything that configure has made; safe to call at any time."""
 
-    def parameters_changed(self) -> None:
-        """Take over ``self.parameters``, some of which have changed while the node was configured."""
+    def refuse(self, wanted: P) -> str:
+        """Say why parameters that are each good by themselves cannot be taken over now; empty if they can."""
+        return ""
+
+    def parameters_changed(self, before: P) -> None:
+        """Take over ``self.parameters``, some of which were others `before`, while the node was configured."""
 
     def diagnostics(self) -> tuple[bytes, str, dict[str, object]]:
         """Return level, one sentence, and values for /diagnostics while the node is active."""
@@ -141,6 +155,9 @@ class ManagedNode(LifecycleNode, Generic[P]):
     def _transition(self, name: str, step: Callable[[], None]) -> TransitionCallbackReturn:
         try:
             step()
+        except Refused as problem:
+            self.say_error(f"cannot {name}: {problem}")
+            return TransitionCallbackReturn.FAILURE
         except Exception as problem:
             self.say_error(
                 f"cannot {name}: {problem}"
@@ -176,7 +193,10 @@ class ManagedNode(LifecycleNode, Generic[P]):
 
     def _before_parameters(self, changes: list[Parameter]) -> SetParametersResult:
         try:
-            return check_changes(self.parameters, changes, configured=self._configured)
+            result = check_changes(self.parameters, changes, configured=self._configured)
+            if result.successful and (reason := self.refuse(changed(self.parameters, changes))):
+                return SetParametersResult(successful=False, reason=reason)
+            return result
         except Exception as problem:  # an exception here would leave whoever asked without an answer
             return SetParametersResult(successful=False, reason=f"{type(problem).__name__}: {problem}")
 
@@ -184,7 +204,7 @@ class ManagedNode(LifecycleNode, Generic[P]):
         try:
             before, self.parameters = self.parameters, read(self, self._kind)
             if self._configured and self.parameters != before:
-                self.parameters_changed()
+                self.parameters_changed(before)
         except Exception as problem:  # as above
             names = ", ".join(change.name for change in changes)
             self.say_error(f"cannot take over {names}: {type(problem).__name__}: {problem}")
@@ -211,6 +231,11 @@ class ManagedNode(LifecycleNode, Generic[P]):
         message = DiagnosticArray(status=[status])
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
+
+
+def steady_timer(node: Node, period_s: float, callback: Callable[[], None]) -> Timer:
+    """Make a timer that runs by the machine's clock, whatever `use_sim_time` says: peers and people do not simulate."""
+    return node.create_timer(period_s, callback, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
 
 def destroy(node: Any, *entities: Any) -> None:

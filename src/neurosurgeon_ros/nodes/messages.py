@@ -26,7 +26,7 @@ from neurosurgeon_ros.msg import (
 )
 from neurosurgeon_ros.runtime.decision import Decision
 from neurosurgeon_ros.runtime.presence import EdgeReport
-from neurosurgeon_ros.runtime.protocol import PROTOCOL_VERSION, Feedback, Key, Request, Status
+from neurosurgeon_ros.runtime.protocol import PROTOCOL_VERSION, Feedback, Identity, Key, Request, Status
 
 #: Longest error text and reason in a message.
 MAX_TEXT = 256
@@ -224,10 +224,22 @@ def to_edge_report(message: EdgeStatus) -> EdgeReport:
     )
 
 
-def hello(robot_id: str, session: int, fingerprint: str, model: str) -> RobotHello:
-    """Make a robot's hello."""
+def hello(identity: Identity, fingerprint: str, model: str, *, node: str = "", host: str = "") -> RobotHello:
+    """
+    Make a robot's hello.
+
+    :param model: name of its model.
+    :param node: fully qualified name of its node.
+    :param host: name of its machine.
+    """
     return RobotHello(
-        protocol_version=PROTOCOL_VERSION, robot_id=robot_id, session=session, fingerprint=fingerprint, model=model[:64]
+        protocol_version=PROTOCOL_VERSION,
+        robot_id=identity.robot_id,
+        session=identity.session,
+        fingerprint=fingerprint,
+        model=model[:64],
+        node=node[:256],
+        host=host[:64],
     )
 
 

@@ -10,6 +10,7 @@ on a node and reads them; :func:`table` makes the documentation's table of them.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import math
 import re
 from collections.abc import Sequence
@@ -28,6 +29,9 @@ from rclpy.validate_topic_name import validate_topic_name
 from neurosurgeon_ros.nodes.process import StartError
 
 P = TypeVar("P")
+
+# What rclpy names its overrides of a topic's quality of service by.
+_OF_QOS = "qos_overrides."
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -93,6 +97,23 @@ def declare(node: Node, kind: type[P]) -> P:
     return values
 
 
+def unknown_names(node: Node) -> list[str]:
+    """
+    Say of each parameter that a node was given and does not have that it does nothing; call after :func:`declare`.
+
+    :return: one sentence each, with the name that was probably meant.
+    """
+    own = sorted(name for name in node._parameters if not name.startswith(_OF_QOS))
+    sentences = []
+    for name in node._parameter_overrides:
+        if name in own or name.startswith(_OF_QOS):  # those are declared with their topic
+            continue
+        meant = difflib.get_close_matches(name, own, n=1)
+        hint = f"did you mean {meant[0]}?" if meant else f"choose among {', '.join(own)}"
+        sentences.append(f"parameter {name} is unknown and does nothing: {hint}")
+    return sentences
+
+
 def read(node: Node, kind: type[P]) -> P:
     """Read the parameters of a node."""
     return kind(**{field.name: _typed(field, node.get_parameter(field.name).value) for field in _fields(kind)})
@@ -120,6 +141,13 @@ def check_changes(current: Any, changes: Sequence[Parameter], *, configured: boo
         if reason:
             return SetParametersResult(successful=False, reason=reason)
     return SetParametersResult(successful=True)
+
+
+def changed(current: P, changes: Sequence[Parameter]) -> P:
+    """Return the parameters as they will be with changes that :func:`check_changes` has found to be good."""
+    fields = {field.name: field for field in _fields(type(current))}
+    values = {change.name: _typed(fields[change.name], change.value) for change in changes if change.name in fields}
+    return dataclasses.replace(current, **values)  # type: ignore[type-var]
 
 
 def refusal(kind: type[Any], name: str, value: Any) -> str:

@@ -6,34 +6,21 @@ from __future__ import annotations
 
 import secrets
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from diagnostic_msgs.msg import DiagnosticStatus
-from numpy.typing import NDArray
-from rclpy.publisher import Publisher
-from sensor_msgs.msg import Image
-from std_msgs.msg import Header
-from vision_msgs.msg import Detection2DArray, LabelInfo
-
-from neurosurgeon_ros.codecs import CODECS
-from neurosurgeon_ros.learning import DEFAULT_POLICY, POLICIES
 from neurosurgeon_ros.learning.key_frames import KeyFrameDetector
-from neurosurgeon_ros.models import MODELS, OWN_MODEL
-from neurosurgeon_ros.msg import PartitionDecision
-from neurosurgeon_ros.nodes import qos
+from neurosurgeon_ros.nodes.camera import Camera
 from neurosurgeon_ros.nodes.edge_link import EdgeLink
-from neurosurgeon_ros.nodes.images import MAX_BYTES, check_image, from_bgr, to_bgr
-from neurosurgeon_ros.nodes.intake import SMALL_BYTES, Intake, shorten
-from neurosurgeon_ros.nodes.managed import ManagedNode, destroy
-from neurosurgeon_ros.nodes.messages import from_decision, from_detections, label_info
-from neurosurgeon_ros.nodes.parameters import parameter
+from neurosurgeon_ros.nodes.health import Health, level
+from neurosurgeon_ros.nodes.hellos import Hellos
+from neurosurgeon_ros.nodes.intake import shorten
+from neurosurgeon_ros.nodes.managed import ManagedNode, Refused
 from neurosurgeon_ros.nodes.process import run
-from neurosurgeon_ros.runtime.admission import AUTO, Admission, expand
-from neurosurgeon_ros.runtime.arms import ArmTable, build_arm_table
-from neurosurgeon_ros.runtime.decision import Arrival, Decision, FrameResult, ImageRejected, Outcome, RobotSettings
-from neurosurgeon_ros.runtime.drawing import draw_detections
+from neurosurgeon_ros.nodes.robot_outputs import RobotOutputs
+from neurosurgeon_ros.nodes.robot_parameters import ARM_PARAMETERS, RobotParameters
+from neurosurgeon_ros.runtime.admission import Admission, expand
+from neurosurgeon_ros.runtime.arms import ArmTable
+from neurosurgeon_ros.runtime.decision import Arrival, Decision, FrameResult, RobotSettings
 from neurosurgeon_ros.runtime.engine import Engine
 from neurosurgeon_ros.runtime.fidelity import FidelityTable, find_fidelity
 from neurosurgeon_ros.runtime.learner import Learner
@@ -41,68 +28,11 @@ from neurosurgeon_ros.runtime.pace import Pace
 from neurosurgeon_ros.runtime.presence import to_id
 from neurosurgeon_ros.runtime.processor import FrameProcessor
 from neurosurgeon_ros.runtime.protocol import Identity
+from neurosurgeon_ros.runtime.rebuilding import Beside, TableBuilder
 from neurosurgeon_ros.runtime.robot import RobotPipeline
 
 # Said once, whichever arm it is.
 _NAN = "NaN"
-
-
-@dataclass(frozen=True, slots=True)
-class RobotParameters:
-    """Parameters of robot_node."""
-
-    model: str = parameter(
-        "yolov3_tiny",
-        "network that is shared with the edge",
-        choices=MODELS,
-        otherwise=OWN_MODEL,
-    )
-    weights: str = parameter("", "its weights file; empty: the one in the cache folder")
-    random_weights: bool = parameter(False, "take random weights, where only delays matter; the same on both")
-    robot_id: str = parameter("", "name of this robot at the edge; empty: the node's fully qualified name")
-    edge_namespace: str = parameter("/neurosurgeon", "where robot and edge meet; the same on both", namespace=True)
-    policy: str = parameter(DEFAULT_POLICY, "how the arm of each frame is chosen", choices=POLICIES)
-    state_file: str = parameter("", "where the policy goes on from and saves what it learnt; empty: nowhere")
-    codecs: tuple[str, ...] = parameter(
-        (AUTO,), "codecs that tensors may travel with; `auto`: all that `min_fidelity` admits", choices=(AUTO, *CODECS)
-    )
-    min_fidelity: float = parameter(
-        0.95,
-        "least agreement with the whole network, as `neurosurgeon calibrate` measured it for each arm; without a "
-        "calibration only arms without loss and fp16 are used; 0: any arm",
-        low=0.0,
-        high=1.0,
-    )
-    fidelity_price_ms: float = parameter(
-        0.5,
-        "delay by which an arm counts as slower for each hundredth of agreement that it loses",
-        unit="ms",
-        low=0.0,
-        high=1000.0,
-        live=True,
-    )
-    allow_raw_images: bool = parameter(True, "whether the image may travel to the edge, rather than what became of it")
-    min_partition_point: str = parameter("", "name of the earliest partition point that may be sent; empty: any")
-    deadline_ms: float = parameter(
-        0.0,
-        "after which a frame that the edge has not answered is finished on the robot; "
-        "0: from the camera's rate and the on-device delay",
-        unit="ms",
-        low=0.0,
-        high=60000.0,
-        live=True,
-    )
-    confidence: float = parameter(0.25, "detections with a lower score are left out", low=0.0, high=1.0, live=True)
-    iou: float = parameter(0.45, "overlap above which the weaker box of a class goes", low=0.0, high=1.0, live=True)
-    key_frame_threshold: float = parameter(
-        0.8, "similarity (SSIM) with the previous frame below which a frame is a key frame", low=-1.0, high=1.0
-    )
-    robot_speed: float = parameter(
-        1.0, "speed of the emulated robot as a fraction of this computer's; 1: no emulation", low=0.01, high=1.0
-    )
-    threads: int = parameter(0, "threads of the front-end; 0: as many as there are cores", low=0, high=256)
-    seed: int = parameter(0, "of whatever is drawn at random", low=0, high=2**31 - 1)
-    autostart: bool = parameter(True, "configure and activate at start, without a lifecycle manager")
 
 
 class RobotNode(ManagedNode[RobotParameters]):
@@ -110,18 +40,24 @@ class RobotNode(ManagedNode[RobotParameters]):
 
     def __init__(self) -> None:
         super().__init__("robot_node", RobotParameters)
-        self._engine: Engine | None = None
-        self._table: ArmTable | None = None
         self._identity = Identity("", 0)
-        self._link: EdgeLink | None = None
-        self._pipeline: RobotPipeline | None = None
-        self._learner: Learner | None = None
-        self._entities: list[object] = []
-        self._outcomes = dict.fromkeys(Outcome, 0)
         self._complained: set[str] = set()
-        self._out: Publisher | None = None
-        self._drawn: Publisher | None = None
-        self._decisions: Publisher | None = None
+        self._hellos: Hellos | None = None
+        # From configure to cleanup.
+        self._engine: Engine | None = None
+        self._fidelity: FidelityTable | None = None
+        self._builder: TableBuilder | None = None
+        self._table: ArmTable | None = None
+        self._measured = self.parameters
+        # From activate to deactivate.
+        self._camera: Camera | None = None
+        self._outputs: RobotOutputs | None = None
+        self._link: EdgeLink | None = None
+        self._learner: Learner | None = None
+        self._key_frames: KeyFrameDetector | None = None
+        self._pipeline: RobotPipeline | None = None
+        self._replacing: Beside[RobotParameters] | None = None
+        self._health = Health(time.monotonic())
 
     # Lifecycle.
 
@@ -130,38 +66,28 @@ class RobotNode(ManagedNode[RobotParameters]):
         parameters = self.parameters
         weights = Path(parameters.weights) if parameters.weights else None
         self._identity = Identity(to_id(parameters.robot_id or self.get_fully_qualified_name()), 0)
+        self._hellos = Hellos(self, parameters.edge_namespace)
         self._engine = Engine.load(parameters.model, weights=weights, random_weights=parameters.random_weights)
-        fidelity = find_fidelity(self._engine.fingerprint)
-        self._table = build_arm_table(
-            self._engine,
-            expand(parameters.codecs),
-            admission=Admission(
-                min_fidelity=parameters.min_fidelity,
-                fidelity=fidelity,
-                allow_raw_images=parameters.allow_raw_images,
-                min_partition_point=parameters.min_partition_point,
-            ),
-            speed=parameters.robot_speed,
-            threads=parameters.threads,
-            fidelity_price_s=parameters.fidelity_price_ms / 1e3,
-        )
-        self._say_what_was_made(fidelity)
+        self._fidelity = find_fidelity(self._engine.fingerprint)
+        self._builder = TableBuilder(self._engine, speed=parameters.robot_speed, threads=parameters.threads)
+        self._table = self._build_table(self._builder, parameters)
+        self._measured = parameters
+        self._say_what_was_made()
 
-    def _say_what_was_made(self, fidelity: FidelityTable | None) -> None:
+    def _say_what_was_made(self) -> None:
         assert self._engine is not None and self._table is not None
         say, parameters = self.get_logger(), self.parameters
         on_device_ms = 1e3 * self._table.robot_s[self._table.on_device]
         say.info(
             f"{parameters.model} {self._engine.fingerprint[:12]} on {self._identity.robot_id}: "
-            f"{len(self._table.arms)} arms ({', '.join(arm.name for arm in self._table.arms)}), "
-            f"{on_device_ms:.0f} ms on the device"
+            f"{_named(self._table)}, {on_device_ms:.0f} ms on the device"
         )
         if parameters.random_weights:
             say.warning("the weights are random: delays mean something, detections do not")
         if self._engine.partitioned.obstacle:
             say.warning(self._engine.partitioned.obstacle)
-        if fidelity is not None:
-            say.info(f"fidelity was calibrated on {fidelity.images}, {fidelity.judged} of them as judges")
+        if self._fidelity is not None:
+            say.info(f"fidelity was calibrated on {self._fidelity.images}, {self._fidelity.judged} of them as judges")
         elif parameters.min_fidelity > 0.0:
             say.warning(
                 f"{parameters.model} has no calibration: only arms without loss and fp16 are used; "
@@ -172,65 +98,74 @@ class RobotNode(ManagedNode[RobotParameters]):
 
     def activate(self) -> None:
         """Start the pipeline, and listen to camera and edge."""
-        assert self._engine is not None and self._table is not None
-        parameters = self.parameters
-        # Frames are numbered from 1 again: no late answer to one before may be taken for one of these.
-        self._identity = Identity(self._identity.robot_id, secrets.randbits(64))
-        self._link = EdgeLink(self, namespace=parameters.edge_namespace, identity=self._identity, engine=self._engine)
-        self._out = self.create_publisher(Detection2DArray, "detections", qos.DETECTIONS)
-        self._drawn = self.create_publisher(Image, "detections/image", qos.SENSOR_DATA)
-        self._decisions = self.create_publisher(PartitionDecision, "~/decision", qos.DECISION)
-        labels = self.create_publisher(LabelInfo, "label_info", qos.LABELS)
-        self._entities = [self._out, self._drawn, self._decisions, labels]
-        header = Header(stamp=self.get_clock().now().to_msg())
-        labels.publish(label_info(self._engine.model.labels, parameters.confidence, header))
-        self._learner = Learner(
-            parameters.policy,
-            self._table,
-            model=self._engine.fingerprint,
-            speed=parameters.robot_speed,
-            seed=parameters.seed,
-            state_file=Path(parameters.state_file).expanduser() if parameters.state_file else None,
+        assert self._engine is not None and self._builder is not None and self._table is not None
+        parameters, engine = self.parameters, self._engine
+        self._take_id()
+        if _arms_differ(self._measured, parameters):
+            self._table, self._measured = self._build_table(self._builder, parameters), parameters
+        self._health = Health(time.monotonic())
+        self._link = EdgeLink(self, namespace=parameters.edge_namespace, identity=self._identity, engine=engine)
+        self._outputs = RobotOutputs(
+            self,
+            self._identity,
+            engine.model.labels,
+            confidence=parameters.confidence,
+            camera_info=lambda: self._camera.info if self._camera is not None else None,
+            say=self._say_once,
         )
-        if self._learner.problem:
-            self.say_error(f"starts without what was learnt before: {self._learner.problem}")
+        self._outputs.marker_range_m = parameters.marker_range
+        self._learner = self._make_learner(parameters, self._table)
+        self._key_frames = KeyFrameDetector(parameters.key_frame_threshold)
         processor = FrameProcessor(
             identity=self._identity,
-            engine=self._engine,
+            engine=engine,
             table=self._table,
             policy=self._learner.policy,
             policy_name=parameters.policy,
-            key_frames=KeyFrameDetector(parameters.key_frame_threshold),
+            key_frames=self._key_frames,
             uplink=self._link,
             sink=self,
-            settings=self._settings(),
+            settings=_settings(parameters),
             pace=Pace(parameters.robot_speed),
             seed=parameters.seed,
         )
         self._pipeline = RobotPipeline(processor, self, on_problem=self.say_error, threads=parameters.threads)
         self._pipeline.start()
+        self._replacing = Beside(self._replace, on_problem=self._say_kept)
         self._link.connect(processor.conversation.inbox)
-        camera = Intake(self).subscribe(
-            Image,
-            "image_raw",
-            self._on_image,
-            qos.SENSOR_DATA,
-            max_bytes=MAX_BYTES + SMALL_BYTES,
-            on_refusal=self._reject_image,
-        )
-        self._entities.append(camera)
+        self._camera = Camera(self, parameters.image_transport, take=self._on_arrival, reject=self._on_rejected)
+
+    def _take_id(self) -> None:
+        """
+        Take the robot's id, unless another robot has it.
+
+        Frames are numbered from 1 again: by another session, no late answer to one before is taken for one of these.
+        """
+        assert self._hellos is not None
+        self._hellos.listen()
+        holder = self._hellos.holder(self._identity.robot_id)
+        if holder is not None:
+            raise Refused(
+                f"the id {self._identity.robot_id} is held by another robot, {holder}: give each its own robot_id"
+            )
+        self._identity = Identity(self._identity.robot_id, secrets.randbits(64))
+        self._hellos.own.add(self._identity.session)
 
     def deactivate(self) -> None:
         """Take no more frames, let the one under way come out, and go silent."""
+        if self._camera is not None:
+            self._camera.close()
+        if self._replacing is not None:
+            self._replacing.close()
         if self._pipeline is not None:
             self._pipeline.stop()
-            self._pipeline = None
             self._save()
         if self._link is not None:
             self._link.close()
-            self._link = None
-        destroy(self, *self._entities)
-        self._entities, self._out, self._drawn, self._decisions = [], None, None, None
+        if self._outputs is not None:
+            self._outputs.close()
+        self._camera = self._replacing = self._pipeline = self._link = self._outputs = None
+        self._learner = self._key_frames = None
 
     def _save(self) -> None:
         try:
@@ -241,47 +176,112 @@ class RobotNode(ManagedNode[RobotParameters]):
 
     def cleanup(self) -> None:
         """Let go of the network."""
-        self._engine = self._table = None
+        if self._hellos is not None:
+            self._hellos.close()
+        self._hellos = self._engine = self._fidelity = self._builder = self._table = None
 
-    def parameters_changed(self) -> None:
-        """Hand thresholds and deadline to the pipeline."""
-        if self._pipeline is not None:
-            self._pipeline.processor.settings = self._settings()
+    # Parameters.
+
+    def refuse(self, wanted: RobotParameters) -> str:
+        """Say what the network that is loaded does not have."""
+        if self._engine is not None:
+            try:
+                _admission(wanted, self._fidelity).admit(self._engine, ())
+            except ValueError as problem:
+                return str(problem)
+        return ""
+
+    def parameters_changed(self, before: RobotParameters) -> None:
+        """Hand what has changed to the pipeline: it holds from the next frame on, or once its arms are measured."""
+        parameters = self.parameters
+        if self._pipeline is None or self._replacing is None or self._outputs is None or self._key_frames is None:
+            return
+        self._pipeline.processor.settings = _settings(parameters)
+        self._key_frames.threshold = parameters.key_frame_threshold
+        self._outputs.marker_range_m = parameters.marker_range
+        if parameters.confidence != before.confidence:
+            self._outputs.say_labels(parameters.confidence)
+        if parameters.policy != before.policy or _arms_differ(before, parameters):
+            self._replacing.ask(parameters)
+
+    def _replace(self, wanted: RobotParameters) -> None:
+        """Give the pipeline another policy and its arms; called beside it, so that frames go on meanwhile."""
+        assert self._builder is not None and self._table is not None and self._pipeline is not None
+        table = self._build_table(self._builder, wanted) if _arms_differ(self._measured, wanted) else self._table
+        learner = self._make_learner(wanted, table)
+        self._pipeline.processor.replace(table, learner.policy, wanted.policy)
+        self._table, self._measured, self._learner = table, wanted, learner
+        self.get_logger().info(f"from the next frame on: {wanted.policy}, {_named(table)}")
+
+    def _say_kept(self, problem: str) -> None:
+        self.say_error(f"policy and codecs stay as they were: {problem}")
+
+    def _build_table(self, builder: TableBuilder, parameters: RobotParameters) -> ArmTable:
+        admission = _admission(parameters, self._fidelity)
+        return builder.build(expand(parameters.codecs), admission, parameters.fidelity_price_ms / 1e3)
+
+    def _make_learner(self, parameters: RobotParameters, table: ArmTable) -> Learner:
+        assert self._engine is not None
+        learner = Learner(
+            parameters.policy,
+            table,
+            model=self._engine.fingerprint,
+            speed=parameters.robot_speed,
+            seed=parameters.seed,
+            state_file=Path(parameters.state_file).expanduser() if parameters.state_file else None,
+        )
+        if learner.problem:
+            self.say_error(f"starts without what was learnt before: {learner.problem}")
+        return learner
+
+    # Diagnostics.
 
     def diagnostics(self) -> tuple[bytes, str, dict[str, object]]:
         """Say whether frames come and the edge helps."""
         assert self._engine is not None and self._pipeline is not None and self._link is not None
-        counts, obstacle = self._pipeline.counts, self._link.obstacle()
+        assert self._camera is not None and self._table is not None
+        counts, obstacle, edge = self._pipeline.counts, self._link.obstacle(), self._link.edge
+        breaker = self._pipeline.processor.breaker
+        trend = self._health.trend(counts, time.monotonic())
+        for problem in (self._camera.mismatch(), self._rival()):
+            if problem:
+                self._say_once(problem)
         values: dict[str, object] = {
-            "policy": self.parameters.policy,
-            "partition points": len(self._engine.partitioned.points),
+            "frames in [Hz]": f"{trend.in_hz:.1f}",
+            "frames out [Hz]": f"{trend.out_hz:.1f}",
+            "frames dropped [Hz]": f"{trend.dropped_hz:.1f}",
             "frames received": counts.received,
             "frames accepted": counts.accepted,
             "frames dropped": counts.dropped,
             "frames rejected": counts.rejected,
+            **self._health.values(),
+            "policy": self._measured.policy,
+            "arms": len(self._table.arms),
+            "partition points": len(self._engine.partitioned.points),
             "tensors with NaN or infinity": self._engine.unquantised,
-            **{f"outcome {outcome.name.lower()}": number for outcome, number in self._outcomes.items()},
+            "circuit breaker": breaker.state.name.lower().replace("_", "-"),
+            "circuit breaker opened": breaker.opened,
+            "edge": edge.edge_id if edge is not None else "none",
+            "edge load": f"{edge.load:.2f}" if edge is not None else "unknown",
+            "edge queue length": edge.queue_length if edge is not None else "unknown",
             **self._link.intake.diagnostics(),
         }
-        if counts.received == 0:
-            return DiagnosticStatus.WARN, "no image has come yet", values
-        if obstacle:
-            return DiagnosticStatus.WARN, f"works without the edge: {obstacle}", values
-        return DiagnosticStatus.OK, "works with the edge", values
+        how_bad, text = level(trend, obstacle=obstacle, image_topic=self._camera.topic)
+        return how_bad, text, values
+
+    def _rival(self) -> str:
+        """Say who else says hello with this robot's id: two that started at the same moment."""
+        holder = self._hellos.holder(self._identity.robot_id) if self._hellos is not None else None
+        name = self._identity.robot_id
+        return f"another robot says hello as {name}, {holder}: give each its own robot_id" if holder else ""
 
     # Camera in.
 
-    def _on_image(self, message: Image) -> None:
-        if self._pipeline is None:
-            return
-        try:
-            check_image(message)
-        except ImageRejected as problem:
-            self._reject_image(str(problem))
-            return
-        self._pipeline.offer(Arrival(message.header, time.monotonic(), lambda: to_bgr(message)))
+    def _on_arrival(self, arrival: Arrival) -> None:
+        if self._pipeline is not None:
+            self._pipeline.offer(arrival)
 
-    def _reject_image(self, reason: str) -> None:
+    def _on_rejected(self, reason: str) -> None:
         if self._pipeline is not None:
             self._pipeline.reject()
             self.rejected(reason)
@@ -289,47 +289,57 @@ class RobotNode(ManagedNode[RobotParameters]):
     # Results out; called from the pipeline's thread.
 
     def detections(self, result: FrameResult) -> None:
-        """Publish the detections of an accepted frame, and draw them if anybody looks."""
-        assert self._engine is not None and self._out is not None and self._drawn is not None
-        labels = self._engine.model.labels
-        self._out.publish(from_detections(result.detections, labels, result.header))
-        self._outcomes[result.outcome] += 1
-        if self._drawn.get_subscription_count() > 0:
-            try:
-                self._drawn.publish(from_bgr(self._draw(result), result.header))
-            except Exception as problem:  # the picture is for people: the frame is answered without it
-                self.say_error(f"frame {result.sequence} cannot be drawn: {type(problem).__name__}: {problem}")
+        """Publish the detections of an accepted frame."""
+        assert self._outputs is not None
+        try:
+            self._outputs.detections(result)
+        except Exception:
+            self._health.lost(time.monotonic())
+            raise
 
     def decision(self, decision: Decision) -> None:
         """Publish what was chosen for an accepted frame."""
-        assert self._engine is not None and self._decisions is not None
+        assert self._engine is not None and self._outputs is not None
         if self._engine.unquantised:
             self._say_once(f"{decision.arm} gave NaN or infinity, which cannot be quantised and travels as fp32", _NAN)
-        self._decisions.publish(from_decision(decision, self._identity.robot_id, self._identity.session))
+        self._health.decided(decision, time.monotonic())
+        self._outputs.decision(decision)
 
     def rejected(self, reason: str) -> None:
         """Say once of each reason why an image was rejected."""
-        self._say_once(f"image rejected: {shorten(reason)}", shorten(reason))
+        self._say_once(f"image rejected: {shorten(reason)}")
 
-    def _say_once(self, text: str, kind: str) -> None:
+    def _say_once(self, text: str, kind: str = "") -> None:
+        kind = kind or text
         if kind not in self._complained and len(self._complained) < 100:
             self._complained.add(kind)
             self.say_error(text)
 
-    def _draw(self, result: FrameResult) -> NDArray[np.uint8]:
-        assert self._engine is not None
-        names = [self._engine.model.labels[int(index)] for index in result.detections.classes]
-        status = f"{result.arm}  {1e3 * result.total_s:.0f} ms  {result.outcome.name.lower()}"
-        return draw_detections(result.image, result.detections.boxes, names, result.detections.scores, status)
 
-    def _settings(self) -> RobotSettings:
-        parameters = self.parameters
-        return RobotSettings(
-            deadline_s=parameters.deadline_ms / 1e3,
-            confidence=parameters.confidence,
-            iou=parameters.iou,
-            fidelity_price_s=parameters.fidelity_price_ms / 1e3,
-        )
+def _settings(parameters: RobotParameters) -> RobotSettings:
+    return RobotSettings(
+        deadline_s=parameters.deadline_ms / 1e3,
+        confidence=parameters.confidence,
+        iou=parameters.iou,
+        fidelity_price_s=parameters.fidelity_price_ms / 1e3,
+    )
+
+
+def _admission(parameters: RobotParameters, fidelity: FidelityTable | None) -> Admission:
+    return Admission(
+        min_fidelity=parameters.min_fidelity,
+        fidelity=fidelity,
+        allow_raw_images=parameters.allow_raw_images,
+        min_partition_point=parameters.min_partition_point,
+    )
+
+
+def _arms_differ(one: RobotParameters, other: RobotParameters) -> bool:
+    return any(getattr(one, name) != getattr(other, name) for name in ARM_PARAMETERS)
+
+
+def _named(table: ArmTable) -> str:
+    return f"{len(table.arms)} arms ({', '.join(arm.name for arm in table.arms)})"
 
 
 def make_robot_node() -> RobotNode:

@@ -34,7 +34,7 @@ from neurosurgeon_ros.nodes.messages import (
     to_request,
 )
 from neurosurgeon_ros.runtime.decision import Counts, Decision, Delays, Outcome
-from neurosurgeon_ros.runtime.protocol import PROTOCOL_VERSION, Feedback, Key, Request, Status
+from neurosurgeon_ros.runtime.protocol import PROTOCOL_VERSION, Feedback, Identity, Key, Request, Status
 
 KEY = Key("robot", 2**64 - 1, 2**63 + 5, Kind.FRAME)
 HEADER = Header(frame_id="camera")
@@ -234,7 +234,7 @@ def test_a_decision_carries_everything() -> None:
 
 
 def test_hello_and_labels() -> None:
-    got = travel(hello("robot", 9, "f" * 64, "m" * 100))
+    got = travel(hello(Identity("robot", 9), "f" * 64, "m" * 100, node="/robot_node", host="h" * 100))
     assert (got.robot_id, got.session, got.fingerprint, got.model) == ("robot", 9, "f" * 64, "m" * 64)
     labels = travel(label_info(LABELS, 0.25, HEADER))
     assert [(c.class_id, c.class_name) for c in labels.class_map] == [(0, "person"), (1, "car")]

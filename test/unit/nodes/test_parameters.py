@@ -17,7 +17,7 @@ from rclpy.parameter import Parameter
 from neurosurgeon_ros.nodes.edge_node import EdgeParameters
 from neurosurgeon_ros.nodes.parameters import check_changes, declare, parameter, read, refusal, table
 from neurosurgeon_ros.nodes.process import StartError
-from neurosurgeon_ros.nodes.robot_node import RobotParameters
+from neurosurgeon_ros.nodes.robot_parameters import RobotParameters
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,108 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What a robot publishes for every accepted frame: detections, decision, and what people look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.node import Node
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+from vision_msgs.msg import Detection2DArray, LabelInfo
+from visualization_msgs.msg import MarkerArray
+
+from neurosurgeon_ros.models import Detections
+from neurosurgeon_ros.msg import PartitionDecision
+from neurosurgeon_ros.nodes import markers, qos
+from neurosurgeon_ros.nodes.images import from_bgr
+from neurosurgeon_ros.nodes.managed import destroy
+from neurosurgeon_ros.nodes.messages import from_decision, from_detections, label_info
+from neurosurgeon_ros.runtime.decision import Decision, FrameResult
+from neurosurgeon_ros.runtime.drawing import draw_detections
+from neurosurgeon_ros.runtime.protocol import Identity
+
+
+class RobotOutputs:
+    """
+    The robot's publishers, from its making to :meth:`close`; published to from the pipeline's thread.
+
+    :param labels: name of each class.
+    :param camera_info: gives the camera's newest calibration, None without one.
+    :param say: told once of each reason why something for people cannot be shown.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        identity: Identity,
+        labels: tuple[str, ...],
+        *,
+        confidence: float,
+        camera_info: Callable[[], CameraInfo | None],
+        say: Callable[[str], object],
+    ) -> None:
+        self._node = node
+        self._identity = identity
+        self._labels = labels
+        self._camera_info = camera_info
+        self._say = say
+        self.marker_range_m = 10.0
+        overridable = QoSOverridingOptions.with_default_policies()
+        self._detections = node.create_publisher(
+            Detection2DArray, "detections", qos.DETECTIONS, qos_overriding_options=overridable
+        )
+        self._drawn = node.create_publisher(
+            Image, "detections/image", qos.SENSOR_DATA, qos_overriding_options=overridable
+        )
+        self._markers = node.create_publisher(MarkerArray, "detections/markers", qos.DETECTIONS)
+        self._decisions = node.create_publisher(PartitionDecision, "~/decision", qos.DECISION)
+        self._label_info = node.create_publisher(LabelInfo, "label_info", qos.LABELS)
+        self.say_labels(confidence)
+
+    def close(self) -> None:
+        """Publish no more; the pipeline must have stopped."""
+        destroy(self._node, self._detections, self._drawn, self._markers, self._decisions, self._label_info)
+
+    def say_labels(self, confidence: float) -> None:
+        """Publish the class names, with the score from which detections are given."""
+        header = Header(stamp=self._node.get_clock().now().to_msg())
+        self._label_info.publish(label_info(self._labels, confidence, header))
+
+    def detections(self, result: FrameResult) -> None:
+        """Publish the detections of an accepted frame, and show them if anybody looks."""
+        self._detections.publish(from_detections(result.detections, self._labels, result.header))
+        for publisher, show in ((self._drawn, self._draw), (self._markers, self._mark)):
+            if publisher.get_subscription_count() > 0:
+                try:
+                    show(result)
+                except Exception as problem:  # that is for people: the frame is answered without it
+                    self._say(f"detections cannot be shown: {type(problem).__name__}: {problem}")
+
+    def decision(self, decision: Decision) -> None:
+        """Publish what was chosen for an accepted frame."""
+        self._decisions.publish(from_decision(decision, self._identity.robot_id, self._identity.session))
+
+    def _draw(self, result: FrameResult) -> None:
+        found: Detections = result.detections
+        names = [self._labels[int(index)] for index in found.classes]
+        status = f"{result.arm}  {1e3 * result.total_s:.0f} ms  {result.outcome.name.lower()}"
+        drawn: NDArray[np.uint8] = draw_detections(result.image, found.boxes, names, found.scores, status)
+        self._drawn.publish(from_bgr(drawn, result.header))
+
+    def _mark(self, result: FrameResult) -> None:
+        info = self._camera_info()
+        if info is None:
+            return
+        height, width = result.image.shape[:2]
+        obstacle = markers.obstacle(info, (width, height))
+        if obstacle:
+            self._say(f"no markers can be drawn for this camera: {obstacle}")
+            return
+        header = result.header if isinstance(result.header, Header) else Header()
+        self._markers.publish(
+            markers.frustums(result.detections, self._labels, info, range_m=self.marker_range_m, header=header)
+        )
