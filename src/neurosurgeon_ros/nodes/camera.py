@@ -12,21 +12,12 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from neurosurgeon_ros.nodes import qos
 from neurosurgeon_ros.nodes.compressed import check_compressed, decode_compressed
-from neurosurgeon_ros.nodes.images import COMPRESSED, MAX_BYTES, RAW, check_image, to_bgr
+from neurosurgeon_ros.nodes.images import COMPRESSED, IMAGE_TOPIC, MAX_BYTES, RAW, check_image, to_bgr, transport_topic
 from neurosurgeon_ros.nodes.intake import SMALL_BYTES, Intake
 from neurosurgeon_ros.nodes.managed import destroy
 from neurosurgeon_ros.nodes.markers import camera_info_topic
 from neurosurgeon_ros.nodes.peers import full_name, type_name
 from neurosurgeon_ros.runtime.decision import Arrival, ImageRejected
-
-#: The topic's name before remapping.
-IMAGE_TOPIC = "image_raw"
-
-
-def transport_topic(node: Node, transport: str) -> str:
-    """Return the topic of a transport, fully qualified: one remapping of `image_raw` moves all of them."""
-    base: str = node.resolve_topic_name(IMAGE_TOPIC)
-    return base if transport == RAW else f"{base}/{transport}"
 
 
 class Camera:

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from cv_bridge import CvBridge
 from numpy.typing import NDArray
+from rclpy.node import Node
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
@@ -26,6 +27,9 @@ from neurosurgeon_ros.runtime.decision import ImageRejected
 #: Ways for images to come, by image_transport's names.
 RAW, COMPRESSED = "raw", "compressed"
 TRANSPORTS = (RAW, COMPRESSED)
+
+#: The images' topic before remapping.
+IMAGE_TOPIC = "image_raw"
 
 #: Largest image that is accepted, in bytes: 64 megapixels of RGBA.
 MAX_BYTES = 256 * 1024 * 1024
@@ -69,6 +73,12 @@ _BY_OPENCV = {
 ENCODINGS = (*_BY_CV_BRIDGE, *_BY_OPENCV)
 
 _BRIDGE = CvBridge()
+
+
+def transport_topic(node: Node, transport: str) -> str:
+    """Return the topic of a transport, fully qualified: one remapping of `image_raw` moves all of them."""
+    base: str = node.resolve_topic_name(IMAGE_TOPIC)
+    return base if transport == RAW else f"{base}/{transport}"
 
 
 def check_image(message: Image) -> None:

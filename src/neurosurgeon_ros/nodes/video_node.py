@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from rclpy.event_handler import PublisherEventCallbacks, QoSPublisherMatchedInfo
 from rclpy.node import Node
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from neurosurgeon_ros.nodes import qos
-from neurosurgeon_ros.nodes.images import from_bgr
-from neurosurgeon_ros.nodes.parameters import declare, parameter
+from neurosurgeon_ros.nodes.compressed import to_compressed
+from neurosurgeon_ros.nodes.images import COMPRESSED, RAW, TRANSPORTS, from_bgr, transport_topic
+from neurosurgeon_ros.nodes.parameters import declare, parameter, unknown_names
 from neurosurgeon_ros.nodes.process import StartError, run
 from neurosurgeon_ros.nodes.video_source import VideoProblem, VideoSource
 
@@ -41,15 +42,20 @@ class VideoParameters:
     )
     loop: bool = parameter(True, "begin a file again at its end, the stamps going on; otherwise the node ends with it")
     frame_id: str = parameter("camera", "frame_id of the images' headers")
+    image_transport: str = parameter(
+        RAW, "publish images as they are on `image_raw`, or as jpeg on `image_raw/compressed`", choices=TRANSPORTS
+    )
     wait_for_subscribers: int = parameter(0, "begin when so many are there; 0: at once", low=0, high=1000)
 
 
 class VideoNode(Node):
-    """Publishes `image_raw`, BGR, from a thread of its own."""
+    """Publishes `image_raw`, BGR, or `image_raw/compressed`, from a thread of its own."""
 
     def __init__(self) -> None:
         super().__init__("video_node")
         self._settings = declare(self, VideoParameters)
+        for sentence in unknown_names(self):
+            self.get_logger().warning(sentence)
         try:
             self._source = VideoSource(self._settings.video or _shipped_video())
         except VideoProblem as problem:
@@ -58,9 +64,11 @@ class VideoNode(Node):
         self._begin = threading.Event()
         if self._settings.wait_for_subscribers == 0:
             self._begin.set()
+        compressed = self._settings.image_transport == COMPRESSED
+        self._message = to_compressed if compressed else from_bgr
         self._images = self.create_publisher(
-            Image,
-            "image_raw",
+            CompressedImage if compressed else Image,
+            transport_topic(self, self._settings.image_transport),
             qos.SENSOR_DATA,
             event_callbacks=PublisherEventCallbacks(matched=self._on_matched),
         )
@@ -119,7 +127,7 @@ class VideoNode(Node):
             if self._ending.wait(max(0.0, due_s - now_s)):
                 break
             header = Header(stamp=self.get_clock().now().to_msg(), frame_id=self._settings.frame_id)
-            self._images.publish(from_bgr(frame, header))
+            self._images.publish(self._message(frame, header))
             published += 1
             due_s += period_s
         return published
