@@ -198,7 +198,7 @@ class EdgeServer:
         request, engine = one.request, one.engine
         tensors = engine.decode(request.partition_point, request.tensors)
         decoded = self._clock()
-        outputs = engine.partitioned.run_back(tensors, request.partition_point)
+        outputs = engine.run_back(tensors, request.partition_point)
         computed = self._clock()
         detections: Detections | None = None
         if request.letterbox is not None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from neurosurgeon_ros.learning.interface import FloatArray
 from neurosurgeon_ros.learning.key_frames import KeyFrameDetector
 from neurosurgeon_ros.models import Letterbox, Model, load_model
 from neurosurgeon_ros.partition import PartitionedNetwork, partition, profile
+from neurosurgeon_ros.runtime.device import CPU, DeviceBackEnds, choose_device
 
 #: Shape of the image that calibration measures with: a customary camera's.
 CAMERA_SHAPE = (480, 640, 3)
@@ -68,18 +70,31 @@ class Engine:
 
     :param model: the network with its pre- and post-processing.
     :param keep_all: keep also the partition points where an earlier one carries no more.
+    :param device: of the back-ends, one of :data:`neurosurgeon_ros.runtime.device.DEVICES`; front-ends run on the CPU.
+    :param half: let back-ends compute in fp16, on a GPU.
 
     :ivar unquantised: tensors that were to be quantised, but had NaN or infinity and were encoded as fp32.
     """
 
-    def __init__(self, model: Model, *, keep_all: bool = False) -> None:
+    def __init__(self, model: Model, *, keep_all: bool = False, device: str = CPU, half: bool = False) -> None:
+        chosen = choose_device(device)
         self.model = model
         self.unquantised = 0
         self.partitioned: PartitionedNetwork = partition(model.network, model.example_input, keep_all=keep_all)
+        self._elsewhere: DeviceBackEnds | None = None
+        if chosen.type != CPU:
+            self._elsewhere = DeviceBackEnds(model, self.partitioned, chosen, keep_all=keep_all, half=half)
 
     @classmethod
     def load(
-        cls, name: str, *, weights: Path | None = None, random_weights: bool = False, keep_all: bool = False
+        cls,
+        name: str,
+        *,
+        weights: Path | None = None,
+        random_weights: bool = False,
+        keep_all: bool = False,
+        device: str = CPU,
+        half: bool = False,
     ) -> Engine:
         """
         Load a network, as :func:`neurosurgeon_ros.models.load_model` finds it.
@@ -87,10 +102,23 @@ class Engine:
         :param name: a registered one, `package.module:factory`, or `FILE.pt2` or `FILE.pt2:POSTPROCESSING`.
         :param weights: its weights file; None for the one in the cache folder.
         :param random_weights: take random weights instead of a file.
-        :param keep_all: as in the constructor.
+        :param keep_all: as in the constructor, like `device` and `half`.
         :raises ValueError: if there is no such network, or it cannot be loaded or cut; the message is one sentence.
         """
-        return cls(load_model(name, weights=weights, random_weights=random_weights), keep_all=keep_all)
+        choose_device(device)  # before the weights are read
+        model = load_model(name, weights=weights, random_weights=random_weights)
+        return cls(model, keep_all=keep_all, device=device, half=half)
+
+    @property
+    def device(self) -> str:
+        """Where back-ends run: `cpu` or `cuda`."""
+        return self._elsewhere.device.type if self._elsewhere is not None else CPU
+
+    def run_back(self, tensors: Sequence[torch.Tensor], p: int) -> Any:
+        """Run the back-end after p on the engine's device; its outputs are on the CPU, and there."""
+        if self._elsewhere is not None:
+            return self._elsewhere.run(tensors, p)
+        return self.partitioned.run_back(tensors, p)
 
     @property
     def fingerprint(self) -> str:
@@ -155,7 +183,7 @@ class Engine:
         x = self.model.example_input
         with torch.inference_mode():
             for point in self.partitioned.points[: self.on_device]:
-                self.partitioned.run_back(self.partitioned.run_front(x, point.index)[point.index], point.index)
+                self.run_back(self.partitioned.run_front(x, point.index)[point.index], point.index)
 
     def calibrate(self, arms: Sequence[Arm], *, repeats: int = 7) -> Calibration:
         """
