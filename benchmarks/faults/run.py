@@ -34,7 +34,11 @@ ON_DEVICE_FRAMES = 40
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of one fault; delays in milliseconds, as they are written."""
+    """
+    What came of one fault; delays in milliseconds, as they are written.
+
+    :param problem: what kept the fault from being put in, or what it showed beyond the counts; in one sentence.
+    """
 
     name: str
     group: str
@@ -49,12 +53,14 @@ class Result:
     deadline_ms: float
     on_device_ms: float
     recovered_s: float | None
+    problem: str = ""
 
     def failures(self, *, ends: bool) -> list[str]:
         """Name the promises that were not kept."""
         return [
             text
             for text, kept in (
+                (self.problem, not self.problem),
                 ("nothing was injected", self.injected > 0),
                 ("no frame was accepted", self.accepted > 0),
                 (f"{self.lost} lost", self.lost == 0),
@@ -98,8 +104,7 @@ def run_faults(
         with make_stage(logs=folder, seed=seed, parameters=parameters, environment=environment) as stage:
             on_device_s = measure_on_device(stage)
             for fault in shared:
-                if stage.edge is None or stage.edge.ended:
-                    stage.start_edge()
+                stage.restore()
                 result = run_fault(stage, fault, on_device_s)
                 results.append(result)
                 on_result(fault, result)
@@ -128,7 +133,12 @@ def run_fault(stage: Stage, fault: Fault, on_device_s: float) -> Result:
     since = stage.counter.mark()
     stage.camera.play()
     stage.await_edge(PATIENCE_S)
-    injected = fault.inject(stage)
+    injected, problem = 0, ""
+    try:
+        injected = fault.inject(stage)
+    except Exception as error:  # the other faults are run all the same
+        problem = f"{type(error).__name__}: {error}"
+        stage.restore()
     ended_s = time.monotonic()
     recovered_s = stage.await_edge(PATIENCE_S, ended_s) if fault.ends else None
     stage.drain()
@@ -147,6 +157,7 @@ def run_fault(stage: Stage, fault: Fault, on_device_s: float) -> Result:
         deadline_ms=round(1e3 * stage.deadline_s, 1),
         on_device_ms=round(1e3 * on_device_s, 1),
         recovered_s=None if recovered_s is None else round(recovered_s, 2),
+        problem=problem,
     )
 
 

@@ -114,6 +114,17 @@ class Stage:
             self.edge = child
         return child
 
+    def restore(self) -> None:
+        """Take back what a fault may have left: a plan, a bent image, a process that ended."""
+        self.relay.plan = None
+        self.camera.bend = None
+        self.children = [child for child in self.children if not child.ended]
+        if self.robot is None or self.robot.ended:
+            self.start_robot()
+            self.await_robot()
+        if self.edge is None or self.edge.ended:
+            self.start_edge()
+
     def end(self, child: Child, number: signal.Signals = signal.SIGTERM) -> int:
         """End a process by a signal, and return its exit status."""
         child.send(number)
