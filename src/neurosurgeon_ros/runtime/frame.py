@@ -25,7 +25,6 @@ class Frame:
     One accepted frame.
 
     :param sequence: its number, from 1.
-    :param accepted_s: when it was taken out of the slot, on the clock.
     :param reason: why the edge is not used, in one sentence; empty if it is, or nobody wanted to.
     :param test_arm: the arm whose tensors go to the edge beside it to see whether the edge answers; None for none.
     """
@@ -33,7 +32,6 @@ class Frame:
     arrival: Arrival
     image: NDArray[np.uint8]
     sequence: int
-    accepted_s: float
     settings: RobotSettings
     deadline_s: float
     key_frame: KeyFrame
@@ -45,6 +43,11 @@ class Frame:
     sample_arm: str = ""
     test_arm: int | None = None
     probe_bytes: int = 0
+
+    @property
+    def due_s(self) -> float:
+        """Until when the edge's answer is waited for, on the clock: the deadline counts from the image's arrival."""
+        return self.arrival.received_s + self.deadline_s
 
     def decision(
         self,

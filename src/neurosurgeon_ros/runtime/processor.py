@@ -128,7 +128,6 @@ class FrameProcessor:
             arrival=arrival,
             image=image,
             sequence=counts.accepted,
-            accepted_s=accepted_s,
             settings=settings,
             deadline_s=settings.deadline_s or self._strategy.running.deadline_s,
             key_frame=key_frame,
@@ -295,7 +294,7 @@ class FrameProcessor:
             encoded = self._encode(arm, tensors)
         encode_s = self.clock() - begin
         transfer = self.conversation.send(self._request(frame, Kind.FRAME, p, encoded), arm)
-        awaited = self.conversation.await_detections(transfer, frame.accepted_s + frame.deadline_s)
+        awaited = self.conversation.await_detections(transfer, frame.due_s)
         frame.sent_bytes = transfer.sent_bytes
         frame.delays = replace(frame.delays, encode=encode_s, offload=self.clock() - transfer.sent_s)
         self._strategy.running.encoded(arm, encode_s, transfer.sent_bytes)
@@ -394,5 +393,5 @@ class FrameProcessor:
             letterbox=None if kind is Kind.PROBE else frame.letterbox,
             confidence=frame.settings.confidence,
             iou=frame.settings.iou,
-            deadline_s=max(0.001, frame.accepted_s + frame.deadline_s - self.clock()) if kind is Kind.FRAME else 0.0,
+            deadline_s=max(0.001, frame.due_s - self.clock()) if kind is Kind.FRAME else 0.0,
         )
