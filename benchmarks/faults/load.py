@@ -4,48 +4,51 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
-import time
+from collections.abc import Iterator
 
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray
 
 from benchmarks.faults.counter import RELIABLE
-from benchmarks.faults.fault import Fault, Inject, pass_time
+from benchmarks.faults.fault import Fault, Load, pass_time
 from benchmarks.faults.relay import Fate
 from benchmarks.faults.stage import Stage
+from neurosurgeon_ros.nodes import qos
 
 GROUP = "load"
 BOUND = "frames are late by no more than the bound, or dropped before they are accepted"
 
 
-def _spin(until_s: float) -> None:
-    while time.monotonic() < until_s:
+def _spin() -> None:
+    while True:
         pass
 
 
-def _fill(until_s: float, size: int) -> None:
-    while time.monotonic() < until_s:
+def _fill(size: int) -> None:
+    while True:
         bytearray(size)[::4096] = b"x" * len(range(0, size, 4096))
 
 
-def _hogs(number: int, *, size: int = 0, seconds: float = 4.0) -> Inject:
-    def inject(stage: Stage) -> int:
-        until_s = time.monotonic() + seconds
+def _hogs(number: int, *, size: int = 0) -> Load:
+    @contextlib.contextmanager
+    def load(stage: Stage) -> Iterator[int]:
         context = multiprocessing.get_context("spawn")
         hogs = [
-            context.Process(target=_fill, args=(until_s, size))
-            if size
-            else context.Process(target=_spin, args=(until_s,))
+            context.Process(target=_fill if size else _spin, args=(size,) if size else (), daemon=True)
             for _ in range(number)
         ]
         for hog in hogs:
             hog.start()
-        for hog in hogs:
-            hog.join()
-        return number
+        try:
+            yield number
+        finally:
+            for hog in hogs:
+                hog.kill()
+                hog.join()
 
-    return inject
+    return load
 
 
 def _ten_robots(stage: Stage) -> int:
@@ -64,21 +67,33 @@ def _ten_robots(stage: Stage) -> int:
     return injected
 
 
-def _subscribers(stage: Stage) -> int:
-    heard = [
-        stage.node.create_subscription(Detection2DArray, "detections", lambda _: None, RELIABLE) for _ in range(15)
-    ]
-    heard += [stage.node.create_subscription(Image, "detections/image", lambda _: None, RELIABLE) for _ in range(5)]
-    pass_time(4.0)
-    for one in heard:
-        stage.node.destroy_subscription(one)
-    return len(heard)
+@contextlib.contextmanager
+def _subscribers(stage: Stage) -> Iterator[int]:
+    def ignore(message: object) -> None:
+        pass
+
+    heard = [stage.node.create_subscription(Detection2DArray, "detections", ignore, RELIABLE) for _ in range(15)]
+    heard += [stage.node.create_subscription(Image, "detections/image", ignore, qos.SENSOR_DATA) for _ in range(5)]
+    try:
+        yield len(heard)
+    finally:
+        for one in heard:
+            stage.node.destroy_subscription(one)
+
+
+def _loaded(name: str, load: Load) -> Fault:
+    def inject(stage: Stage) -> int:
+        with load(stage) as number:
+            pass_time(4.0)
+        return number
+
+    return Fault(name, GROUP, BOUND, inject, load=load)
 
 
 FAULTS = (
-    Fault("one core taken", GROUP, BOUND, _hogs(1)),
-    Fault("every core taken", GROUP, BOUND, _hogs(multiprocessing.cpu_count())),
-    Fault("memory written all the time", GROUP, BOUND, _hogs(1, size=1 << 28)),
+    _loaded("one core taken", _hogs(1)),
+    _loaded("every core taken", _hogs(multiprocessing.cpu_count())),
+    _loaded("memory written all the time", _hogs(1, size=1 << 28)),
     Fault("ten robots' requests at one edge", GROUP, "requests that cannot be met are refused", _ten_robots),
-    Fault("twenty more subscribers", GROUP, BOUND, _subscribers),
+    _loaded("twenty more subscribers", _subscribers),
 )

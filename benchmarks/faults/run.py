@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.faults import camera_faults, clock, edge_process, link, load, messages, robot_process
-from benchmarks.faults.fault import Fault
+from benchmarks.faults.fault import Fault, Load
 from benchmarks.faults.stage import Stage, make_stage
 from neurosurgeon_ros.runtime.decision import Outcome
 
@@ -102,6 +102,8 @@ def run_faults(
             continue
         parameters: dict[str, object] = {"use_sim_time": True} if kind == "sim_time" else {}
         with make_stage(logs=folder, seed=seed, parameters=parameters, environment=environment) as stage:
+            # libfaketime does not know the absolute sleeps by which a slower robot is emulated.
+            stage.robot_speed = 1.0 if kind == "fake_time" else 0.5
             on_device_s = measure_on_device(stage)
             for fault in shared:
                 stage.restore()
@@ -116,6 +118,22 @@ def measure_on_device(stage: Stage) -> float:
     stage.start_robot()
     stage.await_robot()
     stage.drain()
+    return _on_device(stage)
+
+
+def measure_under_load(stage: Stage, load: Load) -> float:
+    """Measure the same under a load, while there is no edge; seconds."""
+    if stage.edge is not None:
+        stage.end(stage.edge)
+    stage.await_robot()
+    stage.drain()
+    with load(stage):
+        delay_s = _on_device(stage)
+    stage.restore()
+    return delay_s
+
+
+def _on_device(stage: Stage) -> float:
     since = stage.counter.mark()
     stage.camera.play()
     stage.counter.wait_for(lambda: len(stage.counter.decided) >= since[1] + ON_DEVICE_FRAMES, PATIENCE_S)
@@ -127,6 +145,8 @@ def measure_on_device(stage: Stage) -> float:
 
 def run_fault(stage: Stage, fault: Fault, on_device_s: float) -> Result:
     """Run one fault on a stage whose edge is or comes into use."""
+    if fault.load is not None:
+        on_device_s = measure_under_load(stage, fault.load)
     stage.camera.play()
     stage.await_edge()
     stage.drain()
