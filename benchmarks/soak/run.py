@@ -15,14 +15,21 @@ import psutil
 
 from benchmarks.faults.camera_faults import FAULTS as CAMERA
 from benchmarks.faults.counter import Counter, Tally
+from benchmarks.faults.edge_process import FAULTS as EDGE
 from benchmarks.faults.fault import Fault
 from benchmarks.faults.link import FAULTS as LINK
 from benchmarks.faults.messages import FAULTS as MESSAGES
+from benchmarks.faults.robot_process import FAULTS as ROBOT
 from benchmarks.faults.stage import Stage, make_stage
 from neurosurgeon_ros.cli.demo.children import Child
 
-#: Faults that leave the processes alive, so that their memory can be compared from the first minute to the end.
+#: Faults that leave the processes alive.
 DRAWN: tuple[Fault, ...] = (*LINK, *CAMERA, *MESSAGES)
+
+#: Faults that do not: each is put in once at first, and the new processes are then looked at like the others.
+KILLS: tuple[Fault, ...] = tuple(
+    fault for fault in (*EDGE, *ROBOT) if fault.name in ("edge killed and restarted", "robot killed and restarted")
+)
 
 #: Seconds after which memory and threads are taken for the first time, and the share by which memory may grow.
 SETTLED_S, GROWTH = 60.0, 0.05
@@ -47,10 +54,12 @@ class SoakResult:
     What came of a run.
 
     :param late: frames out later than twice the deadline, of each robot.
-    :param first, last: use of each process after the first minute and at the end; empty in a shorter run.
+    :param settled: whether memory had a minute to settle before `first`.
+    :param first, last: use of each process after the first minute, or half of a shorter run, and at the end.
     """
 
     seed: int
+    settled: bool
     faults: int
     tallies: dict[str, Tally]
     late: dict[str, int]
@@ -68,7 +77,7 @@ class SoakResult:
                 found.append(f"{robot}: no frame was accepted")
         for name, first in self.first.items():
             last = self.last[name]
-            if last.memory_bytes > (1.0 + GROWTH) * first.memory_bytes:
+            if self.settled and last.memory_bytes > (1.0 + GROWTH) * first.memory_bytes:
                 found.append(f"{name}: memory grew from {first.memory_bytes >> 20} to {last.memory_bytes >> 20} MiB")
             if last.threads != first.threads:
                 found.append(f"{name}: {first.threads} threads became {last.threads}")
@@ -84,11 +93,14 @@ def run_soak(seconds: float, *, seed: int, logs: Path, on_fault: Callable[[str, 
     generator = random.Random(seed)
     with make_stage(logs=logs, seed=seed, robots=ROBOTS) as stage:
         other = Counter(stage.node, robot="two/robot_node", detections="two/detections")
-        processes = {
-            "edge": stage.start_edge(),
-            "robot": stage.start_robot(),
-            "second robot": stage.start_robot("second", remappings={"__ns": "/two", "/two/image_raw": "/image_raw"}),
-        }
+        stage.start_edge()
+        stage.start_robot()
+        second = stage.start_robot("second", remappings={"__ns": "/two", "/two/image_raw": "/image_raw"})
+
+        def processes() -> dict[str, Child]:
+            assert stage.edge is not None and stage.robot is not None
+            return {"edge": stage.edge, "robot": stage.robot, "second robot": second}
+
         stage.await_robot()
         other.wait_for(lambda: other.decided, 60.0)
         stage.await_edge()
@@ -98,26 +110,28 @@ def run_soak(seconds: float, *, seed: int, logs: Path, on_fault: Callable[[str, 
         stage.camera.play()
         begin_s = time.monotonic()
         first: dict[str, Use] = {}
+        settled_s = min(SETTLED_S, seconds / 2)
+        kills = generator.sample(KILLS, len(KILLS))
         number = 0
         while (passed_s := time.monotonic() - begin_s) < seconds:
-            if passed_s >= SETTLED_S and not first:
-                first = _use(processes)
-            fault = generator.choice(DRAWN)
+            if passed_s >= settled_s and not first:
+                first = _use(processes())
+            fault = kills.pop() if kills else generator.choice(DRAWN)
             on_fault(fault.name, passed_s)
             fault.inject(stage)
             number += 1
             stage.await_edge(10.0)
             time.sleep(generator.uniform(0.0, PAUSE_S))
-        last = _use(processes) if first else {}
+        last = _use(processes()) if first else {}
         _drain_both(stage, other)
         tallies = {name: counter.tally(since[name], stage.camera.shown) for name, counter in counters.items()}
-        for name, child in processes.items():
+        for name, child in processes().items():
             if child.ended:
                 raise AssertionError(f"{name}: {child.end_in_words}")
             stage.end(child, signal.SIGINT)
     bound_s = 2.0 * stage.deadline_s
     late = {name: int((tally.delays_s > bound_s).sum()) for name, tally in tallies.items()}
-    return SoakResult(seed, number, tallies, late, first, last)
+    return SoakResult(seed, settled_s >= SETTLED_S, number, tallies, late, first, last)
 
 
 def _drain_both(stage: Stage, other: Counter) -> None:
