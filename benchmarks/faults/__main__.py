@@ -43,11 +43,17 @@ def main() -> int:
     # So that the nodes are ended, too, when this process is told to end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     broken: list[str] = []
+    results: list[Result] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns) as progress:
         task = progress.add_task("faults", total=len(faults))
 
         def on_result(fault: Fault, result: Result) -> None:
+            results.append(result)
+            # Written after each, so that a run that is cut short leaves what it has.
+            (options.out / "summary.json").write_text(json.dumps(to_summary(results), indent=1) + "\n")
+            if options.write_docs:
+                PAGE.write_text(to_markdown({one.name: one for one in FAULTS}, results))
             failures = result.failures(ends=fault.ends)
             broken.extend(f"{fault.name}: {failure}" for failure in failures)
             progress.console.print(
@@ -62,10 +68,7 @@ def main() -> int:
             progress.console.print(f"{fault.name}: skipped, {reason}")
             progress.advance(task)
 
-        results = run_faults(faults, logs=logs, seed=options.seed, on_result=on_result, on_skip=on_skip)
-    (options.out / "summary.json").write_text(json.dumps(to_summary(results), indent=1) + "\n")
-    if options.write_docs:
-        PAGE.write_text(to_markdown({fault.name: fault for fault in FAULTS}, results))
+        run_faults(faults, logs=logs, seed=options.seed, on_result=on_result, on_skip=on_skip)
     for line in broken:
         print(line, file=sys.stderr)
     return 1 if broken else 0

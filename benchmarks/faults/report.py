@@ -21,7 +21,10 @@ delay, and every one by the deadline plus twice that; the edge in use again {REC
 The on-device delay is the p95 of the same robot alone. Any one fault: `python -m benchmarks.faults --only NAME`.
 """
 
-COLUMNS = "| fault | what holds | accepted | published | lost | p99 / worst, ms | bounds, ms | back after, s |"
+#: Where the faults of a group are.
+MODULES = {group: group.replace(" ", "_") for group in GROUPS} | {"camera": "camera_faults"}
+
+COLUMNS = "| fault | what holds | accepted | published | lost | p99 / worst, ms | bounds, ms | back after, s | not kept | test |"
 
 
 def to_markdown(faults: Mapping[str, Fault], results: Sequence[Result]) -> str:
@@ -33,10 +36,12 @@ def to_markdown(faults: Mapping[str, Fault], results: Sequence[Result]) -> str:
             f"| {result.p99_delay_ms:.0f} / {result.worst_delay_ms:.0f} "
             f"| {result.deadline_ms + 1.2 * result.on_device_ms:.0f} / "
             f"{result.deadline_ms + 2.0 * result.on_device_ms:.0f} "
-            f"| {'–' if result.recovered_s is None else f'{result.recovered_s:.1f}'} |"
+            f"| {'–' if result.recovered_s is None else f'{result.recovered_s:.1f}'} "
+            f"| {', '.join(result.failures(ends=faults[result.name].ends)) or '–'} "
+            f"| `benchmarks/faults/{MODULES[group]}.py` |"
             for result in results
             if result.group == group
         ]
         if rows:
-            parts.append("\n".join([f"## {group.capitalize()}", "", COLUMNS, "|" + " --- |" * 8, *rows]) + "\n")
+            parts.append("\n".join([f"## {group.capitalize()}", "", COLUMNS, "|" + " --- |" * 10, *rows]) + "\n")
     return "\n".join(parts)
