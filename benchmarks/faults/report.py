@@ -24,7 +24,9 @@ The on-device delay is the p95 of the same robot alone. Any one fault: `python -
 #: Where the faults of a group are.
 MODULES = {group: group.replace(" ", "_") for group in GROUPS} | {"camera": "camera_faults"}
 
-COLUMNS = "| fault | what holds | accepted | published | lost | p99 / worst, ms | bounds, ms | back after, s | not kept | test |"
+COLUMNS = (
+    "| fault | what holds | accepted | published | lost | p99 / worst, ms | bounds, ms | back after, s | not kept | test |"
+)
 
 
 def to_markdown(faults: Mapping[str, Fault], results: Sequence[Result]) -> str:
