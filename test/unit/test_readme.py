@@ -51,6 +51,10 @@ def test_every_line_of_a_parameter_file_is_explained(root: Path, node: str) -> N
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "QUALITY_DECLARATION.md", "docs"])
 def test_the_files_that_pages_link_to_exist(root: Path, page: str) -> None:
     pages = sorted((root / page).glob("*.md")) if (root / page).is_dir() else [root / page]
-    links = [(one, link) for one in pages for link in re.findall(r"\]\(([^)#:]+)", one.read_text(encoding="utf-8"))]
+    links = [
+        (one, link)
+        for one in pages
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", one.read_text(encoding="utf-8"))
+    ]
     assert links
     assert [(one.name, link) for one, link in links if not (one.parent / link).exists()] == []

@@ -27,6 +27,7 @@ from neurosurgeon_ros.nodes.messages import (
 from neurosurgeon_ros.nodes.parameters import parameter
 from neurosurgeon_ros.nodes.peers import Peers
 from neurosurgeon_ros.nodes.process import run
+from neurosurgeon_ros.runtime.device import AUTO, DEVICES
 from neurosurgeon_ros.runtime.edge import EdgeServer
 from neurosurgeon_ros.runtime.engine import Engine
 from neurosurgeon_ros.runtime.presence import RequestBudget, RobotRegistry, to_id
@@ -57,6 +58,10 @@ class EdgeParameters:
         200.0, "requests per second that one robot may send; more are refused", unit="1/s", low=1.0, high=1e6
     )
     threads: int = parameter(0, "threads of the back-end; 0: as many as there are cores", low=0, high=256)
+    device: str = parameter(
+        AUTO, "where back-ends run; `auto`: on a GPU where torch finds one, else on the CPU", choices=DEVICES
+    )
+    half: bool = parameter(False, "let back-ends compute in fp16 on a GPU: faster, and a little less exact")
     autostart: bool = parameter(True, "configure and activate at start, without a lifecycle manager")
 
 
@@ -95,10 +100,16 @@ class EdgeNode(ManagedNode[EdgeParameters]):
         """Load the network and warm it up."""
         weights = Path(self.parameters.weights) if self.parameters.weights else None
         self._engine = Engine.load(
-            self.parameters.model, weights=weights, random_weights=self.parameters.random_weights
+            self.parameters.model,
+            weights=weights,
+            random_weights=self.parameters.random_weights,
+            device=self.parameters.device,
+            half=self.parameters.half,
         )
         self._engine.warm_up()
-        self.get_logger().info(f"serves {self.parameters.model} {self._engine.fingerprint[:12]} as {self.edge_id}")
+        self.get_logger().info(
+            f"serves {self.parameters.model} {self._engine.fingerprint[:12]} as {self.edge_id} on {self._engine.device}"
+        )
         if self.parameters.random_weights:
             self.get_logger().warning("the weights are random: delays mean something, detections do not")
         if self._engine.partitioned.obstacle:
