@@ -6,7 +6,7 @@
 WORKERS ?= 2
 RUN := tools/run
 
-.PHONY: bench bench-docs bench-engine bench-micro help setup demo experiments test test-full lint format docs clean faults soak
+.PHONY: bench bench-docs bench-engine bench-micro help setup demo experiments test test-full lint format docs clean faults fuzz soak
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -37,6 +37,10 @@ faults: ## put every fault into robot, edge, link and camera, count every frame,
 
 soak: ## run two robots and an edge under random faults: make soak SECONDS=600 SEED=1
 	@$(RUN) python -m benchmarks.soak $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))
+
+fuzz: ## put 100,000 hostile cases into each decoder of messages and into the codecs: make fuzz CASES=100000 SEED=1
+	FUZZ_CASES=$(or $(CASES),100000) $(RUN) python -m pytest -n $(WORKERS) -v -m "" test/fuzz test/unit/nodes/test_intake.py \
+		--hypothesis-seed=$(or $(SEED),$(shell date +%s))
 
 test: ## run every test but the long ones
 	@$(RUN) python -m pytest -n $(WORKERS)

@@ -209,11 +209,17 @@ def to_edge_report(message: EdgeStatus) -> EdgeReport:
     """
     Read an edge's status.
 
-    :raises InvalidMessage: if the version is unknown or its lists do not fit together.
+    :raises InvalidMessage: if the version is unknown, its lists do not fit together or name something twice, or its
+        load is not in [0, 1].
     """
     check_version(message)
     if len(message.models) != len(message.fingerprints) or len(message.robots) != len(message.robot_sessions):
         raise InvalidMessage("EdgeStatus has lists of different lengths")
+    for name, entries in (("fingerprints", message.fingerprints), ("robots", message.robots)):
+        if len(set(entries)) != len(entries):
+            raise InvalidMessage(f"EdgeStatus names one of its {name} twice")
+    if not 0.0 <= message.load <= 1.0:
+        raise InvalidMessage(f"EdgeStatus has load {message.load}, expected 0 to 1")
     return EdgeReport(
         edge_id=message.edge_id,
         session=message.session,

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import Any
 
 import pytest
@@ -45,7 +46,7 @@ def test_a_bound_that_the_middleware_does_not_enforce_is() -> None:
 
 
 @pytest.mark.parametrize("kind", READERS, ids=lambda kind: kind.__name__)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=int(os.environ.get("FUZZ_CASES", "200")), deadline=None)
 @given(data=st.data())
 def test_any_bytes_are_read_or_refused(kind: type[Any], data: st.DataObject) -> None:
     message = kind(protocol_version=1)

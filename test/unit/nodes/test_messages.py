@@ -239,3 +239,17 @@ def test_hello_and_labels() -> None:
     labels = travel(label_info(LABELS, 0.25, HEADER))
     assert [(c.class_id, c.class_name) for c in labels.class_map] == [(0, "person"), (1, "car")]
     assert labels.threshold == 0.25
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"robots": ["r", "r"], "robot_sessions": [1, 2]}, "names one of its robots twice"),
+        ({"models": ["a", "b"], "fingerprints": ["1", "1"]}, "names one of its fingerprints twice"),
+        ({"load": 1.5}, "has load 1.5"),
+        ({"load": float("nan")}, "has load nan"),
+    ],
+)
+def test_a_status_that_contradicts_itself_is_refused(fields: dict[str, Any], reason: str) -> None:
+    with pytest.raises(InvalidMessage, match=reason):
+        to_edge_report(EdgeStatus(protocol_version=PROTOCOL_VERSION, **fields))
