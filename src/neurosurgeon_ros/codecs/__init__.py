@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 
 from neurosurgeon_ros.codecs.affine import Affine
+from neurosurgeon_ros.codecs.as_received import AS_RECEIVED
 from neurosurgeon_ros.codecs.codec import Codec, CodecError
 from neurosurgeon_ros.codecs.half import Fp16
 from neurosurgeon_ros.codecs.picture import Jpeg, WebP
@@ -55,6 +56,7 @@ _REGISTERED: dict[str, Codec] = {
         WebP(90, expected=0.06),
         WebP(95, expected=0.09),
         WebP(None, expected=0.34),
+        AS_RECEIVED,
     )
 }
 

@@ -113,27 +113,8 @@ class Jpeg(Picture):
         super().__init__(f"jpeg{quality}-{chroma}", ".jpg", settings, expected=expected)
 
     def stated_size(self, data: memoryview) -> tuple[int, int] | None:
-        """
-        Walk through the segments (ITU T.81, annex B) to the scan.
-
-        Only what a decoder reads the same way is taken: one baseline frame, whose components all come in one scan, and
-        before it plain segments with a length. So no other size hides behind the first, and no picture is made of
-        thousands of scans, each of which would cost a pass over all of it.
-        """
-        if bytes(data[:2]) != b"\xff\xd8" or bytes(data[-2:]) != b"\xff\xd9":
-            return None
-        position, size, components = 2, None, 0
-        while position + 10 <= data.nbytes and data[position] == 0xFF:
-            marker, length = data[position + 1], int.from_bytes(data[position + 2 : position + 4], "big")
-            if marker == _BASELINE and size is None:
-                height, width = (int.from_bytes(data[at : at + 2], "big") for at in (position + 5, position + 7))
-                size, components = (width, height), data[position + 9]
-            elif marker == _SCAN:
-                return size if data[position + 4] == components else None
-            elif marker not in _PLAIN_SEGMENTS or length < 2:
-                return None
-            position += 2 + length
-        return None
+        """Read it as :func:`jpeg_size` does."""
+        return jpeg_size(data)
 
 
 class WebP(Picture):
@@ -162,3 +143,29 @@ class WebP(Picture):
             packed = int.from_bytes(data[21:25], "little")
             return (packed & 0x3FFF) + 1, ((packed >> 14) & 0x3FFF) + 1
         return None
+
+
+def jpeg_size(data: memoryview) -> tuple[int, int] | None:
+    """
+    Read width and height from a JPEG, walking through its segments (ITU T.81, annex B) to the scan.
+
+    Only what a decoder reads the same way is taken: one baseline frame, whose components all come in one scan, and
+    before it plain segments with a length. So no other size hides behind the first, and no picture is made of
+    thousands of scans, each of which would cost a pass over all of it.
+
+    :returns: None where it is anything else.
+    """
+    if bytes(data[:2]) != b"\xff\xd8" or bytes(data[-2:]) != b"\xff\xd9":
+        return None
+    position, size, components = 2, None, 0
+    while position + 10 <= data.nbytes and data[position] == 0xFF:
+        marker, length = data[position + 1], int.from_bytes(data[position + 2 : position + 4], "big")
+        if marker == _BASELINE and size is None:
+            height, width = (int.from_bytes(data[at : at + 2], "big") for at in (position + 5, position + 7))
+            size, components = (width, height), data[position + 9]
+        elif marker == _SCAN:
+            return size if data[position + 4] == components else None
+        elif marker not in _PLAIN_SEGMENTS or length < 2:
+            return None
+        position += 2 + length
+    return None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from neurosurgeon_ros.codecs.as_received import AS_RECEIVED
 from neurosurgeon_ros.learning.interface import FEATURES, BoolArray, FloatArray, IntArray
 from neurosurgeon_ros.runtime.admission import ALL_ARMS, Admission
 from neurosurgeon_ros.runtime.engine import Arm, Calibration, Engine
@@ -49,6 +50,12 @@ class ArmTable:
         """Index of the arm p = P."""
         return len(self.arms) - 1
 
+    @property
+    def as_received(self) -> int | None:
+        """Index of the arm that sends the camera's picture as it came; None if there is none."""
+        found = [index for index, arm in enumerate(self.arms) if arm.codec == AS_RECEIVED.name]
+        return found[0] if found else None
+
     def index(self, name: str) -> int:
         """Index of an arm by its name; raises ValueError if there is none."""
         for index, arm in enumerate(self.arms):
@@ -66,6 +73,7 @@ def build_arm_table(
     threads: int = 0,
     fidelity_price_s: float = 0.0,
     keep_all: bool = False,
+    images_compressed: bool = False,
     repeats: int = 7,
 ) -> ArmTable:
     """
@@ -77,9 +85,11 @@ def build_arm_table(
     :param threads: torch threads that frames will run with; 0 leaves torch's own choice.
     :param fidelity_price_s: seconds by which an arm counts as slower for each hundredth of agreement that it loses.
     :param keep_all: keep arms that are nowhere noticeably better than others, too.
+    :param images_compressed: whether images come compressed, so that they may travel as they came: the arm for this is
+        kept whatever it is expected to weigh, as only the camera tells, and it takes no other's place.
     :raises ValueError: if a codec or the earliest point of `admission` is unknown.
     """
-    every = engine.arms(codecs)
+    every = engine.arms(codecs, as_received=images_compressed)
     candidates = admission.admit(engine, every)
     before = torch.get_num_threads()
     if threads:
@@ -96,13 +106,17 @@ def build_arm_table(
     robot_s[-1] += measured.postprocess_s
 
     fidelity = np.array([admission.fidelity_of(engine, arm) for arm in candidates])
-    costs = Costs(
-        robot_s=robot_s / speed + 100.0 * fidelity_price_s * (1.0 - fidelity),
-        decode_s=measured.decode_s,
-        back_s=measured.front_s[-1] - measured.front_s[point],
-        sent_bytes=features[:, PSI],
-    )
-    kept = list(range(len(candidates))) if keep_all else worth_having(costs, speed)
+    kept = list(range(len(candidates)))
+    if not keep_all:
+        known = np.array([index for index, arm in enumerate(candidates) if arm.codec != AS_RECEIVED.name])
+        costs = Costs(
+            robot_s=(robot_s / speed + 100.0 * fidelity_price_s * (1.0 - fidelity))[known],
+            decode_s=measured.decode_s[known],
+            back_s=(measured.front_s[-1] - measured.front_s[point])[known],
+            sent_bytes=features[known, PSI],
+        )
+        worth = {*known[worth_having(costs, speed)].tolist()}
+        kept = [index for index in kept if index in worth or candidates[index].codec == AS_RECEIVED.name]
     calibration = Calibration(
         measured.preprocess_s,
         measured.front_s,

@@ -60,11 +60,13 @@ class Arrival:
     :param header: the camera's header, opaque here and handed through untouched.
     :param received_s: when it came, monotonic seconds.
     :param decode: makes the BGR image, uint8, shape (h, w, 3); raises :class:`ImageRejected`.
+    :param encoded: the compressed image that it is made of; None if it did not come compressed.
     """
 
     header: object
     received_s: float
     decode: Callable[[], NDArray[np.uint8]]
+    encoded: memoryview | None = None
 
 
 @dataclass(frozen=True, slots=True)

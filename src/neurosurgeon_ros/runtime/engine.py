@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 
-from neurosurgeon_ros.codecs import Codec, EncodedTensor, TensorSpec, get_codec
+from neurosurgeon_ros.codecs import Codec, CodecError, EncodedTensor, TensorSpec, get_codec
+from neurosurgeon_ros.codecs.as_received import AS_RECEIVED
 from neurosurgeon_ros.learning.interface import FloatArray
 from neurosurgeon_ros.learning.key_frames import KeyFrameDetector
 from neurosurgeon_ros.models import Letterbox, Model, load_model
@@ -130,12 +132,14 @@ class Engine:
         """Partition point P."""
         return len(self.partitioned.points) - 1
 
-    def arms(self, codecs: Sequence[str]) -> tuple[Arm, ...]:
+    def arms(self, codecs: Sequence[str], *, as_received: bool = False) -> tuple[Arm, ...]:
         """
         Every partition point with every codec that can carry some tensor of it, then `on_device`.
 
         Codecs that come to the same at a point are one arm, which has the name of the first.
 
+        :param as_received: whether `as_received` is there, too, if it is named: at p = 0 alone, where the network takes
+            nothing but an image.
         :raises ValueError: if a codec is not registered.
         """
         chosen = [get_codec(name) for name in codecs]
@@ -143,6 +147,8 @@ class Engine:
         for point in self.partitioned.points[: self.on_device]:
             seen: set[tuple[str, ...]] = set()
             for codec in chosen:
+                if codec is AS_RECEIVED and not (as_received and point.index == 0 and len(point.tensors) == 1):
+                    continue
                 carriers = tuple(carrier.name for carrier in carriers_of(codec, point.tensors))
                 if carriers and carriers not in seen:
                     seen.add(carriers)
@@ -162,9 +168,18 @@ class Engine:
         specs = self.partitioned.points[arm.point].tensors
         return sum(codec.expected_bytes(spec) for codec, spec in zip(self.codecs_of(arm), specs, strict=True))
 
-    def encode(self, arm: Arm, tensors: Sequence[torch.Tensor]) -> tuple[EncodedTensor, ...]:
-        """Encode what crosses at an arm's partition point; tensors that cannot be quantised are counted."""
+    def encode(
+        self, arm: Arm, tensors: Sequence[torch.Tensor], *, received: memoryview | None = None
+    ) -> tuple[EncodedTensor, ...]:
+        """
+        Encode what crosses at an arm's partition point; tensors that cannot be quantised are counted.
+
+        :param received: the picture as the camera sent it, for the arm whose codec is `as_received`.
+        :raises CodecError: that arm's picture is missing, or cannot travel as it is.
+        """
         specs, codecs = self.partitioned.points[arm.point].tensors, self.codecs_of(arm)
+        if arm.codec == AS_RECEIVED.name and received is not None:
+            return (AS_RECEIVED.wrap(received, specs[0]),)
         encoded = tuple(codec.encode(tensor, spec) for codec, tensor, spec in zip(codecs, tensors, specs, strict=True))
         self.unquantised += sum(one.codec != codec.name for one, codec in zip(encoded, codecs, strict=True))
         return encoded
@@ -173,10 +188,20 @@ class Engine:
         """
         Decode what came for a partition point.
 
+        What a camera sent itself is pre-processed as on the robot.
+
         :raises CodecError: if it is not what the point has.
         """
         specs = self.partitioned.points[point].tensors
+        if point == 0 and len(encoded) == len(specs) == 1 and encoded[0].codec == AS_RECEIVED.name:
+            return (self._preprocessed(encoded[0], specs[0]),)
         return tuple(get_codec(one.codec).decode(one, spec) for one, spec in zip(encoded, specs, strict=True))
+
+    def _preprocessed(self, encoded: EncodedTensor, spec: TensorSpec) -> torch.Tensor:
+        x, _ = self.model.preprocess(AS_RECEIVED.image(encoded, spec))
+        if tuple(x.shape) != spec.shape:
+            raise CodecError(f"{self.model.name} makes {tuple(x.shape)} of the image, and takes {spec.shape}.")
+        return x
 
     def warm_up(self) -> None:
         """Run both halves of every cut once, so that no frame pays for a first time."""
@@ -219,6 +244,9 @@ class Engine:
         return front_s
 
     def _codec_seconds(self, arm: Arm, tensors: Sequence[torch.Tensor], repeats: int) -> tuple[float, float]:
+        if arm.codec == AS_RECEIVED.name:
+            picture = self.encode(arm, tensors, received=_customary_picture())
+            return 0.0, _least_seconds(lambda: self.decode(arm.point, picture), repeats)
         encoded = self.encode(arm, tensors)
         return (
             _least_seconds(lambda: self.encode(arm, tensors), repeats),
@@ -240,6 +268,14 @@ def carriers_of(codec: Codec, specs: Sequence[TensorSpec]) -> tuple[Codec, ...]:
         return ()
     carriers = [next((one for one in (codec, *plain) if one.accepts(spec)), None) for spec in specs]
     return tuple(one for one in carriers if one is not None) if None not in carriers else ()
+
+
+def _customary_picture() -> memoryview:
+    """Give a JPEG of a customary camera's size and of about as many bytes as it usually has."""
+    height, width, channels = CAMERA_SHAPE
+    coarse = np.random.default_rng(0).integers(0, 256, (height // 6, width // 6, channels), dtype=np.uint8)
+    data: memoryview = cv2.imencode(".jpg", cv2.resize(coarse, (width, height)))[1].data
+    return data
 
 
 def _least_seconds(step: Callable[[], object], repeats: int) -> float:

@@ -26,6 +26,7 @@ class Frame:
 
     :param sequence: its number, from 1.
     :param reason: why the edge is not used, in one sentence; empty if it is, or nobody wanted to.
+    :param received: the camera's picture, if it may travel as it came; None if not.
     :param test_arm: the arm whose tensors go to the edge beside it to see whether the edge answers; None for none.
     """
 
@@ -38,6 +39,7 @@ class Frame:
     x: torch.Tensor
     letterbox: Letterbox
     delays: Delays
+    received: memoryview | None = None
     reason: str = ""
     sent_bytes: int = 0
     sample_arm: str = ""

@@ -134,6 +134,7 @@ class FrameProcessor:
             x=x,
             letterbox=letterbox,
             delays=Delays(slot=accepted_s - arrival.received_s, preprocess=self.clock() - accepted_s),
+            received=self._strategy.received(arrival, letterbox),
         )
         self._work(frame, counts)
 
@@ -211,7 +212,7 @@ class FrameProcessor:
 
     def _work(self, frame: Frame, counts: Counts) -> None:
         context = self._context(frame)
-        choice, overruled = self._strategy.choose(context)
+        choice, overruled = self._strategy.choose(context, received=frame.received is not None)
         frame.reason = frame.reason or overruled
         p = int(self.table.point[choice.arm])
         on_device = choice.arm == self.table.on_device
@@ -270,6 +271,7 @@ class FrameProcessor:
             edge_available=not obstacle,
             link_free=link_free,
             link_busy=self.conversation.is_open(),
+            received=frame.received is not None,
         )
 
     def _open_circuit(self, frame: Frame, link_free: bool) -> str:
@@ -278,7 +280,7 @@ class FrameProcessor:
         if breaker.test is not None and self.conversation.transfers.find(breaker.test) is None:
             breaker.test_failed(now_s)
         if link_free and breaker.is_test_due(now_s):
-            offloading = self.table.allowed.copy()
+            offloading = self._strategy.allowed(frame.received is not None).copy()
             offloading[self.table.on_device] = False
             if offloading.any():
                 sent_bytes = self._strategy.running.features[:, PSI]
@@ -291,13 +293,14 @@ class FrameProcessor:
         """Send the tensors and wait for the detections; without them, go on from the tensors here."""
         begin = self.clock()
         with self._pace.stage(float(self.table.calibration.encode_s[arm])):
-            encoded = self._encode(arm, tensors)
+            encoded = self._engine.encode(self.table.arms[arm], tensors, received=frame.received)
         encode_s = self.clock() - begin
         transfer = self.conversation.send(self._request(frame, Kind.FRAME, p, encoded), arm)
         awaited = self.conversation.await_detections(transfer, frame.due_s)
         frame.sent_bytes = transfer.sent_bytes
         frame.delays = replace(frame.delays, encode=encode_s, offload=self.clock() - transfer.sent_s)
-        self._strategy.running.encoded(arm, encode_s, transfer.sent_bytes)
+        if arm != self.table.as_received:  # what comes in weighs the same, whether it is sent or not
+            self._strategy.running.encoded(arm, encode_s, transfer.sent_bytes)
         if awaited.detections is not None:
             self.breaker.answered(in_time=True)
             return transfer, awaited.detections, Outcome.EDGE
@@ -363,7 +366,8 @@ class FrameProcessor:
         testing = arm == frame.test_arm
         if self._uplink.obstacle() or self.conversation.fills_link() or (self.breaker.obstacle and not testing):
             return
-        request = self._request(frame, Kind.SAMPLE, int(self.table.point[arm]), self._encode(arm, tensors))
+        encoded = self._engine.encode(self.table.arms[arm], tensors, received=frame.received)
+        request = self._request(frame, Kind.SAMPLE, int(self.table.point[arm]), encoded)
         if testing:
             self.conversation.send(request, -1, patience_s=TEST_PATIENCE_S)
             self.breaker.test_sent(request.key)
@@ -379,9 +383,6 @@ class FrameProcessor:
         probe = EncodedTensor(name="probe", dtype="uint8", shape=(data.nbytes,), codec="uint8", data=data)
         self.conversation.send(self._request(frame, Kind.PROBE, 0, (probe,)), -1)
         frame.probe_bytes = data.nbytes
-
-    def _encode(self, arm: int, tensors: Sequence[torch.Tensor]) -> tuple[EncodedTensor, ...]:
-        return self._engine.encode(self.table.arms[arm], tensors)
 
     def _request(self, frame: Frame, kind: Kind, p: int, tensors: tuple[EncodedTensor, ...]) -> Request:
         return Request(

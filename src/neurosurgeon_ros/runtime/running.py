@@ -37,6 +37,7 @@ class RunningMeans:
         self._on_device_s = float(table.robot_s[table.on_device])
         self._encode_s = table.calibration.encode_s / speed
         self._speed = speed
+        self._pictures = False
         self._received_s = math.nan
 
     def for_table(self, table: ArmTable) -> RunningMeans:
@@ -63,6 +64,14 @@ class RunningMeans:
         robot_s[arm] += step_s
         features.flags.writeable = robot_s.flags.writeable = False
         self.features, self.robot_s, self._encode_s = features, robot_s, means_s
+
+    def came(self, arm: int, sent_bytes: int) -> None:
+        """Take note of what a camera's picture weighs that `arm` would send as it is; nothing is known before."""
+        features = self.features.copy()
+        newest = NEWEST if self._pictures else 1.0
+        features[arm, PSI] += newest * (sent_bytes - features[arm, PSI])
+        features.flags.writeable = False
+        self.features, self._pictures = features, True
 
     @property
     def deadline_s(self) -> float:

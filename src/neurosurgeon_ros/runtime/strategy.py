@@ -9,9 +9,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from neurosurgeon_ros.learning.interface import Choice, Context, Policy
+from neurosurgeon_ros.codecs.as_received import AS_RECEIVED
+from neurosurgeon_ros.learning.interface import BoolArray, Choice, Context, Policy
 from neurosurgeon_ros.learning.key_frames import KeyFrame
+from neurosurgeon_ros.models import Letterbox
 from neurosurgeon_ros.runtime.arms import ArmTable
+from neurosurgeon_ros.runtime.decision import Arrival
 from neurosurgeon_ros.runtime.running import RunningMeans
 
 #: An arm is not sent as a frame if even its optimistic delay is over this many deadlines.
@@ -44,6 +47,7 @@ class Strategy:
         edge_available: bool,
         link_free: bool,
         link_busy: bool,
+        received: bool = False,
     ) -> Context:
         """
         Tell what the policy may choose from for one frame.
@@ -52,9 +56,10 @@ class Strategy:
         :param edge_available: whether an edge may be used; without one there is only `on_device`.
         :param link_free: whether no earlier transfer could still fill the link; otherwise the same.
         :param link_busy: whether anything of ours is under way.
+        :param received: whether the camera's picture may travel as it came.
         """
         table = self.table
-        allowed = table.allowed
+        allowed = self.allowed(received)
         if not (edge_available and link_free):
             allowed = np.zeros_like(allowed)
             allowed[table.on_device] = True
@@ -76,10 +81,32 @@ class Strategy:
             penalty_s=100.0 * fidelity_price_s * (1.0 - table.fidelity),
         )
 
-    def choose(self, context: Context) -> tuple[Choice, str]:
+    def received(self, arrival: Arrival, letterbox: Letterbox) -> memoryview | None:
+        """Give the camera's picture if it may travel as it came, and note what it weighs."""
+        arm, data = self.table.as_received, arrival.encoded
+        if arm is None or data is None or AS_RECEIVED.size(data) != (letterbox.image_width, letterbox.image_height):
+            return None
+        self.running.came(arm, data.nbytes)
+        return data
+
+    def allowed(self, received: bool) -> BoolArray:
+        """
+        Tell which arms could send something of one frame; shape (n,).
+
+        :param received: as in :meth:`context`.
+        """
+        as_received = self.table.as_received
+        if received or as_received is None:
+            return self.table.allowed
+        allowed = self.table.allowed.copy()
+        allowed[as_received] = False
+        return allowed
+
+    def choose(self, context: Context, *, received: bool = False) -> tuple[Choice, str]:
         """
         Let the policy choose, and hold its choice against the rules that no policy may break.
 
+        :param received: as it was for the context.
         :return: the choice to follow, and in one sentence why it is another than the policy's; empty if it is not.
         """
         choice, reason = self.policy.select(context), ""
@@ -94,7 +121,7 @@ class Strategy:
         sample = choice.sample_arm
         if sample is not None and (sample == context.on_device or context.point[sample] > context.point[choice.arm]):
             choice = replace(choice, sample_arm=None)  # the front-end does not come by its tensors
-        elif sample is not None and not self.table.allowed[sample]:
+        elif sample is not None and not self.allowed(received)[sample]:
             choice = replace(choice, sample_arm=None)
         return choice, reason
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 
 from neurosurgeon_ros.codecs import EncodedTensor, TensorSpec, get_codec
+from neurosurgeon_ros.codecs.as_received import AS_RECEIVED
 from neurosurgeon_ros.models import Letterbox
 from neurosurgeon_ros.runtime.engine import Engine
 from neurosurgeon_ros.runtime.protocol import Request
@@ -52,6 +53,8 @@ def check_request(request: Request, engine: Engine) -> None:
         )
     for tensor, spec in zip(request.tensors, specs, strict=True):
         _check_tensor(tensor, spec)
+        if tensor.codec == AS_RECEIVED.name:
+            _check_picture(tensor, request)
 
 
 def _check_letterbox(letterbox: Letterbox | None) -> None:
@@ -66,6 +69,21 @@ def _check_letterbox(letterbox: Letterbox | None) -> None:
     for name, pad in (("pad_x", letterbox.pad_x), ("pad_y", letterbox.pad_y)):
         if not (math.isfinite(pad) and abs(pad) <= MAX_IMAGE_SIDE):
             raise InvalidRequest(f"{name} is {pad}, it must be -{MAX_IMAGE_SIDE} to {MAX_IMAGE_SIDE} network pixels")
+
+
+def _check_picture(tensor: EncodedTensor, request: Request) -> None:
+    """Hold what a camera sent against the size that the request names, before a decoder takes memory for it."""
+    if request.partition_point != 0 or len(request.tensors) != 1:
+        raise InvalidRequest(f"codec {tensor.codec} came for tensor {tensor.name}, it can only stand for an image")
+    assert request.letterbox is not None
+    size, told = AS_RECEIVED.size(tensor.data), (request.letterbox.image_width, request.letterbox.image_height)
+    if size is None:
+        raise InvalidRequest(f"tensor {tensor.name} is no plain baseline JPEG of a size that this edge takes")
+    if size != told:
+        raise InvalidRequest(
+            f"tensor {tensor.name} is a picture of {size[0]} x {size[1]} pixels, "
+            f"the request says {told[0]} x {told[1]} (image_width x image_height)"
+        )
 
 
 def _check_tensor(tensor: EncodedTensor, spec: TensorSpec) -> None:
