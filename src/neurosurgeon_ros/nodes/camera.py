@@ -93,7 +93,8 @@ class Camera:
         except ImageRejected as problem:
             self._reject(str(problem))
             return
-        self._take(Arrival(message.header, time.monotonic(), lambda: decode_compressed(message)))
+        data = memoryview(message.data)
+        self._take(Arrival(message.header, time.monotonic(), lambda: decode_compressed(message), data))
 
     def _on_info(self, message: CameraInfo) -> None:
         self.info = message

@@ -13,6 +13,7 @@ from neurosurgeon_ros.nodes.camera import Camera
 from neurosurgeon_ros.nodes.edge_link import EdgeLink
 from neurosurgeon_ros.nodes.health import Health, level
 from neurosurgeon_ros.nodes.hellos import Hellos
+from neurosurgeon_ros.nodes.images import COMPRESSED
 from neurosurgeon_ros.nodes.intake import shorten
 from neurosurgeon_ros.nodes.managed import ManagedNode, Refused
 from neurosurgeon_ros.nodes.process import run
@@ -69,7 +70,12 @@ class RobotNode(ManagedNode[RobotParameters]):
         self._hellos = Hellos(self, parameters.edge_namespace)
         self._engine = Engine.load(parameters.model, weights=weights, random_weights=parameters.random_weights)
         self._fidelity = find_fidelity(self._engine.fingerprint)
-        self._builder = TableBuilder(self._engine, speed=parameters.robot_speed, threads=parameters.threads)
+        self._builder = TableBuilder(
+            self._engine,
+            speed=parameters.robot_speed,
+            threads=parameters.threads,
+            images_compressed=parameters.image_transport == COMPRESSED,
+        )
         self._table = self._build_table(self._builder, parameters)
         self._measured = parameters
         self._say_what_was_made()

@@ -23,12 +23,14 @@ class TableBuilder:
 
     :param speed: speed of the emulated robot as a fraction of this machine's.
     :param threads: torch threads that frames run with; 0 leaves torch's own choice.
+    :param images_compressed: whether images come compressed, so that they may travel as they came.
     """
 
-    def __init__(self, engine: Engine, *, speed: float, threads: int) -> None:
+    def __init__(self, engine: Engine, *, speed: float, threads: int, images_compressed: bool = False) -> None:
         self._engine = engine
         self._speed = speed
         self._threads = threads
+        self._images_compressed = images_compressed
         self._first: ArmTable | None = None
 
     def build(self, codecs: Sequence[str], admission: Admission, fidelity_price_s: float) -> ArmTable:
@@ -44,6 +46,7 @@ class TableBuilder:
             speed=self._speed,
             threads=self._threads,
             fidelity_price_s=fidelity_price_s,
+            images_compressed=self._images_compressed,
         )
         if self._first is None:
             self._first = table
