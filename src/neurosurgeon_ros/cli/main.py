@@ -23,6 +23,7 @@ COMMANDS = MappingProxyType(
         "experiment": "neurosurgeon_ros.cli.experiment",
         "profile": "neurosurgeon_ros.cli.profile",
         "record": "neurosurgeon_ros.cli.record",
+        "report": "neurosurgeon_ros.cli.report",
         "replay": "neurosurgeon_ros.cli.replay",
     }
 )

@@ -59,16 +59,17 @@ def draw_timeline(decisions: Sequence[SeenDecision], title: str, path: Path) -> 
     figure = Figure(figsize=(12.0, 7.0), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
-    _draw_delays(above, decisions)
+    draw_delays(above, decisions)
     above.set_title(title, loc="left", fontsize=11)
-    _draw_points(below, decisions)
+    draw_points(below, decisions)
     below.set_xlabel("accepted frame")
     below.set_xlim(0.0, len(decisions) + 1.0)
     below.xaxis.set_major_locator(MaxNLocator(integer=True))
     figure.savefig(path)
 
 
-def _draw_delays(axes: Axes, decisions: Sequence[SeenDecision]) -> None:
+def draw_delays(axes: Axes, decisions: Sequence[SeenDecision], *, columns: int = 3) -> None:
+    """Draw each frame's delay stacked by stage, with a legend of so many columns."""
     edges = np.arange(len(decisions) + 1) + 0.5
     floor = np.zeros(len(decisions))
     for (label, colour, _), delays in zip(_STAGES, 1e3 * stage_delays(decisions), strict=True):
@@ -95,10 +96,11 @@ def _draw_delays(axes: Axes, decisions: Sequence[SeenDecision]) -> None:
     axes.set_ylabel("delay [ms]")
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.legend(loc="upper right", fontsize=8, ncols=3, framealpha=0.9)
+    axes.legend(loc="upper right", fontsize=8, ncols=columns, framealpha=0.9)
 
 
-def _draw_points(axes: Axes, decisions: Sequence[SeenDecision]) -> None:
+def draw_points(axes: Axes, decisions: Sequence[SeenDecision], *, columns: int = 3) -> None:
+    """Draw the arm of each frame, by its outcome, with a legend of so many columns."""
     arms = sorted({(decision.partition_point, decision.arm) for decision in decisions})
     rows = {arm: row for row, (_, arm) in enumerate(arms)}
     numbers = np.arange(1, len(decisions) + 1)
@@ -127,7 +129,7 @@ def _draw_points(axes: Axes, decisions: Sequence[SeenDecision]) -> None:
     axes.set_ylabel("partition point / codec")
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.legend(loc="upper right", fontsize=8, ncols=3, framealpha=0.9)
+    axes.legend(loc="upper right", fontsize=8, ncols=columns, framealpha=0.9)
 
 
 def _column(decisions: Sequence[SeenDecision], name: str) -> NDArray[np.float64]:

@@ -1,0 +1,57 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""``neurosurgeon report``: a run as one HTML page that needs no network."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from neurosurgeon_ros.cli.arguments import UsageError
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the subcommand."""
+    parser = subparsers.add_parser(
+        "report",
+        help="make one HTML page of a recording or a decisions.csv",
+        description="Show where each frame's delay went, what was chosen, how good the predictions were, and what was "
+        "lost, in one self-contained page.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="an .mcap recording, or decisions.csv of a demo")
+    parser.add_argument(
+        "--output", type=Path, metavar="HTML", default=Path("report.html"), help="the page to write (%(default)s)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """
+    Write the page, whole or not at all.
+
+    :return: exit code.
+    :raises UsageError: if the file holds no decisions, or the page cannot be written.
+    """
+    from neurosurgeon_ros.cli.report.page import make_page
+    from neurosurgeon_ros.cli.report.source import SourceProblem, read_decisions
+
+    if args.output.is_dir():
+        raise UsageError(f"{args.output} is a folder: give --output the name of a file")
+    if args.output.exists() and args.file.exists() and args.output.samefile(args.file):
+        raise UsageError(f"{args.output} is the file to read: give --output another name")
+    try:
+        decisions = read_decisions(args.file)
+    except SourceProblem as problem:
+        raise UsageError(str(problem)) from None
+    except OSError as problem:
+        raise UsageError(f"{args.file} cannot be read: {problem.strerror}") from None
+    page = make_page(decisions, args.file.name)
+    unfinished = args.output.with_name(args.output.name + ".part")
+    try:
+        unfinished.write_text(page, encoding="utf-8", errors="replace")
+        unfinished.replace(args.output)
+    except OSError as problem:
+        unfinished.unlink(missing_ok=True)
+        raise UsageError(f"{args.output} cannot be written: {problem.strerror}") from None
+    print(f"{args.output}: {len(decisions)} frames of {args.file}")
+    return 0

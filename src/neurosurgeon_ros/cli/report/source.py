@@ -1,0 +1,101 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Reads the decisions of a run from a recording or from decisions.csv."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import math
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from neurosurgeon_ros.nodes.records import HeaderKey, SeenDecision
+
+#: The first bytes of every MCAP file.
+MCAP_MAGIC = b"\x89MCAP0\r\n"
+
+#: Longer delays are no delays.
+MAX_DELAY_S = 1e5
+
+_DELAYS = tuple(field.name for field in dataclasses.fields(SeenDecision) if field.name.endswith("_delay"))
+
+_OUTCOMES = ("edge", "on_device", "fallback")
+
+
+class SourceProblem(ValueError):
+    """A file holds no decisions; the message is one sentence."""
+
+
+def read_decisions(path: Path) -> list[SeenDecision]:
+    """
+    Read the decisions of one robot, in order; of a recording that was cut off, those that are whole.
+
+    :raises SourceProblem: if there are none, or the file is of another kind.
+    :raises OSError: if the file cannot be read.
+    """
+    with path.open("rb") as stream:
+        start = stream.read(len(MCAP_MAGIC))
+    decisions = [_clean(decision) for decision in (_from_mcap if start == MCAP_MAGIC else _from_csv)(path)]
+    if not decisions:
+        raise SourceProblem(f"{path} holds no decisions: record while a robot runs")
+    return decisions
+
+
+def _clean(decision: SeenDecision) -> SeenDecision:
+    """Make the delays of a file from elsewhere fit to be drawn: what is infinite or absurd was not measured."""
+    bad: dict[str, Any] = dict.fromkeys(
+        (name for name in _DELAYS if not abs(getattr(decision, name)) <= MAX_DELAY_S), math.nan
+    )
+    return dataclasses.replace(decision, **bad)
+
+
+def _from_mcap(path: Path) -> list[SeenDecision]:
+    from neurosurgeon_ros.nodes.recording import read_recording
+
+    return read_recording(path)
+
+
+def _from_csv(path: Path) -> list[SeenDecision]:
+    hints = typing.get_type_hints(SeenDecision)
+    fields = {
+        field.name: _READERS[hints[field.name]] for field in dataclasses.fields(SeenDecision) if field.name != "header"
+    }
+    decisions = []
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            reader = csv.DictReader(stream)
+            missing = [name for name in ("stamp_ns", "frame_id", *fields) if name not in (reader.fieldnames or ())]
+            if missing:
+                raise SourceProblem(
+                    f"{path} is neither an MCAP recording nor a decisions.csv: it has no column {missing[0]}"
+                )
+            for row in reader:
+                header = HeaderKey(int(row["stamp_ns"]), row["frame_id"])
+                values: dict[str, Any] = {name: read(row[name]) for name, read in fields.items()}
+                if values["outcome"] not in _OUTCOMES:
+                    raise ValueError(f"outcome {values['outcome']!r}")
+                decisions.append(SeenDecision(header=header, **values))
+    except UnicodeDecodeError:
+        raise SourceProblem(f"{path} is neither an MCAP recording nor a decisions.csv: it is not text") from None
+    except csv.Error as problem:
+        raise SourceProblem(f"{path} cannot be read as CSV: {problem}") from None
+    except (ValueError, TypeError) as problem:
+        if isinstance(problem, SourceProblem):
+            raise
+        raise SourceProblem(f"{path}: row {len(decisions) + 2} cannot be read ({problem})") from None
+    return decisions
+
+
+def _seconds(text: str) -> float:
+    return math.nan if text == "" else float(text)
+
+
+_READERS: dict[type, Callable[[str], Any]] = {
+    int: int,
+    float: _seconds,
+    str: str,
+    bool: lambda text: bool(int(text)),
+}

@@ -1,0 +1,171 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Reports: what is in the page, what a browser makes of it, and files that are no recordings."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from mcap.writer import Writer
+from rclpy.serialization import serialize_message
+
+from neurosurgeon_ros.cli.demo.summary import write_decisions
+from neurosurgeon_ros.cli.main import main
+from neurosurgeon_ros.cli.report.figures import dropped, offload_error, spans, table
+from neurosurgeon_ros.msg import PartitionDecision
+from neurosurgeon_ros.nodes.records import SeenDecision
+from neurosurgeon_ros.nodes.schemas import schema_text
+
+from .seen import decision, on_device
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--enable-logging=stderr",
+    "--virtual-time-budget=5000",
+]
+EVIL = "<script>alert('$1 & $2')</script>"
+
+
+def a_run() -> list[SeenDecision]:
+    """Make a run with each outcome: 1 to 5 by the edge, 6 and 7 fallbacks, 8 to 10 without an edge, 11 by choice."""
+    run = [decision(sequence) for sequence in range(1, 6)]
+    run += [on_device(sequence, outcome="fallback", arm=EVIL, reason=EVIL) for sequence in (6, 7)]
+    run += [on_device(sequence, reason="no edge is there") for sequence in (8, 9, 10)]
+    return [*run, on_device(11, robot_id=EVIL)]
+
+
+def write_recording(path: Path, number: int) -> None:
+    with path.open("wb") as stream:
+        writer = Writer(stream, chunk_size=1024)
+        writer.start(profile="ros2", library="test")
+        name = "neurosurgeon_ros/msg/PartitionDecision"
+        schema = writer.register_schema(name, "ros2msg", schema_text(name).encode())
+        channel = writer.register_channel("/robot_node/decision", "cdr", schema)
+        for sequence in range(1, number + 1):
+            message = PartitionDecision(sequence=sequence, arm="pool4/fp32", total_delay=0.1)
+            writer.add_message(channel, sequence, serialize_message(message), sequence)
+        writer.finish()
+
+
+def test_spans_and_drops_are_counted() -> None:
+    run = a_run()
+    assert [(span.first, span.last, span.kind) for span in spans(run)] == [(6, 7, "fallback"), (8, 10, "no edge")]
+    assert spans(run)[1].seconds == pytest.approx(0.08)
+    assert dropped(run).tolist() == [0] + [1] * 10
+    # A robot that was started anew counts from 0.
+    assert dropped([decision(5), decision(3, session=8)]).tolist() == [0, 3]
+    assert offload_error(decision(1, offload_delay=0.09)) == pytest.approx(0.02)
+    figures = dict(table(run))
+    assert figures["answered by the edge"] == "5 (45%)"
+    assert figures["dropped while busy"] == "10"
+    assert figures["median delay"] == "200.0 ms"
+
+
+def test_a_page_of_a_table_has_its_parts(tmp_path: Path) -> None:
+    source, page = tmp_path / "decisions.csv", tmp_path / "report.html"
+    write_decisions(a_run(), source)
+    assert main(["report", str(source), "--output", str(page)]) == 0
+    text = page.read_text(encoding="utf-8")
+    sections = re.findall(r'<section id="(\w+)">', text)
+    assert sections == ["figures", "delays", "points", "predictions", "losses", "outages"]
+    assert text.count("data:image/svg+xml;base64,") == 8
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["decisions.csv", "report.html"]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_browser_shows_it_without_a_request(tmp_path: Path, width: int) -> None:
+    source, page = tmp_path / "decisions.csv", tmp_path / "report.html"
+    write_decisions(a_run(), source)
+    assert main(["report", str(source), "--output", str(page)]) == 0
+    # A window has a least width that is more than a phone's; a frame has none. The probe is a page of this test.
+    probe = tmp_path / "probe.html"
+    probe.write_text(
+        f'<iframe id="f" src="report.html" style="width:{width}px;height:900px;border:0"></iframe><script>'
+        "onload = () => { const d = f.contentDocument, e = d.documentElement; document.title = JSON.stringify("
+        "[e.clientWidth, e.scrollWidth, [...d.images].map(i => i.naturalWidth), "
+        "f.contentWindow.performance.getEntriesByType('resource').map(e => e.name)]); }</script>"
+    )
+    done = subprocess.run(
+        [
+            str(CHROMIUM),
+            *FLAGS,
+            # Nor may the browser ask the network for anything of its own.
+            "--host-resolver-rules=MAP * ~NOTFOUND",
+            "--allow-file-access-from-files",
+            "--window-size=1400,1000",
+            f"--user-data-dir={tmp_path / 'profile'}",
+            "--dump-dom",
+            probe.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=True,
+    )
+    found = re.search(r"<title>(.*?)</title>", done.stdout)
+    assert found is not None, done.stdout[:2000]
+    client, scroll, images, loaded = json.loads(found[1])
+    # Nothing hangs over, but for a scroll bar.
+    assert 0.9 * width <= client <= width
+    assert scroll <= client
+    assert len(images) == 4
+    assert min(images) > 0
+    assert len({image > 600 for image in images}) == 1
+    assert (images[0] > 600) == (width == 1280)
+    assert "CONSOLE" not in done.stderr
+    assert [url for url in loaded if not url.startswith("data:")] == []
+    assert re.search(r"https?:", page.read_text(encoding="utf-8")) is None
+
+
+@pytest.mark.parametrize("kept", [1.0, 0.6])
+def test_a_recording_is_read_also_when_cut_off(tmp_path: Path, capsys: pytest.CaptureFixture[str], kept: float) -> None:
+    source, page = tmp_path / "run.mcap", tmp_path / "report.html"
+    write_recording(source, 200)
+    whole = source.read_bytes()
+    source.write_bytes(whole[: int(kept * len(whole))])
+    assert main(["report", str(source), "--output", str(page)]) == 0
+    frames = int(Counter(re.findall(r": (\d+) frames", capsys.readouterr().out)).most_common(1)[0][0])
+    assert frames == 200 if kept == 1.0 else 0 < frames < 200
+    assert page.is_file()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x89PNG\r\n\x1a\n\xff\xfe", b"a,b\n1,2\n", b"\x89MCAP0\r\n", b"\x89MCAP0\r\n" + b"\xff" * 99]
+)
+def test_bad_files_are_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes) -> None:
+    source, page = tmp_path / "decisions.csv", tmp_path / "report.html"
+    source.write_bytes(content)
+    assert main(["report", str(source), "--output", str(page)]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert str(source) in said
+    assert [path.name for path in tmp_path.iterdir()] == ["decisions.csv"]
+
+
+def test_bad_names_are_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / "decisions.csv"
+    assert main(["report", str(source)]) == 2
+    assert "cannot be read" in capsys.readouterr().err
+    write_decisions(a_run(), source)
+    before = source.read_bytes()
+    for output in (tmp_path, source, tmp_path / "none" / "report.html"):
+        assert main(["report", str(source), "--output", str(output)]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+    assert source.read_bytes() == before
