@@ -23,6 +23,7 @@ ARGUMENTS = {
     "edge_params_file": (str(SHARE / "config/edge.yaml"), "parameters of edge_node"),
     "model": ("", "network that is shared; empty: as in the parameter files"),
     "weights": ("", "its weights file; empty: as in the parameter files"),
+    "image_transport": ("raw", "how the images travel to the robot: raw or compressed"),
     "policy": ("", "how the partition point of each frame is chosen; empty: as in robot_params_file"),
     "edge_namespace": ("", "where robot and edge meet; empty: as in the parameter files"),
     "robot_speed": ("0.2", "speed of the emulated robot as a fraction of this computer's, 1: no emulation"),
@@ -37,7 +38,7 @@ def generate_launch_description() -> LaunchDescription:
     """Declare the arguments, include edge and robot, and play the video."""
     given = {name: LaunchConfiguration(name) for name in ARGUMENTS}
     shared = {name: given[name] for name in ("model", "weights", "edge_namespace", "log_level")}
-    robot = {name: given[name] for name in ("namespace", "image_topic", "policy", "robot_speed")}
+    robot = {name: given[name] for name in ("namespace", "image_topic", "image_transport", "policy", "robot_speed")}
     video = Node(
         package="neurosurgeon_ros",
         executable="video_node",
@@ -47,6 +48,7 @@ def generate_launch_description() -> LaunchDescription:
             {
                 "video": ParameterValue(given["video"], value_type=str),
                 "rate_hz": ParameterValue(given["rate_hz"], value_type=float),
+                "image_transport": given["image_transport"],
             }
         ],
         remappings=[("image_raw", given["image_topic"])],

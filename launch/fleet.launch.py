@@ -27,7 +27,7 @@ ARGUMENTS = {
     "policy": ("", "how the partition point of each frame is chosen; empty: as in robot_params_file"),
     "edge_namespace": ("", "where robots and edge meet; empty: as in the parameter files"),
     "robot_speed": ("", "speed of the emulated robots; empty: as in robot_params_file"),
-    "image_transport": ("", "how images come: raw or compressed; empty: as in robot_params_file"),
+    "image_transport": ("", "how images come: raw or compressed; empty: as in robot_params_file, and played raw"),
     "play": ("false", "play a video as the camera of each robot"),
     "videos": ("", "these, separated by commas, one for each robot in turn; empty: the street video of set-up"),
     "respawn": ("false", "start a node again when it has died"),
@@ -89,7 +89,12 @@ def camera(namespace: str, video: str, context: LaunchContext) -> Node:
         executable="video_node",
         name="video_node",
         namespace=namespace,
-        parameters=[{"video": ParameterValue(video, value_type=str)}],
+        parameters=[
+            {
+                "video": ParameterValue(video, value_type=str),
+                "image_transport": LaunchConfiguration("image_transport").perform(context) or "raw",
+            }
+        ],
         remappings=[("image_raw", LaunchConfiguration("image_topic"))],
         arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level").perform(context)],
         condition=IfCondition(LaunchConfiguration("play")),

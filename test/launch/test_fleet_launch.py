@@ -54,6 +54,7 @@ def generate_test_description() -> LaunchDescription:
             "robots": ",".join(ROBOTS),
             "play": "true",
             "policy": "edge_only",
+            "image_transport": "compressed",
             "respawn": "true",
         }.items(),
     )

@@ -35,6 +35,7 @@ from neurosurgeon_ros.nodes.records import (
     SeenImage,
     SeenRobot,
 )
+from neurosurgeon_ros.runtime.breaker import Circuit
 from neurosurgeon_ros.runtime.decision import ImageRejected, Outcome
 
 #: As a camera's, with room for what comes while this process draws: what is lost here is missing in the results.
@@ -49,7 +50,7 @@ IMAGES = QoSProfile(
 PATIENCE_S = 0.1
 
 # Fields of a decision that are not taken over as they are.
-_CONVERTED = ("header", "outcome")
+_CONVERTED = ("header", "outcome", "circuit")
 _COPIED = tuple(field.name for field in dataclasses.fields(SeenDecision) if field.name not in _CONVERTED)
 
 
@@ -123,6 +124,7 @@ def to_seen_decision(message: PartitionDecision) -> SeenDecision:
     return SeenDecision(
         header=_key(message.header),
         outcome=Outcome(message.outcome).name.lower(),
+        circuit=Circuit(message.circuit).name.lower(),
         **{name: getattr(message, name) for name in _COPIED},
     )
 

@@ -55,7 +55,8 @@ class SeenDecision:
     """
     What was chosen for one accepted frame and what it cost: the fields of neurosurgeon_ros/PartitionDecision.
 
-    Delays are in seconds, NaN where not predicted or not measured; outcome is edge, on_device or fallback.
+    Delays are in seconds, NaN where not predicted or not measured; outcome is edge, on_device or fallback,
+    and circuit closed, open or half_open.
     """
 
     header: HeaderKey
@@ -87,6 +88,7 @@ class SeenDecision:
     sent_bytes: int
     outcome: str
     reason: str
+    circuit: str
     detections: int
     frames_received: int
     frames_accepted: int

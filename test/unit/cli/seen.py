@@ -51,6 +51,7 @@ def decision(sequence: int, **changes: Any) -> SeenDecision:
         "sent_bytes": 346112,
         "outcome": "edge",
         "reason": "",
+        "circuit": "closed",
         "detections": 1,
         "frames_received": 2 * sequence,
         "frames_accepted": sequence,
