@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from support import Processes
 
+from benchmarks.faults.stage import make_stage
 from neurosurgeon_ros.models.files import FILES, HOW_TO_GET
 
 WEIGHTS = FILES["yolov3-tiny.weights"]
@@ -93,3 +94,15 @@ def test_a_signal_at_any_moment_ends_a_node_with_exit_code_0(processes: Processe
             assert process.popen.wait(10) == 0, (node, moment_s, process.output)
             assert "Traceback" not in process.output, (node, moment_s)
             assert "Exception ignored" not in process.output, (node, moment_s)
+
+
+def test_nodes_that_were_killed_start_again_and_work(tmp_path: Path) -> None:
+    with make_stage(logs=tmp_path, seed=9) as stage:
+        for _ in range(2):
+            stage.restore()
+            stage.await_robot()
+            assert stage.await_edge() is not None
+            assert stage.robot is not None
+            assert stage.edge is not None
+            for child in (stage.robot, stage.edge):
+                assert stage.end(child, signal.SIGKILL) == -signal.SIGKILL
