@@ -39,6 +39,8 @@ def _full(name: str, node: str) -> str:
 def used(watcher: Watcher, name: str) -> Uses:
     """Ask the graph what a node uses: (what is done, full name), the robot's id as a wildcard."""
     node = watcher.node
+    if name not in node.get_node_names():  # its topics can be known a moment before its name is
+        return set()
     found: Uses = set()
     for doing, asked in (
         ("publish", node.get_publisher_names_and_types_by_node),
