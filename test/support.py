@@ -20,6 +20,7 @@ from typing import IO
 DOMAINS = range(1, 101)
 ENDING_S = 10.0
 POLL_S = 0.02
+_HELD = contextlib.ExitStack()
 
 
 @contextlib.contextmanager
@@ -47,6 +48,12 @@ def private_domain(folder: Path | None = None) -> Iterator[int]:
             yield domain
             return
     raise RuntimeError(f"all ROS domain ids from {DOMAINS[0]} to {DOMAINS[-1]} are held by other tests")
+
+
+def hold_domain() -> None:
+    """Hold a domain until this process ends: launch tests bring up their nodes outside of fixtures."""
+    os.environ["ROS_DOMAIN_ID"] = str(_HELD.enter_context(private_domain()))
+    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
 
 def wait_for(condition: Callable[[], object], timeout: float, what: str) -> None:

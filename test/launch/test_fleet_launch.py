@@ -9,8 +9,6 @@ pytest with launch_testing's plugin. test/integration has the same scenarios as 
 
 from __future__ import annotations
 
-import contextlib
-import os
 import signal
 import unittest
 
@@ -26,7 +24,7 @@ from launch.actions import IncludeLaunchDescription, SetEnvironmentVariable
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_testing.actions import ReadyToTest
 from launch_testing.asserts import EXIT_OK, assertExitCodes
-from support import private_domain
+from support import hold_domain
 from watcher import Watcher, watching
 
 from neurosurgeon_ros.runtime.decision import Outcome
@@ -36,10 +34,8 @@ START_S = 120.0
 
 ROBOTS = ("left", "right")
 
-# Held until the process ends: the nodes that are launched and the watcher below meet there.
-_held = contextlib.ExitStack()
-os.environ["ROS_DOMAIN_ID"] = str(_held.enter_context(private_domain()))
-os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+# The nodes that are launched and the watcher below meet there.
+hold_domain()
 
 
 @pytest.mark.launch_test

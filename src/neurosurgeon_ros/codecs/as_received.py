@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from neurosurgeon_ros.codecs.codec import Codec, CodecError, check_no_quantisation, check_spec, flat_bytes
-from neurosurgeon_ros.codecs.picture import jpeg_size
+from neurosurgeon_ros.codecs.picture import decode_bgr, jpeg_size
 from neurosurgeon_ros.codecs.tensor import EncodedTensor, TensorSpec
 
 #: Bytes of a picture at most; with the rest of the request it stays below what edges take.
@@ -88,12 +88,12 @@ class AsReceived(Codec):
         if size is None:
             raise CodecError(f"Encoded tensor {encoded.name!r} is no plain baseline JPEG, or too large.")
         try:
-            pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+            pixels = decode_bgr(data)
         except cv2.error:
             pixels = None
         if pixels is None or pixels.shape != (size[1], size[0], 3):
             raise CodecError(f"Encoded tensor {encoded.name!r} cannot be decoded as JPEG; it was damaged.")
-        return np.asarray(pixels, dtype=np.uint8)
+        return pixels
 
 
 #: It has no state, so that there is one.

@@ -9,6 +9,7 @@ from abc import abstractmethod
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from neurosurgeon_ros.codecs.codec import (
     Codec,
@@ -143,6 +144,17 @@ class WebP(Picture):
             packed = int.from_bytes(data[21:25], "little")
             return (packed & 0x3FFF) + 1, ((packed >> 14) & 0x3FFF) + 1
         return None
+
+
+def decode_bgr(data: memoryview) -> NDArray[np.uint8] | None:
+    """
+    Decompress a camera's picture; robot and edge both do it here, so that they see the same pixels.
+
+    :returns: BGR, shape (height, width, 3), an orientation in its metadata not followed; None if it is damaged.
+    :raises cv2.error: the decoder refuses it.
+    """
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    return None if pixels is None else np.asarray(pixels, dtype=np.uint8)
 
 
 def jpeg_size(data: memoryview) -> tuple[int, int] | None:

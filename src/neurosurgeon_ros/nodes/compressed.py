@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header
 
+from neurosurgeon_ros.codecs.picture import decode_bgr
 from neurosurgeon_ros.nodes.images import MAX_BYTES
 from neurosurgeon_ros.runtime.decision import ImageRejected
 
@@ -79,14 +80,12 @@ def decode_compressed(message: CompressedImage) -> NDArray[np.uint8]:
     """
     shape = check_compressed(message)
     try:
-        image = cv2.imdecode(
-            np.frombuffer(message.data, dtype=np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-        )
+        image = decode_bgr(memoryview(message.data))
     except cv2.error as problem:
         raise ImageRejected(f"the {shape.kind} image could not be decoded: {problem.err}") from None
     if image is None or image.shape != (shape.height, shape.width, 3):
         raise ImageRejected(f"the {shape.kind} image could not be decoded: its data are damaged")
-    return np.asarray(image, dtype=np.uint8)
+    return image
 
 
 def to_compressed(image: NDArray[np.uint8], header: Header, *, quality: int = 90) -> CompressedImage:

@@ -20,7 +20,7 @@ from neurosurgeon_ros.nodes.messages import (
     to_edge_report,
     to_feedback,
 )
-from neurosurgeon_ros.nodes.peers import Peers
+from neurosurgeon_ros.nodes.peers import LOOK_PERIOD_S, Peers
 from neurosurgeon_ros.runtime.engine import Engine
 from neurosurgeon_ros.runtime.inbox import Inbox
 from neurosurgeon_ros.runtime.presence import EdgeReport, EdgeWatch
@@ -31,9 +31,6 @@ HELLO_PERIOD_S = 0.5
 
 #: Seconds between looks at whether the edge is still there.
 WATCH_PERIOD_S = 0.1
-
-#: Seconds between looks at whether all that speak here speak our types.
-PEERS_PERIOD_S = 1.0
 
 #: Edges that are looked at as soon as they are heard; others wait for the next look.
 MAX_KNOWN = 64
@@ -79,7 +76,7 @@ class EdgeLink:
         self._timers = (
             steady_timer(node, HELLO_PERIOD_S, self._say_hello),
             steady_timer(node, WATCH_PERIOD_S, self._look),
-            steady_timer(node, PEERS_PERIOD_S, self._check_peers),
+            steady_timer(node, LOOK_PERIOD_S, self._check_peers),
         )
 
     def connect(self, inbox: Inbox) -> None:

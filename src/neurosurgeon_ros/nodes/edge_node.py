@@ -25,7 +25,7 @@ from neurosurgeon_ros.nodes.messages import (
     to_request,
 )
 from neurosurgeon_ros.nodes.parameters import parameter
-from neurosurgeon_ros.nodes.peers import Peers
+from neurosurgeon_ros.nodes.peers import LOOK_PERIOD_S, Peers
 from neurosurgeon_ros.nodes.process import run
 from neurosurgeon_ros.runtime.device import AUTO, DEVICES
 from neurosurgeon_ros.runtime.edge import EdgeServer
@@ -35,9 +35,6 @@ from neurosurgeon_ros.runtime.protocol import PROTOCOL_VERSION, Feedback, Reply,
 
 #: Seconds between statuses.
 STATUS_PERIOD_S = 0.5
-
-#: Seconds between looks at whether all that speak here speak our types.
-PEERS_PERIOD_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +140,7 @@ class EdgeNode(ManagedNode[EdgeParameters]):
                 max_bytes=self.parameters.max_request_bytes,
             ),
             steady_timer(self, STATUS_PERIOD_S, self._publish_status),
-            steady_timer(self, PEERS_PERIOD_S, self._check_peers),
+            steady_timer(self, LOOK_PERIOD_S, self._check_peers),
         ]
         self._publish_status()
 

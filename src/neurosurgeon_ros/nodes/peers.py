@@ -21,6 +21,9 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from neurosurgeon_ros.nodes.messages import InvalidMessage, check_version
 
+#: Seconds between looks at whether all that speak here speak our types.
+LOOK_PERIOD_S = 1.0
+
 # What a node without a hash shows: an older ROS 2, or another implementation of DDS.
 _NO_HASH = ("", "INVALID")
 

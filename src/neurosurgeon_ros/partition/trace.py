@@ -20,7 +20,7 @@ import torch
 from torch import fx, nn
 from torch.utils import _pytree as pytree
 
-from neurosurgeon_ros.partition.errors import PartitionError
+from neurosurgeon_ros.partition.errors import PartitionError, first_line
 
 #: Longest name of a value: the bound of the message field that carries it.
 LONGEST_NAME = 64
@@ -56,7 +56,7 @@ def run_example(network: nn.Module, inputs: Sequence[torch.Tensor]) -> None:
     except Exception as error:
         shapes = ", ".join(f"{tensor.dtype} {tuple(tensor.shape)}".removeprefix("torch.") for tensor in inputs)
         raise PartitionError(
-            f"Network {name} does not accept the example input {shapes} ({_first_line(error)}); give one that it "
+            f"Network {name} does not accept the example input {shapes} ({first_line(error)}); give one that it "
             "accepts."
         ) from error
 
@@ -169,14 +169,10 @@ def _place(network: nn.Module, error: Exception) -> str:
             where = f"module {names[owner]!r}" if names[owner] else "its own forward"
             code = traceback.linecache.getline(frame.f_code.co_filename, line).strip()  # type: ignore[attr-defined]
             return f"{where}, line {line} of {frame.f_code.co_filename}, depends on values ({code})"
-    return _first_line(error)
+    return first_line(error)
 
 
 def _frames(trace: TracebackType | None) -> Any:
     while trace is not None:
         yield trace.tb_frame, trace.tb_lineno
         trace = trace.tb_next
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -12,6 +12,7 @@ import torch
 
 from neurosurgeon_ros.models import Model
 from neurosurgeon_ros.partition import PartitionedNetwork, partition
+from neurosurgeon_ros.partition.errors import first_line
 
 AUTO, CPU, CUDA = "auto", "cpu", "cuda"
 
@@ -58,8 +59,9 @@ class DeviceBackEnds:
             network = copy.deepcopy(model.network).to(device)
             self._partitioned = partition(network, model.example_input.to(device), keep_all=keep_all)
         except Exception as problem:  # a network may make tensors of its own, or have operations that the device lacks
-            first = (str(problem).strip().splitlines() or [type(problem).__name__])[0].rstrip(".")
-            raise ValueError(f"{model.name} does not run on {device} ({first}); choose device 'cpu'") from problem
+            raise ValueError(
+                f"{model.name} does not run on {device} ({first_line(problem)}); choose device 'cpu'"
+            ) from problem
         if self._partitioned.fingerprint != like.fingerprint:
             raise ValueError(f"{model.name} has other partition points on {device}; choose device 'cpu'")
 
