@@ -3,9 +3,9 @@
 """
 What a node hears, held against limits before any of it is believed.
 
-Messages come as bytes, so that their size is checked before memory is taken for what they say they hold, and so that
-bytes that are no message are counted instead of vanishing. The bounds that a message's type declares (``string<=64``)
-are checked here too: Fast DDS does not enforce them on what it receives.
+Messages come as bytes, so that their size and every count in them is checked before memory is taken for what they say
+they hold, and so that bytes that are no message are counted instead of vanishing. The bounds that a message's type
+declares (``string<=64``) are checked here too: Fast DDS does not enforce them on what it receives.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
 from rosidl_parser.definition import AbstractNestedType, BoundedSequence, BoundedString, NamespacedType
 
+from neurosurgeon_ros.nodes.cdr import Malformed, walk
 from neurosurgeon_ros.nodes.messages import InvalidMessage
 
 #: Bytes of a message of presence or delays: names, numbers and short lists of them.
@@ -110,7 +111,13 @@ def read(kind: type[Any], data: bytes, *, max_bytes: int) -> Any:
             f"{kind.__name__} has {len(data)} bytes, at most {max_bytes} are accepted", reason="too large"
         )
     try:
+        walk(kind, data)
         message = deserialize_message(data, kind)
+    except Malformed as problem:
+        reason = "too long" if problem.too_long else "not decodable"
+        raise InvalidMessage(
+            f"{len(data)} bytes came that are no {kind.__name__}: it {problem}", reason=reason
+        ) from None
     except Exception as problem:  # the middleware's errors have no common type
         raise InvalidMessage(
             f"{len(data)} bytes came that are no {kind.__name__}: {problem}", reason="not decodable"
