@@ -17,8 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from neurosurgeon_ros.codecs import CODECS, decode, get_codec
-from neurosurgeon_ros.codecs.as_received import AS_RECEIVED
+from neurosurgeon_ros.codecs import CODECS, CameraPicture, decode, get_codec
 from neurosurgeon_ros.models import load_model
 from neurosurgeon_ros.models.files import find
 from neurosurgeon_ros.partition import partition
@@ -61,8 +60,8 @@ def main() -> None:
     for point in (point for point in network.points if point.name in POINTS):
         spec = point.tensors[0]
         tensors: list[torch.Tensor] = [network.run_front(x, point.index)[point.index][0] for x in inputs]
-        for codec in (get_codec(name) for name in CODECS if name != AS_RECEIVED.name):
-            if not codec.accepts(spec):
+        for codec in map(get_codec, CODECS):
+            if isinstance(codec, CameraPicture) or not codec.accepts(spec):
                 continue
             encoded = [codec.encode(tensor, spec) for tensor in tensors]
             size = float(np.mean([len(e.data) for e in encoded]))

@@ -42,7 +42,7 @@ def main() -> None:
             x, letterbox = engine.model.preprocess(np.asarray(image, dtype=np.uint8))
             held = engine.partitioned.run_front(x, engine.on_device, keep=range(engine.on_device))
             results = {
-                name: through(engine, arms[name], held[arms[name].point])
+                name: through(engine, arms[name], held[arms[name].point], np.asarray(image, dtype=np.uint8))
                 if arms[name].codec
                 else held[engine.on_device]
                 for name in chosen

@@ -26,7 +26,8 @@ from neurosurgeon_ros.learning.key_frames import KeyFrameDetector
 from neurosurgeon_ros.models.files import find
 from neurosurgeon_ros.nodes.images import from_bgr, to_bgr
 from neurosurgeon_ros.nodes.messages import from_detections
-from neurosurgeon_ros.runtime.engine import Engine
+from neurosurgeon_ros.runtime.calibrate import encode
+from neurosurgeon_ros.runtime.engine import Arm, Engine
 from testbed.camera import read_video
 
 #: A customary camera's image.
@@ -104,18 +105,21 @@ def steps(engine: Engine, images: Sequence[NDArray[np.uint8]]) -> Iterator[Step]
     )
     for arm in engine.arms(tuple(CODECS)):
         if arm.codec and arm.point == 0:
-            yield from _codec_steps(engine, arm.name, arm, x, jpeg, encode_jpeg)
+            yield from _codec_steps(engine, arm, x, image, jpeg, encode_jpeg)
 
 
 def _codec_steps(
-    engine: Engine, name: str, arm: object, x: torch.Tensor, reference: str, reference_run: Callable[[], object]
+    engine: Engine,
+    arm: Arm,
+    x: torch.Tensor,
+    image: NDArray[np.uint8],
+    reference: str,
+    reference_run: Callable[[], object],
 ) -> Iterator[Step]:
-    from neurosurgeon_ros.runtime.engine import Arm
-
-    assert isinstance(arm, Arm)
+    name = arm.name
     tensors = engine.partitioned.run_front(x, arm.point)[arm.point]
-    encoded = engine.encode(arm, tensors)
-    yield Step(f"encode {name}", lambda: engine.encode(arm, tensors), reference, reference_run)
+    encoded = encode(engine, arm, tensors, image)
+    yield Step(f"encode {name}", lambda: encode(engine, arm, tensors, image), reference, reference_run)
     yield Step(f"decode {name}", lambda: engine.decode(arm.point, encoded), reference, reference_run)
 
 

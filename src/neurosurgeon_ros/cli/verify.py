@@ -79,6 +79,7 @@ def verify(engine: Engine, image: Image, *, all_codecs: bool = False) -> dict[Ar
 
     from neurosurgeon_ros.codecs import CODECS
     from neurosurgeon_ros.runtime.agreement import largest_difference
+    from neurosurgeon_ros.runtime.calibrate import encode
 
     differences = {}
     with torch.inference_mode():
@@ -88,7 +89,7 @@ def verify(engine: Engine, image: Image, *, all_codecs: bool = False) -> dict[Ar
         for arm in engine.arms(CODECS):
             if not arm.codec or not (all_codecs or engine.is_lossless(arm)):
                 continue
-            encoded = engine.encode(arm, held[arm.point])
+            encoded = encode(engine, arm, held[arm.point], image)
             # As over a network: what arrives lies in memory of its own.
             arrived = [dataclasses.replace(one, data=memoryview(array("B", bytes(one.data)))) for one in encoded]
             outputs = engine.partitioned.run_back(engine.decode(arm.point, arrived), arm.point)

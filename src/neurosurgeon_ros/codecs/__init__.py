@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 
 from neurosurgeon_ros.codecs.affine import Affine
-from neurosurgeon_ros.codecs.as_received import AS_RECEIVED
+from neurosurgeon_ros.codecs.camera import AS_RECEIVED, CameraImage, CameraJpeg, CameraPicture
 from neurosurgeon_ros.codecs.codec import Codec, CodecError
 from neurosurgeon_ros.codecs.half import Fp16
 from neurosurgeon_ros.codecs.picture import Jpeg, WebP
@@ -56,6 +56,11 @@ _REGISTERED: dict[str, Codec] = {
         WebP(90, expected=0.06),
         WebP(95, expected=0.09),
         WebP(None, expected=0.34),
+        CameraJpeg(75, "420", expected=0.11),
+        CameraJpeg(80, "420", expected=0.12),
+        CameraJpeg(85, "420", expected=0.15),
+        CameraJpeg(90, "420", expected=0.19),
+        CameraJpeg(95, "420", expected=0.27),
         AS_RECEIVED,
     )
 }
@@ -92,4 +97,14 @@ def decode(encoded: EncodedTensor, spec: TensorSpec) -> torch.Tensor:
     return codec.decode(encoded, spec)
 
 
-__all__ = ["CODECS", "Codec", "CodecError", "EncodedTensor", "TensorSpec", "decode", "get_codec"]
+__all__ = [
+    "CODECS",
+    "CameraImage",
+    "CameraPicture",
+    "Codec",
+    "CodecError",
+    "EncodedTensor",
+    "TensorSpec",
+    "decode",
+    "get_codec",
+]

@@ -109,9 +109,7 @@ class Jpeg(Picture):
     """
 
     def __init__(self, quality: int, chroma: str, *, expected: float) -> None:
-        sampling = {"420": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420, "444": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444}[chroma]
-        settings = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
-        super().__init__(f"jpeg{quality}-{chroma}", ".jpg", settings, expected=expected)
+        super().__init__(f"jpeg{quality}-{chroma}", ".jpg", jpeg_settings(quality, chroma), expected=expected)
 
     def stated_size(self, data: memoryview) -> tuple[int, int] | None:
         """Read it as :func:`jpeg_size` does."""
@@ -144,6 +142,12 @@ class WebP(Picture):
             packed = int.from_bytes(data[21:25], "little")
             return (packed & 0x3FFF) + 1, ((packed >> 14) & 0x3FFF) + 1
         return None
+
+
+def jpeg_settings(quality: int, chroma: str) -> list[int]:
+    """Give OpenCV's flags and their values for a JPEG of that quality and chroma, ``420`` or ``444``."""
+    sampling = {"420": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420, "444": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444}[chroma]
+    return [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
 
 
 def decode_bgr(data: memoryview) -> NDArray[np.uint8] | None:

@@ -116,7 +116,7 @@ class AdaptiveMuLinUcb:
         self._now_s = context.now_s
         expected = self.model.expect(context)
         blind = self.model.link.level_sd > _BLIND_SD
-        value = np.where(context.allowed, self._value(context, expected, blind), np.inf)
+        value = self._value(context, expected, blind)
         arm = int(np.argmin(value))
 
         sample, forced = None, None
@@ -160,12 +160,29 @@ class AdaptiveMuLinUcb:
         self.model.restore(state)
 
     def _value(self, context: Context, expected: Expectation, blind: bool) -> FloatArray:
-        """Give what is minimised: the optimistic delay, or the expected ratio to the best while the link is unknown."""
-        weight = self._weight_key if context.key_frame else self._weight_other
+        """
+        Give what is minimised: the optimistic delay, or the expected ratio to the best while the link is unknown.
+
+        Whether the frame is a key frame is asked for only if another arm were chosen then.
+        """
+        if blind:
+            return np.where(context.allowed, self._expected_ratio(context, expected), np.inf)
+        other, key = (
+            np.where(context.allowed, self._optimistic_s(expected, weight), np.inf)
+            for weight in (self._weight_other, self._weight_key)
+        )
+        same = int(np.argmin(other)) == int(np.argmin(key))
+        return other if same or not context.key_frame else key
+
+    def _optimistic_s(self, expected: Expectation, weight: float) -> FloatArray:
         breadth = self._alpha * math.sqrt(1.0 - weight)
         edge_breadth = breadth if self.model.edge.count else _UNSEEN_EDGE
-        if not blind:
-            return expected.robot_s + expected.optimistic_s(breadth, edge_breadth)
+        return expected.robot_s + expected.optimistic_s(breadth, edge_breadth)
+
+    def _expected_ratio(self, context: Context, expected: Expectation) -> FloatArray:
+        edge_breadth = _UNSEEN_EDGE
+        if self.model.edge.count:
+            edge_breadth = self._alpha * math.sqrt(1.0 - self._weight_other)
         known_s = expected.robot_s + expected.edge_s * np.exp(-edge_breadth * expected.edge_sd)
         value = np.zeros(len(known_s))
         for node, share in zip(_NODES, _WEIGHTS, strict=True):
@@ -252,7 +269,7 @@ class AdaptiveMuLinUcb:
             due = number % every == 0 and arm == context.on_device and np.isfinite(others[best])
             return best if due and not self._samples else None
         waited = context.frame - self._forced_at
-        if waited < every or (context.key_frame and waited < 2 * every):
+        if waited < every:
             return None
         total_s = expected.robot_s + expected.link_s + expected.edge_s
         gain_s = total_s[arm] - self._hopeful(expected, _FORCED_HOPE)
@@ -260,7 +277,7 @@ class AdaptiveMuLinUcb:
         can[[arm, context.on_device]] = False
         if self._samples:
             can &= (context.point >= context.point[arm]) | (expected.link_s > _LARGEST_ALLOWANCE_S)
-        if not can.any():
+        if not can.any() or (waited < 2 * every and context.key_frame):
             return None
         cost_s = np.maximum(total_s - total_s[arm], 1e-3 * total_s[arm])
         return int(np.argmax(np.where(can, gain_s / cost_s, -np.inf)))

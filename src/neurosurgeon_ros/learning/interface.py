@@ -33,6 +33,12 @@ class Kind(enum.IntEnum):
     PROBE = 2
 
 
+class Truth(Protocol):
+    """What is true or false; asking may take a while, so that a policy asks where it matters alone."""
+
+    def __bool__(self) -> bool: ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Context:
     """
@@ -47,7 +53,6 @@ class Context:
     :param allowed: arms that may be chosen now; `on_device` always is. Shape (n,).
     :param on_device: index of the arm p = P.
     :param key_frame: whether this frame is a key frame.
-    :param similarity: SSIM with the previous accepted frame, in [-1, 1].
     :param now_s: seconds on a monotonic clock.
     :param period_s: expected seconds between accepted frames; 0 where unknown.
     :param deadline_s: seconds after which the robot finishes the frame itself.
@@ -64,8 +69,7 @@ class Context:
     point: IntArray
     allowed: BoolArray
     on_device: int
-    key_frame: bool
-    similarity: float = 0.0
+    key_frame: Truth
     now_s: float = 0.0
     period_s: float = 0.0
     deadline_s: float = float("inf")

@@ -59,7 +59,8 @@ class Model:
     :param labels: names of the classes.
     :param network: in eval mode, without gradients; takes the uint8 image tensor, returns the raw outputs.
     :param example_input: an input of the right shape, element type and memory format.
-    :param preprocess: from a BGR image of shape (H, W, 3) to the input tensor, and how the image was fitted into it.
+    :param preprocess: from a BGR image of shape (H, W, 3) to the input tensor, and how the image was fitted into it,
+        which its size alone decides.
     :param postprocess: from raw outputs to detections in pixels of the incoming image.
     :param random_weights: the weights are random, so that only delays mean anything.
     """

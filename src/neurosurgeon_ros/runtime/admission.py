@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from neurosurgeon_ros.codecs import CODECS
+from neurosurgeon_ros.codecs.camera import CUSTOMARY_PIXELS
 from neurosurgeon_ros.runtime.engine import Arm, Engine
 from neurosurgeon_ros.runtime.fidelity import FidelityTable
 
@@ -57,10 +58,19 @@ class Admission:
         known = self.fidelity.arms.get(arm.name) if self.fidelity and not engine.is_lossless(arm) else None
         return known.fidelity if known else 1.0
 
-    def expected_bytes(self, engine: Engine, arm: Arm) -> float:
-        """Give the bytes that an arm is expected to send: what was measured, else what is usual."""
+    def expected_bytes(self, engine: Engine, arm: Arm, *, customary: bool = False) -> float:
+        """
+        Give the bytes that an arm is expected to send: what was measured, else what is usual.
+
+        :param customary: give those of an image of ``CUSTOMARY_PIXELS`` where the camera's image itself travels, rather
+            than of images like those that were measured.
+        """
         known = self.fidelity.arms.get(arm.name) if self.fidelity else None
-        return known.sent_bytes if known else float(engine.expected_bytes(arm))
+        if known is None or self.fidelity is None:
+            return float(engine.expected_bytes(arm))
+        if customary and engine.camera_codec(arm) is not None and self.fidelity.pixels:
+            return known.sent_bytes * CUSTOMARY_PIXELS / self.fidelity.pixels
+        return known.sent_bytes
 
     def _agrees(self, engine: Engine, arm: Arm) -> bool:
         if self.min_fidelity == 0.0 or engine.is_lossless(arm):

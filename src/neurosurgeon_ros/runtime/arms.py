@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from neurosurgeon_ros.codecs.as_received import AS_RECEIVED
+from neurosurgeon_ros.codecs.camera import AS_RECEIVED
 from neurosurgeon_ros.learning.interface import FEATURES, BoolArray, FloatArray, IntArray
 from neurosurgeon_ros.runtime.admission import ALL_ARMS, Admission
 from neurosurgeon_ros.runtime.engine import Arm, Calibration, Engine
@@ -26,12 +26,14 @@ class ArmTable:
 
     :param arms: the last one is `on_device`.
     :param calibration: uncontended seconds on this machine, its arrays for these arms.
-    :param robot_s: seconds on the robot: pre-processing, front-end and encoding; for `on_device` all. Shape (n,).
+    :param robot_s: seconds on the robot, see :func:`robot_seconds`. Shape (n,).
     :param features: the back-end's contextual features, psi in expected encoded bytes. Shape (n, 7).
     :param decode_s: expected seconds of decoding at the edge. Shape (n,).
     :param point: partition point p. Shape (n,).
     :param fidelity: expected agreement with the whole network in fp32, in [0, 1]. Shape (n,).
     :param allowed: whether the arm may be chosen at all. Shape (n,).
+    :param camera: whether the arm sends the camera's image; what it weighs, and takes to encode, are those of an image
+        of ``CUSTOMARY_PIXELS``. Shape (n,).
     :param left_out: arms that may not be used, or that are nowhere noticeably better than those that are here.
     """
 
@@ -43,6 +45,7 @@ class ArmTable:
     point: IntArray
     fidelity: FloatArray
     allowed: BoolArray
+    camera: BoolArray
     left_out: tuple[Arm, ...] = ()
 
     @property
@@ -85,8 +88,9 @@ def build_arm_table(
     :param threads: torch threads that frames will run with; 0 leaves torch's own choice.
     :param fidelity_price_s: seconds by which an arm counts as slower for each hundredth of agreement that it loses.
     :param keep_all: keep arms that are nowhere noticeably better than others, too.
-    :param images_compressed: whether images come compressed, so that they may travel as they came: the arm for this is
-        kept whatever it is expected to weigh, as only the camera tells, and it takes no other's place.
+    What sends the camera's image takes no other arm's place, since only the camera tells what it weighs.
+
+    :param images_compressed: whether images come compressed, so that they may travel as they came.
     :raises ValueError: if a codec or the earliest point of `admission` is unknown.
     """
     every = engine.arms(codecs, as_received=images_compressed)
@@ -101,29 +105,28 @@ def build_arm_table(
     points = engine.partitioned.points
     point = np.array([arm.point for arm in candidates], dtype=np.int64)
     features = np.array([points[arm.point].features for arm in candidates], dtype=np.float64)
-    features[:, PSI] = [admission.expected_bytes(engine, arm) for arm in candidates]
-    robot_s = measured.preprocess_s + measured.front_s[point] + measured.encode_s
-    robot_s[-1] += measured.postprocess_s
+    features[:, PSI] = [admission.expected_bytes(engine, arm, customary=True) for arm in candidates]
+    camera = np.array([engine.camera_codec(arm) is not None for arm in candidates], dtype=np.bool_)
+    robot_s = robot_seconds(measured, point, camera)
 
     fidelity = np.array([admission.fidelity_of(engine, arm) for arm in candidates])
     kept = list(range(len(candidates)))
     if not keep_all:
-        known = np.array([index for index, arm in enumerate(candidates) if arm.codec != AS_RECEIVED.name])
-        costs = Costs(
-            robot_s=(robot_s / speed + 100.0 * fidelity_price_s * (1.0 - fidelity))[known],
-            decode_s=measured.decode_s[known],
-            back_s=(measured.front_s[-1] - measured.front_s[point])[known],
-            sent_bytes=features[known, PSI],
-        )
-        worth = {*known[worth_having(costs, speed)].tolist()}
-        kept = [index for index in kept if index in worth or candidates[index].codec == AS_RECEIVED.name]
-    calibration = Calibration(
-        measured.preprocess_s,
-        measured.front_s,
-        measured.encode_s[kept],
-        measured.decode_s[kept],
-        measured.postprocess_s,
-    )
+        received = np.array([arm.codec == AS_RECEIVED.name for arm in candidates])
+        worth = {*np.flatnonzero(received).tolist()}
+        for among in (np.flatnonzero(~camera), np.flatnonzero(camera & ~received)):
+            if not len(among):
+                continue
+            among = np.union1d(among, [len(candidates) - 1])
+            costs = Costs(
+                robot_s=(robot_s / speed + 100.0 * fidelity_price_s * (1.0 - fidelity))[among],
+                decode_s=measured.decode_s[among],
+                back_s=(measured.front_s[-1] - measured.front_s[point])[among],
+                sent_bytes=features[among, PSI],
+            )
+            worth |= {*among[worth_having(costs, speed)].tolist()}
+        kept = sorted(worth)
+    calibration = replace(measured, encode_s=measured.encode_s[kept], decode_s=measured.decode_s[kept])
     table = ArmTable(
         arms=tuple(candidates[index] for index in kept),
         calibration=calibration,
@@ -133,11 +136,29 @@ def build_arm_table(
         point=point[kept],
         fidelity=fidelity[kept],
         allowed=np.ones(len(kept), dtype=np.bool_),
+        camera=camera[kept],
         left_out=tuple(arm for arm in every if arm not in {candidates[index] for index in kept}),
     )
     for array in (
-        *(table.robot_s, table.features, table.decode_s, table.point, table.fidelity, table.allowed),
+        *(table.robot_s, table.features, table.decode_s, table.point, table.fidelity, table.allowed, table.camera),
         *(calibration.front_s, calibration.encode_s, calibration.decode_s),
     ):
         array.flags.writeable = False
     return table
+
+
+def robot_seconds(calibration: Calibration, point: IntArray, camera: BoolArray) -> FloatArray:
+    """
+    Give what each arm takes on the robot, the last of them `on_device`.
+
+    That is pre-processing, front-end and encoding; where the camera's image travels, encoding alone; for `on_device`
+    the whole network and post-processing.
+
+    :param point: p of each arm. Shape (n,).
+    :param camera: as in :class:`ArmTable`. Shape (n,).
+    :returns: seconds on this machine, shape (n,).
+    """
+    robot_s: FloatArray = calibration.front_s[point] + calibration.encode_s
+    robot_s[~camera] += calibration.preprocess_s
+    robot_s[-1] += calibration.postprocess_s
+    return robot_s

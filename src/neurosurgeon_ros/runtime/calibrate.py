@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from neurosurgeon_ros.codecs import CODECS, EncodedTensor
+from neurosurgeon_ros.codecs import CODECS, CameraImage, EncodedTensor
 from neurosurgeon_ros.models import Detections
 from neurosurgeon_ros.models.classification import Classification
 from neurosurgeon_ros.runtime.agreement import LEAST_SCORE, Matches, bootstrap, f1, match_detections, match_top_1
@@ -54,9 +54,10 @@ def calibrate(
             whole = detect(held[engine.on_device])
             for arm in arms:
                 if not judges[number]:
-                    sent[arm.name].append(sum(map(bytes_of, engine.encode(arm, held[arm.point]))))
+                    encoded = encode(engine, arm, held[arm.point], image)
+                    sent[arm.name].append(sum(map(bytes_of, encoded)))
                 elif arm.name in matches:
-                    matches[arm.name].append(match(whole, detect(through(engine, arm, held[arm.point]))))
+                    matches[arm.name].append(match(whole, detect(through(engine, arm, held[arm.point], image))))
             step()
     return FidelityTable(
         model=engine.model.name,
@@ -66,6 +67,7 @@ def calibrate(
         calibrated=int(np.sum(~judges)),
         judged=int(np.sum(judges)),
         arms={arm.name: _judged(matches.get(arm.name), sent[arm.name]) for arm in arms},
+        pixels=float(np.mean([image.shape[0] * image.shape[1] for image in images])),
     )
 
 
@@ -81,9 +83,18 @@ def judging(count: int, *, seed: int = 0) -> NDArray[np.bool_]:
     return judges
 
 
-def through(engine: Engine, arm: Arm, tensors: Sequence[torch.Tensor]) -> object:
-    """Give the network's outputs when what crosses at an arm's point goes through its codec."""
-    arrived = engine.decode(arm.point, engine.encode(arm, tensors))
+def encode(
+    engine: Engine, arm: Arm, tensors: Sequence[torch.Tensor], image: NDArray[np.uint8]
+) -> tuple[EncodedTensor, ...]:
+    """Give what an arm sends of an image, or of the tensors at the arm's point."""
+    if engine.camera_codec(arm) is not None:
+        return engine.encode_image(arm, CameraImage(image))
+    return engine.encode(arm, tensors)
+
+
+def through(engine: Engine, arm: Arm, tensors: Sequence[torch.Tensor], image: NDArray[np.uint8]) -> object:
+    """Give the network's outputs when what an arm sends goes through its codec."""
+    arrived = engine.decode(arm.point, encode(engine, arm, tensors, image))
     return engine.partitioned.run_back(arrived, arm.point)
 
 

@@ -75,7 +75,7 @@ class Delays:
     What one frame took, stage by stage, in seconds; NaN for a stage that did not run or was not measured.
 
     :param slot: from arrival to being taken out of the slot.
-    :param preprocess: conversion, key-frame score and letterbox.
+    :param preprocess: conversion, and the letterbox where the frame needed it.
     :param front_end: the front-end, the whole network for `on_device`.
     :param encode: tensors to bytes.
     :param offload: from publishing to the answer; at least this long where the deadline came first.

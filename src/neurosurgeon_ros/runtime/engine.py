@@ -13,9 +13,10 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from neurosurgeon_ros.codecs import Codec, CodecError, EncodedTensor, TensorSpec, get_codec
-from neurosurgeon_ros.codecs.as_received import AS_RECEIVED
+from neurosurgeon_ros.codecs import CameraImage, CameraPicture, Codec, CodecError, EncodedTensor, TensorSpec, get_codec
+from neurosurgeon_ros.codecs.camera import AS_RECEIVED
 from neurosurgeon_ros.learning.interface import FloatArray
 from neurosurgeon_ros.learning.key_frames import KeyFrameDetector
 from neurosurgeon_ros.models import Letterbox, Model, load_model
@@ -27,6 +28,9 @@ CAMERA_SHAPE = (480, 640, 3)
 
 #: Seconds for which the network is profiled at least.
 PROFILE_S = 1.0
+
+#: Sizes of images of which it is remembered how they are fitted in.
+_MOST_SIZES = 16
 
 #: What carries a tensor that an arm's codec does not accept: the first of these that does, as it is.
 PLAIN_CODECS = ("fp32", "uint8", "raw")
@@ -52,13 +56,15 @@ class Calibration:
     """
     What each step takes on this machine with nothing else to do; seconds.
 
-    :param preprocess_s: key-frame score, and image to input tensor.
+    :param score_s: key-frame score.
+    :param preprocess_s: image to input tensor.
     :param front_s: front-end up to each p, shape (P + 1,); front_s[0] = 0, front_s[P] is the whole network.
     :param encode_s: of each arm; 0 for `on_device`.
     :param decode_s: of each arm; 0 for `on_device`.
     :param postprocess_s: raw outputs to detections.
     """
 
+    score_s: float
     preprocess_s: float
     front_s: FloatArray
     encode_s: FloatArray
@@ -82,6 +88,7 @@ class Engine:
         chosen = choose_device(device)
         self.model = model
         self.unquantised = 0
+        self._fitted: dict[tuple[int, ...], Letterbox] = {}
         self.partitioned: PartitionedNetwork = partition(model.network, model.example_input, keep_all=keep_all)
         self._elsewhere: DeviceBackEnds | None = None
         if chosen.type != CPU:
@@ -138,8 +145,9 @@ class Engine:
 
         Codecs that come to the same at a point are one arm, which has the name of the first.
 
-        :param as_received: whether `as_received` is there, too, if it is named: at p = 0 alone, where the network takes
-            nothing but an image.
+        What carries the camera's image stands at p = 0 alone, where the network takes nothing but an image.
+
+        :param as_received: whether `as_received` is there, too, if it is named.
         :raises ValueError: if a codec is not registered.
         """
         chosen = [get_codec(name) for name in codecs]
@@ -147,7 +155,9 @@ class Engine:
         for point in self.partitioned.points[: self.on_device]:
             seen: set[tuple[str, ...]] = set()
             for codec in chosen:
-                if codec is AS_RECEIVED and not (as_received and point.index == 0 and len(point.tensors) == 1):
+                if isinstance(codec, CameraPicture) and not (point.index == 0 and len(point.tensors) == 1):
+                    continue
+                if codec is AS_RECEIVED and not as_received:
                     continue
                 carriers = tuple(carrier.name for carrier in carriers_of(codec, point.tensors))
                 if carriers and carriers not in seen:
@@ -168,18 +178,42 @@ class Engine:
         specs = self.partitioned.points[arm.point].tensors
         return sum(codec.expected_bytes(spec) for codec, spec in zip(self.codecs_of(arm), specs, strict=True))
 
-    def encode(
-        self, arm: Arm, tensors: Sequence[torch.Tensor], *, received: memoryview | None = None
-    ) -> tuple[EncodedTensor, ...]:
+    def fitted(self, shape: tuple[int, ...]) -> Letterbox:
+        """
+        Tell how an image is fitted into the network's input, without its pre-processing.
+
+        :param shape: of the image, (height, width, 3).
+        """
+        known = self._fitted.get(shape)
+        if known is None:
+            if len(self._fitted) >= _MOST_SIZES:
+                self._fitted.clear()
+            known = self._fitted[shape] = self.model.preprocess(np.zeros(shape, dtype=np.uint8))[1]
+        return known
+
+    def encode_image(self, arm: Arm, image: CameraImage) -> tuple[EncodedTensor, ...]:
+        """
+        Let the camera's image stand for the network's input, by an arm whose :meth:`camera_codec` there is.
+
+        :raises CodecError: the image cannot travel so.
+        """
+        codec = self.camera_codec(arm)
+        if codec is None:
+            raise CodecError(f"Arm {arm.name} sends tensors, not the camera's image; encode what run_front returned.")
+        return (codec.carry(image, self.partitioned.points[arm.point].tensors[0]),)
+
+    def camera_codec(self, arm: Arm) -> CameraPicture | None:
+        """Give the codec of an arm that sends the camera's image; None for any other arm."""
+        codec = get_codec(arm.codec) if arm.codec else None
+        return codec if isinstance(codec, CameraPicture) else None
+
+    def encode(self, arm: Arm, tensors: Sequence[torch.Tensor]) -> tuple[EncodedTensor, ...]:
         """
         Encode what crosses at an arm's partition point; tensors that cannot be quantised are counted.
 
-        :param received: the picture as the camera sent it, for the arm whose codec is `as_received`.
-        :raises CodecError: that arm's picture is missing, or cannot travel as it is.
+        :raises CodecError: the arm sends the camera's image, for which there is :meth:`encode_image`.
         """
         specs, codecs = self.partitioned.points[arm.point].tensors, self.codecs_of(arm)
-        if arm.codec == AS_RECEIVED.name and received is not None:
-            return (AS_RECEIVED.wrap(received, specs[0]),)
         encoded = tuple(codec.encode(tensor, spec) for codec, tensor, spec in zip(codecs, tensors, specs, strict=True))
         self.unquantised += sum(one.codec != codec.name for one, codec in zip(encoded, codecs, strict=True))
         return encoded
@@ -188,17 +222,18 @@ class Engine:
         """
         Decode what came for a partition point.
 
-        What a camera sent itself is pre-processed as on the robot.
+        The camera's image is pre-processed as on the robot.
 
         :raises CodecError: if it is not what the point has.
         """
         specs = self.partitioned.points[point].tensors
-        if point == 0 and len(encoded) == len(specs) == 1 and encoded[0].codec == AS_RECEIVED.name:
-            return (self._preprocessed(encoded[0], specs[0]),)
-        return tuple(get_codec(one.codec).decode(one, spec) for one, spec in zip(encoded, specs, strict=True))
+        codecs = [get_codec(one.codec) for one in encoded]
+        if point == 0 and len(codecs) == len(specs) == 1 and isinstance(codecs[0], CameraPicture):
+            return (self._preprocessed(codecs[0].image(encoded[0], specs[0]), specs[0]),)
+        return tuple(codec.decode(one, spec) for codec, one, spec in zip(codecs, encoded, specs, strict=True))
 
-    def _preprocessed(self, encoded: EncodedTensor, spec: TensorSpec) -> torch.Tensor:
-        x, _ = self.model.preprocess(AS_RECEIVED.image(encoded, spec))
+    def _preprocessed(self, image: NDArray[np.uint8], spec: TensorSpec) -> torch.Tensor:
+        x, _ = self.model.preprocess(image)
         if tuple(x.shape) != spec.shape:
             raise CodecError(f"{self.model.name} makes {tuple(x.shape)} of the image, and takes {spec.shape}.")
         return x
@@ -228,7 +263,8 @@ class Engine:
                     encode_s[index], decode_s[index] = self._codec_seconds(arm, fronts[arm.point], repeats)
             key_frames = KeyFrameDetector()
             return Calibration(
-                preprocess_s=_least_seconds(lambda: (key_frames.score(image), self.model.preprocess(image)), repeats),
+                score_s=_least_seconds(lambda: key_frames.score(image), repeats),
+                preprocess_s=_least_seconds(lambda: self.model.preprocess(image), repeats),
                 front_s=front_s,
                 encode_s=encode_s,
                 decode_s=decode_s,
@@ -244,14 +280,13 @@ class Engine:
         return front_s
 
     def _codec_seconds(self, arm: Arm, tensors: Sequence[torch.Tensor], repeats: int) -> tuple[float, float]:
-        if arm.codec == AS_RECEIVED.name:
-            picture = self.encode(arm, tensors, received=_customary_picture())
-            return 0.0, _least_seconds(lambda: self.decode(arm.point, picture), repeats)
-        encoded = self.encode(arm, tensors)
-        return (
-            _least_seconds(lambda: self.encode(arm, tensors), repeats),
-            _least_seconds(lambda: self.decode(arm.point, encoded), repeats),
-        )
+        if self.camera_codec(arm) is not None:
+            image = customary_image()
+            encode: Callable[[], tuple[EncodedTensor, ...]] = lambda: self.encode_image(arm, image)  # noqa: E731
+        else:
+            encode = lambda: self.encode(arm, tensors)  # noqa: E731
+        encoded = encode()
+        return _least_seconds(encode, repeats), _least_seconds(lambda: self.decode(arm.point, encoded), repeats)
 
     def _postprocess(self, outputs: object, letterbox: Letterbox) -> None:
         self.model.postprocess(outputs, letterbox, confidence=0.25, iou=0.45)
@@ -270,12 +305,12 @@ def carriers_of(codec: Codec, specs: Sequence[TensorSpec]) -> tuple[Codec, ...]:
     return tuple(one for one in carriers if one is not None) if None not in carriers else ()
 
 
-def _customary_picture() -> memoryview:
-    """Give a JPEG of a customary camera's size and of about as many bytes as it usually has."""
+def customary_image() -> CameraImage:
+    """Make a camera's image of a customary size, whose JPEG has about as many bytes as it usually has."""
     height, width, channels = CAMERA_SHAPE
     coarse = np.random.default_rng(0).integers(0, 256, (height // 6, width // 6, channels), dtype=np.uint8)
-    data: memoryview = cv2.imencode(".jpg", cv2.resize(coarse, (width, height)))[1].data
-    return data
+    pixels = np.asarray(cv2.resize(coarse, (width, height)), dtype=np.uint8)
+    return CameraImage(pixels, cv2.imencode(".jpg", pixels)[1].data)
 
 
 def _least_seconds(step: Callable[[], object], repeats: int) -> float:

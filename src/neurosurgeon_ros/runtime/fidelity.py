@@ -65,6 +65,7 @@ class FidelityTable:
     :param calibrated: number of images that gave the bytes.
     :param judged: number of images that gave the agreement.
     :param arms: by name.
+    :param pixels: mean number of an image's; 0 where it is not known.
     """
 
     model: str
@@ -74,6 +75,7 @@ class FidelityTable:
     calibrated: int
     judged: int
     arms: Mapping[str, ArmFidelity]
+    pixels: float = 0.0
 
 
 def calibrations_folder() -> Path:
@@ -115,6 +117,7 @@ def read_fidelity(path: Path | Traversable) -> FidelityTable:
             calibrated=int(content["calibrated"]),
             judged=int(content["judged"]),
             arms={str(name): _read_arm(name, arm) for name, arm in content["arms"].items()},
+            pixels=max(0.0, float(content.get("pixels", 0.0))),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
         said = f"{problem.args[0]!r} is missing" if isinstance(problem, KeyError) else str(problem)

@@ -1,12 +1,12 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""One frame's way on the robot: score, select, front-end, encode, publish, await the answer, or finish it itself."""
+"""One frame's way on the robot: select, front-end, encode, publish, await the answer, or finish it itself."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -14,16 +14,16 @@ import torch
 from numpy.typing import NDArray
 
 from neurosurgeon_ros.codecs import EncodedTensor
-from neurosurgeon_ros.learning.interface import Choice, Context, Kind, Observation, Policy
-from neurosurgeon_ros.learning.key_frames import KeyFrameDetector
+from neurosurgeon_ros.learning.interface import Context, Kind, Observation, Policy
+from neurosurgeon_ros.learning.key_frames import KeyFrame, KeyFrameDetector
 from neurosurgeon_ros.models import Detections
+from neurosurgeon_ros.runtime.answers import Answers
 from neurosurgeon_ros.runtime.arms import PSI, ArmTable
 from neurosurgeon_ros.runtime.breaker import TEST_PATIENCE_S, CircuitBreaker
 from neurosurgeon_ros.runtime.conversation import Conversation, Measured
 from neurosurgeon_ros.runtime.decision import (
     Arrival,
     Counts,
-    Decision,
     Delays,
     FrameResult,
     Outcome,
@@ -32,12 +32,11 @@ from neurosurgeon_ros.runtime.decision import (
     Uplink,
 )
 from neurosurgeon_ros.runtime.engine import Engine
-from neurosurgeon_ros.runtime.frame import Frame
+from neurosurgeon_ros.runtime.frame import Flight, Frame, Scoring
 from neurosurgeon_ros.runtime.pace import Pace
 from neurosurgeon_ros.runtime.protocol import Identity, Key, Request, Status
 from neurosurgeon_ros.runtime.running import RunningMeans
 from neurosurgeon_ros.runtime.strategy import Strategy
-from neurosurgeon_ros.runtime.transfers import Transfer
 from neurosurgeon_ros.runtime.validation import MAX_PROBE_BYTES
 
 #: Seconds for which a decision waits for the delay feedback of a frame whose detections are out.
@@ -79,14 +78,12 @@ class FrameProcessor:
         self._engine = engine
         self._key_frames = key_frames
         self._uplink = uplink
-        self._sink = sink
+        self._answers = Answers(sink, engine)
         self._pace = pace
         self._probe = np.random.default_rng(seed).integers(0, 256, MAX_PROBE_BYTES, dtype=np.uint8)
         self._strategy = Strategy(table, policy, policy_name, RunningMeans(table, pace.speed))
         self.breaker = CircuitBreaker(seed)
         self._replacement: tuple[ArmTable, Policy, str] | None = None
-        self._answered: FrameResult | None = None
-        self._decided = 0
 
     @property
     def table(self) -> ArmTable:
@@ -118,25 +115,77 @@ class FrameProcessor:
         :param counts: images so far, this one included; its number is ``counts.accepted``.
         :param accepted_s: when it was taken out of the slot, on the clock.
         """
+        self.finish(self.begin(arrival, image, counts, accepted_s))
+
+    def begin(self, arrival: Arrival, image: NDArray[np.uint8], counts: Counts, accepted_s: float) -> Flight:
+        """Do what the robot does for a frame before there is an answer; parameters as of :meth:`process`."""
         self._take_replacement()
-        self._strategy.running.received(arrival.received_s)
+        strategy = self._strategy
+        strategy.running.received(arrival.received_s)
         settings = self.settings
-        with self._pace.stage(self.table.calibration.preprocess_s):
-            key_frame = self._key_frames.score(image)
-            x, letterbox = self._engine.model.preprocess(image)
+        shown = strategy.look_at(arrival, image)
         frame = Frame(
             arrival=arrival,
-            image=image,
+            image=shown,
             sequence=counts.accepted,
             settings=settings,
-            deadline_s=settings.deadline_s or self._strategy.running.deadline_s,
-            key_frame=key_frame,
-            x=x,
-            letterbox=letterbox,
+            deadline_s=settings.deadline_s or strategy.running.deadline_s,
+            scoring=Scoring(lambda: self._score(image)),
+            letterbox=self._engine.fitted(image.shape),
             delays=Delays(slot=accepted_s - arrival.received_s, preprocess=self.clock() - accepted_s),
-            received=self._strategy.received(arrival, letterbox),
+            preprocess=lambda: self._preprocess(image),
         )
-        self._work(frame, counts)
+        context = self._context(frame)
+        choice, overruled = strategy.choose(context, received=shown.received is not None)
+        frame.reason = frame.reason or overruled
+        aside = choice.sample_arm if frame.test_arm is None else frame.test_arm
+        flight = Flight(frame, counts, strategy, context, choice, aside)
+        if choice.arm == self.table.on_device:
+            self._send_probe(flight)
+            self._run_front(flight)
+            flight.detections = self._go_on(flight)
+        else:
+            if not self.table.camera[choice.arm]:
+                self._run_front(flight)
+            self._send(flight)
+            frame.scoring.get()  # there is time for it now
+        return flight
+
+    def finish(self, flight: Flight) -> None:
+        """Hand out a frame's detections once they are there, or finish it here; then learn, and decide."""
+        frame, outcome, found = flight.frame, Outcome.ON_DEVICE, flight.detections
+        if found is None:
+            found, outcome = self._await(flight)
+        frame.delays = replace(frame.delays, total=self.clock() - frame.arrival.received_s)
+        self._answers.answer(
+            FrameResult(
+                header=frame.arrival.header,
+                sequence=frame.sequence,
+                detections=found,
+                outcome=outcome,
+                arm=flight.strategy.table.arms[flight.choice.arm].name,
+                total_s=frame.delays.total,
+                image=frame.image.pixels,
+            )
+        )
+        if flight.transfer is not None and outcome is Outcome.EDGE:
+            self.conversation.await_feedback(flight.transfer, self.clock() + FEEDBACK_GRACE_S)
+        self._learn(frame, flight.choice.arm if outcome is Outcome.ON_DEVICE else None)
+        if flight.aside is not None:
+            self._send_sample(flight, flight.aside)
+        if outcome is not Outcome.ON_DEVICE:
+            self._send_probe(flight)
+        self._answers.decide(flight.decision(outcome, found, self.breaker.state))
+
+    def _preprocess(self, image: NDArray[np.uint8]) -> tuple[torch.Tensor, float]:
+        begin = self.clock()
+        with self._pace.stage(self.table.calibration.preprocess_s):
+            x, _ = self._engine.model.preprocess(image)
+        return x, self.clock() - begin
+
+    def _score(self, image: NDArray[np.uint8]) -> KeyFrame:
+        with self._pace.stage(self.table.calibration.score_s):
+            return self._key_frames.score(image)
 
     def _take_replacement(self) -> None:
         replacement, self._replacement = self._replacement, None
@@ -146,111 +195,19 @@ class FrameProcessor:
 
     def rescue(self, arrival: Arrival, image: NDArray[np.uint8], counts: Counts, reason: str) -> None:
         """
-        Give a frame on which :meth:`process` failed what it still lacks.
-
-        That is its detections, by the whole network here or, if that fails too, none; and its decision.
+        Give a frame on which :meth:`process` failed what it still lacks: its detections, and its decision.
 
         :param reason: what failed, in one sentence.
         """
-        result = self._answered
-        if result is None or result.sequence != counts.accepted:
-            result, reason = self._answer_somehow(arrival, image, counts, reason)
-        if self._decided == counts.accepted:
-            return
-        self._decide(
-            Decision(
-                header=arrival.header,
-                sequence=counts.accepted,
-                policy=self._strategy.policy_name,
-                arm=result.arm,
-                partition_point=self.table.arms[self.table.index(result.arm)].point,
-                key_frame=False,
-                similarity=0.0,
-                forced=False,
-                predicted_robot_s=math.nan,
-                predicted_offload_s=math.nan,
-                delays=Delays(total=result.total_s),
-                outcome=result.outcome,
-                detections=len(result.detections),
-                counts=counts,
-                reason=reason,
-                circuit=self.breaker.state,
-            )
-        )
-
-    def _answer_somehow(
-        self, arrival: Arrival, image: NDArray[np.uint8], counts: Counts, reason: str
-    ) -> tuple[FrameResult, str]:
-        try:
-            x, letterbox = self._engine.model.preprocess(image)
-            outputs = self._engine.partitioned.run_whole(x)
-            detections = self._engine.model.postprocess(
-                outputs, letterbox, confidence=self.settings.confidence, iou=self.settings.iou
-            )
-        except Exception as problem:  # the network itself fails on this image
-            detections = Detections(np.zeros((0, 4)), np.zeros(0), np.zeros(0, dtype=np.int64))
-            reason = f"{reason}; then the whole network failed: {type(problem).__name__}: {problem}"
-        result = FrameResult(
-            header=arrival.header,
-            sequence=counts.accepted,
-            detections=detections,
-            outcome=Outcome.FALLBACK,
-            arm=self.table.arms[self.table.on_device].name,
-            total_s=self.clock() - arrival.received_s,
-            image=image,
-        )
-        self._answer(result)
-        return result, reason
-
-    def _answer(self, result: FrameResult) -> None:
-        self._answered = result
-        self._sink.detections(result)
-
-    def _decide(self, decision: Decision) -> None:
-        self._decided = decision.sequence
-        self._sink.decision(decision)
-
-    def _work(self, frame: Frame, counts: Counts) -> None:
-        context = self._context(frame)
-        choice, overruled = self._strategy.choose(context, received=frame.received is not None)
-        frame.reason = frame.reason or overruled
-        p = int(self.table.point[choice.arm])
-        on_device = choice.arm == self.table.on_device
-        if on_device:
-            self._send_probe(frame, choice)
-        begin = self.clock()
-        aside = choice.sample_arm if frame.test_arm is None else frame.test_arm
-        keep = [] if aside is None else [int(self.table.point[aside])]
-        with self._pace.stage(float(self.table.calibration.front_s[p])):
-            held = self._engine.partitioned.run_front(frame.x, p, keep=keep)
-        frame.delays = replace(frame.delays, front_end=self.clock() - begin)
-
-        transfer = None
-        if on_device:
-            detections, outcome = self._finish(frame, held[p], p), Outcome.ON_DEVICE
-        else:
-            transfer, detections, outcome = self._offload(frame, choice.arm, held[p], p)
-        frame.delays = replace(frame.delays, total=self.clock() - frame.arrival.received_s)
-        self._answer(
-            FrameResult(
-                header=frame.arrival.header,
-                sequence=frame.sequence,
-                detections=detections,
-                outcome=outcome,
-                arm=self.table.arms[choice.arm].name,
-                total_s=frame.delays.total,
-                image=frame.image,
-            )
-        )
-        if transfer is not None and outcome is Outcome.EDGE:
-            self.conversation.await_feedback(transfer, self.clock() + FEEDBACK_GRACE_S)
-        self._learn(frame, choice.arm if on_device else None)
-        if aside is not None:
-            self._send_sample(frame, aside, held[keep[0]])
-        if not on_device:
-            self._send_probe(frame, choice)
-        self._decide(
-            frame.decision(self._strategy, choice, context, outcome, len(detections), counts, self.breaker.state)
+        self._answers.rescue(
+            arrival,
+            image,
+            counts,
+            reason,
+            now_s=self.clock(),
+            strategy=self._strategy,
+            settings=self.settings,
+            circuit=self.breaker.state,
         )
 
     def _context(self, frame: Frame) -> Context:
@@ -264,14 +221,14 @@ class FrameProcessor:
         frame.reason = obstacle or ("" if link_free else "an earlier transfer is still under way")
         return self._strategy.context(
             frame=frame.sequence,
-            key_frame=frame.key_frame,
+            key_frame=frame.scoring,
             deadline_s=frame.deadline_s,
             fidelity_price_s=frame.settings.fidelity_price_s,
             now_s=self.clock(),
             edge_available=not obstacle,
             link_free=link_free,
             link_busy=self.conversation.is_open(),
-            received=frame.received is not None,
+            received=frame.image.received is not None,
         )
 
     def _open_circuit(self, frame: Frame, link_free: bool) -> str:
@@ -280,42 +237,69 @@ class FrameProcessor:
         if breaker.test is not None and self.conversation.transfers.find(breaker.test) is None:
             breaker.test_failed(now_s)
         if link_free and breaker.is_test_due(now_s):
-            offloading = self._strategy.allowed(frame.received is not None).copy()
+            offloading = self._strategy.allowed(frame.image.received is not None).copy()
             offloading[self.table.on_device] = False
             if offloading.any():
                 sent_bytes = self._strategy.running.features[:, PSI]
                 frame.test_arm = int(np.argmin(np.where(offloading, sent_bytes, np.inf)))
         return breaker.obstacle
 
-    def _offload(
-        self, frame: Frame, arm: int, tensors: Sequence[torch.Tensor], p: int
-    ) -> tuple[Transfer, Detections, Outcome]:
-        """Send the tensors and wait for the detections; without them, go on from the tensors here."""
+    def _run_front(self, flight: Flight) -> None:
+        """Run the front-end up to the arm's point, and keep what goes to the edge beside the frame."""
+        frame, p, aside = flight.frame, flight.point, flight.aside
+        x, table = frame.input(), flight.strategy.table
+        keep = [] if aside is None else [int(table.point[aside])]
         begin = self.clock()
-        with self._pace.stage(float(self.table.calibration.encode_s[arm])):
-            encoded = self._engine.encode(self.table.arms[arm], tensors, received=frame.received)
+        with self._pace.stage(float(table.calibration.front_s[p])):
+            flight.held = self._engine.partitioned.run_front(x, p, keep=keep)
+        if math.isnan(frame.delays.total):
+            frame.delays = replace(frame.delays, front_end=self.clock() - begin)
+
+    def _send(self, flight: Flight) -> None:
+        """Encode what the arm sends, and publish it."""
+        frame, arm, running = flight.frame, flight.choice.arm, flight.strategy.running
+        table, begin = flight.strategy.table, self.clock()
+        share = running.image_share if table.camera[arm] else 1.0
+        with self._pace.stage(share * float(table.calibration.encode_s[arm])):
+            encoded = self._encode(flight, arm)
         encode_s = self.clock() - begin
-        transfer = self.conversation.send(self._request(frame, Kind.FRAME, p, encoded), arm)
+        flight.transfer = self.conversation.send(self._request(frame, Kind.FRAME, flight.point, encoded), arm)
+        frame.sent_bytes = flight.transfer.sent_bytes
+        frame.delays = replace(frame.delays, encode=encode_s)
+        if arm != table.as_received:  # what comes in weighs the same, whether it is sent or not
+            running.encoded(arm, encode_s, frame.sent_bytes)
+
+    def _encode(self, flight: Flight, arm: int) -> tuple[EncodedTensor, ...]:
+        table = flight.strategy.table
+        if table.camera[arm]:
+            return self._engine.encode_image(table.arms[arm], flight.frame.image)
+        if not flight.held:  # the frame itself went as an image
+            self._run_front(flight)
+        return self._engine.encode(table.arms[arm], flight.held[int(table.point[arm])])
+
+    def _await(self, flight: Flight) -> tuple[Detections, Outcome]:
+        """Wait for the edge's detections; without them, go on from the tensors here."""
+        frame, transfer = flight.frame, flight.transfer
+        assert transfer is not None
         awaited = self.conversation.await_detections(transfer, frame.due_s)
-        frame.sent_bytes = transfer.sent_bytes
-        frame.delays = replace(frame.delays, encode=encode_s, offload=self.clock() - transfer.sent_s)
-        if arm != self.table.as_received:  # what comes in weighs the same, whether it is sent or not
-            self._strategy.running.encoded(arm, encode_s, transfer.sent_bytes)
+        frame.delays = replace(frame.delays, offload=self.clock() - transfer.sent_s)
         if awaited.detections is not None:
             self.breaker.answered(in_time=True)
-            return transfer, awaited.detections, Outcome.EDGE
+            return awaited.detections, Outcome.EDGE
         frame.reason = awaited.reason
         if awaited.missed:
             self.breaker.frame_failed(self.clock())
-            self.policy.observe(self.conversation.censored(transfer))
-        return transfer, self._finish(frame, tensors, p), Outcome.FALLBACK
+            flight.strategy.policy.observe(self.conversation.censored(transfer))
+        if not flight.held:
+            self._run_front(flight)
+        return self._go_on(flight), Outcome.FALLBACK
 
-    def _finish(self, frame: Frame, tensors: Sequence[torch.Tensor], p: int) -> Detections:
+    def _go_on(self, flight: Flight) -> Detections:
         """Run the rest of the network, from p to P, and post-processing on the robot."""
+        frame, p, calibration = flight.frame, flight.point, flight.strategy.table.calibration
         begin = self.clock()
-        calibration = self.table.calibration
         with self._pace.stage(float(calibration.front_s[-1] - calibration.front_s[p]) + calibration.postprocess_s):
-            outputs = self._engine.partitioned.run_back(tensors, p)
+            outputs = self._engine.partitioned.run_back(flight.held[p], p)
             detections = self._engine.model.postprocess(
                 outputs, frame.letterbox, confidence=frame.settings.confidence, iou=frame.settings.iou
             )
@@ -361,25 +345,27 @@ class FrameProcessor:
         elif key.kind is Kind.FRAME:
             self.breaker.frame_failed(self.clock())
 
-    def _send_sample(self, frame: Frame, arm: int, tensors: Sequence[torch.Tensor]) -> None:
+    def _send_sample(self, flight: Flight, arm: int) -> None:
         """Send tensors that the front-end computed on its way, as a sample or a test, if no frame is on the link."""
+        frame, table = flight.frame, flight.strategy.table
         testing = arm == frame.test_arm
         if self._uplink.obstacle() or self.conversation.fills_link() or (self.breaker.obstacle and not testing):
             return
-        encoded = self._engine.encode(self.table.arms[arm], tensors, received=frame.received)
-        request = self._request(frame, Kind.SAMPLE, int(self.table.point[arm]), encoded)
+        encoded = self._encode(flight, arm)
+        request = self._request(frame, Kind.SAMPLE, int(table.point[arm]), encoded)
         if testing:
             self.conversation.send(request, -1, patience_s=TEST_PATIENCE_S)
             self.breaker.test_sent(request.key)
         else:
             self.conversation.send(request, arm)
-        frame.sample_arm = self.table.arms[arm].name
+        frame.sample_arm = table.arms[arm].name
 
-    def _send_probe(self, frame: Frame, choice: Choice) -> None:
+    def _send_probe(self, flight: Flight) -> None:
         """Send some bytes to measure the link, if no frame is on it."""
-        if not choice.probe_bytes or self._uplink.obstacle() or self.breaker.obstacle or self.conversation.fills_link():
+        size, frame = min(flight.choice.probe_bytes, MAX_PROBE_BYTES), flight.frame
+        if not size or self._uplink.obstacle() or self.breaker.obstacle or self.conversation.fills_link():
             return
-        data = self._probe.data[: min(choice.probe_bytes, MAX_PROBE_BYTES)]
+        data = self._probe.data[:size]
         probe = EncodedTensor(name="probe", dtype="uint8", shape=(data.nbytes,), codec="uint8", data=data)
         self.conversation.send(self._request(frame, Kind.PROBE, 0, (probe,)), -1)
         frame.probe_bytes = data.nbytes

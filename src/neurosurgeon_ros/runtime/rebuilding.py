@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Generic, TypeVar
 
 from neurosurgeon_ros.runtime.admission import Admission
-from neurosurgeon_ros.runtime.arms import ArmTable, build_arm_table
+from neurosurgeon_ros.runtime.arms import ArmTable, build_arm_table, robot_seconds
 from neurosurgeon_ros.runtime.engine import Engine
 from neurosurgeon_ros.runtime.slot import LatestSlot
 
@@ -53,9 +53,7 @@ class TableBuilder:
             return table
         quiet = self._first.calibration
         calibration = replace(quiet, encode_s=table.calibration.encode_s, decode_s=table.calibration.decode_s)
-        robot_s = quiet.preprocess_s + quiet.front_s[table.point] + calibration.encode_s
-        robot_s[table.on_device] += quiet.postprocess_s
-        robot_s /= self._speed
+        robot_s = robot_seconds(calibration, table.point, table.camera) / self._speed
         robot_s.flags.writeable = False
         return replace(table, calibration=calibration, robot_s=robot_s)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 
+from neurosurgeon_ros.codecs.camera import CUSTOMARY_PIXELS
 from neurosurgeon_ros.learning.interface import FloatArray
 from neurosurgeon_ros.runtime.arms import PSI, ArmTable
 
@@ -38,12 +39,15 @@ class RunningMeans:
         self._encode_s = table.calibration.encode_s / speed
         self._speed = speed
         self._pictures = False
+        self._camera = table.camera
+        self._pixels = CUSTOMARY_PIXELS
         self._received_s = math.nan
 
     def for_table(self, table: ArmTable) -> RunningMeans:
         """Return the means of another table, which begin with its calibration, under the same camera."""
         means = RunningMeans(table, self._speed)
         means.period_s, means._received_s = self.period_s, self._received_s
+        means.shown(self._pixels)
         return means
 
     def received(self, received_s: float) -> None:
@@ -54,6 +58,23 @@ class RunningMeans:
             self.period_s = gap_s
         elif gap_s > 0.0:
             self.period_s += NEWEST * (min(gap_s, LONGEST_GAP * self.period_s) - self.period_s)
+
+    @property
+    def image_share(self) -> float:
+        """Pixels of the camera's images over those of a customary one, for which the arm table was made."""
+        return self._pixels / CUSTOMARY_PIXELS
+
+    def shown(self, pixels: int) -> None:
+        """Take note of the size of the camera's images: what they weigh, and take to encode, goes with it."""
+        share = pixels / self._pixels
+        if share in (0.0, 1.0):
+            return
+        features, robot_s, means_s = self.features.copy(), self.robot_s.copy(), self._encode_s.copy()
+        robot_s[self._camera] += (share - 1.0) * means_s[self._camera]
+        means_s[self._camera] *= share
+        features[self._camera, PSI] *= share
+        features.flags.writeable = robot_s.flags.writeable = False
+        self.features, self.robot_s, self._encode_s, self._pixels = features, robot_s, means_s, pixels
 
     def encoded(self, arm: int, encode_s: float, sent_bytes: int) -> None:
         """Take note of what encoding an arm's tensors took, and what they weigh."""

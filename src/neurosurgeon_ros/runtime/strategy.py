@@ -8,11 +8,11 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from neurosurgeon_ros.codecs.as_received import AS_RECEIVED
-from neurosurgeon_ros.learning.interface import BoolArray, Choice, Context, Policy
-from neurosurgeon_ros.learning.key_frames import KeyFrame
-from neurosurgeon_ros.models import Letterbox
+from neurosurgeon_ros.codecs import CameraImage
+from neurosurgeon_ros.codecs.camera import sendable_size
+from neurosurgeon_ros.learning.interface import BoolArray, Choice, Context, Policy, Truth
 from neurosurgeon_ros.runtime.arms import ArmTable
 from neurosurgeon_ros.runtime.decision import Arrival
 from neurosurgeon_ros.runtime.running import RunningMeans
@@ -40,7 +40,7 @@ class Strategy:
         self,
         *,
         frame: int,
-        key_frame: KeyFrame,
+        key_frame: Truth,
         deadline_s: float,
         fidelity_price_s: float,
         now_s: float,
@@ -53,6 +53,7 @@ class Strategy:
         Tell what the policy may choose from for one frame.
 
         :param frame: number of the accepted frame.
+        :param key_frame: whether it is a key frame, asked for where that matters alone.
         :param edge_available: whether an edge may be used; without one there is only `on_device`.
         :param link_free: whether no earlier transfer could still fill the link; otherwise the same.
         :param link_busy: whether anything of ours is under way.
@@ -71,8 +72,7 @@ class Strategy:
             point=table.point,
             allowed=allowed,
             on_device=table.on_device,
-            key_frame=key_frame.key,
-            similarity=key_frame.similarity,
+            key_frame=key_frame,
             now_s=now_s,
             period_s=self.running.period_s,
             deadline_s=deadline_s,
@@ -81,13 +81,15 @@ class Strategy:
             penalty_s=100.0 * fidelity_price_s * (1.0 - table.fidelity),
         )
 
-    def received(self, arrival: Arrival, letterbox: Letterbox) -> memoryview | None:
-        """Give the camera's picture if it may travel as it came, and note what it weighs."""
+    def look_at(self, arrival: Arrival, pixels: NDArray[np.uint8]) -> CameraImage:
+        """Take note of a frame's image: its size, and what the camera's own JPEG weighs, if it may travel."""
+        height, width = pixels.shape[:2]
+        self.running.shown(width * height)
         arm, data = self.table.as_received, arrival.encoded
-        if arm is None or data is None or AS_RECEIVED.size(data) != (letterbox.image_width, letterbox.image_height):
-            return None
+        if arm is None or data is None or sendable_size(data) != (width, height):
+            return CameraImage(pixels)
         self.running.came(arm, data.nbytes)
-        return data
+        return CameraImage(pixels, data)
 
     def allowed(self, received: bool) -> BoolArray:
         """

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import math
 
-from neurosurgeon_ros.codecs import EncodedTensor, TensorSpec, get_codec
-from neurosurgeon_ros.codecs.as_received import AS_RECEIVED
+from neurosurgeon_ros.codecs import CameraPicture, EncodedTensor, TensorSpec, get_codec
+from neurosurgeon_ros.codecs.camera import sendable_size
 from neurosurgeon_ros.models import Letterbox
 from neurosurgeon_ros.runtime.engine import Engine
 from neurosurgeon_ros.runtime.protocol import Request
@@ -53,7 +53,7 @@ def check_request(request: Request, engine: Engine) -> None:
         )
     for tensor, spec in zip(request.tensors, specs, strict=True):
         _check_tensor(tensor, spec)
-        if tensor.codec == AS_RECEIVED.name:
+        if isinstance(get_codec(tensor.codec), CameraPicture):
             _check_picture(tensor, request)
 
 
@@ -72,11 +72,11 @@ def _check_letterbox(letterbox: Letterbox | None) -> None:
 
 
 def _check_picture(tensor: EncodedTensor, request: Request) -> None:
-    """Hold what a camera sent against the size that the request names, before a decoder takes memory for it."""
+    """Hold a camera's picture against the size that the request names, before a decoder takes memory for it."""
     if request.partition_point != 0 or len(request.tensors) != 1:
         raise InvalidRequest(f"codec {tensor.codec} came for tensor {tensor.name}, it can only stand for an image")
     assert request.letterbox is not None
-    size, told = AS_RECEIVED.size(tensor.data), (request.letterbox.image_width, request.letterbox.image_height)
+    size, told = sendable_size(tensor.data), (request.letterbox.image_width, request.letterbox.image_height)
     if size is None:
         raise InvalidRequest(f"tensor {tensor.name} is no plain baseline JPEG of a size that this edge takes")
     if size != told:

@@ -116,7 +116,6 @@ class _Simulation:
             allowed=self._allowed,
             on_device=environment.on_device,
             key_frame=bool(environment.key_frames[k]),
-            similarity=0.5 if environment.key_frames[k] else 0.9,
             now_s=now_s,
             period_s=environment.period_s,
             deadline_s=environment.deadline_s,

@@ -45,7 +45,6 @@ class Drive:
             allowed=allowed,
             on_device=ON_DEVICE,
             key_frame=False,
-            similarity=0.9,
             now_s=PERIOD_S * self.frame,
             period_s=PERIOD_S,
             deadline_s=DEADLINE_S,

@@ -30,7 +30,7 @@ class Measured(Engine):
         points = len(self.partitioned.points)
         coded = np.array([float(bool(arm.codec)) for arm in arms])
         slow = np.array([self.encode_s * (arm.point == 0) + self.slow_codecs.get(arm.codec, 0.0) for arm in arms])
-        return Calibration(0.01, 0.02 * np.arange(points), 0.001 * coded + slow, 0.002 * coded, 0.005)
+        return Calibration(0.003, 0.01, 0.02 * np.arange(points), 0.001 * coded + slow, 0.002 * coded, 0.005)
 
 
 def test_the_table_holds_every_arm_in_the_order_of_p() -> None:
