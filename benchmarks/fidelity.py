@@ -19,9 +19,11 @@ import numpy as np
 import torch
 
 from neurosurgeon_ros.models.files import find
+from neurosurgeon_ros.runtime.admission import Admission
 from neurosurgeon_ros.runtime.agreement import LEAST_SCORE, Matches, f1, match_detections
 from neurosurgeon_ros.runtime.calibrate import SUPPRESSION_IOU, judging, through
 from neurosurgeon_ros.runtime.engine import Engine
+from neurosurgeon_ros.runtime.fidelity import find_fidelity
 
 
 def main() -> None:
@@ -29,7 +31,9 @@ def main() -> None:
     with Path(sys.argv[1]).open(newline="") as stream:
         chosen = Counter(row["arm"] for row in csv.DictReader(stream))
     engine = Engine.load("yolov3_tiny")
-    arms = {arm.name: arm for arm in engine.arms([name.partition("/")[2] for name in chosen if "/" in name])}
+    limits = Admission(fidelity=find_fidelity(engine.fingerprint)).limits
+    codecs = [name.partition("/")[2] for name in chosen if "/" in name]
+    arms = {arm.name: arm for arm in engine.arms(codecs, limits=limits)}
     capture = cv2.VideoCapture(str(find("bikes.mp4")))
     count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
     judges = judging(count)  # the calibration that ships took every frame

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from neurosurgeon_ros.runtime.engine import Engine
+    from neurosurgeon_ros.runtime.fidelity import FidelityTable
 
 #: Characters of a line where the output is no terminal.
 WIDTH = 200
@@ -44,6 +45,22 @@ def load_engine(args: argparse.Namespace, *, keep_all: bool = False) -> Engine:
     try:
         return Engine.load(args.model, weights=args.weights, random_weights=args.random_weights, keep_all=keep_all)
     except ValueError as problem:
+        raise UsageError(str(problem)) from problem
+
+
+def load_fidelity(args: argparse.Namespace, engine: Engine) -> FidelityTable | None:
+    """
+    Give the calibration of the network as robots cut it; arms have the same names where more points are kept.
+
+    :returns: None if there is none.
+    :raises UsageError: if it cannot be read.
+    """
+    from neurosurgeon_ros.runtime.fidelity import CalibrationProblem, find_fidelity
+
+    usual = load_engine(args) if args.all else engine
+    try:
+        return find_fidelity(usual.fingerprint)
+    except CalibrationProblem as problem:
         raise UsageError(str(problem)) from problem
 
 

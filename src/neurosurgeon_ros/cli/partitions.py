@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neurosurgeon_ros.cli.arguments import UsageError, number
-from neurosurgeon_ros.cli.network import add_network_options, load_engine, make_console, notes, smallest
+from neurosurgeon_ros.cli.network import add_network_options, load_engine, load_fidelity, make_console, notes, smallest
 
 if TYPE_CHECKING:
     from neurosurgeon_ros.codecs import TensorSpec
@@ -53,16 +53,8 @@ def run(args: argparse.Namespace) -> int:
     :return: exit code.
     :raises UsageError: if the network is no good, or the plot cannot be written.
     """
-    from neurosurgeon_ros.runtime.fidelity import CalibrationProblem, find_fidelity
-
     engine = load_engine(args, keep_all=args.all)
-    # The calibration of the network as robots cut it; arms have the same names in both.
-    usual = load_engine(args) if args.all else engine
-    try:
-        fidelity = find_fidelity(usual.fingerprint)
-    except CalibrationProblem as problem:
-        raise UsageError(str(problem)) from problem
-    content = describe(engine, fidelity, args.min_fidelity)
+    content = describe(engine, load_fidelity(args, engine), args.min_fidelity)
     if args.plot is not None:
         from neurosurgeon_ros.cli.partitions_plot import plot
 
@@ -91,7 +83,7 @@ def describe(engine: Engine, fidelity: FidelityTable | None, min_fidelity: float
     from neurosurgeon_ros.runtime.admission import Admission
 
     admission = Admission(min_fidelity=min_fidelity, fidelity=fidelity)
-    arms = [arm for arm in engine.arms(CODECS) if arm.codec]
+    arms = [arm for arm in engine.arms(CODECS, limits=admission.limits) if arm.codec]
     allowed = set(admission.admit(engine, arms))
     measured = profile(engine.partitioned, engine.model.example_input, repeats=REPEATS, warmup=2)
     macs = [FEATURES.index(name) for name in ("conv_macs", "fc_macs", "act_macs")]

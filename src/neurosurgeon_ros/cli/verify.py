@@ -5,14 +5,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from neurosurgeon_ros.cli.network import add_network_options, load_engine, make_console, notes
+from neurosurgeon_ros.cli.network import add_network_options, load_engine, load_fidelity, make_console, notes
 
 if TYPE_CHECKING:
     from neurosurgeon_ros.models.model import Image
-    from neurosurgeon_ros.runtime.engine import Arm, Engine
+    from neurosurgeon_ros.runtime.engine import Arm, ArmLimits, Engine
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -43,7 +44,8 @@ def run(args: argparse.Namespace) -> int:
 
     engine = load_engine(args, keep_all=args.all)
     image = read_image(args.image, "--image")
-    differences = verify(engine, image, all_codecs=args.all_codecs)
+    known = load_fidelity(args, engine) if args.all_codecs else None
+    differences = verify(engine, image, all_codecs=args.all_codecs, limits=known.limits if known else {})
     print(f"{args.model} {engine.fingerprint[:12]}: largest difference from the whole network")
     table = Table("arm")
     for header in ("bytes", "difference", ""):
@@ -64,12 +66,15 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def verify(engine: Engine, image: Image, *, all_codecs: bool = False) -> dict[Arm, tuple[int, float]]:
+def verify(
+    engine: Engine, image: Image, *, all_codecs: bool = False, limits: Mapping[str, ArmLimits] | None = None
+) -> dict[Arm, tuple[int, float]]:
     """
     Send an image's tensors through every arm.
 
     :param image: BGR, shape (H, W, 3).
     :param all_codecs: take also the arms that lose something.
+    :param limits: of a calibration, for arms that take some.
     :returns: for each arm the bytes that travel, and the largest difference of the outputs; 0 only for equal bits.
     """
     import dataclasses
@@ -86,7 +91,7 @@ def verify(engine: Engine, image: Image, *, all_codecs: bool = False) -> dict[Ar
         x, _ = engine.model.preprocess(image)
         held = engine.partitioned.run_front(x, engine.on_device - 1, keep=range(engine.on_device - 1))
         whole = engine.partitioned.run_whole(x)
-        for arm in engine.arms(CODECS):
+        for arm in engine.arms(CODECS, limits=limits or {}):
             if not arm.codec or not (all_codecs or engine.is_lossless(arm)):
                 continue
             encoded = encode(engine, arm, held[arm.point], image)

@@ -14,6 +14,7 @@ from neurosurgeon_ros.codecs.affine import Affine
 from neurosurgeon_ros.codecs.camera import AS_RECEIVED, CameraImage, CameraJpeg, CameraPicture
 from neurosurgeon_ros.codecs.codec import Codec, CodecError
 from neurosurgeon_ros.codecs.half import Fp16
+from neurosurgeon_ros.codecs.limits import Limits
 from neurosurgeon_ros.codecs.picture import Jpeg, WebP
 from neurosurgeon_ros.codecs.raw import Fp32, Raw, Uint8
 from neurosurgeon_ros.codecs.tensor import EncodedTensor, TensorSpec
@@ -42,6 +43,14 @@ _REGISTERED: dict[str, Codec] = {
         Affine(4, per_channel=True),
         Zstd(Affine(4), expected=0.09),
         Zstd(Affine(4, per_channel=True), expected=0.18),
+        Zstd(Affine(8, calibrated=True), expected=0.36),
+        Zstd(Affine(8, per_channel=True, calibrated=True), expected=0.48),
+        Zstd(Affine(6, calibrated=True), expected=0.25),
+        Zstd(Affine(6, per_channel=True, calibrated=True), expected=0.36),
+        Zstd(Affine(5, calibrated=True), expected=0.21),
+        Zstd(Affine(5, per_channel=True, calibrated=True), expected=0.3),
+        Zstd(Affine(4, calibrated=True), expected=0.17),
+        Zstd(Affine(4, per_channel=True, calibrated=True), expected=0.23),
         Raw(),
         Uint8(),
         Zstd(Uint8(), expected=0.29),
@@ -104,6 +113,7 @@ __all__ = [
     "Codec",
     "CodecError",
     "EncodedTensor",
+    "Limits",
     "TensorSpec",
     "decode",
     "get_codec",

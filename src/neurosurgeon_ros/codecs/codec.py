@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
+from neurosurgeon_ros.codecs.limits import Limits
 from neurosurgeon_ros.codecs.tensor import EncodedTensor, TensorSpec
 
 #: oneDNN and MKL may sum in another order where memory is aligned otherwise; torch aligns its own memory so.
@@ -26,10 +28,12 @@ class Codec(ABC):
 
     :ivar name: registered name, which travels with each tensor.
     :ivar lossless: whether decoding gives the very bits that were encoded.
+    :ivar calibrated: whether encoding takes limits that a calibration has found, see :meth:`fit`; decoding never does.
     """
 
     name: str
     lossless: bool
+    calibrated: bool = False
 
     @abstractmethod
     def accepts(self, spec: TensorSpec) -> bool:
@@ -63,6 +67,23 @@ class Codec(ABC):
             ``encoded.data``.
         :raises CodecError: it is not what `spec` says; no memory has been taken then.
         """
+
+    def fit(self, tensors: Sequence[torch.Tensor], spec: TensorSpec) -> Limits | None:
+        """
+        Find the limits that suit some tensors of a calibration.
+
+        :returns: None where there is nothing to find: the codec takes no limits, or all the tensors are empty or have
+            NaN or infinity.
+        """
+        return None
+
+    def within(self, limits: Limits, spec: TensorSpec) -> Codec:
+        """
+        Give this codec with limits for one tensor.
+
+        :raises CodecError: the limits are another tensor's.
+        """
+        return self
 
 
 def torch_dtype(name: str) -> torch.dtype:

@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 import zstandard
 
 from neurosurgeon_ros.codecs.codec import Codec, CodecError, check_spec, elements, flat_bytes
+from neurosurgeon_ros.codecs.limits import Limits
 from neurosurgeon_ros.codecs.tensor import EncodedTensor, TensorSpec
 
 #: Higher levels take several times as long for a few percent.
@@ -30,6 +33,7 @@ class Zstd(Codec):
     def __init__(self, inner: Codec, *, expected: float, planes: int = 1) -> None:
         self.name = f"{inner.name}-zstd"
         self.lossless = inner.lossless
+        self.calibrated = inner.calibrated
         self._inner = inner
         self._expected = expected
         self._planes = planes
@@ -83,3 +87,13 @@ class Zstd(Codec):
         if self._planes > 1:
             flat = np.ascontiguousarray(flat.reshape(self._planes, -1).T).reshape(-1)
         return self._inner.decode(dataclasses.replace(encoded, codec=self._inner.name, data=flat.data), spec)
+
+    def fit(self, tensors: Sequence[torch.Tensor], spec: TensorSpec) -> Limits | None:
+        """Find the inner codec's limits."""
+        return self._inner.fit(tensors, spec)
+
+    def within(self, limits: Limits, spec: TensorSpec) -> Zstd:
+        """Give a codec of the same name whose inner one keeps to these limits."""
+        fitted = copy.copy(self)
+        fitted._inner = self._inner.within(limits, spec)
+        return fitted

@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from neurosurgeon_ros.codecs import CODECS
 from neurosurgeon_ros.codecs.camera import CUSTOMARY_PIXELS
-from neurosurgeon_ros.runtime.engine import Arm, Engine
+from neurosurgeon_ros.runtime.engine import NO_LIMITS, Arm, ArmLimits, Engine
 from neurosurgeon_ros.runtime.fidelity import FidelityTable
 
 #: In a list of codecs: whatever there is.
@@ -34,6 +34,11 @@ class Admission:
     fidelity: FidelityTable | None = None
     allow_raw_images: bool = True
     min_partition_point: str = ""
+
+    @property
+    def limits(self) -> Mapping[str, ArmLimits]:
+        """Limits of quantisation, by name of the arm, that :meth:`Engine.arms` takes."""
+        return self.fidelity.limits if self.fidelity else NO_LIMITS
 
     def admit(self, engine: Engine, arms: Sequence[Arm]) -> tuple[Arm, ...]:
         """

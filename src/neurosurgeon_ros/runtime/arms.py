@@ -93,7 +93,7 @@ def build_arm_table(
     :param images_compressed: whether images come compressed, so that they may travel as they came.
     :raises ValueError: if a codec or the earliest point of `admission` is unknown.
     """
-    every = engine.arms(codecs, as_received=images_compressed)
+    every = engine.arms(codecs, limits=admission.limits, as_received=images_compressed)
     candidates = admission.admit(engine, every)
     before = torch.get_num_threads()
     if threads:

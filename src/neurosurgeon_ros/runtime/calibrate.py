@@ -4,30 +4,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from neurosurgeon_ros.codecs import CODECS, CameraImage, EncodedTensor
+from neurosurgeon_ros.codecs import CODECS, CameraImage, EncodedTensor, get_codec
 from neurosurgeon_ros.models import Detections
 from neurosurgeon_ros.models.classification import Classification
 from neurosurgeon_ros.runtime.agreement import LEAST_SCORE, Matches, bootstrap, f1, match_detections, match_top_1
-from neurosurgeon_ros.runtime.engine import Arm, Engine
+from neurosurgeon_ros.runtime.engine import Arm, ArmLimits, Engine
 from neurosurgeon_ros.runtime.fidelity import ArmFidelity, CalibrationProblem, FidelityTable
 
 #: Overlap above which the weaker box of a class goes, as a robot does by default.
 SUPPRESSION_IOU = 0.45
+
+#: Images whose tensors limits of quantisation are found from, at most.
+FITTED_TO = 16
 
 
 def calibrate(
     engine: Engine, images: Sequence[NDArray[np.uint8]], *, described: str, step: Callable[[], None] = lambda: None
 ) -> FidelityTable:
     """
-    Measure every arm: half of the images give the bytes, the other half judge.
+    Measure every arm: half of the images give the bytes and the limits of quantisation, the other half judge.
 
-    One pass through the network serves all arms of an image: each goes on from the tensors at its partition point.
+    One pass through the network serves all arms of an image: each goes on from the tensors at its partition point. An
+    arm with limits of a calibration is left out where another arm of its point sends less and agrees as well.
 
     :param images: BGR, shape (H, W, 3), at least two.
     :param described: what the images are, in words.
@@ -36,12 +40,13 @@ def calibrate(
     """
     if len(images) < 2:
         raise CalibrationProblem(f"a calibration needs at least 2 images, {len(images)} came: give more")
-    arms = [arm for arm in engine.arms(CODECS) if arm.codec]
+    judges = judging(len(images))
+    limits = fit_limits(engine, [image for image, judge in zip(images, judges, strict=True) if not judge])
+    arms = [arm for arm in engine.arms(CODECS, limits=limits) if arm.codec]
     sent: dict[str, list[int]] = {arm.name: [] for arm in arms}
     matches: dict[str, list[Matches]] = {arm.name: [] for arm in arms if not engine.is_lossless(arm)}
     top_1 = isinstance(engine.model.postprocess, Classification)
     match = match_top_1 if top_1 else match_detections
-    judges = judging(len(images))
     with torch.inference_mode():
         for number, image in enumerate(images):
             x, letterbox = engine.model.preprocess(image)
@@ -59,6 +64,8 @@ def calibrate(
                 elif arm.name in matches:
                     matches[arm.name].append(match(whole, detect(through(engine, arm, held[arm.point], image))))
             step()
+    measured = {arm: _judged(matches.get(arm.name), sent[arm.name]) for arm in arms}
+    kept = {arm.name: known for arm, known in measured.items() if _is_worth_keeping(arm, measured)}
     return FidelityTable(
         model=engine.model.name,
         fingerprint=engine.fingerprint,
@@ -66,9 +73,33 @@ def calibrate(
         images=described,
         calibrated=int(np.sum(~judges)),
         judged=int(np.sum(judges)),
-        arms={arm.name: _judged(matches.get(arm.name), sent[arm.name]) for arm in arms},
+        arms=kept,
         pixels=float(np.mean([image.shape[0] * image.shape[1] for image in images])),
+        limits={name: limit for name, limit in limits.items() if name in kept},
     )
+
+
+def fit_limits(engine: Engine, images: Sequence[NDArray[np.uint8]]) -> dict[str, ArmLimits]:
+    """
+    Find the limits of every codec that takes some, at every partition point.
+
+    :param images: BGR, shape (H, W, 3); some of them are taken, spread evenly.
+    :returns: by name of the arm.
+    """
+    chosen = np.unique(np.linspace(0, len(images) - 1, min(len(images), FITTED_TO)).round().astype(int))
+    with torch.inference_mode():
+        inputs = [engine.model.preprocess(images[index])[0] for index in chosen]
+        held = [engine.partitioned.run_front(x, engine.on_device - 1, range(engine.on_device - 1)) for x in inputs]
+    found: dict[str, ArmLimits] = {}
+    for codec in (codec for codec in map(get_codec, CODECS) if codec.calibrated):
+        for point in engine.partitioned.points[: engine.on_device]:
+            limits = tuple(
+                codec.fit([tensors[point.index][index] for tensors in held], spec) if codec.accepts(spec) else None
+                for index, spec in enumerate(point.tensors)
+            )
+            if any(limit is not None for limit in limits):
+                found[f"{point.name}/{codec.name}"] = limits
+    return found
 
 
 def judging(count: int, *, seed: int = 0) -> NDArray[np.bool_]:
@@ -101,6 +132,15 @@ def through(engine: Engine, arm: Arm, tensors: Sequence[torch.Tensor], image: ND
 def bytes_of(encoded: EncodedTensor) -> int:
     """Give the bytes that travel for a tensor."""
     return encoded.data.nbytes
+
+
+def _is_worth_keeping(arm: Arm, measured: Mapping[Arm, ArmFidelity]) -> bool:
+    """Say whether an arm takes no limits, or no other arm of its point sends less and agrees as well."""
+    known = measured[arm]
+    return not get_codec(arm.codec).calibrated or not any(
+        other.point == arm.point and rival.sent_bytes < known.sent_bytes and rival.fidelity >= known.fidelity
+        for other, rival in measured.items()
+    )
 
 
 def _judged(matches: Sequence[Matches] | None, sent: Sequence[int]) -> ArmFidelity:

@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import cv2
@@ -15,7 +16,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from neurosurgeon_ros.codecs import CameraImage, CameraPicture, Codec, CodecError, EncodedTensor, TensorSpec, get_codec
+from neurosurgeon_ros.codecs import (
+    CameraImage,
+    CameraPicture,
+    Codec,
+    CodecError,
+    EncodedTensor,
+    Limits,
+    TensorSpec,
+    get_codec,
+)
 from neurosurgeon_ros.codecs.camera import AS_RECEIVED
 from neurosurgeon_ros.learning.interface import FloatArray
 from neurosurgeon_ros.learning.key_frames import KeyFrameDetector
@@ -35,6 +45,12 @@ _MOST_SIZES = 16
 #: What carries a tensor that an arm's codec does not accept: the first of these that does, as it is.
 PLAIN_CODECS = ("fp32", "uint8", "raw")
 
+#: Limits for each tensor of an arm; None where its codec takes none.
+ArmLimits = tuple[Limits | None, ...]
+
+#: As long as nothing was calibrated.
+NO_LIMITS: Mapping[str, ArmLimits] = MappingProxyType({})
+
 
 @dataclass(frozen=True, slots=True)
 class Arm:
@@ -44,11 +60,13 @@ class Arm:
     :param point: p.
     :param codec: registered name; empty for `on_device`. Tensors that it does not accept travel as they are.
     :param name: "point/codec", or `on_device`.
+    :param carriers: what encodes each tensor that crosses.
     """
 
     point: int
     codec: str
     name: str
+    carriers: tuple[Codec, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,7 +157,9 @@ class Engine:
         """Partition point P."""
         return len(self.partitioned.points) - 1
 
-    def arms(self, codecs: Sequence[str], *, as_received: bool = False) -> tuple[Arm, ...]:
+    def arms(
+        self, codecs: Sequence[str], *, limits: Mapping[str, ArmLimits] = NO_LIMITS, as_received: bool = False
+    ) -> tuple[Arm, ...]:
         """
         Every partition point with every codec that can carry some tensor of it, then `on_device`.
 
@@ -147,36 +167,39 @@ class Engine:
 
         What carries the camera's image stands at p = 0 alone, where the network takes nothing but an image.
 
+        :param limits: what a calibration found for codecs that take limits, by name of the arm; those of which it
+            found nothing are no arms.
         :param as_received: whether `as_received` is there, too, if it is named.
-        :raises ValueError: if a codec is not registered.
+        :raises ValueError: if a codec is not registered, or limits are not those of this network.
         """
         chosen = [get_codec(name) for name in codecs]
         arms = []
         for point in self.partitioned.points[: self.on_device]:
             seen: set[tuple[str, ...]] = set()
             for codec in chosen:
+                name = f"{point.name}/{codec.name}"
                 if isinstance(codec, CameraPicture) and not (point.index == 0 and len(point.tensors) == 1):
                     continue
                 if codec is AS_RECEIVED and not as_received:
                     continue
-                carriers = tuple(carrier.name for carrier in carriers_of(codec, point.tensors))
-                if carriers and carriers not in seen:
-                    seen.add(carriers)
-                    arms.append(Arm(point.index, codec.name, f"{point.name}/{codec.name}"))
+                if codec.calibrated and name not in limits:
+                    continue
+                carriers = carriers_of(codec, point.tensors)
+                names = tuple(carrier.name for carrier in carriers)
+                if carriers and names not in seen:
+                    seen.add(names)
+                    fitted = limited(carriers, point.tensors, limits[name]) if codec.calibrated else carriers
+                    arms.append(Arm(point.index, codec.name, name, fitted))
         return (*arms, Arm(self.on_device, "", self.partitioned.points[self.on_device].name))
-
-    def codecs_of(self, arm: Arm) -> tuple[Codec, ...]:
-        """Give the codec of each tensor of an arm; nothing for `on_device`."""
-        return carriers_of(get_codec(arm.codec), self.partitioned.points[arm.point].tensors) if arm.codec else ()
 
     def is_lossless(self, arm: Arm) -> bool:
         """Say whether an arm's results are the whole network's, bit for bit."""
-        return all(codec.lossless for codec in self.codecs_of(arm))
+        return all(codec.lossless for codec in arm.carriers)
 
     def expected_bytes(self, arm: Arm) -> int:
         """Give the bytes that an arm usually sends."""
         specs = self.partitioned.points[arm.point].tensors
-        return sum(codec.expected_bytes(spec) for codec, spec in zip(self.codecs_of(arm), specs, strict=True))
+        return sum(codec.expected_bytes(spec) for codec, spec in zip(arm.carriers, specs, strict=True))
 
     def fitted(self, shape: tuple[int, ...]) -> Letterbox:
         """
@@ -213,7 +236,7 @@ class Engine:
 
         :raises CodecError: the arm sends the camera's image, for which there is :meth:`encode_image`.
         """
-        specs, codecs = self.partitioned.points[arm.point].tensors, self.codecs_of(arm)
+        specs, codecs = self.partitioned.points[arm.point].tensors, arm.carriers
         encoded = tuple(codec.encode(tensor, spec) for codec, tensor, spec in zip(codecs, tensors, specs, strict=True))
         self.unquantised += sum(one.codec != codec.name for one, codec in zip(encoded, codecs, strict=True))
         return encoded
@@ -303,6 +326,20 @@ def carriers_of(codec: Codec, specs: Sequence[TensorSpec]) -> tuple[Codec, ...]:
         return ()
     carriers = [next((one for one in (codec, *plain) if one.accepts(spec)), None) for spec in specs]
     return tuple(one for one in carriers if one is not None) if None not in carriers else ()
+
+
+def limited(carriers: Sequence[Codec], specs: Sequence[TensorSpec], limits: ArmLimits) -> tuple[Codec, ...]:
+    """
+    Give what carries each tensor within its limits.
+
+    :raises CodecError: the limits are another network's.
+    """
+    if len(limits) != len(specs):
+        raise CodecError(f"limits for {len(limits)} tensors were given where {len(specs)} cross; calibrate again")
+    return tuple(
+        carrier if limit is None else carrier.within(limit, spec)
+        for carrier, spec, limit in zip(carriers, specs, limits, strict=True)
+    )
 
 
 def customary_image() -> CameraImage:

@@ -12,14 +12,16 @@ from __future__ import annotations
 import json
 import math
 import tempfile
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+from neurosurgeon_ros.codecs import Limits
 from neurosurgeon_ros.models.files import cache_folder
+from neurosurgeon_ros.runtime.engine import ArmLimits
 
 #: Version of the files.
 FORMAT = 1
@@ -66,6 +68,7 @@ class FidelityTable:
     :param judged: number of images that gave the agreement.
     :param arms: by name.
     :param pixels: mean number of an image's; 0 where it is not known.
+    :param limits: what quantisation keeps to, by the names of the arms whose codecs take limits.
     """
 
     model: str
@@ -76,6 +79,7 @@ class FidelityTable:
     judged: int
     arms: Mapping[str, ArmFidelity]
     pixels: float = 0.0
+    limits: Mapping[str, ArmLimits] = field(default_factory=dict)
 
 
 def calibrations_folder() -> Path:
@@ -118,6 +122,7 @@ def read_fidelity(path: Path | Traversable) -> FidelityTable:
             judged=int(content["judged"]),
             arms={str(name): _read_arm(name, arm) for name, arm in content["arms"].items()},
             pixels=max(0.0, float(content.get("pixels", 0.0))),
+            limits={str(name): _read_limits(limits) for name, limits in content.get("limits", {}).items()},
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
         said = f"{problem.args[0]!r} is missing" if isinstance(problem, KeyError) else str(problem)
@@ -136,10 +141,11 @@ def write_fidelity(table: FidelityTable, folder: Path | None = None) -> Path:
     """
     folder = calibrations_folder() if folder is None else folder
     path = folder / f"{table.fingerprint}.json"
-    content = {"format": FORMAT, **asdict(table)}
+    content: dict[str, Any] = {"format": FORMAT, **asdict(table)}
     content["arms"] = {
         name: {key: round(value, 4) for key, value in arm.items()} for name, arm in content["arms"].items()
     }
+    content["limits"] = {name: [_short(one) for one in limits] for name, limits in table.limits.items()}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=folder, encoding="utf-8", delete=False) as stream:
@@ -157,3 +163,17 @@ def _read_arm(name: str, content: Mapping[str, Any]) -> ArmFidelity:
     if not all(0.0 <= share <= 1.0 for share in shares) or not (math.isfinite(arm.sent_bytes) and arm.sent_bytes >= 0):
         raise ValueError(f"arm {name!r} has a figure out of its range")
     return arm
+
+
+def _short(limits: Limits | None) -> dict[str, list[float]] | None:
+    """Give limits to five digits."""
+    if limits is None:
+        return None
+    return {key: [float(f"{end:.5g}") for end in ends] for key, ends in (("low", limits.low), ("high", limits.high))}
+
+
+def _read_limits(content: Sequence[Mapping[str, Any] | None]) -> ArmLimits:
+    return tuple(
+        None if one is None else Limits(tuple(map(float, one["low"])), tuple(map(float, one["high"])))
+        for one in content
+    )

@@ -10,8 +10,11 @@ import pytest
 from robots import Small, picture, small_engine, small_model
 from torch import nn
 
+from neurosurgeon_ros.codecs import CodecError, Limits, get_codec
 from neurosurgeon_ros.models.classification import Classification
-from neurosurgeon_ros.runtime.calibrate import calibrate
+from neurosurgeon_ros.runtime.admission import Admission
+from neurosurgeon_ros.runtime.arms import build_arm_table
+from neurosurgeon_ros.runtime.calibrate import calibrate, fit_limits
 from neurosurgeon_ros.runtime.engine import Engine
 from neurosurgeon_ros.runtime.fidelity import (
     ArmFidelity,
@@ -31,7 +34,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def table(fingerprint: str = "f" * 64) -> FidelityTable:
     arms = {"pool1/int8": ArmFidelity(0.97, 0.94, 0.99, 1234.5)}
-    return FidelityTable("small", fingerprint, "f1", "4 pictures of desk", 2, 2, arms)
+    limits = {"pool1/int4-cal-zstd": (None, Limits((-0.25, 0.0), (1.5, 2.0)))}
+    return FidelityTable("small", fingerprint, "f1", "4 pictures of desk", 2, 2, arms, limits)
 
 
 def test_what_was_written_is_found_by_the_networks_fingerprint(cache: Path) -> None:
@@ -40,6 +44,7 @@ def test_what_was_written_is_found_by_the_networks_fingerprint(cache: Path) -> N
     assert path.parent == cache / "calibrations"
     read = find_fidelity("f" * 64)
     assert read is not None
+    assert read.limits == table().limits
     assert dataclasses.asdict(read) == dataclasses.asdict(table())
     assert [other.name for other in path.parent.iterdir()] == [path.name]
 
@@ -63,6 +68,9 @@ def test_the_networks_that_ship_have_a_calibration_from_the_first_frame(shipped:
         {"arms": {"pool1/int8": {"fidelity": 1.9, "low": 0.9, "high": 1.0, "sent_bytes": 1}}},
         {"arms": {"pool1/int8": {"fidelity": 0.9, "low": 0.9, "high": 1.0, "sent_bytes": -1}}},
         {"arms": ["pool1/int8"]},
+        {"limits": {"pool1/int4-cal-zstd": [{"low": [0.0], "high": [-1.0]}]}},
+        {"limits": {"pool1/int4-cal-zstd": [{"low": [0.0]}]}},
+        {"limits": {"pool1/int4-cal-zstd": 3}},
         {"judged": "many"},
     ],
 )
@@ -119,3 +127,44 @@ def test_classifications_are_judged_by_the_best_class() -> None:
 def test_a_calibration_without_images_is_refused() -> None:
     with pytest.raises(CalibrationProblem, match="at least 2 images, 0 came"):
         calibrate(small_engine(), [], described="nothing")
+
+
+def test_limits_are_fitted_at_every_point_and_arms_keep_to_them() -> None:
+    engine = small_engine()
+    limits = fit_limits(engine, [picture(seed) for seed in range(4)])
+    arms = {arm.name: arm for arm in engine.arms(("int4-zstd", "int4-cal-zstd"), limits=limits)}
+    assert {name for name in arms if "-cal-" in name} == {
+        name.replace("zstd", "cal-zstd") for name in arms if name.endswith("/int4-zstd")
+    }
+    assert not any("-cal-" in arm.name for arm in engine.arms(("int4-cal-zstd",)))
+    arm = arms["pool1/int4-cal-zstd"]
+    (fitted,) = limits[arm.name]
+    assert fitted is not None
+    x, _ = engine.model.preprocess(picture(1))
+    tensors = engine.partitioned.run_front(x, arm.point)[arm.point]
+    (encoded,) = engine.encode(arm, [8 * tensors[0]])  # out of all bounds: its own range serves it better
+    assert encoded.scale[0] > 2 * (fitted.high[0] - fitted.low[0]) / 15
+    assert engine.decode(arm.point, [encoded])[0].shape == tensors[0].shape
+
+
+def test_an_arm_with_limits_is_kept_where_no_other_of_its_point_is_as_good_for_less() -> None:
+    engine = small_engine()
+    measured = calibrate(engine, [picture(seed) for seed in range(8)], described="8 pictures")
+    found = fit_limits(engine, [picture(seed) for seed in range(8)])
+    assert {name for name in measured.arms if get_codec(name.partition("/")[2]).calibrated} == measured.limits.keys()
+    assert measured.limits.keys() < found.keys()
+    for name in measured.limits:
+        point, known = name.partition("/")[0], measured.arms[name]
+        rivals = [arm for other, arm in measured.arms.items() if other.partition("/")[0] == point]
+        assert not any(arm.sent_bytes < known.sent_bytes and arm.fidelity >= known.fidelity for arm in rivals)
+    table = build_arm_table(engine, ("int4-cal-zstd", "int6-cal-zstd"), admission=Admission(0.0, measured))
+    names = {arm.name for arm in (*table.arms, *table.left_out) if arm.codec}
+    assert names == {name for name in measured.limits if name.endswith(("int4-cal-zstd", "int6-cal-zstd"))}
+
+
+def test_limits_of_another_network_are_refused() -> None:
+    engine = small_engine()
+    one = Limits((0.0,), (1.0,))
+    for limits in ((), (one, one), (Limits((0.0, 0.0), (1.0, 1.0)),)):
+        with pytest.raises(CodecError, match="calibrate again"):
+            engine.arms(("int4-cal-zstd",), limits={"pool1/int4-cal-zstd": limits})
