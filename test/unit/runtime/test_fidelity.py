@@ -35,7 +35,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def table(fingerprint: str = "f" * 64) -> FidelityTable:
     arms = {"pool1/int8": ArmFidelity(0.97, 0.94, 0.99, 1234.5)}
     limits = {"pool1/int4-cal-zstd": (None, Limits((-0.25, 0.0), (1.5, 2.0)))}
-    return FidelityTable("small", fingerprint, "f1", "4 pictures of desk", 2, 2, arms, limits)
+    return FidelityTable("small", fingerprint, "f1", "4 pictures of desk", 2, 2, arms, limits=limits)
 
 
 def test_what_was_written_is_found_by_the_networks_fingerprint(cache: Path) -> None:
