@@ -10,7 +10,6 @@ which are read with ``weights_only``.
 from __future__ import annotations
 
 import json
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -108,7 +107,7 @@ def _read_state(path: Path) -> dict[str, torch.Tensor]:
     _read(path, 1)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, TypeError):
+    except Exception:  # of a damaged file there comes whatever its bytes lead to
         raise FileProblem(
             f"{path} is no state dict of tensors alone: save it with torch.save(network.state_dict(), PATH)"
         ) from None

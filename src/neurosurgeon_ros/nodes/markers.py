@@ -57,6 +57,8 @@ def frustums(
     """
     Make the markers of one frame; they take the place of those of the frame before.
 
+    A box whose rays meet no plane before the camera, by a calibration that makes no sense, has none.
+
     :param labels: name of each class; each has its colour and is a namespace, to be switched on and off in RViz.
     :param info: of the camera, with intrinsics: see :func:`obstacle`.
     :param range_m: distance of the far rectangle from the camera, along its axis.
@@ -65,6 +67,8 @@ def frustums(
     array = MarkerArray(markers=[Marker(header=header, action=Marker.DELETEALL)])
     far = range_m * rays(detections.boxes, info)
     for index, corners in enumerate(far):
+        if not np.isfinite(corners).all():
+            continue
         label = int(detections.classes[index])
         places = [*(Point(x=float(x), y=float(y), z=float(range_m)) for x, y in corners), Point()]
         marker = Marker(header=header, ns=labels[label], id=index, type=Marker.LINE_LIST, action=Marker.ADD)

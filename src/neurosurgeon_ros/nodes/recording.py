@@ -1,13 +1,11 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the decisions of a recording back, also of one that was cut off."""
+"""Reads the decisions of a recording back, also of one that was cut off or damaged."""
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 
-from mcap.exceptions import McapError
 from mcap.records import Channel, Message, Schema
 from mcap.stream_reader import StreamReader
 from rclpy.serialization import deserialize_message
@@ -21,7 +19,7 @@ _TYPE = "neurosurgeon_ros/msg/PartitionDecision"
 
 def read_recording(path: Path) -> list[SeenDecision]:
     """
-    Read all decisions, in order; of a file that was cut off, those of its whole chunks.
+    Read all decisions, in order; of a file that was cut off or damaged, those before that place.
 
     :raises OSError: if the file cannot be read.
     """
@@ -37,6 +35,7 @@ def read_recording(path: Path) -> list[SeenDecision]:
                     of_decisions.add(record.id)
                 elif isinstance(record, Message) and record.channel_id in of_decisions:
                     decisions.append(to_seen_decision(deserialize_message(record.data, PartitionDecision)))
-        except (McapError, EOFError, ValueError, struct.error, RuntimeError):
-            pass  # cut off: what is whole was read
+        except Exception as problem:  # of a damaged file there comes whatever its bytes lead to
+            if isinstance(problem, OSError):
+                raise
     return decisions

@@ -135,6 +135,8 @@ def _read(path: Path) -> list[dict[str, str]]:
             raise ValueError(f"{path} has no column {', '.join(missing)}; give the decisions.csv of a run")
         rows = list(reader)
     for line, row in enumerate(rows, start=2):
+        if any(row[column] is None for column in COLUMNS):
+            raise ValueError(f"{path}, line {line} has fewer cells than columns; give the decisions.csv of a run")
         for column in _NUMBERS:
             if row[column]:
                 non_negative(row[column], f"{path}, line {line}, column {column}")

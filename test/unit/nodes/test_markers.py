@@ -62,6 +62,14 @@ def test_a_frame_without_detections_takes_the_old_markers_away() -> None:
     assert [marker.action for marker in array.markers] == [Marker.DELETEALL]
 
 
+def test_a_calibration_by_which_a_box_lies_nowhere_draws_none() -> None:
+    """Found by fuzzing: such numbers are finite, and the corners were not."""
+    for info in (camera([0.0, 0.0, 1e30, 0.0, 0.0]), CameraInfo(k=[1e-300, 0.0, 320.0, 0.0, 1.0, *[0.0] * 3, 1.0])):
+        assert obstacle(info, SIZE) == ""
+        array = frustums(found((320, 240, 100, 80)), ("person",), info, range_m=1.0, header=HEADER)
+        assert [marker.action for marker in array.markers] == [Marker.DELETEALL]
+
+
 @pytest.mark.parametrize(
     ("info", "said"),
     [

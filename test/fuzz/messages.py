@@ -1,0 +1,116 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Good messages of every kind that a node hears, to be damaged."""
+
+from __future__ import annotations
+
+import numpy as np
+from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
+from vision_msgs.msg import Detection2D, ObjectHypothesisWithPose
+
+from neurosurgeon_ros.codecs import TensorSpec
+from neurosurgeon_ros.msg import DelayFeedback, EdgeDetections, EdgeStatus, PartialInference, RobotHello, Tensor
+from neurosurgeon_ros.runtime.protocol import PROTOCOL_VERSION
+
+FINGERPRINT = "f" * 64
+
+
+def hello(robot_id: str = "robot", session: int = 5) -> RobotHello:
+    """Make a robot's hello."""
+    return RobotHello(
+        protocol_version=PROTOCOL_VERSION,
+        robot_id=robot_id,
+        session=session,
+        fingerprint=FINGERPRINT,
+        model="a model",
+        node="/robot_node",
+        host="host",
+    )
+
+
+def request(spec: TensorSpec, *, robot_id: str = "robot", session: int = 5, fingerprint: str = "") -> PartialInference:
+    """Make a request for the whole network, from an image of one grey."""
+    return PartialInference(
+        protocol_version=PROTOCOL_VERSION,
+        robot_id=robot_id,
+        session=session,
+        sequence=1,
+        header=Header(frame_id="camera"),
+        fingerprint=fingerprint or FINGERPRINT,
+        deadline=0.5,
+        image_width=spec.shape[3],
+        image_height=spec.shape[2],
+        scale_x=1.0,
+        scale_y=1.0,
+        confidence_threshold=0.25,
+        iou_threshold=0.45,
+        tensors=[
+            Tensor(
+                name=spec.name,
+                dtype=spec.dtype,
+                shape=spec.shape,
+                codec="uint8",
+                data=np.full(np.prod(spec.shape), 128, np.uint8).tobytes(),
+            )
+        ],
+    )
+
+
+def probe(*, robot_id: str = "robot", session: int = 5, sequence: int = 1) -> PartialInference:
+    """Make a probe of the link."""
+    return PartialInference(
+        protocol_version=PROTOCOL_VERSION,
+        robot_id=robot_id,
+        session=session,
+        sequence=sequence,
+        kind=PartialInference.PROBE,
+        tensors=[Tensor(name="probe", dtype="uint8", shape=[4], codec="uint8", data=b"1234")],
+    )
+
+
+def feedback(robot_id: str = "robot", session: int = 5) -> DelayFeedback:
+    """Make the feedback of a frame."""
+    return DelayFeedback(
+        protocol_version=PROTOCOL_VERSION,
+        robot_id=robot_id,
+        session=session,
+        sequence=1,
+        compute_delay=0.1,
+        status=DelayFeedback.FAILED,
+        error="it went wrong",
+    )
+
+
+def detections(robot_id: str = "robot", session: int = 5, label: str = "person") -> EdgeDetections:
+    """Make the answer to a frame: two things seen."""
+    found = Detection2D(header=Header(frame_id="camera"), results=[ObjectHypothesisWithPose()])
+    found.results[0].hypothesis.class_id = label
+    found.results[0].hypothesis.score = 0.5
+    found.bbox.size_x = found.bbox.size_y = 3.0
+    message = EdgeDetections(protocol_version=PROTOCOL_VERSION, robot_id=robot_id, session=session, sequence=1)
+    message.detections.detections = [found, found]
+    return message
+
+
+def status(robot_id: str = "robot", session: int = 5, fingerprint: str = FINGERPRINT) -> EdgeStatus:
+    """Make the status of an edge that serves a robot."""
+    return EdgeStatus(
+        protocol_version=PROTOCOL_VERSION,
+        edge_id="edge",
+        session=6,
+        node="/edge_node",
+        models=["a model"],
+        fingerprints=[fingerprint],
+        robots=[robot_id],
+        robot_sessions=[session],
+        load=0.5,
+    )
+
+
+def camera_info(width: int = 24, height: int = 16) -> CameraInfo:
+    """Make a calibration."""
+    message = CameraInfo(header=Header(frame_id="camera"), width=width, height=height, distortion_model="plumb_bob")
+    message.d = [0.01] * 5
+    message.k = np.array([20.0, 0.0, 12.0, 0.0, 20.0, 8.0, 0.0, 0.0, 1.0])
+    return message

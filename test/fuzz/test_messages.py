@@ -1,0 +1,129 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Whatever bytes come as a message are refused in one sentence, or give what the node goes on with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from fuzz import messages
+from fuzz.cases import Case, Fuzz
+from rclpy.serialization import serialize_message
+from robots import small_engine
+from std_msgs.msg import Header
+
+from neurosurgeon_ros.codecs import CodecError
+from neurosurgeon_ros.models import Detections
+from neurosurgeon_ros.msg import PartialInference
+from neurosurgeon_ros.nodes.compressed import decode_compressed, to_compressed
+from neurosurgeon_ros.nodes.images import ENCODINGS, check_image, from_bgr, to_bgr
+from neurosurgeon_ros.nodes.intake import read
+from neurosurgeon_ros.nodes.markers import frustums, obstacle
+from neurosurgeon_ros.nodes.messages import (
+    InvalidMessage,
+    check_version,
+    to_edge_detections,
+    to_edge_report,
+    to_feedback,
+    to_request,
+)
+from neurosurgeon_ros.runtime.decision import ImageRejected
+from neurosurgeon_ros.runtime.validation import InvalidRequest, check_probe, check_request
+
+IMAGE = np.random.default_rng(0).integers(0, 256, (16, 24, 3), dtype=np.uint8)
+MOST_BYTES = 65536
+
+
+def damaged(case: Case, kind: type[Any], good: bytes) -> Any:
+    """Give what a node's intake makes of damaged bytes."""
+    return read(kind, case.damaged(good), max_bytes=MOST_BYTES)
+
+
+@pytest.mark.parametrize(
+    ("message", "take"),
+    [
+        (messages.hello(), check_version),
+        (messages.feedback(), to_feedback),
+        (messages.detections(), lambda message: to_edge_detections(message, {"person": 0})),
+        (messages.status(), to_edge_report),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_damaged_message_is_read_or_refused(fuzz: Fuzz, message: Any, take: Callable[[Any], object]) -> None:
+    good = serialize_message(message)
+
+    def attempt(case: Case) -> None:
+        take(damaged(case, type(message), good))
+
+    fuzz(attempt, InvalidMessage)
+
+
+def test_a_damaged_request_is_refused_or_decoded_to_what_the_model_takes(fuzz: Fuzz) -> None:
+    engine = small_engine()
+    (spec,) = engine.partitioned.points[0].tensors
+    good = (
+        serialize_message(messages.request(spec, fingerprint=engine.fingerprint)),
+        serialize_message(messages.probe()),
+    )
+
+    def attempt(case: Case) -> None:
+        request = to_request(damaged(case, PartialInference, case.choice(good)))
+        if request.letterbox is None:
+            check_probe(request)
+            return
+        check_request(request, engine)
+        decoded = engine.decode(request.partition_point, request.tensors)
+        wanted = engine.partitioned.points[request.partition_point].tensors
+        assert [tuple(one.shape) for one in decoded] == [one.shape for one in wanted]
+
+    torch.set_num_threads(1)
+    fuzz(attempt, InvalidMessage, InvalidRequest, CodecError)
+
+
+def test_a_damaged_image_is_rejected_or_converted(fuzz: Fuzz) -> None:
+    good = {}
+    for encoding in ENCODINGS:
+        message = from_bgr(IMAGE, Header(frame_id="camera"))
+        message.encoding, message.step = encoding, 24 * 4
+        message.data = bytes(16 * 24 * 4)
+        good[encoding] = serialize_message(message)
+
+    def attempt(case: Case) -> None:
+        message = damaged(case, type(from_bgr(IMAGE, None)), good[case.choice(ENCODINGS)])
+        check_image(message)
+        assert to_bgr(message).shape == (message.height, message.width, 3)
+
+    fuzz(attempt, InvalidMessage, ImageRejected)
+
+
+def test_a_damaged_compressed_image_is_rejected_or_decoded(fuzz: Fuzz) -> None:
+    jpeg = to_compressed(IMAGE, Header(frame_id="camera"))
+    png = type(jpeg)(format="png", data=cv2.imencode(".png", IMAGE)[1].tobytes())
+    good = (serialize_message(jpeg), serialize_message(png))
+
+    def attempt(case: Case) -> None:
+        image = decode_compressed(damaged(case, type(jpeg), case.choice(good)))
+        assert image.shape[2] == 3
+
+    cv2.setNumThreads(1)
+    fuzz(attempt, InvalidMessage, ImageRejected)
+
+
+def test_a_damaged_calibration_draws_nothing_or_finite_frustums(fuzz: Fuzz) -> None:
+    info = messages.camera_info()
+    good = serialize_message(info)
+    found = Detections(np.array([[12.0, 8.0, 4.0, 4.0]]), np.array([0.5]), np.array([0]))
+
+    def attempt(case: Case) -> None:
+        message = damaged(case, type(info), good)
+        if not obstacle(message, (24, 16)):
+            markers = frustums(found, ("person",), message, range_m=5.0, header=Header())
+            points = [(point.x, point.y, point.z) for marker in markers.markers for point in marker.points]
+            assert np.isfinite(points).all()
+
+    fuzz(attempt, InvalidMessage)
