@@ -38,9 +38,9 @@ faults: ## put every fault into robot, edge, link and camera, count every frame,
 soak: ## run two robots and an edge under random faults: make soak SECONDS=600 SEED=1
 	@$(RUN) python -m benchmarks.soak $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))
 
-fuzz: ## put 100,000 hostile cases into each decoder of messages and into the codecs: make fuzz CASES=100000 SEED=1
-	FUZZ_CASES=$(or $(CASES),100000) $(RUN) python -m pytest -n $(WORKERS) -v -m "" test/fuzz test/unit/nodes/test_intake.py \
-		--hypothesis-seed=$(or $(SEED),$(shell date +%s))
+fuzz: ## put 100,000 hostile cases into each decoder and each topic of running nodes: make fuzz CASES=100000 SEED=1
+	FUZZ_CASES=$(or $(CASES),100000) FUZZ_SEED=$(or $(SEED),$(shell date +%s)) \
+		$(RUN) python -m pytest -n $(WORKERS) -v -m "" --timeout=3600 test/fuzz
 
 test: ## run every test but the long ones
 	@$(RUN) python -m pytest -n $(WORKERS)

@@ -68,20 +68,23 @@ class Fuzz:
     Tries the cases of a target.
 
     :param name: of the target.
-    :param tell: told how many cases were tried, how many of them were refused, and how many seconds that took.
+    :param tell: told the target, how many cases were tried, how many of them were refused, and the seconds that took.
     """
 
-    def __init__(self, name: str, tell: Callable[[tuple[int, int, float]], object]) -> None:
+    def __init__(self, name: str, tell: Callable[[tuple[str, int, int, float]], object]) -> None:
         self.name = name
         self.tell = tell
 
-    def __call__(self, attempt: Callable[[Case], object], *refusals: type[Exception], every: int = 1) -> None:
+    def __call__(
+        self, attempt: Callable[[Case], object], *refusals: type[Exception], every: int = 1, part: str = ""
+    ) -> None:
         """
         Try all cases: some have to be taken, and some refused.
 
         :param attempt: tries one.
         :param refusals: what it may raise.
         :param every: of so many cases try one, where one takes long.
+        :param part: of the target.
         """
         alone = os.environ.get("FUZZ_CASE")
         numbers = [int(alone)] if alone else range(max(1, CASES // every))
@@ -93,10 +96,12 @@ class Fuzz:
             except refusals:
                 refused += 1
             except BaseException as problem:
-                problem.add_note(f"case {number} of {self.name}; again alone: FUZZ_SEED={SEED} FUZZ_CASE={number}")
+                problem.add_note(
+                    f"case {number} of {self.name} {part}; again alone: FUZZ_SEED={SEED} FUZZ_CASE={number}"
+                )
                 raise
             took_s = time.thread_time() - case_began_s
             assert took_s < LONGEST_S, f"case {number} of seed {SEED} took {took_s:.1f} s of processor time"
-        self.tell((len(numbers), refused, time.monotonic() - began_s))
+        self.tell((f"{self.name} {part}", len(numbers), refused, time.monotonic() - began_s))
         if refusals and len(numbers) >= 100:
             assert 0 < refused < len(numbers), f"of {len(numbers)} cases {refused} were refused"

@@ -19,7 +19,7 @@ def fuzz(request: pytest.FixtureRequest) -> Fuzz:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say what was tried."""
     rows = [
-        (report.nodeid.partition("::")[2], *value)
+        value
         for report in terminalreporter.getreports("passed")
         for name, value in report.user_properties
         if name == _PROPERTY

@@ -15,6 +15,9 @@ from neurosurgeon_ros.runtime.protocol import PROTOCOL_VERSION
 
 FINGERPRINT = "f" * 64
 
+#: As an image of the shipped detectors, but too small for any.
+IMAGE_SPEC = TensorSpec("image", (1, 3, 16, 24), "uint8", channels_last=True)
+
 
 def hello(robot_id: str = "robot", session: int = 5) -> RobotHello:
     """Make a robot's hello."""

@@ -1,0 +1,183 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Whatever bytes are published on a topic that a node hears, the node goes on: it neither ends nor hangs.
+
+After each few messages the node is asked for a parameter, so that all of them were taken by then; in the end a good
+frame has to get its detections.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from asker import Asker
+from fuzz import messages
+from fuzz.cases import LONGEST_S, Case, Fuzz
+from rcl_interfaces.srv import GetParameters
+from rclpy.qos import QoSProfile
+from rclpy.serialization import serialize_message
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
+from support import Process, Processes
+from watcher import Watcher, watching
+
+from neurosurgeon_ros.msg import (
+    DelayFeedback,
+    EdgeDetections,
+    EdgeStatus,
+    PartialInference,
+    PartitionDecision,
+    RobotHello,
+)
+from neurosurgeon_ros.nodes import qos
+from neurosurgeon_ros.nodes.compressed import to_compressed
+from neurosurgeon_ros.nodes.images import from_bgr
+
+#: Messages after which a node is asked whether it is still there, unless its queue holds fewer.
+MOST_AT_ONCE = 15
+
+
+@dataclass(frozen=True)
+class Topic:
+    """
+    A topic that a node hears.
+
+    :param good: messages to be damaged.
+    """
+
+    kind: type[Any]
+    name: str
+    profile: QoSProfile
+    good: tuple[Any, ...]
+
+
+class Asked:
+    """
+    A running node, asked again and again whether it is there.
+
+    :param name: of the node.
+    """
+
+    def __init__(self, watcher: Watcher, process: Process, name: str) -> None:
+        self._watcher = watcher
+        self._process = process
+        self._client = watcher.node.create_client(GetParameters, f"{name}/get_parameters")
+        watcher.until(self._client.service_is_ready, name)
+
+    def is_there(self) -> None:
+        """Wait for an answer, which comes after all that was published before."""
+        before_s = self._busy_s()
+        future = self._client.call_async(GetParameters.Request(names=["autostart"]))
+        self._watcher.until(future.done, "the node's answer")
+        assert self._process.popen.poll() is None
+        took_s = self._busy_s() - before_s
+        assert took_s < LONGEST_S, f"the node was busy for {took_s:.1f} s of processor time with a few messages"
+
+    def _busy_s(self) -> float:
+        """Seconds of processor time of the thread that takes messages."""
+        pid = self._process.popen.pid
+        return next(one.user_time + one.system_time for one in psutil.Process(pid).threads() if one.id == pid)
+
+
+def storm(fuzz: Fuzz, watcher: Watcher, node: Asked, topic: Topic) -> None:
+    """Publish the damaged messages of a topic."""
+    publisher = watcher.node.create_publisher(topic.kind, topic.name, topic.profile)
+    watcher.until(lambda: publisher.get_subscription_count() > 0, f"a node that hears {topic.name}")
+    good = [serialize_message(message) for message in topic.good]
+    at_once = max(1, min(MOST_AT_ONCE, topic.profile.depth - 1))
+    published = 0
+
+    def attempt(case: Case) -> None:
+        nonlocal published
+        publisher.publish(case.damaged(case.choice(good)))
+        published += 1
+        if published % at_once == 0:
+            node.is_there()
+
+    fuzz(attempt, part=topic.name)
+    watcher.node.destroy_publisher(publisher)
+
+
+def test_an_edge_outlives_any_bytes(fuzz: Fuzz, processes: Processes) -> None:
+    process = processes.start("edge_node", "--ros-args", "-p", "threads:=1", "-p", "max_request_rate:=1e6")
+    with watching() as watcher:
+        asker = Asker(watcher)
+        asker.meet()
+        asker.ask()
+        node = Asked(watcher, process, "edge_node")
+        key: dict[str, Any] = {"robot_id": "asker", "session": 5}
+        spec = messages.IMAGE_SPEC
+        requests = (messages.probe(**key), messages.request(spec, fingerprint=asker.fingerprint, **key))
+        for topic in (
+            Topic(RobotHello, "/neurosurgeon/hello", qos.PRESENCE, (messages.hello(**key),)),
+            Topic(PartialInference, "/neurosurgeon/partial_inference", qos.PARTIAL_INFERENCE, requests),
+        ):
+            storm(fuzz, watcher, node, topic)
+        # A damaged hello may have taken all places for a moment, and a damaged request the queue.
+        watcher.until(lambda: asker.ask().status == DelayFeedback.OK, "an answer to a good frame")
+        watcher.until(lambda: asker.detections[-1:] and asker.detections[-1].sequence == asker.sequence, "detections")
+
+
+@pytest.mark.parametrize("of", ["camera", "peers", pytest.param("compressed camera", marks=pytest.mark.full)])
+def test_a_robot_outlives_any_bytes(fuzz: Fuzz, processes: Processes, of: str) -> None:
+    compressed = of == "compressed camera"
+    process = processes.start(
+        *("robot_node", "--ros-args", "-p", "threads:=1", "-p", "codecs:=[uint8]", "-p", "marker_range:=5.0"),
+        *("-p", f"image_transport:={'compressed' if compressed else 'raw'}"),
+    )
+    with watching() as watcher:
+        node = Asked(watcher, process, "robot_node")
+        sessions: dict[str, int] = {}
+        watcher.node.create_subscription(
+            RobotHello, "/neurosurgeon/hello", lambda m: sessions.update({m.robot_id: m.session}), qos.PRESENCE
+        )
+        watcher.until(lambda: "robot_node" in sessions, "the robot's hello")
+        key: dict[str, Any] = {"robot_id": "robot_node", "session": sessions["robot_node"]}
+        base, picture = "/neurosurgeon/robot_node", np.full((16, 24, 3), 99, np.uint8)
+        small = from_bgr(picture, Header(frame_id="small"))
+        jpeg = to_compressed(picture, small.header)
+        topics = {
+            "camera": (
+                Topic(Image, "image_raw", qos.SENSOR_DATA, (small,)),
+                Topic(CameraInfo, "camera_info", qos.SENSOR_DATA, (messages.camera_info(),)),
+            ),
+            "compressed camera": (
+                Topic(
+                    CompressedImage, "image_raw/compressed", qos.SENSOR_DATA, (to_compressed(picture, small.header),)
+                ),
+            ),
+            "peers": (
+                Topic(RobotHello, "/neurosurgeon/hello", qos.PRESENCE, (messages.hello(),)),
+                Topic(EdgeStatus, "/neurosurgeon/status", qos.PRESENCE, (messages.status(**key),)),
+                Topic(EdgeDetections, f"{base}/detections", qos.ANSWERS, (messages.detections(**key),)),
+                Topic(DelayFeedback, f"{base}/delay_feedback", qos.ANSWERS, (messages.feedback(**key),)),
+            ),
+        }
+        for topic in topics[of]:
+            storm(fuzz, watcher, node, topic)
+        _gets_detections(watcher, compressed)
+
+
+def _gets_detections(watcher: Watcher, compressed: bool) -> None:
+    """Show a camera's images until one of them has its detections."""
+    publisher: Any = watcher.camera
+    if compressed:
+        publisher = watcher.node.create_publisher(CompressedImage, "image_raw/compressed", qos.SENSOR_DATA)
+    picture, shown = np.full((480, 640, 3), 99, np.uint8), Header(frame_id="good")
+
+    def answered() -> bool:
+        return any(message.header == shown for message in watcher.detections)
+
+    def show() -> None:
+        publisher.publish(to_compressed(picture, shown) if compressed else from_bgr(picture, shown))
+
+    timer = watcher.node.create_timer(0.3, show)
+    watcher.until(answered, "detections of a good image")
+    watcher.node.destroy_timer(timer)
+    decided: list[PartitionDecision] = watcher.decisions
+    watcher.until(lambda: any(decision.header == shown for decision in decided), "its decision")
