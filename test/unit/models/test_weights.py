@@ -110,6 +110,18 @@ def test_what_is_no_safetensors_file_is_refused(tmp_path: Path, content: bytes) 
         load_weights(small(), path)
 
 
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_state_dict_that_was_cut_off_anywhere_is_refused(tmp_path: Path, legacy: bool) -> None:
+    """Found by fuzzing: torch then raises struct.error, OSError and others, by where it ends."""
+    path = tmp_path / "w.pth"
+    torch.save(small().state_dict(), path, _use_new_zipfile_serialization=not legacy)
+    good = path.read_bytes()
+    for length in range(0, len(good) - 1, 7):
+        path.write_bytes(good[:length])
+        with pytest.raises(FileProblem, match=r"no state dict|something else than a state dict|does not fit"):
+            load_weights(small(), path)
+
+
 @pytest.mark.parametrize("name", ["w.pth", "w.safetensors", "w.weights"])
 def test_missing_files_are_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(FileProblem, match=rf"{name} is missing"):

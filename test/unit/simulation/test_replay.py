@@ -92,3 +92,13 @@ def test_missing_columns_are_named(tmp_path: Path) -> None:
     path.write_text("arm,outcome\non_device,on_device\n")
     with pytest.raises(ValueError, match="has no column partition_point, key_frame"):
         read_replay(path)
+
+
+def test_a_row_that_ends_early_is_named(tmp_path: Path) -> None:
+    """Found by fuzzing: its key frame was None."""
+    path = write(tmp_path / "decisions.csv")
+    lines = path.read_text().splitlines()
+    lines[6] = lines[6].partition(",")[0]
+    path.write_text("\n".join(lines))
+    with pytest.raises(ValueError, match="line 7 has fewer cells than columns"):
+        read_replay(path)
