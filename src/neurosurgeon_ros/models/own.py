@@ -12,10 +12,13 @@ to its size. A ``.pt2`` file, as torch.export.save writes it, holds module and e
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import importlib
+import logging
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -173,13 +176,33 @@ def _checked(name: str, made: object) -> _Made:
 def _from_program(path: Path, postprocess: str) -> _Made:
     if not path.is_file():
         raise FileProblem(f"{path} is missing: give the path of a program that torch.export.save wrote")
+    logged: list[BaseException] = []
     try:
-        program = torch.export.load(path)
-        network = program.module()
+        with _unprinted(logged):
+            program = torch.export.load(path)
+            network = program.module()
     except Exception as error:  # zip, JSON, pickle and version errors of many kinds
         raise FileProblem(
-            f"{path} cannot be loaded by torch {torch.__version__} ({_first(error)}): export the network again with it"
+            f"{path} cannot be loaded by torch {torch.__version__} ({_first(logged[0] if logged else error)}): export "
+            "the network again with it"
         ) from error
     inputs = program.example_inputs
     example = inputs[0][0] if inputs and len(inputs[0]) == 1 and not inputs[1] else None
     return _checked(str(path), (network, example, postprocess))
+
+
+@contextlib.contextmanager
+def _unprinted(errors: list[BaseException]) -> Iterator[None]:
+    """Take the errors that torch.export would print with their tracebacks, before it raises one that names none."""
+
+    def take(record: logging.LogRecord) -> bool:
+        if record.exc_info and record.exc_info[1] is not None:
+            errors.append(record.exc_info[1])
+        return False
+
+    logger = logging.getLogger("torch.export")
+    logger.addFilter(take)
+    try:
+        yield
+    finally:
+        logger.removeFilter(take)

@@ -31,7 +31,7 @@ def calibrate(
     Measure every arm: half of the images give the bytes and the limits of quantisation, the other half judge.
 
     One pass through the network serves all arms of an image: each goes on from the tensors at its partition point. An
-    arm with limits of a calibration is left out where another arm of its point sends less and agrees as well.
+    arm with limits of a calibration is left out where another arm of its point sends no more and agrees as well.
 
     :param images: BGR, shape (H, W, 3), at least two.
     :param described: what the images are, in words.
@@ -135,11 +135,15 @@ def bytes_of(encoded: EncodedTensor) -> int:
 
 
 def _is_worth_keeping(arm: Arm, measured: Mapping[Arm, ArmFidelity]) -> bool:
-    """Say whether an arm takes no limits, or no other arm of its point sends less and agrees as well."""
-    known = measured[arm]
+    """Say whether an arm takes no limits, or no other arm of its point agrees as well with no more bytes."""
+
+    def cost(other: Arm) -> tuple[float, bool]:
+        # Where limits change nothing, the arm without them stays.
+        return measured[other].sent_bytes, get_codec(other.codec).calibrated
+
     return not get_codec(arm.codec).calibrated or not any(
-        other.point == arm.point and rival.sent_bytes < known.sent_bytes and rival.fidelity >= known.fidelity
-        for other, rival in measured.items()
+        other.point == arm.point and cost(other) < cost(arm) and measured[other].fidelity >= measured[arm].fidelity
+        for other in measured
     )
 
 

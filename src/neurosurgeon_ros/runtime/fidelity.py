@@ -146,13 +146,17 @@ def write_fidelity(table: FidelityTable, folder: Path | None = None) -> Path:
         name: {key: round(value, 4) for key, value in arm.items()} for name, arm in content["arms"].items()
     }
     content["limits"] = {name: [_short(one) for one in limits] for name, limits in table.limits.items()}
+    partial: Path | None = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=folder, encoding="utf-8", delete=False) as stream:
+            partial = Path(stream.name)
             stream.write(json.dumps(content, indent=1) + "\n")
-        Path(stream.name).chmod(0o644)
-        Path(stream.name).replace(path)
+        partial.chmod(0o644)
+        partial.replace(path)
     except OSError as problem:
+        if partial is not None:
+            partial.unlink(missing_ok=True)
         raise CalibrationProblem(f"{path} cannot be written ({problem.strerror})") from None
     return path
 

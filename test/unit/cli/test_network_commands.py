@@ -119,6 +119,12 @@ def test_what_cannot_be_cut_is_said(own: str, capfd: pytest.CaptureFixture[str])
     assert content["obstacle"] in " ".join(printed(capfd, "partitions", f"{own}:stubborn").split())
 
 
+def test_what_cannot_be_cut_has_two_arms_that_give_the_whole(own: str, capfd: pytest.CaptureFixture[str]) -> None:
+    said = printed(capfd, "verify", f"{own}:stubborn")
+    assert "input/uint8" in said and "bit for bit" in said
+    assert "'network', line" in " ".join(said.split()) and "if image.sum() > 0:" in said
+
+
 def test_random_weights_are_said_in_every_output(capfd: pytest.CaptureFixture[str]) -> None:
     content = points(capfd, "yolov2_tiny", "--random-weights")
     assert content["random_weights"]
@@ -178,6 +184,8 @@ def test_a_calibration_is_kept_and_used(own: str, pictures: Path, capfd: pytest.
     assert figures.keys() == known.arms.keys()
     for name, arm in known.arms.items():
         assert figures[name] == (arm.fidelity, arm.sent_bytes, arm.reaches(0.95))
+    every = printed(capfd, "verify", f"{own}:make", "--all-codecs")
+    assert all(name in every for name in known.arms)
 
 
 def test_images_are_spread_over_a_video(own: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +92,10 @@ def raises():
 
 def nothing():
     return None
+
+
+def no_example():
+    return network()
 
 
 def no_image():
@@ -194,6 +200,7 @@ def test_a_factory_may_give_its_post_processing(package: str) -> None:
         ("no_detections", "post-processing of model .* gives NoneType"),
         ("raises", r"its factory raised RuntimeError\('no camera'\)"),
         ("nothing", "gives NoneType; let its factory return"),
+        ("no_example", "gives Sequential; let its factory return an nn.Module, an example of its input"),
         ("no_image", "comes with no image as its example input"),
         ("too_small", "does not accept its own example input of shape"),
         ("no_scores", "gives no class scores"),
@@ -214,3 +221,24 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     (tmp_path / "bad.pt2").write_bytes(b"PK no program")
     with pytest.raises(FileProblem, match=r"bad\.pt2 cannot be loaded by torch"):
         load_model(str(tmp_path / "bad.pt2"))
+
+
+def test_a_program_of_another_version_of_torch_is_refused_in_one_sentence(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path, newer = tmp_path / "net.pt2", tmp_path / "newer.pt2"
+    torch.export.save(torch.export.export(nn.Conv2d(3, 4, 3).eval(), (torch.rand(1, 3, 8, 8),)), path)
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(newer, "w") as changed:
+        for name in archive.namelist():
+            content = archive.read(name)
+            if name.endswith("models/model.json"):
+                program = json.loads(content)
+                program["schema_version"]["major"] += 1
+                content = json.dumps(program).encode()
+            changed.writestr(name, content)
+    with pytest.raises(
+        FileProblem, match=r"newer\.pt2 cannot be loaded by torch .*version.*: export the network"
+    ) as caught:
+        load_model(str(newer))
+    assert "\n" not in str(caught.value)
+    assert "Traceback" not in capfd.readouterr().err

@@ -237,6 +237,76 @@ def test_convolutions_of_every_kind_are_counted() -> None:
     assert features[3] == 3
 
 
+def test_activations_normalisations_and_products_are_counted() -> None:
+    network = nn.Sequential(
+        nn.BatchNorm2d(4),  # 4 x 6 x 6
+        nn.SiLU(),  # the same
+        nn.Conv2d(4, 4, 1),
+        nn.GroupNorm(2, 4),
+        nn.Flatten(2),
+        nn.LayerNorm(36),
+        nn.Linear(36, 10),  # 4 rows
+        nn.Softmax(dim=-1),  # 4 x 10
+    ).eval()
+    features = partition(network, torch.rand(1, 4, 6, 6)).points[0].features
+    assert features[:6] == (4 * 4 * 36, 4 * 36 * 10, 4 * 4 * 36 + 40, 1, 1, 5)
+
+
+def test_attention_is_two_products_and_a_softmax() -> None:
+    class Attention(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return nn.functional.scaled_dot_product_attention(x, x, x)
+
+    features = partition(Attention().eval(), torch.rand(1, 2, 5, 8)).points[0].features
+    # Two heads, five queries and keys of eight numbers.
+    assert features[:6] == (0, 2 * 2 * 5 * 5 * 8, 2 * 5 * 5, 0, 2, 1)
+
+
+class Looped(nn.Module):
+    """Control flow that depends on sizes, settings and loops, but on no value."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps = nn.ModuleList(nn.Conv2d(3, 3, 3, padding=1) for _ in range(3))
+        self.twice = True
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for index, step in enumerate(self.steps):
+            x = step(x) if index % 2 else step(x).relu()
+            if x.shape[-1] > 8 and self.twice:
+                x = nn.functional.avg_pool2d(x, 2)
+        return x
+
+
+def test_control_flow_that_depends_on_no_value_is_cut() -> None:
+    parts = partition(Looped().eval(), torch.rand(1, 3, 32, 32), keep_all=True)
+    assert parts.obstacle is None
+    assert len(parts.points) == 2 + 3 + 2 + 2 - 1  # convolutions, ReLUs of the outer ones, two poolings
+    assert parts.points[0].features[3] == 3
+    assert_halves_equal_the_whole(parts, torch.rand(1, 3, 32, 32))
+
+
+def test_what_the_back_end_can_make_again_is_not_sent_twice() -> None:
+    class Reused(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 1)
+            self.pool = nn.MaxPool2d(2)
+            self.rows = nn.Linear(8, 2)
+            self.small = nn.Conv2d(4, 2, 1)
+
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            x = self.conv(x)
+            pooled, view = self.pool(x), x.flatten(2)
+            return self.small(pooled), view.sum(2), self.rows(x)
+
+    x = torch.rand(1, 3, 8, 8)
+    parts = partition(Reused().eval(), x, keep_all=True)
+    crossing = {point.name: [spec.shape for spec in point.tensors] for point in parts.points}
+    assert crossing["pool"] == crossing["flatten"] == [(1, 4, 8, 8)]
+    assert_halves_equal_the_whole(parts, x)
+
+
 class Pooled(nn.Module):
     """Bytes to floats, then convolutions with each activation that oneDNN knows, pooled to half the size."""
 

@@ -89,6 +89,10 @@ def test_a_folder_that_cannot_be_written_is_said_and_nothing_is_left(tmp_path: P
     (tmp_path / "file").touch()
     with pytest.raises(CalibrationProblem, match="cannot be written"):
         write_fidelity(table(), tmp_path / "file")
+    (tmp_path / "folder" / f"{'f' * 64}.json").mkdir(parents=True)  # stands where the file should go
+    with pytest.raises(CalibrationProblem, match="cannot be written"):
+        write_fidelity(table(), tmp_path / "folder")
+    assert [left.name for left in (tmp_path / "folder").iterdir()] == [f"{'f' * 64}.json"]
 
 
 def test_a_calibration_judges_every_arm_by_half_of_the_images() -> None:
