@@ -13,6 +13,7 @@ import dataclasses
 import difflib
 import math
 import re
+import sys
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -32,6 +33,9 @@ P = TypeVar("P")
 
 # What rclpy names its overrides of a topic's quality of service by.
 _OF_QOS = "qos_overrides."
+
+# Choices that a short table shows of many.
+FIRST_CHOICES = 10
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -172,8 +176,9 @@ def table(kind: type[Any], names: Sequence[str] = ()) -> str:
     """
     Make the Markdown table of a node's parameters.
 
-    :param names: of those to show, in this order; empty: all of them.
+    :param names: of those to show, in this order, with the first of many choices; empty: all of them, and all choices.
     """
+    most = FIRST_CHOICES if names else sys.maxsize
     lines = ["| parameter | type | default | range | live | meaning |", "| --- | --- | --- | --- | --- | --- |"]
     fields = {field.name: field for field in _fields(kind)}
     for field in (fields[name] for name in names or fields):
@@ -182,7 +187,7 @@ def table(kind: type[Any], names: Sequence[str] = ()) -> str:
         shown = f"`{default}`" if default not in ("", []) else "empty"
         unit = f" {meaning.unit}" if meaning.unit and default != "" else ""
         live = "yes" if meaning.live else "no"
-        cells = (f"`{field.name}`", _type_name(default), shown + unit, _range(meaning), live, meaning.description)
+        cells = (f"`{field.name}`", _type_name(default), shown + unit, _range(meaning, most), live, meaning.description)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -244,7 +249,10 @@ def _one_of(field: dataclasses.Field[Any]) -> str:
     return "one of" if isinstance(_default(field), str) else "among"
 
 
-def _range(meaning: Meaning) -> str:
+def _range(meaning: Meaning, most: int) -> str:
+    if len(meaning.choices) > most:
+        first = ", ".join(f"`{choice}`" for choice in meaning.choices[:most])
+        return f"{first} and {len(meaning.choices) - most} more"
     if meaning.choices:
         return _named(meaning, "`")
     if meaning.low is not None and meaning.high is not None:
