@@ -164,14 +164,30 @@ def read_video(path: str, *, rate_hz: float) -> list[NDArray[np.uint8]]:
     Decode a whole video beforehand, so that decoding is nobody's cost.
 
     :param rate_hz: of a camera that sees it: what moves, moves as in the video, however slow the camera is.
-    :returns: what the camera sees until its frames come again.
+    :returns: what the camera sees until its frames come again, see :func:`seen_frames`.
     """
     frames = []
     with VideoSource(path) as source:
-        step = max(1, round(source.rate_hz / rate_hz))
+        step = source.rate_hz / rate_hz
         while (frame := source.read()) is not None:
             frames.append(frame)
-    return [frames[index * step % len(frames)] for index in range(len(frames) // math.gcd(step, len(frames)))]
+    return [frames[index] for index in seen_frames(len(frames), step)]
+
+
+def seen_frames(count: int, step: float) -> list[int]:
+    """
+    Choose what a camera sees of a video that is played again and again, from one frame later each time.
+
+    A step of a whole number would meet the rhythm in which videos are compressed: every other frame of the shipped
+    video loses less by JPEG than those between.
+
+    :param count: frames of the video.
+    :param step: frames of the video for one of the camera's; at least 1 is taken.
+    :returns: their numbers, until they come again.
+    """
+    step = max(1.0, step)
+    once = math.ceil(count / step)
+    return [(int(number * step) + start) % count for start in range(int(step)) for number in range(once)]
 
 
 def to_jpeg(image: NDArray[np.uint8], quality: int) -> array.array[int]:

@@ -20,6 +20,7 @@ from neurosurgeon_ros.nodes.messages import (
     to_edge_report,
     to_feedback,
 )
+from neurosurgeon_ros.nodes.outbox import Outbox
 from neurosurgeon_ros.nodes.peers import LOOK_PERIOD_S, Peers
 from neurosurgeon_ros.runtime.engine import Engine
 from neurosurgeon_ros.runtime.inbox import Inbox
@@ -63,6 +64,7 @@ class EdgeLink:
         self._requests = node.create_publisher(
             PartialInference, f"{namespace}/partial_inference", qos.PARTIAL_INFERENCE
         )
+        self._outbox = Outbox(self._requests.publish, on_problem=lambda problem: node.get_logger().error(problem))
         self.intake = Intake(node)
         self._detections = self.intake.subscribe(
             EdgeDetections, f"{base}/detections", self._on_detections, qos.ANSWERS, max_bytes=DETECTIONS_BYTES
@@ -86,6 +88,8 @@ class EdgeLink:
 
     def close(self) -> None:
         """Take everything down; the pipeline must have stopped."""
+        if not self._outbox.close():
+            self._node.get_logger().warning("a request was still being sent when the link to the edge was closed")
         destroy(self._node, *self._timers, self._hello, self._requests, self._detections, self._feedback, self._status)
 
     @property
@@ -100,8 +104,8 @@ class EdgeLink:
         )
 
     def publish(self, request: Request) -> None:
-        """Send a request."""
-        self._requests.publish(from_request(request))
+        """Send a request: its message is made now, so that its tensors may change, and published beside the caller."""
+        self._outbox.put(from_request(request))
 
     def _say_hello(self) -> None:
         engine, name = self._engine, self._node.get_fully_qualified_name()
