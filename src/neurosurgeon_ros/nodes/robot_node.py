@@ -328,6 +328,7 @@ def _settings(parameters: RobotParameters) -> RobotSettings:
         confidence=parameters.confidence,
         iou=parameters.iou,
         fidelity_price_s=parameters.fidelity_price_ms / 1e3,
+        max_in_flight=parameters.max_in_flight,
     )
 
 

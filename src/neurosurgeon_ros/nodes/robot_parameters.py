@@ -73,6 +73,13 @@ class RobotParameters:
         high=60000.0,
         live=True,
     )
+    max_in_flight: int = parameter(
+        1,
+        "frames that may be on their way to the edge at once: more frames a second, and no shorter delays",
+        low=1,
+        high=8,
+        live=True,
+    )
     confidence: float = parameter(0.25, "detections with a lower score are left out", low=0.0, high=1.0, live=True)
     iou: float = parameter(0.45, "overlap above which the weaker box of a class goes", low=0.0, high=1.0, live=True)
     key_frame_threshold: float = parameter(

@@ -15,6 +15,9 @@ from neurosurgeon_ros.runtime.inbox import Inbox
 from neurosurgeon_ros.runtime.protocol import Feedback, Key, Request, Status
 from neurosurgeon_ros.runtime.transfers import SHORTEST_S, Transfer, Transfers
 
+#: Answered frames of which it is remembered when they were at the edge.
+_MOST_PASSED = 8
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Awaited:
@@ -44,6 +47,14 @@ class Measured:
     observation: Observation | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Passed:
+    """When a frame had reached the edge, if answers take no time, and when its answer came; seconds on the clock."""
+
+    reached_s: float
+    answered_s: float
+
+
 class Conversation:
     """
     Owned by the robot's worker, but for the inbox, into which other threads put.
@@ -58,15 +69,18 @@ class Conversation:
         self._uplink = uplink
         self._clock = clock
         self._closed = False
+        self._awaited: set[Key] = set()
+        self._passed: dict[Key, _Passed] = {}
         self._detections: dict[Key, tuple[float, Detections]] = {}
         self._feedback: dict[Key, tuple[float, Feedback]] = {}
 
-    def send(self, request: Request, arm: int, *, patience_s: float = SHORTEST_S) -> Transfer:
+    def send(self, request: Request, arm: int, *, patience_s: float = SHORTEST_S, awaited: bool = False) -> Transfer:
         """
         Publish a request.
 
         :param arm: -1 for a probe or a test, of which the policy learns what the link took for so many bytes.
         :param patience_s: it is not given up sooner than after so many seconds.
+        :param awaited: its detections are going to be waited for, and what it teaches is left until then.
         """
         transfer = self.transfers.send(
             request.key,
@@ -75,6 +89,8 @@ class Conversation:
             now_s=self._clock(),
             patience_s=patience_s,
         )
+        if awaited:
+            self._awaited.add(request.key)
         self._uplink.publish(request)
         return transfer
 
@@ -89,20 +105,40 @@ class Conversation:
 
         :param until_s: the deadline on the clock.
         """
-        key = transfer.key
+        self.is_settled(transfer, until_s, lambda: False)
+        self._awaited.discard(transfer.key)
+        return self._look(transfer.key, until_s) or Awaited(reason="the edge did not answer by the deadline")
+
+    def let_go(self, sequence: int) -> None:
+        """Wait no more for a frame whose way has failed; its answer still teaches."""
+        self._awaited = {key for key in self._awaited if key.sequence != sequence}
+
+    def is_settled(self, transfer: Transfer, until_s: float, interrupted: Callable[[], bool]) -> bool:
+        """
+        Wait until a frame need not be waited for any more, as :meth:`await_detections`.
+
+        :param interrupted: asked whenever the inbox's bell rings.
+        :returns: False if `interrupted` said so first.
+        """
         self._sort(0.0)
-        while True:
-            if key in self._detections:
-                return Awaited(self._detections[key][1])
-            if key in self._feedback and self._feedback[key][1].status is not Status.OK:
-                status, error = self._feedback[key][1].status, self._feedback[key][1].error
-                return Awaited(reason=error or f"the edge refused the request ({status.name.lower()})")
-            obstacle = "the robot is being stopped" if self._closed else self._uplink.obstacle()
-            if obstacle:
-                return Awaited(reason=obstacle)
-            if self._clock() >= until_s:
-                return Awaited(reason="the edge did not answer by the deadline", missed=True)
+        while self._look(transfer.key, until_s) is None:
+            if interrupted():
+                return False
             self._sort(until_s)
+        return True
+
+    def _look(self, key: Key, until_s: float) -> Awaited | None:
+        if key in self._detections:
+            return Awaited(self._detections[key][1])
+        if key in self._feedback and self._feedback[key][1].status is not Status.OK:
+            status, error = self._feedback[key][1].status, self._feedback[key][1].error
+            return Awaited(reason=error or f"the edge refused the request ({status.name.lower()})")
+        obstacle = "the robot is being stopped" if self._closed else self._uplink.obstacle()
+        if obstacle:
+            return Awaited(reason=obstacle)
+        if self._clock() >= until_s:
+            return Awaited(reason="the edge did not answer by the deadline", missed=True)
+        return None
 
     def await_feedback(self, transfer: Transfer, until_s: float) -> None:
         """Wait for the feedback of a frame whose detections are there, or until `until_s`."""
@@ -113,13 +149,16 @@ class Conversation:
 
     def measured(self, frame: int) -> list[Measured]:
         """
-        Take out every request that has been answered since the last call.
+        Take out every request that has been answered since the last call; but for frames that are still waited for.
+
+        Where a frame was sent behind another of ours, the time for which that one held the link and the edge is no
+        delay of the link's and the edge's, and is left out.
 
         :param frame: number of the accepted frame that is being worked on, to tell the observations' age.
         """
         self._sort(0.0)
         measured = []
-        for key in list(self._feedback):
+        for key in [key for key in self._feedback if key not in self._awaited]:
             answered_s, feedback = self._feedback.pop(key)
             answered_s = self._detections.pop(key, (answered_s, None))[0]
             transfer = self.transfers.find(key)
@@ -129,8 +168,16 @@ class Conversation:
                 self.transfers.close(key)
                 measured.append(Measured(transfer, feedback, None))
                 continue
-            offload_s = answered_s - transfer.sent_s
-            transmit_s = max(0.0, offload_s - feedback.edge_s)
+            passed, queue_s = self._pass(transfer, answered_s, feedback), feedback.queue_s
+            begin_s, overlapped = transfer.sent_s, transfer.overlapped
+            if transfer.behind is not None:
+                before = self._passed.get(transfer.behind)
+                overlapped |= before is None
+                if before is not None:
+                    begin_s = min(max(begin_s, before.reached_s), passed.reached_s)
+                    queue_s -= min(queue_s, max(0.0, before.answered_s - passed.reached_s))
+            transmit_s = max(0.0, passed.reached_s - begin_s)
+            offload_s = answered_s - begin_s - (feedback.queue_s - queue_s)
             self.transfers.answer(key, transmit_s)
             if transfer.disowned:
                 measured.append(Measured(transfer, feedback, None))
@@ -141,10 +188,10 @@ class Conversation:
                 kind=key.kind if transfer.arm >= 0 else Kind.PROBE,
                 offload_s=offload_s,
                 transmit_s=transmit_s,
-                queue_s=feedback.queue_s,
+                queue_s=queue_s,
                 decode_s=feedback.decode_s,
                 compute_s=feedback.compute_s + feedback.postprocess_s,
-                overlapped=transfer.overlapped,
+                overlapped=overlapped,
                 age_frames=max(0, frame - transfer.key.sequence),
                 sent_bytes=transfer.sent_bytes,
             )
@@ -153,6 +200,15 @@ class Conversation:
         for key in [key for key in self._detections if self.transfers.find(key) is None]:
             del self._detections[key]
         return measured
+
+    def _pass(self, transfer: Transfer, answered_s: float, feedback: Feedback) -> _Passed:
+        """Note when a request was at the edge, for the frame behind it."""
+        passed = _Passed(reached_s=answered_s - feedback.edge_s, answered_s=answered_s)
+        if transfer.key.kind is Kind.FRAME:
+            self._passed[transfer.key] = passed
+            while len(self._passed) > _MOST_PASSED:
+                del self._passed[next(iter(self._passed))]
+        return passed
 
     def censored(self, transfer: Transfer) -> Observation:
         """Tell what a missed deadline tells: the delay was at least that long."""
@@ -166,9 +222,9 @@ class Conversation:
             sent_bytes=transfer.sent_bytes,
         )
 
-    def fills_link(self) -> bool:
-        """Whether an earlier transfer is under way that could still fill the link."""
-        return self.transfers.fills_link(self._clock())
+    def fills_link(self, *, frames: int = 1) -> bool:
+        """Whether earlier transfers are under way that could still fill the link, as so many frames do."""
+        return self.transfers.fills_link(self._clock(), frames=frames)
 
     def is_open(self) -> bool:
         """Whether anything is under way."""
@@ -181,6 +237,7 @@ class Conversation:
     def forget(self) -> None:
         """Give up on everything that was asked: the edge is gone."""
         self.transfers.clear()
+        self._passed.clear()
         self._detections.clear()
         self._feedback.clear()
 

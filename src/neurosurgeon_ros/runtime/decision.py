@@ -44,12 +44,14 @@ class RobotSettings:
     :param confidence: detections with a lower score are left out, in [0, 1].
     :param iou: overlap above which the weaker box of a class is suppressed, in [0, 1].
     :param fidelity_price_s: seconds by which an arm counts as slower for each hundredth of agreement that it loses.
+    :param max_in_flight: frames that may be on their way to the edge at once, at least 1.
     """
 
     deadline_s: float = 0.0
     confidence: float = 0.25
     iou: float = 0.45
     fidelity_price_s: float = 0.0
+    max_in_flight: int = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,7 +80,8 @@ class Delays:
     :param preprocess: conversion, and the letterbox where the frame needed it.
     :param front_end: the front-end, the whole network for `on_device`.
     :param encode: tensors to bytes.
-    :param offload: from publishing to the answer; at least this long where the deadline came first.
+    :param offload: from publishing to the answer, less the time behind an earlier frame of ours; at least this long
+        where the deadline came first.
     :param transmit: offload less the edge's own durations.
     :param edge_queue: waiting at the edge.
     :param edge_decode: bytes to tensors at the edge.

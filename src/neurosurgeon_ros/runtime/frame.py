@@ -86,13 +86,12 @@ class Frame:
 @dataclass(slots=True, eq=False)
 class Flight:
     """
-    A frame that is begun: it was sent to the edge, or finished on the robot.
+    A frame that is begun: it was sent to the edge, or is to stay on the robot.
 
     :param strategy: by which it was begun.
     :param aside: the arm whose tensors go to the edge beside it; None for none.
     :param held: the tensors at each point that was asked for; empty while the front-end has not run.
-    :param transfer: what is on its way; None if nothing is.
-    :param detections: those found on the robot.
+    :param transfer: what is on its way; None if the frame stays here.
     """
 
     frame: Frame
@@ -103,7 +102,6 @@ class Flight:
     aside: int | None
     held: dict[int, Sequence[torch.Tensor]] = field(default_factory=dict)
     transfer: Transfer | None = None
-    detections: Detections | None = None
 
     @property
     def point(self) -> int:

@@ -140,22 +140,27 @@ class FrameProcessor:
         frame.reason = frame.reason or overruled
         aside = choice.sample_arm if frame.test_arm is None else frame.test_arm
         flight = Flight(frame, counts, strategy, context, choice, aside)
-        if choice.arm == self.table.on_device:
-            self._send_probe(flight)
-            self._run_front(flight)
-            flight.detections = self._go_on(flight)
-        else:
+        if choice.arm != self.table.on_device:
             if not self.table.camera[choice.arm]:
                 self._run_front(flight)
             self._send(flight)
             frame.scoring.get()  # there is time for it now
         return flight
 
+    def is_settled(self, flight: Flight, interrupted: Callable[[], bool]) -> bool:
+        """
+        Wait until :meth:`finish` need not wait for the edge.
+
+        :param interrupted: asked whenever the inbox's bell rings.
+        :returns: False if `interrupted` said so first.
+        """
+        transfer = flight.transfer
+        return transfer is None or self.conversation.is_settled(transfer, flight.frame.due_s, interrupted)
+
     def finish(self, flight: Flight) -> None:
-        """Hand out a frame's detections once they are there, or finish it here; then learn, and decide."""
-        frame, outcome, found = flight.frame, Outcome.ON_DEVICE, flight.detections
-        if found is None:
-            found, outcome = self._await(flight)
+        """Hand out a frame's detections once they are there, or find them here; then learn, and decide."""
+        frame = flight.frame
+        found, outcome = self._run_here(flight) if flight.transfer is None else self._await(flight)
         frame.delays = replace(frame.delays, total=self.clock() - frame.arrival.received_s)
         self._answers.answer(
             FrameResult(
@@ -199,6 +204,7 @@ class FrameProcessor:
 
         :param reason: what failed, in one sentence.
         """
+        self.conversation.let_go(counts.accepted)
         self._answers.rescue(
             arrival,
             image,
@@ -216,7 +222,7 @@ class FrameProcessor:
         if obstacle:
             self.conversation.forget()
             self.breaker.reset()
-        link_free = not self.conversation.fills_link()
+        link_free = not self.conversation.fills_link(frames=frame.settings.max_in_flight)
         obstacle = obstacle or self._open_circuit(frame, link_free)
         frame.reason = obstacle or ("" if link_free else "an earlier transfer is still under way")
         return self._strategy.context(
@@ -263,7 +269,8 @@ class FrameProcessor:
         with self._pace.stage(share * float(table.calibration.encode_s[arm])):
             encoded = self._encode(flight, arm)
         encode_s = self.clock() - begin
-        flight.transfer = self.conversation.send(self._request(frame, Kind.FRAME, flight.point, encoded), arm)
+        request = self._request(frame, Kind.FRAME, flight.point, encoded)
+        flight.transfer = self.conversation.send(request, arm, awaited=True)
         frame.sent_bytes = flight.transfer.sent_bytes
         frame.delays = replace(frame.delays, encode=encode_s)
         if arm != table.as_received:  # what comes in weighs the same, whether it is sent or not
@@ -276,6 +283,12 @@ class FrameProcessor:
         if not flight.held:  # the frame itself went as an image
             self._run_front(flight)
         return self._engine.encode(table.arms[arm], flight.held[int(table.point[arm])])
+
+    def _run_here(self, flight: Flight) -> tuple[Detections, Outcome]:
+        """Run the whole network on the robot."""
+        self._send_probe(flight)
+        self._run_front(flight)
+        return self._go_on(flight), Outcome.ON_DEVICE
 
     def _await(self, flight: Flight) -> tuple[Detections, Outcome]:
         """Wait for the edge's detections; without them, go on from the tensors here."""

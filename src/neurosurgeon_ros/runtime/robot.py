@@ -3,19 +3,28 @@
 """
 The robot's worker: one thread that takes every frame from the latest-frame slot to its detections.
 
+With `max_in_flight` above 1 it begins the next frame while answers to earlier ones are on their way.
+
 So each accepted frame gives exactly one detections message, in camera order, whatever fails on the way.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
+from typing import TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from neurosurgeon_ros.runtime.decision import Arrival, Counts, ImageRejected, Sink
+from neurosurgeon_ros.runtime.frame import Flight
 from neurosurgeon_ros.runtime.processor import FrameProcessor
 from neurosurgeon_ros.runtime.slot import LatestSlot
+
+T = TypeVar("T")
 
 
 class RobotPipeline:
@@ -35,6 +44,7 @@ class RobotPipeline:
         self._on_problem = on_problem
         self._threads = threads
         self._slot: LatestSlot[Arrival] = LatestSlot()
+        self._flights: deque[Flight] = deque()
         self._lock = threading.Lock()
         self._counts = Counts()
         self._worker = threading.Thread(target=self._run, name="robot pipeline", daemon=True)
@@ -59,6 +69,8 @@ class RobotPipeline:
         self._count(received=1)
         if self._slot.put(arrival):
             self._count(dropped=1)
+        if self.processor.settings.max_in_flight > 1:
+            self.processor.conversation.inbox.ring()  # the worker may be waiting for an answer
 
     def reject(self) -> None:
         """Count an image that was seen to be broken before it came to the slot."""
@@ -69,10 +81,31 @@ class RobotPipeline:
             torch.set_num_threads(self._threads)
         with torch.inference_mode():
             while (arrival := self._slot.take()) is not None:
-                try:
-                    self._take(arrival)
-                except Exception as problem:  # results that cannot be handed out must not end the frames to come
-                    self._on_problem(f"a frame's results were lost: {type(problem).__name__}: {problem}")
+                self._guarded(self._take, arrival)
+                while self._flights:
+                    self._go_on()
+
+    def _go_on(self) -> None:
+        """Begin the frame that waits, if one may be on its way beside the others; else finish the oldest."""
+        oldest = self._flights[0]
+        has_room = len(self._flights) < self.processor.settings.max_in_flight
+
+        def next_waits() -> bool:
+            return has_room and not self._slot.is_empty
+
+        if not self.processor.is_settled(oldest, next_waits):
+            arrival = self._slot.take_now()
+            if arrival is not None:
+                self._guarded(self._take, arrival)
+            return
+        self._flights.popleft()
+        self._guarded(self._finish, oldest)
+
+    def _guarded(self, step: Callable[[T], None], what: T) -> None:
+        try:
+            step(what)
+        except Exception as problem:  # results that cannot be handed out must not end the frames to come
+            self._on_problem(f"a frame's results were lost: {type(problem).__name__}: {problem}")
 
     def _take(self, arrival: Arrival) -> None:
         taken_s = self.processor.clock()
@@ -85,10 +118,21 @@ class RobotPipeline:
             return
         counts = self._count(accepted=1)
         try:
-            self.processor.process(arrival, image, counts, taken_s)
+            self._flights.append(self.processor.begin(arrival, image, counts, taken_s))
         except Exception as problem:  # whatever it is, the frame gets its one message and the next its turn
-            self._on_problem(f"frame {counts.accepted} failed on the robot: {type(problem).__name__}: {problem}")
-            self.processor.rescue(arrival, image, counts, f"{type(problem).__name__}: {problem}")
+            while self._flights:
+                self._guarded(self._finish, self._flights.popleft())
+            self._rescue(arrival, image, counts, problem)
+
+    def _finish(self, flight: Flight) -> None:
+        try:
+            self.processor.finish(flight)
+        except Exception as problem:  # as above
+            self._rescue(flight.frame.arrival, flight.frame.image.pixels, flight.counts, problem)
+
+    def _rescue(self, arrival: Arrival, image: NDArray[np.uint8], counts: Counts, problem: Exception) -> None:
+        self._on_problem(f"frame {counts.accepted} failed on the robot: {type(problem).__name__}: {problem}")
+        self.processor.rescue(arrival, image, counts, f"{type(problem).__name__}: {problem}")
 
     def _count(self, *, received: int = 0, accepted: int = 0, dropped: int = 0, rejected: int = 0) -> Counts:
         with self._lock:

@@ -43,6 +43,17 @@ class LatestSlot(Generic[T]):
             item, self._item = self._item, None
             return item
 
+    def take_now(self) -> T | None:
+        """Take the item out, if one is there."""
+        with self._condition:
+            item, self._item = self._item, None
+            return item
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no item waits."""
+        return self._item is None
+
     def close(self) -> bool:
         """
         Let every waiting thread go; what is put in from now on is dropped.

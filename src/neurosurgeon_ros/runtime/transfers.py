@@ -32,6 +32,7 @@ class Transfer:
     :param overlapped: another transfer of ours was on its way during this one.
     :param arrived: its detections are back, so that it fills no link any more; its feedback may be on the way.
     :param patience_s: it is not given up sooner than after so many seconds.
+    :param behind: the frame that was on its way when this one was sent; None if there was none.
     :param disowned: whoever chose it is gone, so that its delays teach nobody.
     """
 
@@ -41,6 +42,7 @@ class Transfer:
     sent_bytes: int
     overlapped: bool = False
     arrived: bool = False
+    behind: Key | None = None
     disowned: bool = False
     patience_s: float = SHORTEST_S
 
@@ -53,11 +55,18 @@ class Transfers:
         self._rate = UNKNOWN_RATE
 
     def send(self, key: Key, *, arm: int, sent_bytes: int, now_s: float, patience_s: float = SHORTEST_S) -> Transfer:
-        """Note what is published now; whatever else is on its way is marked as overlapped, and so is this."""
+        """
+        Note what is published now; whatever else is on its way is marked as overlapped, and so is this.
+
+        But frames go one after the other, so that the later one is only noted to be behind the earlier.
+        """
         under_way = [other for other in self.outstanding(now_s) if not other.arrived]
-        transfer = Transfer(key, arm, now_s, sent_bytes, overlapped=bool(under_way), patience_s=patience_s)
+        transfer = Transfer(key, arm, now_s, sent_bytes, patience_s=patience_s)
         for other in under_way:
-            other.overlapped = True
+            if key.kind is Kind.FRAME and other.key.kind is Kind.FRAME:
+                transfer.behind = other.key
+            else:
+                transfer.overlapped = other.overlapped = True
         self._open[key] = transfer
         return transfer
 
@@ -85,12 +94,12 @@ class Transfers:
             del self._open[key]
         return tuple(self._open.values())
 
-    def fills_link(self, now_s: float) -> bool:
-        """Whether a frame, or something that takes the link more than a moment, is under way."""
-        return any(
-            transfer.key.kind is Kind.FRAME or 8.0 * transfer.sent_bytes / self._rate > MOMENT_S
-            for transfer in self.outstanding(now_s)
-            if not transfer.arrived
+    def fills_link(self, now_s: float, *, frames: int = 1) -> bool:
+        """Whether so many frames, or something else that takes the link more than a moment, are under way."""
+        under_way = [transfer for transfer in self.outstanding(now_s) if not transfer.arrived]
+        others = [transfer for transfer in under_way if transfer.key.kind is not Kind.FRAME]
+        return len(under_way) - len(others) >= frames or any(
+            8.0 * transfer.sent_bytes / self._rate > MOMENT_S for transfer in others
         )
 
     def disown(self) -> None:

@@ -17,11 +17,20 @@ def test_transfers_under_way_at_the_same_time_mark_each_other() -> None:
     transfers = Transfers()
     first = transfers.send(key(1), arm=0, sent_bytes=1000, now_s=0.0)
     assert not first.overlapped
-    second = transfers.send(key(2), arm=0, sent_bytes=1000, now_s=0.1)
+    second = transfers.send(key(1, Kind.SAMPLE), arm=0, sent_bytes=1000, now_s=0.1)
     assert first.overlapped and second.overlapped
     transfers.answer(key(1), 0.1)
-    transfers.answer(key(2), 0.1)
-    assert not transfers.send(key(3), arm=0, sent_bytes=1000, now_s=0.2).overlapped
+    transfers.answer(key(1, Kind.SAMPLE), 0.1)
+    assert not transfers.send(key(2), arm=0, sent_bytes=1000, now_s=0.2).overlapped
+
+
+def test_a_frame_is_behind_an_earlier_one_rather_than_overlapped_by_it() -> None:
+    transfers = Transfers()
+    first, second = (transfers.send(key(number), arm=0, sent_bytes=1000, now_s=0.1 * number) for number in (1, 2))
+    assert (first.behind, second.behind) == (None, key(1))
+    assert not first.overlapped and not second.overlapped
+    assert transfers.fills_link(0.2, frames=2)
+    assert not transfers.fills_link(0.2, frames=3)
 
 
 def test_a_transfer_whose_detections_are_back_fills_no_link_and_overlaps_nothing() -> None:
