@@ -55,6 +55,7 @@ def plot(content: dict[str, Any], path: Path) -> None:
                         fontsize=7,
                     )
         sizes.set_xscale("log")
+        sizes.xaxis.set_major_formatter("{x:g}")
         sizes.margins(x=0.15)
         sizes.set_xlabel("kB that travel")
         for axes in (delays, sizes):

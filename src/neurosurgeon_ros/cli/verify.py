@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from neurosurgeon_ros.cli.network import add_network_options, load_engine, load_fidelity, make_console, notes
 
 if TYPE_CHECKING:
+    from neurosurgeon_ros.codecs.limits import CrossingLimits
     from neurosurgeon_ros.models.model import Image
-    from neurosurgeon_ros.runtime.engine import Arm, ArmLimits, Engine
+    from neurosurgeon_ros.runtime.engine import Arm, Engine
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def verify(
-    engine: Engine, image: Image, *, all_codecs: bool = False, limits: Mapping[str, ArmLimits] | None = None
+    engine: Engine, image: Image, *, all_codecs: bool = False, limits: Mapping[str, CrossingLimits] | None = None
 ) -> dict[Arm, tuple[int, float]]:
     """
     Send an image's tensors through every arm.

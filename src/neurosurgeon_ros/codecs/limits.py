@@ -40,6 +40,10 @@ class Limits:
             raise ValueError("an upper limit of quantisation is not a number from 0")
 
 
+#: For each tensor that crosses at a partition point; None where its codec takes no limits.
+CrossingLimits = tuple[Limits | None, ...]
+
+
 def fit_limits(values: torch.Tensor, most: int) -> Limits:
     """
     Give the limits within which rounding to whole steps loses least.

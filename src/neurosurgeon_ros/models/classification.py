@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from neurosurgeon_ros.models.letterbox import Letterbox
+from neurosurgeon_ros.models.letterbox import Letterbox, check_image
 from neurosurgeon_ros.models.model import Detections, Image
 
 SIZE = 224
@@ -45,11 +45,7 @@ def crop(image: Image) -> tuple[torch.Tensor, Letterbox]:
     :returns: RGB as uint8, shape (1, 3, 224, 224), channels-last; and where the image lies around it.
     :raises ValueError: the image is empty or not BGR.
     """
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
-        raise ValueError(
-            f"An image of {image.dtype} and shape {image.shape} cannot be pre-processed; give BGR as uint8, shape "
-            "(height, width, 3)."
-        )
+    check_image(image)
     rows, columns = image.shape[:2]
     side = max(1, round(min(rows, columns) * SIZE / RESIZED))
     left, top = (columns - side) // 2, (rows - side) // 2

@@ -55,6 +55,19 @@ class Letterbox:
         return np.concatenate([boxes[:, :2] * scale + (self.pad_x, self.pad_y), boxes[:, 2:] * scale], axis=1)
 
 
+def check_image(image: NDArray[np.uint8]) -> None:
+    """
+    Check what is to be pre-processed.
+
+    :raises ValueError: the image is empty or not BGR.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
+        raise ValueError(
+            f"An image of {image.dtype} and shape {image.shape} cannot be pre-processed; give BGR as uint8, shape "
+            "(height, width, 3)."
+        )
+
+
 def letterbox(image: NDArray[np.uint8], width: int, height: int) -> tuple[torch.Tensor, Letterbox]:
     """
     Fit a BGR image into the input of a network: as large as fits, in the middle, grey around it.
@@ -67,11 +80,7 @@ def letterbox(image: NDArray[np.uint8], width: int, height: int) -> tuple[torch.
     :returns: RGB values 0 to 255 as uint8, shape (1, 3, height, width), channels-last; and where the image lies in it.
     :raises ValueError: the image is empty or not BGR.
     """
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
-        raise ValueError(
-            f"An image of {image.dtype} and shape {image.shape} cannot be pre-processed; give BGR as uint8, shape "
-            "(height, width, 3)."
-        )
+    check_image(image)
     rows, columns = image.shape[:2]
     scale = min(width / columns, height / rows)
     inner_width, inner_height = max(1, round(columns * scale)), max(1, round(rows * scale))

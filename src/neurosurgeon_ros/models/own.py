@@ -135,7 +135,7 @@ def _tried(name: str, reading: Reading, outputs: object, fitted: Letterbox) -> P
     return reading.postprocess
 
 
-def _first(error: Exception) -> str:
+def _first(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from neurosurgeon_ros.codecs import CODECS
 from neurosurgeon_ros.codecs.camera import CUSTOMARY_PIXELS
-from neurosurgeon_ros.runtime.engine import NO_LIMITS, Arm, ArmLimits, Engine
+from neurosurgeon_ros.codecs.limits import CrossingLimits
+from neurosurgeon_ros.runtime.engine import NO_LIMITS, Arm, Engine
 from neurosurgeon_ros.runtime.fidelity import FidelityTable
 
 #: In a list of codecs: whatever there is.
@@ -36,7 +37,7 @@ class Admission:
     min_partition_point: str = ""
 
     @property
-    def limits(self) -> Mapping[str, ArmLimits]:
+    def limits(self) -> Mapping[str, CrossingLimits]:
         """Limits of quantisation, by name of the arm, that :meth:`Engine.arms` takes."""
         return self.fidelity.limits if self.fidelity else NO_LIMITS
 

@@ -11,10 +11,11 @@ import torch
 from numpy.typing import NDArray
 
 from neurosurgeon_ros.codecs import CODECS, CameraImage, EncodedTensor, get_codec
+from neurosurgeon_ros.codecs.limits import CrossingLimits
 from neurosurgeon_ros.models import Detections
 from neurosurgeon_ros.models.classification import Classification
 from neurosurgeon_ros.runtime.agreement import LEAST_SCORE, Matches, bootstrap, f1, match_detections, match_top_1
-from neurosurgeon_ros.runtime.engine import Arm, ArmLimits, Engine
+from neurosurgeon_ros.runtime.engine import Arm, Engine
 from neurosurgeon_ros.runtime.fidelity import ArmFidelity, CalibrationProblem, FidelityTable
 
 #: Overlap above which the weaker box of a class goes, as a robot does by default.
@@ -79,7 +80,7 @@ def calibrate(
     )
 
 
-def fit_limits(engine: Engine, images: Sequence[NDArray[np.uint8]]) -> dict[str, ArmLimits]:
+def fit_limits(engine: Engine, images: Sequence[NDArray[np.uint8]]) -> dict[str, CrossingLimits]:
     """
     Find the limits of every codec that takes some, at every partition point.
 
@@ -90,7 +91,7 @@ def fit_limits(engine: Engine, images: Sequence[NDArray[np.uint8]]) -> dict[str,
     with torch.inference_mode():
         inputs = [engine.model.preprocess(images[index])[0] for index in chosen]
         held = [engine.partitioned.run_front(x, engine.on_device - 1, range(engine.on_device - 1)) for x in inputs]
-    found: dict[str, ArmLimits] = {}
+    found: dict[str, CrossingLimits] = {}
     for codec in (codec for codec in map(get_codec, CODECS) if codec.calibrated):
         for point in engine.partitioned.points[: engine.on_device]:
             limits = tuple(

@@ -22,11 +22,11 @@ from neurosurgeon_ros.codecs import (
     Codec,
     CodecError,
     EncodedTensor,
-    Limits,
     TensorSpec,
     get_codec,
 )
 from neurosurgeon_ros.codecs.camera import AS_RECEIVED
+from neurosurgeon_ros.codecs.limits import CrossingLimits
 from neurosurgeon_ros.learning.interface import FloatArray
 from neurosurgeon_ros.learning.key_frames import KeyFrameDetector
 from neurosurgeon_ros.models import Letterbox, Model, load_model
@@ -45,11 +45,8 @@ _MOST_SIZES = 16
 #: What carries a tensor that an arm's codec does not accept: the first of these that does, as it is.
 PLAIN_CODECS = ("fp32", "uint8", "raw")
 
-#: Limits for each tensor of an arm; None where its codec takes none.
-ArmLimits = tuple[Limits | None, ...]
-
 #: As long as nothing was calibrated.
-NO_LIMITS: Mapping[str, ArmLimits] = MappingProxyType({})
+NO_LIMITS: Mapping[str, CrossingLimits] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +155,7 @@ class Engine:
         return len(self.partitioned.points) - 1
 
     def arms(
-        self, codecs: Sequence[str], *, limits: Mapping[str, ArmLimits] = NO_LIMITS, as_received: bool = False
+        self, codecs: Sequence[str], *, limits: Mapping[str, CrossingLimits] = NO_LIMITS, as_received: bool = False
     ) -> tuple[Arm, ...]:
         """
         Every partition point with every codec that can carry some tensor of it, then `on_device`.
@@ -328,7 +325,7 @@ def carriers_of(codec: Codec, specs: Sequence[TensorSpec]) -> tuple[Codec, ...]:
     return tuple(one for one in carriers if one is not None) if None not in carriers else ()
 
 
-def limited(carriers: Sequence[Codec], specs: Sequence[TensorSpec], limits: ArmLimits) -> tuple[Codec, ...]:
+def limited(carriers: Sequence[Codec], specs: Sequence[TensorSpec], limits: CrossingLimits) -> tuple[Codec, ...]:
     """
     Give what carries each tensor within its limits.
 

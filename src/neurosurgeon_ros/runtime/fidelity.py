@@ -19,9 +19,8 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from neurosurgeon_ros.codecs import Limits
+from neurosurgeon_ros.codecs.limits import CrossingLimits, Limits
 from neurosurgeon_ros.models.files import cache_folder
-from neurosurgeon_ros.runtime.engine import ArmLimits
 
 #: Version of the files.
 FORMAT = 1
@@ -79,7 +78,7 @@ class FidelityTable:
     judged: int
     arms: Mapping[str, ArmFidelity]
     pixels: float = 0.0
-    limits: Mapping[str, ArmLimits] = field(default_factory=dict)
+    limits: Mapping[str, CrossingLimits] = field(default_factory=dict)
 
 
 def calibrations_folder() -> Path:
@@ -176,7 +175,7 @@ def _short(limits: Limits | None) -> dict[str, list[float]] | None:
     return {key: [float(f"{end:.5g}") for end in ends] for key, ends in (("low", limits.low), ("high", limits.high))}
 
 
-def _read_limits(content: Sequence[Mapping[str, Any] | None]) -> ArmLimits:
+def _read_limits(content: Sequence[Mapping[str, Any] | None]) -> CrossingLimits:
     return tuple(
         None if one is None else Limits(tuple(map(float, one["low"])), tuple(map(float, one["high"])))
         for one in content
