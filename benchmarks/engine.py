@@ -10,6 +10,7 @@ what the codecs take that are held to a limit. Run it with nothing else running:
 from __future__ import annotations
 
 import copy
+import random
 import tempfile
 import time
 import warnings
@@ -32,14 +33,17 @@ PAUSE_S = 0.02
 
 def least_ms(actions: Mapping[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, float]:
     """
-    Give the shortest of some runs of each action, in milliseconds, taken in turns.
+    Give the shortest of some runs of each action, in milliseconds, taken in turns, each round in another order.
 
-    Before each run that counts comes one that does not: whose threads still spin and whose tensors lie in the caches
-    is the action's own doing then, and not its neighbour's.
+    So none always comes after the same other one, whose threads may still be at work. Before each run that counts comes
+    one that does not: whose threads still spin and whose tensors lie in the caches is the action's own doing then.
     """
     least = dict.fromkeys(actions, float("inf"))
+    order, chance = list(actions), random.Random(0)
     for number in range(rounds + 2):
-        for name, action in actions.items():
+        chance.shuffle(order)
+        for name in order:
+            action = actions[name]
             time.sleep(PAUSE_S)  # onnxruntime's threads spin on for a while
             action()
             start = time.perf_counter()
