@@ -93,7 +93,7 @@ class Affine(Codec):
         return (elements(spec) + 1) // 2 if self._packed else elements(spec)
 
     def encode(self, tensor: torch.Tensor, spec: TensorSpec) -> EncodedTensor:
-        """Round to the nearest step between the smallest and the largest value."""
+        """Round to the nearest step between the smallest and the largest value, or between the limits."""
         ordered = to_memory_order(tensor, spec)
         if not ordered.numel():
             return Fp32().encode(tensor, spec)
@@ -158,7 +158,8 @@ class Affine(Codec):
             )
         low, high = (torch.tensor(ends, dtype=torch.float64) for ends in (limits.low, limits.high))
         fitted = copy.copy(self)
-        fitted._fitted = self._grid(low, high) if self._per_channel else self._grid(low[0], high[0])
+        grid = self._grid(low, high) if self._per_channel else self._grid(low[0], high[0])
+        fitted._fitted = grid if self._stays_finite(grid) else None
         return fitted
 
     def _grid(self, low: torch.Tensor, high: torch.Tensor) -> _Grid:
@@ -170,7 +171,7 @@ class Affine(Codec):
 
     def _quantise(self, by_channel: torch.Tensor, own: _Grid) -> tuple[_Grid, torch.Tensor]:
         """Give the steps on the tensor's own grid, or on the calibrated one if that loses less; and which it was."""
-        if self._fitted is not None and self._stays_finite(self._fitted):
+        if self._fitted is not None:
             steps = (by_channel / self._fitted.scale).round_().add_(self._fitted.zero_point)
             kept = steps.clamp(0, self._most)
             beyond = steps.sub_(kept).square_().mean(dim=0).double()

@@ -101,6 +101,12 @@ def test_what_is_not_finite_or_empty_travels_as_before() -> None:
     assert codec.encode(torch.empty(1, 0, 4), nothing).codec == "fp32"
 
 
+def test_limits_whose_steps_are_infinite_change_nothing() -> None:
+    codec = get_codec("int8-cal-zstd").within(Limits((-3.4e38,), (3.4e38,)), MAP)
+    tensor = stretched(0)
+    assert bytes(codec.encode(tensor, MAP).data) == bytes(get_codec("int8-cal-zstd").encode(tensor, MAP).data)
+
+
 def test_limits_are_found_from_what_is_finite() -> None:
     codec, tensor = get_codec("int6-cal-zstd"), stretched(0)
     tensor[0, :, 5] = math.inf
