@@ -31,8 +31,8 @@ TRANSPORTS = (RAW, COMPRESSED)
 #: The images' topic before remapping.
 IMAGE_TOPIC = "image_raw"
 
-#: Largest image that is accepted, in bytes: 64 megapixels of RGBA.
-MAX_BYTES = 256 * 1024 * 1024
+#: Largest image that is accepted, in bytes, as it comes and once it is decoded: 44 megapixels of colour.
+MAX_BYTES = 128 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ declares (``string<=64``) are checked here too: Fast DDS does not enforce them o
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -76,6 +77,7 @@ class Intake:
                 self.refuse(problem.reason, str(problem), on_refusal)
 
         options = QoSOverridingOptions.with_default_policies() if overridable else None
+        qos = copy.copy(qos)  # rclpy writes what is overridden into the profile, which other topics have, too
         subscription: Subscription = self._node.create_subscription(
             kind, topic, receive, qos, raw=True, qos_overriding_options=options
         )

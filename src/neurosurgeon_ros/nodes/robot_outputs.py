@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import numpy as np
@@ -52,11 +53,12 @@ class RobotOutputs:
         self._say = say
         self.marker_range_m = 10.0
         overridable = QoSOverridingOptions.with_default_policies()
+        # Copies: rclpy writes what is overridden into the profile, which other topics have, too.
         self._detections = node.create_publisher(
-            Detection2DArray, "detections", qos.DETECTIONS, qos_overriding_options=overridable
+            Detection2DArray, "detections", copy.copy(qos.DETECTIONS), qos_overriding_options=overridable
         )
         self._drawn = node.create_publisher(
-            Image, "detections/image", qos.SENSOR_DATA, qos_overriding_options=overridable
+            Image, "detections/image", copy.copy(qos.SENSOR_DATA), qos_overriding_options=overridable
         )
         self._markers = node.create_publisher(MarkerArray, "detections/markers", qos.DETECTIONS)
         self._decisions = node.create_publisher(PartitionDecision, "~/decision", qos.DECISION)

@@ -1,0 +1,175 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""No message makes a node take more memory than docs/security.md says: its peak, before and after the worst."""
+
+from __future__ import annotations
+
+import array
+import re
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import zstandard
+from asker import SIDE, Asker
+from fuzz import messages
+from rclpy.qos import QoSProfile
+from rclpy.serialization import serialize_message
+from sensor_msgs.msg import CameraInfo, CompressedImage
+from std_msgs.msg import Header
+from support import Process, Processes
+from watcher import watching
+
+from neurosurgeon_ros.codecs.camera import AS_RECEIVED
+from neurosurgeon_ros.msg import DelayFeedback, EdgeDetections, EdgeStatus, PartialInference, RobotHello, Tensor
+from neurosurgeon_ros.nodes import qos
+from neurosurgeon_ros.nodes.cdr import MOST_STRUCTURES
+from neurosurgeon_ros.nodes.images import MAX_BYTES
+from neurosurgeon_ros.nodes.intake import DETECTIONS_BYTES, SMALL_BYTES
+
+MIB = 1 << 20
+
+#: Bytes of a request at most, by the default of max_request_bytes, less those of its head.
+REQUEST_BYTES = 32 * MIB - 4096
+
+
+def stated(root: Path, node: str) -> int:
+    """Read what docs/security.md says that a node takes at most for messages, in bytes."""
+    text = (root / "docs" / "security.md").read_text(encoding="utf-8")
+    found = re.search(rf"\| {node} .*\| (\d+) MiB \|", text)
+    assert found is not None
+    return int(found[1]) * MIB
+
+
+def peak(process: Process) -> int:
+    """Most memory that a process has ever held, in bytes."""
+    status = Path(f"/proc/{process.popen.pid}/status").read_text()
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    assert found is not None
+    return 1024 * int(found[1])
+
+
+def claiming(message: Any, count: int, size: int) -> bytes:
+    """Let the empty sequence at the end of a message claim entries that its bytes might just hold."""
+    data = serialize_message(message)[:-4] + struct.pack("<I", count)
+    return data + bytes(size - len(data))
+
+
+def jpeg(side: int) -> bytes:
+    """Make a picture that is some hundred times larger once decoded."""
+    done, data = cv2.imencode(".jpg", np.full((side, side, 3), 90, np.uint8))
+    assert done
+    return data.tobytes()
+
+
+def test_an_edge_stays_within_its_memory(processes: Processes, root: Path) -> None:
+    process = processes.start("edge_node", "--ros-args", "-p", "threads:=1")
+    with watching() as watcher:
+        asker = Asker(watcher)
+        asker.meet()
+        for _ in range(3):
+            assert asker.ask().status == DelayFeedback.OK
+        before = peak(process)
+
+        def of(codec: str, data: bytes) -> Callable[[PartialInference], None]:
+            def change(request: PartialInference) -> None:
+                request.tensors[0].codec = codec
+                request.tensors[0].data = array.array("B", data)
+
+            return change
+
+        def full(request: PartialInference) -> None:
+            data = array.array("B", bytes(REQUEST_BYTES // 8))
+            request.tensors = [Tensor(name="x", data=data) for _ in range(8)]
+
+        def picture(request: PartialInference) -> None:
+            request.image_width = request.image_height = 8192
+            request.scale_x = request.scale_y = SIDE / 8192
+            of(AS_RECEIVED.name, large)(request)
+
+        def all_boxes(request: PartialInference) -> None:
+            request.confidence_threshold = 0.0
+
+        large = jpeg(8192)
+        for change, status in (
+            (full, DelayFeedback.INVALID),
+            (of("uint8-zstd", zstandard.compress(bytes(512 * MIB))), DelayFeedback.INVALID),
+            (of("webp90", jpeg(4096)), DelayFeedback.INVALID),
+            (picture, DelayFeedback.OK),
+            (all_boxes, DelayFeedback.OK),
+        ):
+            for _ in range(3):
+                assert asker.ask(change).status == status
+        requests = watcher.node.create_publisher(
+            PartialInference, "/neurosurgeon/partial_inference", qos.PARTIAL_INFERENCE
+        )
+        hellos = watcher.node.create_publisher(RobotHello, "/neurosurgeon/hello", qos.PRESENCE)
+        watcher.until(lambda: requests.get_subscription_count() and hellos.get_subscription_count(), "the edge")
+        for count in (8, REQUEST_BYTES, 2**32 - 1):
+            requests.publish(claiming(PartialInference(protocol_version=1), count, REQUEST_BYTES))
+            hellos.publish(serialize_message(messages.hello())[:-5] + struct.pack("<I", count) + bytes(SMALL_BYTES))
+            assert asker.ask().status == DelayFeedback.OK
+        taken = peak(process) - before
+        assert 0 < taken < stated(root, "edge_node"), f"{taken / MIB:.0f} MiB"
+
+
+@pytest.mark.parametrize("transport", ["raw", "compressed"])
+def test_a_robot_stays_within_its_memory(processes: Processes, root: Path, transport: str) -> None:
+    process = processes.start(
+        *("robot_node", "--ros-args", "-p", "threads:=1", "-p", "codecs:=[uint8]"),
+        *("-p", f"image_transport:={transport}"),
+        # Of large images that are sent as sensor data some fragments are lost, and so all of them.
+        *("-p", "qos_overrides./image_raw.subscription.reliability:=reliable"),
+    )
+    with watching() as watcher:
+        sessions: dict[str, int] = {}
+        watcher.node.create_subscription(
+            RobotHello, "/neurosurgeon/hello", lambda m: sessions.update({m.robot_id: m.session}), qos.PRESENCE
+        )
+        compressed = watcher.node.create_publisher(CompressedImage, "image_raw/compressed", qos.SENSOR_DATA)
+
+        def show(side: int) -> None:
+            """Show a square picture until it has its detections."""
+            shown = Header(frame_id=f"{side} pixels")
+            data = array.array("B", jpeg(side))
+            timer = watcher.node.create_timer(0.5, lambda: compressed.publish(CompressedImage(header=shown, data=data)))
+            watcher.until(lambda: any(one.header == shown for one in watcher.detections), f"detections at {side}")
+            watcher.node.destroy_timer(timer)
+
+        if transport == "raw":
+            watcher.robot_is_there()
+            watcher.step()
+        else:
+            show(600)
+        watcher.until(lambda: "robot_node" in sessions, "the robot's hello")
+        before = peak(process)
+
+        key: dict[str, Any] = {"robot_id": "robot_node", "session": sessions["robot_node"]}
+        full = messages.detections(**key)
+        full.detections.detections = full.detections.detections[:1] * (MOST_STRUCTURES // 2)
+        base = "/neurosurgeon/robot_node"
+        worst: tuple[tuple[Any, str, QoSProfile, Any, int], ...] = (
+            (EdgeDetections, f"{base}/detections", qos.ANSWERS, full, DETECTIONS_BYTES),
+            (DelayFeedback, f"{base}/delay_feedback", qos.ANSWERS, messages.feedback(**key), SMALL_BYTES),
+            (EdgeStatus, "/neurosurgeon/status", qos.PRESENCE, messages.status(**key), SMALL_BYTES),
+            (CameraInfo, "camera_info", qos.SENSOR_DATA, messages.camera_info(), SMALL_BYTES),
+        )
+        for kind, topic, profile, message, size in worst:
+            publisher = watcher.node.create_publisher(kind, topic, profile)
+            watcher.until(lambda one=publisher: one.get_subscription_count(), topic)  # type: ignore[misc]
+            publisher.publish(message)
+            for count in (size // 64, size, 2**32 - 1):
+                publisher.publish(claiming(kind(), count, size))
+            publisher.publish(bytes(16 * MIB))
+        if transport == "raw":
+            side = int((MAX_BYTES // 3) ** 0.5)
+            watcher.picture = lambda index: np.full((side, side, 3), 90, np.uint8)
+            watcher.step()
+        else:
+            show(int((MAX_BYTES // 3) ** 0.5))
+        taken = peak(process) - before
+        assert 0 < taken < stated(root, "robot_node"), f"{taken / MIB:.0f} MiB"
