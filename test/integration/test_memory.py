@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import zstandard
 from asker import SIDE, Asker
+from diagnostic_msgs.msg import DiagnosticArray
 from fuzz import messages
 from rclpy.qos import QoSProfile
 from rclpy.serialization import serialize_message
@@ -165,6 +166,13 @@ def test_a_robot_stays_within_its_memory(processes: Processes, root: Path, trans
             for count in (size // 64, size, 2**32 - 1):
                 publisher.publish(claiming(kind(), count, size))
             publisher.publish(bytes(16 * MIB))
+        said: dict[str, str] = {}
+        watcher.node.create_subscription(
+            DiagnosticArray,
+            "/diagnostics",
+            lambda message: said.update((one.key, one.value) for status in message.status for one in status.values),
+            qos.DIAGNOSTICS,
+        )
         if transport == "raw":
             side = int((MAX_BYTES // 3) ** 0.5)
             watcher.picture = lambda index: np.full((side, side, 3), 90, np.uint8)
@@ -173,3 +181,6 @@ def test_a_robot_stays_within_its_memory(processes: Processes, root: Path, trans
             show(int((MAX_BYTES // 3) ** 0.5))
         taken = peak(process) - before
         assert 0 < taken < stated(root, "robot_node"), f"{taken / MIB:.0f} MiB"
+        watcher.until(
+            lambda: int(said.get("answers to no request", 0)) > 0, "a count of the detections nobody asked for"
+        )

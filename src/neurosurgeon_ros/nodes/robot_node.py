@@ -270,6 +270,7 @@ class RobotNode(ManagedNode[RobotParameters]):
             "edge": edge.edge_id if edge is not None else "none",
             "edge load": f"{edge.load:.2f}" if edge is not None else "unknown",
             "edge queue length": edge.queue_length if edge is not None else "unknown",
+            "answers to no request": self._pipeline.processor.conversation.strays,
             **self._link.intake.diagnostics(),
         }
         how_bad, text = level(trend, obstacle=obstacle, image_topic=self._camera.topic)
