@@ -60,7 +60,8 @@ def generate_launch_description() -> LaunchDescription:
         executable="rviz2",
         namespace=given["namespace"],
         arguments=["-d", str(SHARE / "config/detections.rviz")],
-        remappings=[("/detections/image", "detections/image")],
+        # The view names topics absolutely, as RViz writes them; here they follow the robot's namespace.
+        remappings=[(f"/{topic}", topic) for topic in ("detections/image", "detections/markers")],
         condition=IfCondition(given["rviz"]),
     )
     return LaunchDescription(

@@ -14,7 +14,7 @@ import pytest
 
 from neurosurgeon_ros.cli import main
 from neurosurgeon_ros.cli.arguments import Parser, UsageError
-from neurosurgeon_ros.cli.demo.options import DemoOptions, add_options, read_options
+from neurosurgeon_ros.cli.demo.options import VIEW_PORT, DemoOptions, add_options, read_options
 
 
 @pytest.fixture
@@ -43,6 +43,7 @@ def test_defaults(video: Path) -> None:
         0.2,
     )
     assert (options.codecs, options.link, options.out, options.weights) == ((), "loopback", Path("out/demo"), None)
+    assert (options.image_transport, options.view_port) == ("raw", None)
 
 
 def test_a_network_of_ones_own_is_named_as_everywhere(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,6 +51,11 @@ def test_a_network_of_ones_own_is_named_as_everywhere(video: Path, monkeypatch: 
     monkeypatch.chdir(video.parent)
     assert read("--video", video, "--model", "own.pt2").model == str(video.parent / "own.pt2")
     assert read("--video", video, "--model", "vgg16", "--random-weights").random_weights
+
+
+def test_a_view_has_its_port(video: Path) -> None:
+    assert read("--video", video, "--view").view_port == VIEW_PORT
+    assert read("--video", video, "--view", "--view-port", "0").view_port == 0
 
 
 def test_options_are_taken_over(video: Path) -> None:
@@ -80,6 +86,9 @@ def test_options_are_taken_over(video: Path) -> None:
         (["--weights", "/nowhere.weights", "--random-weights"], ["--random-weights", "not allowed"]),
         (["--video", "/nowhere.mp4"], ["--video", "/nowhere.mp4", "does not exist"]),
         (["--video", "/"], ["--video", "not a file"]),
+        (["--image-transport", "theora"], ["--image-transport", "'theora'", "raw", "compressed"]),
+        (["--view", "--view-port", "65536"], ["--view-port", "'65536'", "65535"]),
+        (["--view-port", "5006"], ["--view-port", "--view"]),
         (["--speed", "1"], ["--speed"]),
     ],
 )
@@ -123,7 +132,7 @@ def test_help_imports_nothing_heavy() -> None:
         "try:\n"
         "    main(['demo', '--help'])\n"
         "except SystemExit:\n"
-        "    heavy = {'torch', 'cv2', 'numpy', 'rclpy', 'matplotlib', 'rich'} & set(sys.modules)\n"
+        "    heavy = {'torch', 'cv2', 'numpy', 'rclpy', 'matplotlib', 'rich', 'bokeh'} & set(sys.modules)\n"
         "    sys.exit(f'imported: {heavy}' if heavy else 0)\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

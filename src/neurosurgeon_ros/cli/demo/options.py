@@ -12,6 +12,9 @@ from pathlib import Path
 
 from neurosurgeon_ros.cli.arguments import UsageError, number, whole_number
 
+#: Port of the page of `--view`.
+VIEW_PORT = 5006
+
 #: The video that set-up brings.
 STREET_VIDEO = "bikes.mp4"
 
@@ -27,6 +30,8 @@ class DemoOptions:
     :param uplink_mbps: rate of the emulated link; None: no emulation.
     :param weights: None: those in the cache folder.
     :param random_weights: take none from a file.
+    :param image_transport: how the camera's images come: raw or compressed.
+    :param view_port: of the page that shows the run, 0 for any that is free; None: no page.
     """
 
     video: str
@@ -41,6 +46,8 @@ class DemoOptions:
     weights: Path | None
     seed: int
     random_weights: bool = False
+    image_transport: str = "raw"
+    view_port: int | None = None
 
     @property
     def link(self) -> str:
@@ -92,6 +99,21 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     weights.add_argument("--weights", type=Path, metavar="FILE", help="its weights (those that set-up brought)")
     weights.add_argument("--random-weights", action="store_true", help="random weights, where only delays matter")
     parser.add_argument(
+        "--image-transport",
+        choices=("raw", "compressed"),
+        default="raw",
+        help="how the camera's images come to the robot, by image_transport's names (%(default)s)",
+    )
+    parser.add_argument(
+        "--view", action="store_true", help="show the run on a page that a browser on this computer can open"
+    )
+    parser.add_argument(
+        "--view-port",
+        type=whole_number(0, 65535),
+        metavar="PORT",
+        help=f"where that page is served; 0: any port that is free ({VIEW_PORT})",
+    )
+    parser.add_argument(
         "--seed", type=whole_number(0, 2**31 - 1), default=0, metavar="N", help="of all that is random (%(default)s)"
     )
 
@@ -118,6 +140,8 @@ def read_options(args: argparse.Namespace) -> DemoOptions:
         _check_names(option, names, choices)
     if args.weights is not None and not args.weights.is_file():
         raise UsageError(f"--weights: {args.weights} is not a file: give a weights file, or leave it out")
+    if args.view_port is not None and not args.view:
+        raise UsageError("--view-port is the port of a page that is not asked for: give --view, too")
     return DemoOptions(
         video=_video(args.video),
         frames=args.frames,
@@ -131,6 +155,8 @@ def read_options(args: argparse.Namespace) -> DemoOptions:
         weights=args.weights.absolute() if args.weights else None,
         seed=args.seed,
         random_weights=args.random_weights,
+        image_transport=args.image_transport,
+        view_port=(VIEW_PORT if args.view_port is None else args.view_port) if args.view else None,
     )
 
 

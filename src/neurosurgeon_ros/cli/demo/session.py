@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import queue
 import signal
+import socket
 import sys
 import threading
 import time
@@ -14,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from neurosurgeon_ros.cli.arguments import UsageError
 from neurosurgeon_ros.cli.demo.annotation import AnnotatedVideo
@@ -24,8 +25,13 @@ from neurosurgeon_ros.cli.demo.domain import private_domain
 from neurosurgeon_ros.cli.demo.matching import FrameMatcher
 from neurosurgeon_ros.cli.demo.options import DemoOptions
 from neurosurgeon_ros.cli.demo.summary import Setting, in_words, summarise, write_decisions, write_summary
+from neurosurgeon_ros.cli.demo.viewing import reserved
+from neurosurgeon_ros.cli.view.history import History
 from neurosurgeon_ros.nodes.monitor import Monitor
 from neurosurgeon_ros.nodes.records import Seen, SeenDecision, SeenDetections, SeenDiagnostics, SeenEdge, SeenRobot
+
+if TYPE_CHECKING:
+    from neurosurgeon_ros.cli.view.server import View  # brings Bokeh
 
 EDGE_NAMESPACE = "/neurosurgeon"
 
@@ -60,18 +66,19 @@ def run_demo(options: DemoOptions) -> int:
     Run the demo.
 
     :return: exit code: 0 if it went to its end or was interrupted, 1 if it had to be given up.
-    :raises UsageError: if the results cannot be written where they should go.
+    :raises UsageError: if the results cannot be written where they should go, or the view cannot be shown.
     """
-    logs = _make_folders(options.out)
-    with private_domain() as environment:
+    with reserved(options.view_port) as listening, private_domain() as environment, Interrupt() as interrupt:
+        logs = _make_folders(options.out)
         os.environ.update(environment)
         os.environ["ROS_LOG_DIR"] = str(logs / "ros")
-        with Interrupt() as interrupt:
-            run = DemoRun(options, logs, environment, interrupt)
-            try:
-                return run.run()
-            finally:
-                run.close()
+        run = DemoRun(options, logs, environment, interrupt)
+        try:
+            if listening is not None:
+                run.serve_view(listening)
+            return run.run()
+        finally:
+            run.close()
 
 
 class Interrupt:
@@ -110,7 +117,7 @@ class DemoRun:
         self._interrupt = interrupt
         self._children: dict[str, Child] = {}
         self._lost: set[str] = set()
-        self._monitor = Monitor(edge_namespace=EDGE_NAMESPACE)
+        self._monitor = Monitor(edge_namespace=EDGE_NAMESPACE, image_transport=options.image_transport)
         self._matcher = FrameMatcher()
         self._decisions: list[SeenDecision] = []
         self._objects: Counter[str] = Counter()
@@ -118,7 +125,17 @@ class DemoRun:
         self._partition_points: int | None = None
         self._mean = RunningMean()
         self._annotated = AnnotatedVideo(options.out / "annotated.mp4")
-        self._display: Display = make_display(options.frames, f"{options.model}, {options.policy}, {options.link}")
+        title = f"{options.model}, {options.policy}, {options.link}"
+        self._display: Display = make_display(options.frames, title)
+        self._history = History(title, options.frames)
+        self._view: View | None = None
+
+    def serve_view(self, listening: socket.socket) -> None:
+        """Serve the page that shows the run, until :meth:`close`."""
+        from neurosurgeon_ros.cli.view.server import View
+
+        self._view = View(self._history, self._monitor.look, listening=listening, log=self._logs / "view.log")
+        self._display.say(f"the run can be seen at {self._view.url}")
 
     def run(self) -> int:
         """Start everything, follow it to its end, and write the results; returns the exit code."""
@@ -147,6 +164,8 @@ class DemoRun:
         wait_for_end(list(self._children.values()), time.monotonic())
         self._display.close()
         self._annotated.close()
+        if self._view is not None:
+            self._view.close()
         self._monitor.close()
 
     # Starting.
@@ -172,6 +191,7 @@ class DemoRun:
             {
                 **model,
                 "policy": options.policy,
+                "image_transport": options.image_transport,
                 "robot_speed": options.robot_speed,
                 "threads": EMULATED_THREADS if options.robot_speed < 1.0 else 0,
                 "seed": options.seed,
@@ -181,7 +201,15 @@ class DemoRun:
         )
         self._await("robot_node")
         # The robot and the monitor: no image that one of them misses.
-        self._start("video_node", {"video": options.video, "rate_hz": options.rate_hz, "wait_for_subscribers": 2})
+        self._start(
+            "video_node",
+            {
+                "video": options.video,
+                "rate_hz": options.rate_hz,
+                "image_transport": options.image_transport,
+                "wait_for_subscribers": 2,
+            },
+        )
 
     def _start(self, name: str, parameters: Mapping[str, object], remappings: Mapping[str, str] | None = None) -> None:
         self._interrupt.check()
@@ -280,6 +308,7 @@ class DemoRun:
                 self._partition_points = int(seen.values["partition points"])
         elif isinstance(seen, SeenDecision):
             self._decisions.append(seen)
+            self._history.add(seen)
         elif isinstance(seen, SeenDetections):
             self._objects.update(seen.names)
         for frame in self._matcher.take(seen):

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from neurosurgeon_ros.nodes.records import SeenDecision
 
-# Neighbours differ in lightness, so that the picture can be read in grey.
-_STAGES = (
+#: Stages with their colours and the fields that belong to them. Neighbours differ in lightness, so that the picture can
+#: be read in grey; white is hatched.
+STAGES = (
     ("wait and pre-process", "#1b1b3a", ("slot_delay", "preprocess_delay")),
     ("front-end and encode", "#f2a541", ("front_end_delay", "encode_delay")),
     ("transmit", "#3f6fb5", ("transmit_delay",)),
@@ -27,7 +28,8 @@ _STAGES = (
 )
 _UNANSWERED = 4
 
-_OUTCOMES = (
+#: Outcomes with their marker, their colour, and how they are called.
+OUTCOMES = (
     ("edge", "o", "#3f6fb5", "answered by the edge"),
     ("on_device", "s", "#f2a541", "on the device"),
     ("fallback", "X", "#8c2f39", "sent, but finished on the robot"),
@@ -40,8 +42,8 @@ def stage_delays(decisions: Sequence[SeenDecision]) -> NDArray[np.float64]:
 
     :return: shape (stages, frames), all >= 0.
     """
-    delays = np.zeros((len(_STAGES), len(decisions)))
-    for index, (_, _, fields) in enumerate(_STAGES):
+    delays = np.zeros((len(STAGES), len(decisions)))
+    for index, (_, _, fields) in enumerate(STAGES):
         for name in fields:
             delays[index] += _column(decisions, name)
     # A frame whose answer did not come has waited, and of that nothing more is known.
@@ -72,7 +74,7 @@ def draw_delays(axes: Axes, decisions: Sequence[SeenDecision], *, columns: int =
     """Draw each frame's delay stacked by stage, with a legend of so many columns."""
     edges = np.arange(len(decisions) + 1) + 0.5
     floor = np.zeros(len(decisions))
-    for (label, colour, _), delays in zip(_STAGES, 1e3 * stage_delays(decisions), strict=True):
+    for (label, colour, _), delays in zip(STAGES, 1e3 * stage_delays(decisions), strict=True):
         if not delays.any():
             continue
         axes.stairs(
@@ -105,7 +107,7 @@ def draw_points(axes: Axes, decisions: Sequence[SeenDecision], *, columns: int =
     rows = {arm: row for row, (_, arm) in enumerate(arms)}
     numbers = np.arange(1, len(decisions) + 1)
     chosen = np.array([rows[decision.arm] for decision in decisions])
-    for outcome, marker, colour, label in _OUTCOMES:
+    for outcome, marker, colour, label in OUTCOMES:
         of_it = np.array([decision.outcome == outcome for decision in decisions])
         if of_it.any():
             axes.scatter(numbers[of_it], chosen[of_it], s=16, marker=marker, color=colour, linewidths=0, label=label)

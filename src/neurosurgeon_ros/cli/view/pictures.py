@@ -1,0 +1,99 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The newest annotated picture as JPEG, for whoever looks, and no sooner than it can be sent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+#: Takes pictures: BGR, uint8, shape (h, w, 3).
+Taker = Callable[[NDArray[np.uint8]], None]
+
+#: Quality and greatest width: what a page can show.
+JPEG_QUALITY, MAX_WIDTH = 80, 960
+
+
+class Pictures:
+    """
+    Belongs to an event loop: all but :meth:`put` is called there.
+
+    :param look: told whom to give pictures to, from any thread, when somebody begins to look; told None when the last
+        one has gone.
+
+    `newest` is the number of the newest picture, `lookers` how many look, `encoded` how many pictures were encoded.
+    """
+
+    def __init__(self, look: Callable[[Taker | None], None]) -> None:
+        self._look = look
+        self._loop = asyncio.get_running_loop()
+        self._changed = asyncio.Condition()
+        self._picture: NDArray[np.uint8] | None = None
+        self._jpeg: tuple[int, asyncio.Task[bytes]] | None = None
+        self._closed = False
+        self.newest = 0
+        self.lookers = 0
+        self.encoded = 0
+
+    def put(self, picture: NDArray[np.uint8]) -> None:
+        """Take the newest picture in place of the one before; from any thread, and without waiting."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(lambda: self._loop.create_task(self._take(picture)))
+
+    async def frames(self) -> AsyncGenerator[bytes, None]:
+        """
+        Give the newest picture as JPEG, and a newer one each time that it is asked for, until :meth:`close`.
+
+        What came in between is left out.
+        """
+        self.lookers += 1
+        if self.lookers == 1:
+            self._look(self.put)
+        try:
+            given = self.newest
+            while True:
+                async with self._changed:
+                    while not self._closed and self.newest == given:
+                        await self._changed.wait()
+                if self._closed:
+                    return
+                given = self.newest
+                yield await self._encoded()
+        finally:
+            self.lookers -= 1
+            if self.lookers == 0:
+                self._look(None)
+                self._picture, self._jpeg = None, None
+
+    async def close(self) -> None:
+        """End every looking."""
+        self._closed = True
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def _take(self, picture: NDArray[np.uint8]) -> None:
+        async with self._changed:
+            self._picture = picture
+            self.newest += 1
+            self._changed.notify_all()
+
+    async def _encoded(self) -> bytes:
+        """Encode the newest picture, once for all who look, beside the loop: OpenCV lets other threads run."""
+        if self._jpeg is None or self._jpeg[0] != self.newest:
+            assert self._picture is not None
+            self.encoded += 1
+            self._jpeg = (self.newest, asyncio.create_task(asyncio.to_thread(_encode, self._picture)))
+        return await asyncio.shield(self._jpeg[1])
+
+
+def _encode(picture: NDArray[np.uint8]) -> bytes:
+    height, width = picture.shape[:2]
+    if width > MAX_WIDTH:
+        size = (MAX_WIDTH, max(1, round(height * MAX_WIDTH / width)))
+        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    _, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    return encoded.tobytes()

@@ -1,0 +1,189 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Serves the page from a thread of its own, until it is closed."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import logging
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from bokeh.application.application import Application
+from bokeh.application.handlers.function import FunctionHandler
+from bokeh.document import Document
+from bokeh.models.widgets import Div
+from bokeh.resources import Resources
+from bokeh.server.server import BaseServer
+from bokeh.server.tornado import BokehTornado
+from jinja2 import Template
+from tornado.http1connection import HTTP1Connection
+from tornado.httpserver import HTTPServer
+from tornado.ioloop import IOLoop
+from tornado.iostream import StreamClosedError
+from tornado.web import HTTPError, RequestHandler
+
+from neurosurgeon_ros.cli.view.charts import Charts
+from neurosurgeon_ros.cli.view.history import History
+from neurosurgeon_ros.cli.view.page import TILE_STYLE, template, tiles
+from neurosurgeon_ros.cli.view.pictures import Pictures, Taker
+
+#: Milliseconds from one look for new frames to the next, in each browser.
+PERIOD_MS = 400
+
+#: Bytes of pictures that the system may hold for a browser: a slow one is to see fewer pictures, not old ones.
+SEND_BUFFER = 64 * 1024
+
+#: Seconds that browsers have to take in that the run has ended.
+LAST_WORDS_S = 0.3
+
+_BOUNDARY = b"\r\n--frame\r\n"
+
+
+class View:
+    """
+    The page, from its making to :meth:`close`.
+
+    :param history: what the charts show.
+    :param look: see :class:`Pictures`.
+    :param listening: socket that browsers come to, not blocking; its owner closes it.
+    :param log: file for what the web server has to say.
+    """
+
+    def __init__(
+        self, history: History, look: Callable[[Taker | None], None], *, listening: socket.socket, log: Path
+    ) -> None:
+        self._history = history
+        self._look = look
+        self._socket = listening
+        self._address, self._port = listening.getsockname()
+        self._log = logging.FileHandler(log, delay=True)
+        self._log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ending: asyncio.Event | None = None
+        ready: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._thread = threading.Thread(target=self._run, args=(ready,), name="view", daemon=True)
+        self._thread.start()
+        ready.result()
+
+    @property
+    def url(self) -> str:
+        """Where the page is."""
+        return f"http://{self._address}:{self._port}/"
+
+    def close(self) -> None:
+        """Tell the browsers that the run has ended, serve no more, and join the thread; again is harmless."""
+        self._history.end()
+        if self._loop is not None and self._ending is not None and self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._ending.set)
+        self._thread.join()
+
+    def _run(self, ready: concurrent.futures.Future[None]) -> None:
+        for name in ("bokeh", "tornado", "asyncio"):
+            logger = logging.getLogger(name)
+            logger.addHandler(self._log)
+            logger.propagate = False
+        try:
+            asyncio.run(self._serve(ready))
+        except Exception as problem:
+            if ready.done():
+                logging.getLogger("bokeh").exception("the view has ended")
+            else:
+                ready.set_exception(problem)
+        finally:
+            for name in ("bokeh", "tornado", "asyncio"):
+                logging.getLogger(name).removeHandler(self._log)
+            self._log.close()
+
+    async def _serve(self, ready: concurrent.futures.Future[None]) -> None:
+        self._loop, self._ending = asyncio.get_running_loop(), asyncio.Event()
+        pictures = Pictures(self._look)
+        answering: set[asyncio.Task[object]] = set()
+        hosts = [f"{self._address}:{self._port}", f"localhost:{self._port}"]
+        application = _Application(
+            {"/": Application(FunctionHandler(self._make_document))},
+            extra_websocket_origins=hosts,
+            extra_patterns=[("/video", _Video, {"pictures": pictures, "answering": answering, "hosts": hosts})],
+        )
+        http = HTTPServer(application)
+        http.add_socket(self._socket)
+        server = BaseServer(IOLoop.current(), application, http)
+        server.start()
+        ready.set_result(None)
+        await self._ending.wait()
+        if any(session.connection_count for session in server.get_sessions()):
+            await asyncio.sleep(LAST_WORDS_S)
+        await pictures.close()
+        if answering:
+            await asyncio.wait(answering, timeout=LAST_WORDS_S)
+        server.stop()
+        await http.close_all_connections()
+
+    def _make_document(self, document: Document) -> None:
+        """Make the charts of a browser that has come, and keep them up to date."""
+        standing = self._history.standing
+        charts = Charts()
+        # Its width is the page's; the style of what is in it has to be its own.
+        figures = Div(name="tiles", text=tiles(standing), stylesheets=[TILE_STYLE], sizing_mode="stretch_width")
+
+        def update() -> None:
+            charts.show(self._history.after(charts.last))
+            figures.text = tiles(self._history.standing)
+
+        update()
+        for root in (figures, charts.delay, charts.points, charts.prediction, charts.uplink):
+            document.add_root(root)
+        document.title = f"neurosurgeon: {standing.title}"
+        document.template = Template(template(f"neurosurgeon: {standing.title}"))
+        # When the run is over, nobody is there to come back to.
+        document.config.reconnect_session = False
+        document.config.notify_connection_status = False
+        document.add_periodic_callback(update, PERIOD_MS)
+
+
+class _Application(BokehTornado):
+    """Serves the parts of Bokeh's library that the page needs."""
+
+    def resources(self, absolute_url: str | bool | None = None) -> Resources:
+        resources = super().resources(absolute_url)
+        resources.components = ["bokeh", "bokeh-widgets"]
+        return resources
+
+
+class _Video(RequestHandler):
+    """Pictures one after the other in one answer, as an `img` shows them: the next is made when this one is sent."""
+
+    def initialize(self, pictures: Pictures, answering: set[asyncio.Task[object]], hosts: Sequence[str]) -> None:
+        self._pictures, self._answering, self._hosts = pictures, answering, hosts
+        self._task: asyncio.Task[object] | None = None
+
+    async def get(self) -> None:
+        # Another site's name that leads here is not for us: its scripts could read what we send.
+        if self.request.host not in self._hosts:
+            raise HTTPError(403)
+        self._task = asyncio.current_task()
+        assert self._task is not None
+        self._answering.add(self._task)
+        self._task.add_done_callback(self._answering.discard)
+        connection = self.request.connection
+        assert isinstance(connection, HTTP1Connection)
+        connection.stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        self.set_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.set_header("Cache-Control", "no-store")
+        self.write(_BOUNDARY)
+        with contextlib.suppress(StreamClosedError, asyncio.CancelledError):
+            await self.flush()
+            async with contextlib.aclosing(self._pictures.frames()) as frames:
+                async for jpeg in frames:
+                    # A browser shows a picture when it sees the boundary behind it.
+                    self.write(f"Content-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n".encode())
+                    self.write(jpeg + _BOUNDARY)
+                    await self.flush()
+
+    def on_connection_close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()

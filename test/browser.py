@@ -1,0 +1,133 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A real browser without a window, driven by ChromeDriver (the W3C's WebDriver protocol)."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import shutil
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from support import wait_for
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+
+#: Why there is no browser; empty if there is one.
+MISSING = "" if CHROMIUM and DRIVER else "no Chromium with its ChromeDriver is installed"
+
+START_S = 60.0
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+)
+
+
+class Browser:
+    """
+    A browser with one page.
+
+    :param session: address of the WebDriver session.
+    """
+
+    def __init__(self, session: str) -> None:
+        self._session = session
+        self._events: list[dict[str, Any]] = []
+
+    def open(self, url: str) -> None:
+        """Open a page, without waiting for what it goes on loading."""
+        ask(f"{self._session}/url", {"url": url})
+
+    def run(self, script: str) -> Any:
+        """Run the body of a function in the page; returns what it returns."""
+        return ask(f"{self._session}/execute/sync", {"script": script, "args": []})
+
+    def said(self) -> list[str]:
+        """Warnings and errors on the console since the last call."""
+        entries = ask(f"{self._session}/se/log", {"type": "browser"})
+        return [entry["message"] for entry in entries if entry["level"] in ("WARNING", "SEVERE")]
+
+    def asked_for(self) -> set[str]:
+        """Addresses that the page has asked for so far."""
+        for entry in ask(f"{self._session}/se/log", {"type": "performance"}):
+            self._events.append(json.loads(entry["message"])["message"])
+        urls = set()
+        for event in self._events:
+            if event["method"] == "Network.requestWillBeSent":
+                urls.add(event["params"]["request"]["url"])
+            elif event["method"] == "Network.webSocketCreated":
+                urls.add(event["params"]["url"])
+        return urls
+
+    def screenshot(self, path: Path) -> None:
+        """Write what is shown as PNG."""
+        path.write_bytes(base64.b64decode(ask(f"{self._session}/screenshot")))
+
+
+@contextlib.contextmanager
+def browsing(folder: Path, *, width: int, height: int, phone: bool = False) -> Iterator[Browser]:
+    """
+    Start a browser, and end it.
+
+    :param folder: for its profile and its driver's log
+    :param width: of the page in CSS pixels
+    :param height: likewise
+    :param phone: whether it shows pages as a phone does
+    """
+    options: dict[str, Any] = {
+        "binary": CHROMIUM,
+        # Nor may the browser ask the network for anything of its own.
+        "args": [*FLAGS, f"--window-size={width},{height}", f"--user-data-dir={folder / 'profile'}",
+                 "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"],
+    }  # fmt: skip
+    if phone:
+        options["mobileEmulation"] = {"deviceMetrics": {"width": width, "height": height, "pixelRatio": 2.0}}
+    capabilities = {
+        "goog:chromeOptions": options,
+        "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
+        # A page with live pictures never ends loading.
+        "pageLoadStrategy": "eager",
+    }
+    log = folder / "chromedriver.log"
+    with log.open("wb") as stream:
+        driver = subprocess.Popen([str(DRIVER), "--port=0"], stdout=stream, stderr=subprocess.STDOUT)
+    try:
+        wait_for(lambda: "on port " in log.read_text() and "success" in log.read_text(), START_S, "ChromeDriver")
+        port = log.read_text().rpartition("on port ")[2].partition(".")[0]
+        address = f"http://127.0.0.1:{port}"
+        made = ask(f"{address}/session", {"capabilities": {"alwaysMatch": capabilities}})
+        session = f"{address}/session/{made['sessionId']}"
+        try:
+            yield Browser(session)
+        finally:
+            ask(session, method="DELETE")
+    finally:
+        driver.terminate()
+        driver.wait()
+
+
+def ask(url: str, body: dict[str, Any] | None = None, method: str | None = None) -> Any:
+    """Send a WebDriver command; returns its value, and raises RuntimeError with the driver's reason."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data=data, method=method, headers={"Content-Type": "application/json"})
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=START_S) as answer:
+            return json.load(answer)["value"]
+    except urllib.error.HTTPError as problem:
+        raise RuntimeError(json.load(problem)["value"]["message"]) from None
