@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -88,16 +89,30 @@ def test_a_page_of_a_table_has_its_parts(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["decisions.csv", "report.html"]
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
-@pytest.mark.parametrize("width", [1280, 390])
-def test_a_browser_shows_it_without_a_request(tmp_path: Path, width: int) -> None:
-    source, page = tmp_path / "decisions.csv", tmp_path / "report.html"
-    write_decisions(a_run(), source)
-    assert main(["report", str(source), "--output", str(page)]) == 0
+@dataclass(frozen=True)
+class Shown:
+    """
+    What a browser made of a page.
+
+    :param client: width of its window, and `scroll` of its content, in CSS pixels
+    :param images: widths of its images; 0: it could not be shown
+    :param loaded: addresses that it asked for
+    :param complained: whether anything was said on the console
+    """
+
+    client: int
+    scroll: int
+    images: list[int]
+    loaded: list[str]
+    complained: bool
+
+
+def show(page: Path, width: int) -> Shown:
+    """Show a page in a frame of that width."""
     # A window has a least width that is more than a phone's; a frame has none. The probe is a page of this test.
-    probe = tmp_path / "probe.html"
+    probe = page.with_name("probe.html")
     probe.write_text(
-        f'<iframe id="f" src="report.html" style="width:{width}px;height:900px;border:0"></iframe><script>'
+        f'<iframe id="f" src="{page.name}" style="width:{width}px;height:900px;border:0"></iframe><script>'
         "onload = () => { const d = f.contentDocument, e = d.documentElement; document.title = JSON.stringify("
         "[e.clientWidth, e.scrollWidth, [...d.images].map(i => i.naturalWidth), "
         "f.contentWindow.performance.getEntriesByType('resource').map(e => e.name)]); }</script>"
@@ -110,7 +125,7 @@ def test_a_browser_shows_it_without_a_request(tmp_path: Path, width: int) -> Non
             "--host-resolver-rules=MAP * ~NOTFOUND",
             "--allow-file-access-from-files",
             "--window-size=1400,1000",
-            f"--user-data-dir={tmp_path / 'profile'}",
+            f"--user-data-dir={page.with_name('profile')}",
             "--dump-dom",
             probe.as_uri(),
         ],
@@ -121,17 +136,46 @@ def test_a_browser_shows_it_without_a_request(tmp_path: Path, width: int) -> Non
     )
     found = re.search(r"<title>(.*?)</title>", done.stdout)
     assert found is not None, done.stdout[:2000]
-    client, scroll, images, loaded = json.loads(found[1])
+    return Shown(*json.loads(found[1]), complained="CONSOLE" in done.stderr)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_browser_shows_it_without_a_request(tmp_path: Path, width: int) -> None:
+    source, page = tmp_path / "decisions.csv", tmp_path / "report.html"
+    write_decisions(a_run(), source)
+    assert main(["report", str(source), "--output", str(page)]) == 0
+    shown = show(page, width)
     # Nothing hangs over, but for a scroll bar.
-    assert 0.9 * width <= client <= width
-    assert scroll <= client
-    assert len(images) == 4
-    assert min(images) > 0
-    assert len({image > 600 for image in images}) == 1
-    assert (images[0] > 600) == (width == 1280)
-    assert "CONSOLE" not in done.stderr
-    assert [url for url in loaded if not url.startswith("data:")] == []
+    assert 0.9 * width <= shown.client <= width
+    assert shown.scroll <= shown.client
+    assert len(shown.images) == 4
+    assert min(shown.images) > 0
+    assert len({image > 600 for image in shown.images}) == 1
+    assert (shown.images[0] > 600) == (width == 1280)
+    assert not shown.complained
+    assert [url for url in shown.loaded if not url.startswith("data:")] == []
     assert re.search(r"https?:", page.read_text(encoding="utf-8")) is None
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+def test_what_is_wrong_with_a_page_does_not_go_unseen(tmp_path: Path) -> None:
+    source, page = tmp_path / "decisions.csv", tmp_path / "report.html"
+    write_decisions(a_run(), source)
+    assert main(["report", str(source), "--output", str(page)]) == 0
+    sound = page.read_text(encoding="utf-8")
+
+    # The page's own policy forbids scripts, and the browser says that there was one.
+    page.write_text(sound.replace("</body>", "<script>missing.field = 1</script></body>"), encoding="utf-8")
+    assert show(page, 1280).complained
+    # A script that may run and fails, a picture from elsewhere, and one that is too wide.
+    bad = '<img src="http://127.0.0.1:9/x.png"><script>missing.field = 1</script><p style="width: 3000px">wide</p>'
+    page.write_text(re.sub(r"<meta http-equiv[^>]*>", "", sound).replace("</body>", f"{bad}</body>"), encoding="utf-8")
+    shown = show(page, 1280)
+    assert shown.complained
+    assert shown.images[-1] == 0
+    assert "http://127.0.0.1:9/x.png" in shown.loaded
+    assert shown.scroll > shown.client
 
 
 @pytest.mark.parametrize("kept", [1.0, 0.6])

@@ -151,6 +151,7 @@ class DemoRun:
         # While the nodes end, the results are written.
         until_s = ask_to_end(list(self._children.values()))
         self._take_all()
+        self._history.end()
         self._display.close()
         self._write_results()
         wait_for_end(list(self._children.values()), until_s)

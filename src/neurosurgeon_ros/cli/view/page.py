@@ -41,8 +41,8 @@ li.hatched::before { background: repeating-linear-gradient(135deg, #888 0 1px, #
 """
 
 
-def template(title: str) -> str:
-    """Give the page as a template of Bokeh's, which puts in the charts and their library."""
+def template() -> str:
+    """Give the page as a template of Bokeh's, which puts in the title, the charts and their library."""
     return f"""{{% extends base %}}
 {{% block preamble %}}
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -51,7 +51,7 @@ def template(title: str) -> str:
 {{% endblock %}}
 {{% block contents %}}
 <main>
-<header><h1>{{% raw %}}{escape(title)}{{% endraw %}}</h1>{{{{ embed(roots.tiles) }}}}</header>
+<header><h1>{{{{ title | e }}}}</h1>{{{{ embed(roots.tiles) }}}}</header>
 <section id="video"><h2>What the robot sees</h2><img src="video" alt="the robot's annotated video"></section>
 {_section("delay", f"Delay by stage, and the mean of {RECENT} frames", _stages())}
 {_section("points", "Chosen partition point and codec", _outcomes())}

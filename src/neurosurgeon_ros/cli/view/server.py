@@ -39,7 +39,7 @@ PERIOD_MS = 400
 SEND_BUFFER = 64 * 1024
 
 #: Seconds that browsers have to take in that the run has ended.
-LAST_WORDS_S = 0.3
+LAST_WORDS_S = 0.8
 
 _BOUNDARY = b"\r\n--frame\r\n"
 
@@ -125,10 +125,9 @@ class View:
 
     def _make_document(self, document: Document) -> None:
         """Make the charts of a browser that has come, and keep them up to date."""
-        standing = self._history.standing
         charts = Charts()
         # Its width is the page's; the style of what is in it has to be its own.
-        figures = Div(name="tiles", text=tiles(standing), stylesheets=[TILE_STYLE], sizing_mode="stretch_width")
+        figures = Div(name="tiles", stylesheets=[TILE_STYLE], sizing_mode="stretch_width")
 
         def update() -> None:
             charts.show(self._history.after(charts.last))
@@ -137,8 +136,8 @@ class View:
         update()
         for root in (figures, charts.delay, charts.points, charts.prediction, charts.uplink):
             document.add_root(root)
-        document.title = f"neurosurgeon: {standing.title}"
-        document.template = Template(template(f"neurosurgeon: {standing.title}"))
+        document.title = f"neurosurgeon: {self._history.standing.title}"
+        document.template = Template(template())
         # When the run is over, nobody is there to come back to.
         document.config.reconnect_session = False
         document.config.notify_connection_status = False
