@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A demo with its page: the robot's drawn pictures come through, from a compressed camera, and the end is clean."""
+"""A demo with its page: annotated pictures of a compressed camera come through, and the end is clean."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from support import Processes, wait_for
 START_S = 120.0
 
 
-def test_the_page_shows_what_the_robot_draws_until_the_end(processes: Processes, tmp_path: Path) -> None:
+def test_the_page_shows_the_run_until_its_end(processes: Processes, tmp_path: Path) -> None:
     out = tmp_path / "out"
     demo = processes.start(
         "neurosurgeon", "demo", "--view", "--view-port", "0", "--image-transport", "compressed", "--out", out,

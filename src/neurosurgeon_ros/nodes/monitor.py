@@ -4,22 +4,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import queue
 import threading
-from collections.abc import Callable
 
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from numpy.typing import NDArray
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
-from rclpy.subscription import Subscription
 from rclpy.utilities import get_rmw_implementation_identifier
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
@@ -75,8 +71,6 @@ class Monitor:
         self.seen: queue.SimpleQueue[Seen] = queue.SimpleQueue()
         self.rmw: str = get_rmw_implementation_identifier()
         self._ending = threading.Event()
-        self._take_drawn: Callable[[NDArray[np.uint8]], object] | None = None
-        self._drawn: Subscription | None = None
         self._context = Context()
         rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
         self._node = Node("monitor", context=self._context, start_parameter_services=False, enable_rosout=False)
@@ -99,16 +93,6 @@ class Monitor:
         self._thread = threading.Thread(target=self._spin, name="monitor", daemon=True)
         self._thread.start()
 
-    def look(self, take: Callable[[NDArray[np.uint8]], object] | None) -> None:
-        """
-        Hand out the robot's drawn pictures, in the monitor's thread, or no more of them; from any thread.
-
-        The robot draws only while somebody subscribes, so that is done from now until `take` is None.
-
-        :param take: given each as BGR, uint8, shape (h, w, 3).
-        """
-        self._take_drawn = take
-
     def close(self) -> None:
         """Stop watching, and join the thread."""
         self._ending.set()
@@ -121,27 +105,10 @@ class Monitor:
         executor.add_node(self._node)
         while not self._ending.is_set():
             try:
-                self._attend_to_drawn()
                 executor.spin_once(timeout_sec=PATIENCE_S)
             except Exception as problem:  # one message's error must not end the watching
                 self._node.get_logger().error(f"a message could not be read: {type(problem).__name__}: {problem}")
         executor.shutdown(timeout_sec=0.5)
-
-    def _attend_to_drawn(self) -> None:
-        """Subscribe to drawn pictures or no more, in the thread in which they come."""
-        wanted = self._take_drawn is not None
-        if wanted and self._drawn is None:
-            self._drawn = self._node.create_subscription(Image, "detections/image", self._on_drawn, qos.SENSOR_DATA)
-        elif not wanted and self._drawn is not None:
-            self._node.destroy_subscription(self._drawn)
-            self._drawn = None
-
-    def _on_drawn(self, message: Image) -> None:
-        take = self._take_drawn
-        if take is None:
-            return
-        with contextlib.suppress(ImageRejected):
-            take(to_bgr(message))
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         try:

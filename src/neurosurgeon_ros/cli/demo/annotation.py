@@ -34,14 +34,15 @@ class AnnotatedVideo:
         self._size = (0, 0)
         self.written = 0
 
-    def add(self, frame: Frame) -> None:
+    def add(self, frame: Frame) -> NDArray[np.uint8] | None:
         """
         Draw a frame, if its image was seen.
 
+        :return: BGR, uint8, shape (h + 22, w, 3); None if it was not.
         :raises OSError: if the video cannot be written.
         """
         if frame.image is None:
-            return
+            return None
         decision, detections = frame.decision, frame.detections
         status = (
             f"{decision.sequence}  {decision.arm}  {1e3 * decision.total_delay:.0f} ms  {decision.outcome}"
@@ -50,10 +51,11 @@ class AnnotatedVideo:
         drawn = draw_detections(frame.image, detections.boxes, detections.names, detections.scores, status)
         if self._writer is not None:
             self._write(drawn)
-            return
+            return drawn
         self._waiting.append((decision.header.stamp_ns, drawn))
         if len(self._waiting) == FRAMES_FOR_RATE:
             self._begin()
+        return drawn
 
     def close(self) -> None:
         """Write what waits, and finish the file; raises OSError if it cannot be written."""

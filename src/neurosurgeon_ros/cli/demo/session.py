@@ -134,7 +134,7 @@ class DemoRun:
         """Serve the page that shows the run, until :meth:`close`."""
         from neurosurgeon_ros.cli.view.server import View
 
-        self._view = View(self._history, self._monitor.look, listening=listening, log=self._logs / "view.log")
+        self._view = View(self._history, listening=listening, log=self._logs / "view.log")
         self._display.say(f"the run can be seen at {self._view.url}")
 
     def run(self) -> int:
@@ -315,9 +315,11 @@ class DemoRun:
         for frame in self._matcher.take(seen):
             self._display.show(self._mean.row(frame))
             try:
-                self._annotated.add(frame)
+                drawn = self._annotated.add(frame)
             except OSError as problem:
                 raise DemoError(str(problem)) from None
+            if self._view is not None and drawn is not None:
+                self._view.show(drawn)
 
     def _note_ready(self, name: str) -> None:
         if name in self._children and name not in self._ready:

@@ -5,14 +5,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-
-#: Takes pictures: BGR, uint8, shape (h, w, 3).
-Taker = Callable[[NDArray[np.uint8]], None]
 
 #: Quality and greatest width: what a page can show.
 JPEG_QUALITY, MAX_WIDTH = 80, 960
@@ -22,14 +19,10 @@ class Pictures:
     """
     Belongs to an event loop: all but :meth:`put` is called there.
 
-    :param look: told whom to give pictures to, from any thread, when somebody begins to look; told None when the last
-        one has gone.
-
     `newest` is the number of the newest picture, `lookers` how many look, `encoded` how many pictures were encoded.
     """
 
-    def __init__(self, look: Callable[[Taker | None], None]) -> None:
-        self._look = look
+    def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Condition()
         self._picture: NDArray[np.uint8] | None = None
@@ -40,8 +33,12 @@ class Pictures:
         self.encoded = 0
 
     def put(self, picture: NDArray[np.uint8]) -> None:
-        """Take the newest picture in place of the one before; from any thread, and without waiting."""
-        if not self._loop.is_closed():
+        """
+        Take the newest picture in place of the one before, if anybody looks; from any thread, and without waiting.
+
+        :param picture: BGR, uint8, shape (h, w, 3).
+        """
+        if self.lookers and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(lambda: self._loop.create_task(self._take(picture)))
 
     async def frames(self) -> AsyncGenerator[bytes, None]:
@@ -51,8 +48,6 @@ class Pictures:
         What came in between is left out.
         """
         self.lookers += 1
-        if self.lookers == 1:
-            self._look(self.put)
         try:
             given = self.newest
             while True:
@@ -65,9 +60,6 @@ class Pictures:
                 yield await self._encoded()
         finally:
             self.lookers -= 1
-            if self.lookers == 0:
-                self._look(None)
-                self._picture, self._jpeg = None, None
 
     async def close(self) -> None:
         """End every looking."""

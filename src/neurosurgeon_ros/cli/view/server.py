@@ -10,9 +10,10 @@ import contextlib
 import logging
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from bokeh.application.application import Application
 from bokeh.application.handlers.function import FunctionHandler
 from bokeh.document import Document
@@ -21,6 +22,7 @@ from bokeh.resources import Resources
 from bokeh.server.server import BaseServer
 from bokeh.server.tornado import BokehTornado
 from jinja2 import Template
+from numpy.typing import NDArray
 from tornado.http1connection import HTTP1Connection
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
@@ -30,7 +32,7 @@ from tornado.web import HTTPError, RequestHandler
 from neurosurgeon_ros.cli.view.charts import Charts
 from neurosurgeon_ros.cli.view.history import History
 from neurosurgeon_ros.cli.view.page import TILE_STYLE, template, tiles
-from neurosurgeon_ros.cli.view.pictures import Pictures, Taker
+from neurosurgeon_ros.cli.view.pictures import Pictures
 
 #: Milliseconds from one look for new frames to the next, in each browser.
 PERIOD_MS = 400
@@ -49,22 +51,19 @@ class View:
     The page, from its making to :meth:`close`.
 
     :param history: what the charts show.
-    :param look: see :class:`Pictures`.
     :param listening: socket that browsers come to, not blocking; its owner closes it.
     :param log: file for what the web server has to say.
     """
 
-    def __init__(
-        self, history: History, look: Callable[[Taker | None], None], *, listening: socket.socket, log: Path
-    ) -> None:
+    def __init__(self, history: History, *, listening: socket.socket, log: Path) -> None:
         self._history = history
-        self._look = look
         self._socket = listening
         self._address, self._port = listening.getsockname()
         self._log = logging.FileHandler(log, delay=True)
         self._log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending: asyncio.Event | None = None
+        self._pictures: Pictures | None = None
         ready: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._thread = threading.Thread(target=self._run, args=(ready,), name="view", daemon=True)
         self._thread.start()
@@ -74,6 +73,11 @@ class View:
     def url(self) -> str:
         """Where the page is."""
         return f"http://{self._address}:{self._port}/"
+
+    def show(self, picture: NDArray[np.uint8]) -> None:
+        """Show the newest picture to whoever looks: BGR, uint8, shape (h, w, 3)."""
+        if self._pictures is not None:
+            self._pictures.put(picture)
 
     def close(self) -> None:
         """Tell the browsers that the run has ended, serve no more, and join the thread; again is harmless."""
@@ -101,7 +105,7 @@ class View:
 
     async def _serve(self, ready: concurrent.futures.Future[None]) -> None:
         self._loop, self._ending = asyncio.get_running_loop(), asyncio.Event()
-        pictures = Pictures(self._look)
+        pictures = self._pictures = Pictures()
         answering: set[asyncio.Task[object]] = set()
         hosts = [f"{self._address}:{self._port}", f"localhost:{self._port}"]
         application = _Application(
