@@ -63,7 +63,7 @@ class Browser:
         return [entry["message"] for entry in entries if entry["level"] in ("WARNING", "SEVERE")]
 
     def asked_for(self) -> set[str]:
-        """Addresses that the page has asked for so far."""
+        """Addresses that were asked for so far, but for those of pages within the browser."""
         for entry in ask(f"{self._session}/se/log", {"type": "performance"}):
             self._events.append(json.loads(entry["message"])["message"])
         urls = set()
@@ -72,7 +72,7 @@ class Browser:
                 urls.add(event["params"]["request"]["url"])
             elif event["method"] == "Network.webSocketCreated":
                 urls.add(event["params"]["url"])
-        return urls
+        return {url for url in urls if not url.startswith("chrome")}
 
     def screenshot(self, path: Path) -> None:
         """Write what is shown as PNG."""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import math
 import socket
@@ -245,30 +246,32 @@ PIXEL = (
 )
 WIDTHS = "const e = document.documentElement; return [e.clientWidth, e.scrollWidth]"
 DRAWN = "return [...Bokeh.index.roots].filter(v => v.canvas_view && v.bbox.width > 200 && v.bbox.height > 100).length"
-TEXT = "return Bokeh.documents[0].get_model_by_name('tiles').text"
+TEXT = "const d = window.Bokeh && Bokeh.documents[0]; return d ? d.get_model_by_name('tiles').text : ''"
 
 
 @pytest.mark.skipif(bool(MISSING), reason=MISSING)
 @pytest.mark.parametrize(("width", "phone"), [(1300, False), (390, True)])
 def test_a_browser_follows_the_run(run: Run, view: View, tmp_path: Path, width: int, phone: bool) -> None:
-    feeder = Feeder(run)
-    try:
-        with browsing(tmp_path, width=width, height=900, phone=phone) as browser:
-            browser.open(view.url)
-            wait_for(lambda: browser.run(POINTS) > 5, TIMEOUT_S, "points in the charts")
-            before = browser.run(POINTS)
-            wait_for(lambda: browser.run(POINTS) > before, TIMEOUT_S, "more points")
-            greys: set[int] = set()
-            wait_for(lambda: greys.add(browser.run(PIXEL)) or len(greys - {-1}) > 2, TIMEOUT_S, "pictures that change")
-            wait_for(lambda: browser.run(DRAWN) == 4, TIMEOUT_S, "four charts")
-            client, scroll = browser.run(WIDTHS)
-            assert scroll <= client <= width
-            view.close()
-            wait_for(lambda: "ended" in browser.run(TEXT), TIMEOUT_S, "word of the end")
-            assert browser.said() == []
-            assert {url for url in browser.asked_for() if url.split("/")[2:3] != view.url.split("/")[2:3]} <= {"data:,"}
-    finally:
-        feeder.end()
+    with contextlib.ExitStack() as stack:
+        browser = stack.enter_context(browsing(tmp_path, width=width, height=900, phone=phone))
+        browser.open(view.url)
+        wait_for(lambda: "waiting" in browser.run(TEXT), TIMEOUT_S, "the page before the first frame")
+        stack.callback(Feeder(run).end)
+        wait_for(lambda: browser.run(POINTS) > 5, TIMEOUT_S, "points in the charts")
+        before = browser.run(POINTS)
+        wait_for(lambda: browser.run(POINTS) > before, TIMEOUT_S, "more points")
+        greys: set[int] = set()
+        wait_for(lambda: greys.add(browser.run(PIXEL)) or len(greys - {-1}) > 2, TIMEOUT_S, "pictures that change")
+        wait_for(lambda: browser.run(DRAWN) == 4, TIMEOUT_S, "four charts")
+        client, scroll = browser.run(WIDTHS)
+        assert scroll <= client <= width
+        view.close()
+        wait_for(lambda: "ended" in browser.run(TEXT), TIMEOUT_S, "word of the end")
+        assert browser.said() == []
+        place = view.url.split("/")[2]
+        asked_for = browser.asked_for()
+        assert f"ws://{place}/ws" in {url.partition("?")[0] for url in asked_for}
+        assert {url for url in asked_for if url.split("/")[2:3] != [place] and not url.startswith("data:")} == set()
 
 
 @pytest.mark.skipif(bool(MISSING), reason=MISSING)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from bokeh.models import ColumnDataSource, DataRange1d, FactorRange, HoverTool, Range1d
+from bokeh.models import ColumnDataSource, FactorRange, HoverTool, Range1d
 from bokeh.plotting import figure
 
 from neurosurgeon_ros.cli.demo.timeline import OUTCOMES, STAGES, stage_delays
@@ -16,6 +16,9 @@ from neurosurgeon_ros.cli.view.history import SHOWN, Point
 
 #: Colours of lines.
 DARK, RED, GREY = "#1b1b3a", "#8c2f39", "#888888"
+
+#: Frames that there is room for from the beginning.
+LEAST_SHOWN = 20
 
 #: Characters of an arm's name on the axis: a phone is narrow.
 NAME_LENGTH = 20
@@ -70,8 +73,9 @@ class Charts:
 
     def __init__(self) -> None:
         self._source = ColumnDataSource(rows(()), name="frames")
-        self._frames = DataRange1d(range_padding=0.01, min_interval=20)
-        self._rows = FactorRange()
+        # Ranges are set here: a browser complains of one that it is to find for itself where there is no frame yet.
+        self._frames = Range1d(start=0.5, end=LEAST_SHOWN + 0.5)
+        self._rows = FactorRange(factors=["on_device"])
         self._tops = {name: Range1d(start=0, end=1) for name in ("delay", "prediction", "uplink")}
         self._points: list[Point] = []
         self._arms: dict[str, int] = {}
@@ -90,6 +94,8 @@ class Charts:
         if not points:
             return
         self._points = [*self._points, *points][-SHOWN:]
+        first, last = self._points[0].number, self._points[-1].number
+        self._frames.update(start=first - 0.5, end=max(last, first + LEAST_SHOWN - 1) + 0.5)
         arms = {_short(point.decision.arm): point.decision.partition_point for point in self._points}
         if arms != self._arms:
             self._arms = arms

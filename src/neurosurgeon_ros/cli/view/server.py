@@ -131,7 +131,7 @@ class View:
         """Make the charts of a browser that has come, and keep them up to date."""
         charts = Charts()
         # Its width is the page's; the style of what is in it has to be its own.
-        figures = Div(name="tiles", stylesheets=[TILE_STYLE], sizing_mode="stretch_width")
+        figures = Div(name="tiles", stylesheets=[TILE_STYLE], sizing_mode="stretch_width", margin=0)
 
         def update() -> None:
             charts.show(self._history.after(charts.last))
