@@ -12,6 +12,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -21,14 +22,18 @@ from neurosurgeon_ros.runtime.engine import Engine
 from testbed import machine
 from testbed.accuracy import LEAST_F1, judge
 from testbed.camera import read_video
+from testbed.delays import percentiles_ms
 from testbed.network import NetworkProblem, open_network, remove_leftovers
 from testbed.run import RunProblem, Seen, Setting, run_system
 from testbed.scenario import WARM_UP_FRAMES, Scenario, changing, constant
 from testbed.summary import Row, make_row, make_summary
-from testbed.systems import JPEG_80, System, at_fidelity, systems
+from testbed.systems import JPEG_80, System, at_fidelity, in_flight, systems
 
 #: What `--docs` writes.
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
+
+#: Frames a second are measured on this link, with this camera, for so many seconds after as many of warming up.
+IN_FLIGHT_MBPS, IN_FLIGHT_HZ, IN_FLIGHT_S = 16.0, 30.0, 5.0
 
 #: Systems that a changing link is worth the minutes of.
 ON_CHANGING = ("default", "neurosurgeon", "mu_lin_ucb", "jpeg_", "detector_on_robot")
@@ -44,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _document(arguments.out)
     if arguments.quick:
         arguments.rounds, arguments.frames, arguments.turn = 1, 24, 3.0
-        arguments.rates = "16"
+        arguments.rates, arguments.in_flight = "16", ""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     try:
@@ -75,6 +80,7 @@ def _bench(arguments: argparse.Namespace, network: Any) -> int:
         everything.append(at_fidelity(f1_80))
     chosen = _chosen(everything, arguments.systems)
     seen = _run_all(arguments, setting, chosen)
+    flights = [_run_in_flight(int(frames), arguments, setting) for frames in arguments.in_flight.split(",") if frames]
     rows = [
         make_row(system, scenario, rounds, reference.f1)
         for (scenario, name), rounds in seen.items()
@@ -91,6 +97,7 @@ def _bench(arguments: argparse.Namespace, network: Any) -> int:
         "rounds": arguments.rounds,
         "warm_up_frames": arguments.warm_up,
         "jpeg_f1": {"80": round(f1_80, 4), "lowest_quality": quality},
+        "in_flight": flights,
     }
     return _write(out, rows, everything, about)
 
@@ -114,6 +121,23 @@ def _run_all(
                     f"{mean_ms:7.1f} ms  {one.answered}/{len(one.frames)} answered"
                 )
     return seen
+
+
+def _run_in_flight(frames: int, arguments: argparse.Namespace, setting: Setting) -> dict[str, Any]:
+    """Run the default policy with so many frames in flight under a camera that is faster than it."""
+    scenario = constant(IN_FLIGHT_MBPS, camera_hz=IN_FLIGHT_HZ, frames=round(IN_FLIGHT_S * IN_FLIGHT_HZ))
+    scenario = replace(scenario, name="in_flight")
+    seen = run_system(in_flight(frames), scenario, setting, warm_up=round(IN_FLIGHT_S * IN_FLIGHT_HZ))
+    answered = [frame["answered_s"] - frame["sent_s"] for frame in seen.frames if "answered_s" in frame]
+    made = {
+        "max_in_flight": frames,
+        "uplink_mbps": IN_FLIGHT_MBPS,
+        "camera_hz": IN_FLIGHT_HZ,
+        "fps": round(seen.answered / seen.seconds, 2),
+        "answer_ms": percentiles_ms(answered),
+    }
+    _say(f"{frames} in flight: {made['fps']} frames a second, answered in {made['answer_ms']['mean']:.0f} ms")
+    return made
 
 
 def _write(out: Path, rows: Sequence[Row], everything: Sequence[System], about: dict[str, Any]) -> int:
@@ -187,6 +211,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--turn", type=float, default=10.0, metavar="S", help="of the changing link (%(default)s)")
     parser.add_argument("--camera-hz", type=float, default=4.0, metavar="HZ", help="of the camera (%(default)s)")
     parser.add_argument("--robot-speed", type=float, default=0.2, metavar="FRACTION", help="(%(default)s)")
+    parser.add_argument(
+        "--in-flight", default="1,2,3", metavar="LIST", help="frames in flight that fps is measured for (%(default)s)"
+    )
     parser.add_argument("--model", default="yolov3_tiny", help="(%(default)s)")
     parser.add_argument("--link", choices=("auto", "namespaces", "emulated"), default="auto", help="(%(default)s)")
     parser.add_argument("--out", type=Path, default=Path("out/bench"), metavar="DIR", help="(%(default)s)")

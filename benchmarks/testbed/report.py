@@ -23,6 +23,7 @@ def table(summary: Mapping[str, Any]) -> str:
         for row in sorted(rows, key=lambda one: float(one["delay_ms"]["mean"])):
             lines.append(_line(row))
         lines += ["", *_ratios(summary, scenario), ""]
+    lines += _in_flight(summary)
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -66,6 +67,17 @@ def page(summary: Mapping[str, Any]) -> str:
         "`python benchmarks/bench.py --help` says how to choose rates, systems and rounds.",
     ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _in_flight(summary: Mapping[str, Any]) -> list[str]:
+    """Give frames a second by `max_in_flight`; nothing where that was not measured."""
+    flights = summary.get("in_flight") or []
+    if not flights:
+        return []
+    title = f"### Frames in flight, {flights[0]['uplink_mbps']:g} Mbit/s, a camera of {flights[0]['camera_hz']:g} Hz"
+    lines = [title, "", "| `max_in_flight` | frames/s | mean from stamp to answer |", "| ---: | ---: | ---: |"]
+    lines += [f"| {one['max_in_flight']} | {one['fps']:.1f} | {one['answer_ms']['mean']:.0f} ms |" for one in flights]
+    return [*lines, ""]
 
 
 def _stages(summary: Mapping[str, Any]) -> list[str]:

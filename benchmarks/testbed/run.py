@@ -123,6 +123,8 @@ def _start_nodes(
         }
         if system.min_fidelity is not None:
             robot["min_fidelity"] = system.min_fidelity
+        if system.max_in_flight > 1:
+            robot["max_in_flight"] = system.max_in_flight
         processes.node(Side.ROBOT, "robot_node", robot, remapped)
         return relay
     if system.on_robot:

@@ -21,6 +21,7 @@ class System:
     :param name: in the report.
     :param policy: of this package; empty: an alternative to it.
     :param min_fidelity: least agreement that this package's arms must have; None: its default.
+    :param max_in_flight: this package's frames that may be on their way at once.
     :param on_robot: the alternative's detector runs on the robot.
     :param jpeg_quality: the alternative's images travel as JPEG of this quality; 0: raw.
     :param listed: one of the alternatives that the default policy is held against.
@@ -30,6 +31,7 @@ class System:
     name: str
     policy: str = ""
     min_fidelity: float | None = None
+    max_in_flight: int = 1
     on_robot: bool = False
     jpeg_quality: int = 0
     listed: bool = False
@@ -62,6 +64,11 @@ def systems(lowest_quality: int) -> tuple[System, ...]:
         words = f"the same with jpeg {lowest_quality}, the lowest quality with F1 ≥ 0.95"
         everything.append(System(name, jpeg_quality=lowest_quality, listed=True, in_words=words))
     return tuple(everything)
+
+
+def in_flight(frames: int) -> System:
+    """Give this package with its default policy and so many frames on their way at once."""
+    return System(f"in_flight_{frames}", DEFAULT_POLICY, max_in_flight=frames)
 
 
 def at_fidelity(fidelity: float) -> System:

@@ -7,6 +7,7 @@ import pytest
 from testbed.accuracy import QUALITIES, Reference, lowest_quality
 from testbed.delays import frame_delays, percentiles_ms
 from testbed.machine import share_out
+from testbed.report import table
 from testbed.run import Seen
 from testbed.scenario import changing, constant
 from testbed.summary import Row, make_row, make_summary, ratios
@@ -121,3 +122,15 @@ def test_the_changing_link_takes_turns_and_then_the_edge_does():
 
 def test_a_constant_scenario_is_named_by_its_rate():
     assert constant(4.0, camera_hz=4.0, frames=10).name == "4"
+
+
+def test_frames_in_flight_have_a_table_where_they_were_measured():
+    flights = [
+        {"max_in_flight": n, "uplink_mbps": 16.0, "camera_hz": 30.0, "fps": 5.0 * n, "answer_ms": {"mean": 80.0}}
+        for n in (1, 2)
+    ]
+    without = make_summary([row("default", 80.0)], systems(90), {}, {})
+    assert "in flight" not in table(without)
+    said = table({**without, "in_flight": flights})
+    assert "### Frames in flight, 16 Mbit/s, a camera of 30 Hz" in said
+    assert "| 2 | 10.0 | 80 ms |" in said
