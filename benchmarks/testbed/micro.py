@@ -20,14 +20,19 @@ from bench_policy import contexts
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
-from neurosurgeon_ros.codecs import CODECS
+from neurosurgeon_ros.codecs import CODECS, CameraImage
 from neurosurgeon_ros.learning import DEFAULT_POLICY, make_policy
 from neurosurgeon_ros.learning.key_frames import KeyFrameDetector
 from neurosurgeon_ros.models.files import find
 from neurosurgeon_ros.nodes.images import from_bgr, to_bgr
 from neurosurgeon_ros.nodes.messages import from_detections
+from neurosurgeon_ros.runtime.arms import build_arm_table
 from neurosurgeon_ros.runtime.calibrate import encode
+from neurosurgeon_ros.runtime.decision import Arrival, Counts, RobotSettings
 from neurosurgeon_ros.runtime.engine import Arm, Engine
+from neurosurgeon_ros.runtime.pace import Pace
+from neurosurgeon_ros.runtime.processor import FrameProcessor
+from neurosurgeon_ros.runtime.protocol import Identity
 from testbed.camera import read_video
 
 #: A customary camera's image.
@@ -103,9 +108,77 @@ def steps(engine: Engine, images: Sequence[NDArray[np.uint8]]) -> Iterator[Step]
         "numpy.linalg.inv of a 7 × 7 matrix",
         lambda: np.linalg.inv(square),
     )
+    decide = Decider(engine, image)
+    yield Step("robot, before an image is sent", decide, jpeg, encode_jpeg)
     for arm in engine.arms(tuple(CODECS)):
         if arm.codec and arm.point == 0:
             yield from _codec_steps(engine, arm, x, image, jpeg, encode_jpeg)
+
+
+class Decider:
+    """
+    What the robot does with a frame until it is sent, beyond encoding its image as jpeg.
+
+    The encoding and the key-frame score, which is taken when the image is sent, are stubbed; so every step of the
+    frame's way is the robot's own but these two.
+    """
+
+    def __init__(self, engine: Engine, image: NDArray[np.uint8]) -> None:
+        codec = "camera-jpeg85-420"
+        table = build_arm_table(engine, (codec,), speed=0.2, threads=1)
+        encoded = engine.encode_image(table.arms[0], CameraImage(image))
+        self._engine, self._image, self._sequence = _Encoded(engine, encoded), image, 0
+        scores = KeyFrameDetector()
+        score = scores.score(image)
+        scores.score = lambda image: score  # type: ignore[method-assign]
+        self._processor = FrameProcessor(
+            identity=Identity("robot", 1),
+            engine=self._engine,  # type: ignore[arg-type]
+            table=table,
+            policy=make_policy(DEFAULT_POLICY, n_arms=len(table.arms)),
+            policy_name=DEFAULT_POLICY,
+            key_frames=scores,
+            uplink=_Nowhere(),
+            sink=_Nowhere(),
+            settings=RobotSettings(),
+            pace=Pace(),
+        )
+
+    def __call__(self) -> None:
+        """Begin a frame, and forget it."""
+        self._sequence += 1
+        arrival = Arrival(None, time.monotonic(), lambda: self._image)
+        counts = Counts(received=self._sequence, accepted=self._sequence)
+        flight = self._processor.begin(arrival, self._image, counts, time.monotonic())
+        if flight.transfer is None:
+            raise RuntimeError("the policy sent nothing: the robot's speed no longer makes the edge worth it")
+        self._processor.conversation.let_go(self._sequence)
+        self._processor.conversation.forget()
+
+
+class _Encoded:
+    """An engine whose images are encoded already."""
+
+    def __init__(self, engine: Engine, encoded: object) -> None:
+        self._engine, self._encoded = engine, encoded
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._engine, name)
+
+    def encode_image(self, arm: Arm, image: CameraImage) -> object:
+        """Give what was encoded before."""
+        return self._encoded
+
+
+class _Nowhere:
+    """An uplink and a sink that take everything."""
+
+    def obstacle(self) -> str:
+        """Have none."""
+        return ""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *_: None
 
 
 def _codec_steps(
