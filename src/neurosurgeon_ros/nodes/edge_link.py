@@ -4,18 +4,17 @@
 
 from __future__ import annotations
 
-import socket
 import time
 
 from rclpy.node import Node
 
 from neurosurgeon_ros.msg import DelayFeedback, EdgeDetections, EdgeStatus, PartialInference, RobotHello
 from neurosurgeon_ros.nodes import qos
+from neurosurgeon_ros.nodes.hellos import Hellos
 from neurosurgeon_ros.nodes.intake import DETECTIONS_BYTES, SMALL_BYTES, Intake
 from neurosurgeon_ros.nodes.managed import destroy, steady_timer
 from neurosurgeon_ros.nodes.messages import (
     from_request,
-    hello,
     to_edge_detections,
     to_edge_report,
     to_feedback,
@@ -44,13 +43,14 @@ class EdgeLink:
     The edge is used only while its status comes, it serves the robot's model, it has answered the robot's hello, and
     every topic between the two is matched, so that no first answer is lost.
 
+    :param hellos: with which the robot's id is held.
     :param namespace: where robot and edge meet.
     """
 
-    def __init__(self, node: Node, *, namespace: str, identity: Identity, engine: Engine) -> None:
+    def __init__(self, node: Node, hellos: Hellos, *, namespace: str, identity: Identity, engine: Engine) -> None:
         self._node = node
+        self._hellos = hellos
         self._identity = identity
-        self._engine = engine
         self._labels = {name: index for index, name in enumerate(engine.model.labels)}
         self._watch = EdgeWatch(robot_id=identity.robot_id, session=identity.session, fingerprint=engine.fingerprint)
         self._inbox: Inbox | None = None
@@ -60,7 +60,6 @@ class EdgeLink:
         self._known: set[str] = set()
         self._obstacle = "no edge is there"
         base = f"{namespace}/{identity.robot_id}"
-        self._hello = node.create_publisher(RobotHello, f"{namespace}/hello", qos.PRESENCE)
         self._requests = node.create_publisher(
             PartialInference, f"{namespace}/partial_inference", qos.PARTIAL_INFERENCE
         )
@@ -76,7 +75,7 @@ class EdgeLink:
             EdgeStatus, f"{namespace}/status", self._on_status, qos.PRESENCE, max_bytes=SMALL_BYTES
         )
         self._timers = (
-            steady_timer(node, HELLO_PERIOD_S, self._say_hello),
+            steady_timer(node, HELLO_PERIOD_S, hellos.say),
             steady_timer(node, WATCH_PERIOD_S, self._look),
             steady_timer(node, LOOK_PERIOD_S, self._check_peers),
         )
@@ -84,13 +83,13 @@ class EdgeLink:
     def connect(self, inbox: Inbox) -> None:
         """Say where answers go; call once, before the first frame."""
         self._inbox = inbox
-        self._say_hello()
+        self._hellos.say()
 
     def close(self) -> None:
         """Take everything down; the pipeline must have stopped."""
         if not self._outbox.close():
             self._node.get_logger().warning("a request was still being sent when the link to the edge was closed")
-        destroy(self._node, *self._timers, self._hello, self._requests, self._detections, self._feedback, self._status)
+        destroy(self._node, *self._timers, self._requests, self._detections, self._feedback, self._status)
 
     @property
     def edge(self) -> EdgeReport | None:
@@ -106,12 +105,6 @@ class EdgeLink:
     def publish(self, request: Request) -> None:
         """Send a request: its message is made now, so that its tensors may change, and published beside the caller."""
         self._outbox.put(from_request(request))
-
-    def _say_hello(self) -> None:
-        engine, name = self._engine, self._node.get_fully_qualified_name()
-        self._hello.publish(
-            hello(self._identity, engine.fingerprint, engine.model.name, node=name, host=socket.gethostname())
-        )
 
     def _look(self) -> None:
         """Follow matching and the edge's coming and going, and wake the pipeline when they change."""
@@ -141,7 +134,7 @@ class EdgeLink:
         publishing = {EdgeStatus: self._status, EdgeDetections: self._detections, DelayFeedback: self._feedback}
         self._foreign = {
             **self._peers.foreign(PartialInference, self._requests.topic_name, publishers=False),
-            **self._peers.foreign(RobotHello, self._hello.topic_name, publishers=False),
+            **self._peers.foreign(RobotHello, self._hellos.topic, publishers=False),
         }
         for kind, subscription in publishing.items():
             self._foreign |= self._peers.foreign(kind, subscription.topic_name, subscriptions=False)

@@ -1,6 +1,11 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Who holds a robot's id: a robot listens to the others' hellos before it takes its own, with an edge or without."""
+"""
+Who holds a robot's id: a robot listens to the others' hellos before it takes its own, with an edge or without.
+
+Whoever says hello with an id holds it until its hellos stop. Robots that take the same id within the time that a hello
+needs hear each other only once they have said it: of these the one with the lowest session holds it.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +17,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 from neurosurgeon_ros.msg import RobotHello
+from neurosurgeon_ros.nodes import qos
 from neurosurgeon_ros.nodes.intake import SMALL_BYTES, read, shorten
 from neurosurgeon_ros.nodes.managed import destroy
 from neurosurgeon_ros.nodes.messages import InvalidMessage, check_version
@@ -20,7 +26,10 @@ from neurosurgeon_ros.runtime.presence import ROBOT_TIMEOUT_S
 #: Seconds to have listened before an id is taken: two hellos, and time for discovery.
 LISTEN_S = 1.2
 
-#: Seconds between hellos that are taken while a transition holds up the executor.
+#: Seconds to listen for others that have said hello with the same id at the same moment.
+CLAIM_S = 0.3
+
+#: Seconds between hellos that are taken, and said, while a transition holds up the executor.
 POLL_S = 0.05
 
 # As hellos are published, with room for those of many robots that come while a transition holds up the executor.
@@ -53,31 +62,64 @@ class Holder:
 
 class Hellos:
     """
-    Hears the hellos of all robots from its making to :meth:`close`. For the executor's thread.
+    Hears the hellos of all robots, and says this one's, from its making to :meth:`close`. For the executor's thread.
+
+    The publisher is there before it is needed, so that the others know of it when an id is claimed.
 
     :param namespace: where robot and edge meet.
-
-    :ivar own: sessions whose hellos are this robot's own, and do not count.
     """
 
     def __init__(self, node: Node, namespace: str) -> None:
+        self.topic = f"{namespace}/hello"
         self._node = node
         self._since_s = time.monotonic()
-        self.own: set[int] = set()
+        self._claimed: RobotHello | None = None
+        self._own: set[int] = set()
         self._heard: dict[str, Holder] = {}
-        self._subscription = node.create_subscription(RobotHello, f"{namespace}/hello", self._hear, _PATIENT, raw=True)
+        self._publisher = node.create_publisher(RobotHello, self.topic, qos.PRESENCE)
+        self._subscription = node.create_subscription(RobotHello, self.topic, self._hear, _PATIENT, raw=True)
 
     def close(self) -> None:
-        """Listen no more."""
-        destroy(self._node, self._subscription)
+        """Listen and speak no more."""
+        destroy(self._node, self._subscription, self._publisher)
 
-    def listen(self) -> None:
-        """Take the hellos that have come while the executor was held up, until long enough has been listened."""
+    def say(self) -> None:
+        """Say hello with the id that is held; nothing without one."""
+        if self._claimed is not None:
+            self._publisher.publish(self._claimed)
+
+    def claim(self, message: RobotHello) -> Holder | None:
+        """
+        Take an id, if it is free.
+
+        :param message: this robot's hello, of a session that has not said any yet.
+        :return: who else holds the id; None if this robot does now, for as long as it goes on saying hello.
+        """
+        self._claimed = None
+        self._listen(self._since_s + LISTEN_S)
+        holder = self.holder(message.robot_id)
+        if holder is not None:
+            return holder
+        self._claimed = message
+        self._own.add(message.session)
+        end_s = time.monotonic() + CLAIM_S
+        while (now_s := time.monotonic()) < end_s:
+            self.say()
+            self._listen(now_s + POLL_S)
+        rival = self.holder(message.robot_id)
+        if rival is not None and rival.session < message.session:
+            self._claimed = None
+            return rival
+        self._heard.pop(message.robot_id, None)  # whoever lost says no more; if one does, it is heard again
+        return None
+
+    def _listen(self, until_s: float) -> None:
+        """Take the hellos that have come while the executor was held up, and those that come."""
         while True:
             with self._subscription.handle:
                 while (taken := self._subscription.handle.take_message(RobotHello, True)) is not None:
                     self._hear(taken[0])
-            left_s = self._since_s + LISTEN_S - time.monotonic()
+            left_s = until_s - time.monotonic()
             if left_s <= 0.0:
                 return
             time.sleep(min(POLL_S, left_s))  # a transition runs in the executor's thread: nothing can wake it
@@ -93,8 +135,10 @@ class Hellos:
             check_version(message)
         except InvalidMessage:  # said by the edge, and of no meaning here
             return
-        if message.session in self.own:
+        if message.session in self._own:
             return
         if len(self._heard) > 1000:  # whoever invents ids does not fill the memory
             self._heard.clear()
-        self._heard[message.robot_id] = Holder(message.session, message.node, message.host, time.monotonic())
+        known = self.holder(message.robot_id)
+        if known is None or message.session <= known.session:  # of several that claim an id the lowest will hold it
+            self._heard[message.robot_id] = Holder(message.session, message.node, message.host, time.monotonic())

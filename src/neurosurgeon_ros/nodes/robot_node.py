@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import secrets
+import socket
 import time
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from neurosurgeon_ros.nodes.hellos import Hellos
 from neurosurgeon_ros.nodes.images import COMPRESSED
 from neurosurgeon_ros.nodes.intake import shorten
 from neurosurgeon_ros.nodes.managed import ManagedNode, Refused
+from neurosurgeon_ros.nodes.messages import hello
 from neurosurgeon_ros.nodes.process import run
 from neurosurgeon_ros.nodes.robot_outputs import RobotOutputs
 from neurosurgeon_ros.nodes.robot_parameters import ARM_PARAMETERS, RobotParameters
@@ -105,12 +107,15 @@ class RobotNode(ManagedNode[RobotParameters]):
     def activate(self) -> None:
         """Start the pipeline, and listen to camera and edge."""
         assert self._engine is not None and self._builder is not None and self._table is not None
+        assert self._hellos is not None
         parameters, engine = self.parameters, self._engine
         self._take_id()
         if _arms_differ(self._measured, parameters):
             self._table, self._measured = self._build_table(self._builder, parameters), parameters
         self._health = Health(time.monotonic())
-        self._link = EdgeLink(self, namespace=parameters.edge_namespace, identity=self._identity, engine=engine)
+        self._link = EdgeLink(
+            self, self._hellos, namespace=parameters.edge_namespace, identity=self._identity, engine=engine
+        )
         self._outputs = RobotOutputs(
             self,
             self._identity,
@@ -147,15 +152,20 @@ class RobotNode(ManagedNode[RobotParameters]):
 
         Frames are numbered from 1 again: by another session, no late answer to one before is taken for one of these.
         """
-        assert self._hellos is not None
-        self._hellos.listen()
-        holder = self._hellos.holder(self._identity.robot_id)
+        assert self._hellos is not None and self._engine is not None
+        self._identity = Identity(self._identity.robot_id, secrets.randbits(64))
+        message = hello(
+            self._identity,
+            self._engine.fingerprint,
+            self._engine.model.name,
+            node=self.get_fully_qualified_name(),
+            host=socket.gethostname(),
+        )
+        holder = self._hellos.claim(message)
         if holder is not None:
             raise Refused(
                 f"the id {self._identity.robot_id} is held by another robot, {holder}: give each its own robot_id"
             )
-        self._identity = Identity(self._identity.robot_id, secrets.randbits(64))
-        self._hellos.own.add(self._identity.session)
 
     def deactivate(self) -> None:
         """Take no more frames, let the one under way come out, and go silent."""
