@@ -74,6 +74,7 @@ def test_a_bad_request_gets_its_reason_and_the_edge_lives(processes: Processes, 
         feedback = asker.ask(change)
         assert (feedback.status, feedback.compute_delay) == (status, 0.0), said
         assert said in feedback.error
+    watcher.until(lambda: "requests were invalid" in watcher.diagnostics.get("/edge_node", ""), "the edge's warning")
     # What is of another version, kind or session is not answered, and harms nothing.
     for name, value in (("protocol_version", 99), ("kind", 7), ("session", 6)):
         asker.send(field(name, value))

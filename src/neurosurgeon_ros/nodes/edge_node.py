@@ -11,12 +11,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.publisher import Publisher
 
 from neurosurgeon_ros.models import MODELS, OWN_MODEL
 from neurosurgeon_ros.msg import DelayFeedback, EdgeDetections, EdgeStatus, PartialInference, RobotHello
 from neurosurgeon_ros.nodes import qos
+from neurosurgeon_ros.nodes.edge_health import EdgeHealth, edge_level
 from neurosurgeon_ros.nodes.intake import SMALL_BYTES, Intake, shorten
 from neurosurgeon_ros.nodes.managed import ManagedNode, destroy, steady_timer
 from neurosurgeon_ros.nodes.messages import (
@@ -83,6 +83,7 @@ class EdgeNode(ManagedNode[EdgeParameters]):
         self._peers = Peers(self)
         self._foreign: dict[str, str] = {}
         self._budget = RequestBudget(rate=1.0)
+        self._health = EdgeHealth(time.monotonic())
         self._robots: dict[str, _Robot] = {}
         self._robots_lock = threading.Lock()
         self._status: Publisher | None = None
@@ -116,6 +117,7 @@ class EdgeNode(ManagedNode[EdgeParameters]):
         """Start the server and listen."""
         assert self._engine is not None
         self._registry = RobotRegistry(max_robots=self.parameters.max_robots)
+        self._health = EdgeHealth(time.monotonic())
         self._budget = RequestBudget(rate=self.parameters.max_request_rate)
         self._server = EdgeServer(
             {self._engine.fingerprint: self._engine},
@@ -163,16 +165,17 @@ class EdgeNode(ManagedNode[EdgeParameters]):
     def diagnostics(self) -> tuple[bytes, str, dict[str, object]]:
         """Say whom the edge serves and how busy it is."""
         assert self._server is not None
-        counts, robots = self._server.counts, sorted(self._registry.sessions())
+        robots = sorted(self._registry.sessions())
+        recent, health = self._health.look(time.monotonic())
         values: dict[str, object] = {
             "robots": ", ".join(robots),
-            "requests": counts.requests,
-            "refused": counts.refused,
+            **health,
             "queue length": self._server.queue_length,
             "load": f"{self._server.load():.2f}",
             **self._intake.diagnostics(),
         }
-        return DiagnosticStatus.OK, f"serves {len(robots)} robots" if len(robots) != 1 else "serves 1 robot", values
+        how, text = edge_level(recent, len(robots))
+        return how, text, values
 
     def _on_hello(self, message: RobotHello) -> None:
         assert self._engine is not None
@@ -230,6 +233,7 @@ class EdgeNode(ManagedNode[EdgeParameters]):
     def _reply(self, reply: Reply) -> None:
         """Publish an answer; called from the server's worker, and from the executor's thread for refusals."""
         key = reply.feedback.key
+        self._health.answered(reply.feedback, time.monotonic())
         with self._robots_lock:
             robot = self._robots.get(key.robot_id)
             if robot is None or self._engine is None:
