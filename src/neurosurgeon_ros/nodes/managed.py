@@ -23,6 +23,7 @@ from rclpy.parameter import Parameter
 from rclpy.timer import Timer
 
 from neurosurgeon_ros.nodes import qos
+from neurosurgeon_ros.nodes.memory import give_back_memory
 from neurosurgeon_ros.nodes.messages import key_values
 from neurosurgeon_ros.nodes.parameters import changed, check_changes, declare, read, unknown_names
 from neurosurgeon_ros.nodes.process import StartError
@@ -140,7 +141,9 @@ class ManagedNode(LifecycleNode, Generic[P]):
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """See :meth:`cleanup`."""
         self._configured = False
-        return self._transition("clean up", self.cleanup)
+        result = self._transition("clean up", self.cleanup)
+        give_back_memory()
+        return result
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop and let go of everything."""
@@ -150,7 +153,9 @@ class ManagedNode(LifecycleNode, Generic[P]):
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Let go of everything; the node is unconfigured then, and can be configured again."""
         self._configured = False
-        return self._transition("recover", self.close)
+        result = self._transition("recover", self.close)
+        give_back_memory()
+        return result
 
     def _transition(self, name: str, step: Callable[[], None]) -> TransitionCallbackReturn:
         try:
