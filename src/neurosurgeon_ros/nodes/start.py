@@ -13,7 +13,6 @@ from importlib import metadata
 _NEEDS = (
     ("numpy", "numpy", (1, 26), "apt install python3-numpy"),
     ("cv2", "opencv-python-headless", (4, 6), "apt install python3-opencv"),
-    ("skimage", "scikit-image", (0, 20), "apt install python3-skimage"),
     ("rclpy", "ros-jazzy-rclpy", (0,), "source the ROS 2 Jazzy set-up file"),
     ("cv_bridge", "cv-bridge", (0,), "apt install ros-jazzy-cv-bridge"),
     ("vision_msgs", "vision-msgs", (0,), "apt install ros-jazzy-vision-msgs, and build the workspace again"),

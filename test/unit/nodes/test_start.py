@@ -19,7 +19,7 @@ def test_nothing_is_missing_here() -> None:
     assert start.missing("robot_node") == []
 
 
-@pytest.mark.parametrize("module", ["torch", "cv_bridge", "vision_msgs", "skimage"])
+@pytest.mark.parametrize("module", ["torch", "cv_bridge", "vision_msgs", "cv2"])
 def test_a_module_that_is_not_there_is_named_with_the_way_to_get_it(
     monkeypatch: pytest.MonkeyPatch, module: str
 ) -> None:
