@@ -29,6 +29,19 @@ COMMANDS = MappingProxyType(
 )
 
 
+def make_parser() -> Parser:
+    """Make the parser of the whole command; what is parsed names its subcommand as ``command``."""
+    parser = Parser(
+        prog="neurosurgeon",
+        description="Share one neural network between a robot and an edge computer, frame by frame.",
+        allow_abbrev=False,
+    )
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for module in COMMANDS.values():
+        importlib.import_module(module).add_parser(subparsers)
+    return parser
+
+
 def main(arguments: list[str] | None = None) -> int:
     """
     Run the command.
@@ -36,18 +49,9 @@ def main(arguments: list[str] | None = None) -> int:
     :param arguments: command line without the program's name; that of the process by default.
     :return: exit code: 0 when all went well or the user interrupted, 2 for a command line that is no good.
     """
-    parser = Parser(
-        prog="neurosurgeon",
-        description="Share one neural network between a robot and an edge computer, frame by frame.",
-        allow_abbrev=False,
-    )
-    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    modules = {name: importlib.import_module(module) for name, module in COMMANDS.items()}
-    for module in modules.values():
-        module.add_parser(subparsers)
-    args = parser.parse_args(arguments)
+    args = make_parser().parse_args(arguments)
     try:
-        code: int = modules[args.command].run(args)
+        code: int = importlib.import_module(COMMANDS[args.command]).run(args)
     except UsageError as problem:
         print(f"neurosurgeon {args.command}: {problem}", file=sys.stderr)
         return 2
