@@ -56,7 +56,7 @@ def test_a_robot_by_the_command_line(processes: Processes, root: Path) -> None:
         assert "policy: on_device" in ros2("param", "dump", "/robot_node", *waits)
 
         echo = subprocess.Popen(
-            ["ros2", "topic", "echo", "--once", "/detections", "vision_msgs/msg/Detection2DArray"],
+            ["ros2", "topic", "echo", "--once", "--no-daemon", "/detections", "vision_msgs/msg/Detection2DArray"],
             stdout=subprocess.PIPE,
             text=True,
         )
