@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""``neurosurgeon record``: a robot's detections, decisions and diagnostics in an MCAP file."""
+"""``neurosurgeon record``: robots' detections, decisions and diagnostics in an MCAP file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "record",
         help="record detections, decisions and diagnostics, and images if asked for, into an MCAP file",
-        description="Record until Ctrl-C what a robot publishes. `ros2 bag play`, Foxglove and `neurosurgeon report` "
+        description="Record until Ctrl-C what robots publish. `ros2 bag play`, Foxglove and `neurosurgeon report` "
         "read the file.",
         allow_abbrev=False,
     )
@@ -23,7 +23,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "file", type=Path, metavar="FILE", help="the file to write, such as run.mcap; never overwritten"
     )
     parser.add_argument(
-        "--robot", default="/robot_node", metavar="NAME", help="fully qualified name of the robot's node (%(default)s)"
+        "--robot",
+        action="append",
+        metavar="NAME",
+        help="fully qualified name of the robot's node; again for each further robot (/robot_node)",
     )
     parser.add_argument(
         "--images",
@@ -31,7 +34,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="record the camera too: sensor_msgs/Image, or sensor_msgs/CompressedImage (no images)",
     )
     parser.add_argument(
-        "--image-topic", default="image_raw", metavar="TOPIC", help="of the camera, without /compressed (%(default)s)"
+        "--image-topic", default="image_raw", metavar="TOPIC", help="of each camera, without /compressed (%(default)s)"
     )
 
 
@@ -48,15 +51,10 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"{args.file} is there already: give another name, or remove it")
     if not args.file.parent.is_dir():
         raise UsageError(f"{args.file.parent} is not a folder: make it first, or give another")
-    if not args.robot.startswith("/") or args.robot.endswith("/"):
-        raise UsageError(f"--robot: {args.robot!r} is not a fully qualified node name such as /robot_node")
-    namespace = args.robot.rpartition("/")[0] or "/"
+    robots = tuple(args.robot or ("/robot_node",))
+    for robot in robots:
+        if not robot.startswith("/") or robot.endswith("/"):
+            raise UsageError(f"--robot: {robot!r} is not a fully qualified node name such as /robot_node")
     return record(
-        RecorderOptions(
-            path=args.file,
-            robot=args.robot,
-            namespace=namespace,
-            image_topic=args.image_topic,
-            images=args.images or "",
-        )
+        RecorderOptions(path=args.file, robots=robots, image_topic=args.image_topic, images=args.images or "")
     )

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Records a robot's topics into an MCAP file, as rosbag2 lays it out, without decoding a message."""
+"""Records robots' topics into an MCAP file, as rosbag2 lays it out, without decoding a message."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ import yaml
 from diagnostic_msgs.msg import DiagnosticArray
 from mcap.writer import Writer
 from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.validate_full_topic_name import validate_full_topic_name
 from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
 from neurosurgeon_ros.msg import PartitionDecision
 from neurosurgeon_ros.nodes import qos
+from neurosurgeon_ros.nodes.images import COMPRESSED, RAW
 from neurosurgeon_ros.nodes.process import StartError, run
 from neurosurgeon_ros.nodes.schemas import schema_text, type_hash
 
@@ -41,14 +44,13 @@ class RecorderOptions:
     What is recorded.
 
     :param path: of the file, which is made anew.
-    :param robot: fully qualified name of the robot's node.
-    :param namespace: in which the robot's topics lie.
+    :param robots: fully qualified names of the robots' nodes, each of whose topics lie in its namespace.
+    :param image_topic: of each camera, relative to its robot's namespace.
     :param images: raw, compressed, or empty for none.
     """
 
     path: Path
-    robot: str = "/robot_node"
-    namespace: str = "/"
+    robots: tuple[str, ...] = ("/robot_node",)
     image_topic: str = "image_raw"
     images: str = ""
 
@@ -61,29 +63,24 @@ class RecorderNode(Node):
     """
 
     def __init__(self, options: RecorderOptions) -> None:
-        super().__init__("recorder", namespace=options.namespace, start_parameter_services=False)
+        super().__init__("recorder", start_parameter_services=False)
         self._path = options.path
         self._counts: dict[str, int] = {}
         self._heard: dict[str, int] = {}
         self._failed = False
+        topics = _topics(options)
         try:
+            for _, topic, _ in topics:
+                validate_full_topic_name(topic)
             self._stream = options.path.open("wb")
+        except InvalidTopicNameException as problem:
+            self.destroy_node()
+            raise StartError(f"{topic} cannot be recorded: {str(problem).splitlines()[0].rstrip(':')}") from None
         except OSError as problem:
+            self.destroy_node()
             raise StartError(f"{options.path} cannot be written ({problem.strerror})") from None
         self._writer = Writer(self._stream, chunk_size=CHUNK_BYTES)
         self._writer.start(profile="ros2", library="neurosurgeon_ros")
-        topics: list[tuple[Any, str, QoSProfile]] = [
-            (Detection2DArray, "detections", qos.DETECTIONS),
-            (PartitionDecision, f"{options.robot}/decision", qos.DECISION),
-            (LabelInfo, "label_info", qos.LABELS),
-            (DiagnosticArray, "/diagnostics", qos.DIAGNOSTICS),
-        ]
-        if options.images == "raw":
-            topics.append((Image, options.image_topic, qos.SENSOR_DATA))
-        elif options.images == "compressed":
-            topics.append(
-                (CompressedImage, f"{self.resolve_topic_name(options.image_topic)}/compressed", qos.SENSOR_DATA)
-            )
         for kind, topic, profile in topics:
             self._record(kind, topic, profile)
         self.create_timer(FLUSH_PERIOD_S, self._flush)
@@ -146,6 +143,22 @@ class RecorderNode(Node):
         if not self._failed:
             self._failed = True
             self.get_logger().error(f"{self._path} cannot be written on ({problem.strerror}): messages are lost")
+
+
+def _topics(options: RecorderOptions) -> list[tuple[Any, str, QoSProfile]]:
+    """Give type, name and profile of each topic to record, once each: robots may share a camera."""
+    topics: dict[str, tuple[Any, QoSProfile]] = {"/diagnostics": (DiagnosticArray, qos.DIAGNOSTICS)}
+    for robot in options.robots:
+        namespace = robot.rpartition("/")[0]
+        topics[f"{namespace}/detections"] = (Detection2DArray, qos.DETECTIONS)
+        topics[f"{robot}/decision"] = (PartitionDecision, qos.DECISION)
+        topics[f"{namespace}/label_info"] = (LabelInfo, qos.LABELS)
+        images = options.image_topic if options.image_topic.startswith("/") else f"{namespace}/{options.image_topic}"
+        if options.images == RAW:
+            topics[images] = (Image, qos.SENSOR_DATA)
+        elif options.images == COMPRESSED:
+            topics[f"{images}/compressed"] = (CompressedImage, qos.SENSOR_DATA)
+    return [(kind, topic, profile) for topic, (kind, profile) in topics.items()]
 
 
 def _patient(offered: QoSProfile) -> QoSProfile:

@@ -46,7 +46,7 @@ def a_run() -> list[SeenDecision]:
     run = [decision(sequence) for sequence in range(1, 6)]
     run += [on_device(sequence, outcome="fallback", arm=EVIL, reason=EVIL) for sequence in (6, 7)]
     run += [on_device(sequence, reason="no edge is there") for sequence in (8, 9, 10)]
-    return [*run, on_device(11, robot_id=EVIL)]
+    return [*run, on_device(11)]
 
 
 def write_recording(path: Path, number: int) -> None:
@@ -188,6 +188,21 @@ def test_a_recording_is_read_also_when_cut_off(tmp_path: Path, capsys: pytest.Ca
     frames = int(Counter(re.findall(r": (\d+) frames", capsys.readouterr().out)).most_common(1)[0][0])
     assert frames == 200 if kept == 1.0 else 0 < frames < 200
     assert page.is_file()
+
+
+def test_of_several_robots_one_is_chosen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, page = tmp_path / "decisions.csv", tmp_path / "report.html"
+    run = [decision(sequence, robot_id=f"r{sequence % 3 and 1}_robot_node") for sequence in range(1, 10)]
+    write_decisions(run, source)
+    assert main(["report", str(source), "--output", str(page)]) == 2
+    assert "choose one by --robot (r0_robot_node, r1_robot_node)" in capsys.readouterr().err
+    assert main(["report", str(source), "--robot", "r7", "--output", str(page)]) == 2
+    assert "no decisions of robot r7: it has those of r0_robot_node, r1_robot_node" in capsys.readouterr().err
+    assert main(["report", str(source), "--robot=//", "--output", str(page)]) == 2
+    assert not page.exists()
+    for name, frames in (("/r0/robot_node", 3), ("r1_robot_node", 6)):
+        assert main(["report", str(source), "--robot", name, "--output", str(page)]) == 0
+        assert f"{frames} frames" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--output", type=Path, metavar="HTML", default=Path("report.html"), help="the page to write (%(default)s)"
     )
+    parser.add_argument(
+        "--robot", default="", metavar="NAME", help="whose, if the file has several: its id or its node's name"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -33,15 +36,15 @@ def run(args: argparse.Namespace) -> int:
     :raises UsageError: if the file holds no decisions, or the page cannot be written.
     """
     from neurosurgeon_ros.cli.report.page import make_page
-    from neurosurgeon_ros.cli.report.source import SourceProblem, read_decisions
+    from neurosurgeon_ros.cli.report.source import read_decisions
 
     if args.output.is_dir():
         raise UsageError(f"{args.output} is a folder: give --output the name of a file")
     if args.output.exists() and args.file.exists() and args.output.samefile(args.file):
         raise UsageError(f"{args.output} is the file to read: give --output another name")
     try:
-        decisions = read_decisions(args.file)
-    except SourceProblem as problem:
+        decisions = read_decisions(args.file, args.robot)
+    except ValueError as problem:  # a SourceProblem, or a name that can be no robot's
         raise UsageError(str(problem)) from None
     except OSError as problem:
         raise UsageError(f"{args.file} cannot be read: {problem.strerror}") from None

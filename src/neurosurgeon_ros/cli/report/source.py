@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from neurosurgeon_ros.nodes.records import HeaderKey, SeenDecision
+from neurosurgeon_ros.runtime.presence import to_id
 
 #: The first bytes of every MCAP file.
 MCAP_MAGIC = b"\x89MCAP0\r\n"
@@ -29,11 +30,12 @@ class SourceProblem(ValueError):
     """A file holds no decisions; the message is one sentence."""
 
 
-def read_decisions(path: Path) -> list[SeenDecision]:
+def read_decisions(path: Path, robot: str = "") -> list[SeenDecision]:
     """
     Read the decisions of one robot, in order; of a recording that was cut off, those that are whole.
 
-    :raises SourceProblem: if there are none, or the file is of another kind.
+    :param robot: its id, or its node's fully qualified name; empty where the file has but one.
+    :raises SourceProblem: if there are none, they are of several robots, or the file is of another kind.
     :raises OSError: if the file cannot be read.
     """
     with path.open("rb") as stream:
@@ -41,7 +43,14 @@ def read_decisions(path: Path) -> list[SeenDecision]:
     decisions = [_clean(decision) for decision in (_from_mcap if start == MCAP_MAGIC else _from_csv)(path)]
     if not decisions:
         raise SourceProblem(f"{path} holds no decisions: record while a robot runs")
-    return decisions
+    robots = sorted({decision.robot_id for decision in decisions})
+    named = ", ".join(robots)
+    if not robot and len(robots) > 1:
+        raise SourceProblem(f"{path} holds the decisions of several robots: choose one by --robot ({named})")
+    wanted = robot if robot in robots else to_id(robot) if robot else robots[0]
+    if wanted not in robots:
+        raise SourceProblem(f"{path} holds no decisions of robot {robot}: it has those of {named}")
+    return [decision for decision in decisions if decision.robot_id == wanted]
 
 
 def _clean(decision: SeenDecision) -> SeenDecision:
