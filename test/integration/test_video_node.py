@@ -12,8 +12,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from sensor_msgs.msg import CompressedImage
 from support import Processes, wait_for
+from watcher import watching
 
+from neurosurgeon_ros.nodes import qos
+from neurosurgeon_ros.nodes.compressed import decode_compressed
 from neurosurgeon_ros.nodes.monitor import Monitor
 from neurosurgeon_ros.nodes.records import SeenImage
 
@@ -95,6 +99,22 @@ def test_without_loop_the_node_ends_with_the_video(processes: Processes, monitor
     assert node.popen.returncode == 0
     assert f"the video has ended after {FRAMES} frames" in node.output
     assert "Traceback" not in node.output
+
+
+def test_one_remapping_moves_compressed_images_too(processes: Processes, ros_domain: int, video: Path) -> None:
+    with watching() as watcher:
+        seen: list[CompressedImage] = []
+        watcher.node.create_subscription(CompressedImage, "/front/image/compressed", seen.append, qos.SENSOR_DATA)
+        node = processes.start(
+            "video_node", "--ros-args", "-r", "image_raw:=/front/image", "-p", f"video:={video}",
+            "-p", "image_transport:=compressed", "-p", "frame_id:=front", "-p", "rate_hz:=50.0",
+        )  # fmt: skip
+        watcher.until(lambda: len(seen) >= FRAMES, "jpegs")
+        assert watcher.node.count_publishers("/front/image") == 0
+    for message in seen:
+        assert message.header.frame_id == "front"
+        assert decode_compressed(message).shape == (48, 64, 3)
+    assert node.end(signal.SIGINT) == 0
 
 
 @pytest.mark.parametrize(
