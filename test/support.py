@@ -101,7 +101,7 @@ class Process:
         """All that it has printed so far."""
         return self.log.read_text(errors="replace")
 
-    def wait_for_output(self, text: str, timeout: float = 30.0) -> None:
+    def wait_for_output(self, text: str, timeout: float = 60.0) -> None:
         """
         Wait until it has printed a text.
 

@@ -29,7 +29,7 @@ from neurosurgeon_ros.nodes.images import from_bgr
 from neurosurgeon_ros.runtime.decision import Outcome
 
 #: Seconds in which whatever is to come has come.
-LONG_S = 40.0
+LONG_S = 60.0
 
 
 class Watcher:

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 import psutil
 import pytest
 from asker import SIDE, Asker
+from std_msgs.msg import String
 from support import Process, Processes
 from watcher import Watcher, watching
 
-from neurosurgeon_ros.msg import DelayFeedback, EdgeStatus, PartialInference
+from neurosurgeon_ros.msg import DelayFeedback, EdgeStatus, PartialInference, RobotHello
 from neurosurgeon_ros.nodes import qos
 from neurosurgeon_ros.runtime.decision import Outcome
 from neurosurgeon_ros.runtime.protocol import PROTOCOL_VERSION
@@ -87,6 +88,31 @@ def test_a_bad_request_gets_its_reason_and_the_edge_lives(processes: Processes, 
     assert psutil.Process(edge.popen.pid).memory_info().rss < EDGE_BYTES
     watcher.until(lambda: watcher.statuses[-1].refused == len(BAD), "the edge's own count")
     assert watcher.statuses[-1].robots == ["asker"]
+    assert edge.end(signal.SIGTERM) == 0
+
+
+def test_peers_of_another_version_or_type_are_named_and_not_listened_to(processes: Processes, watcher: Watcher) -> None:
+    edge = edge_of(processes)
+    node = watcher.node
+    hello = node.create_publisher(RobotHello, "/neurosurgeon/hello", qos.PRESENCE)
+    watcher.until(lambda: watcher.statuses and hello.get_subscription_count() == 1, "the edge")
+    other = RobotHello(protocol_version=99, robot_id="asker", session=5, fingerprint="f" * 64)
+    hellos = node.create_timer(0.5, lambda: hello.publish(other))
+    watcher.until(lambda: "/neurosurgeon/hello is published by /watcher" in edge.output, "the peer's name")
+    node.destroy_timer(hellos)
+    assert "RobotHello has protocol version 99, this node speaks" in edge.output
+
+    # Messages of another layout would be delivered, where the topic and the type's name are the same; the graph tells.
+    node.create_publisher(String, "/neurosurgeon/partial_inference", 10)
+    edge.wait_for_output("not listened to: /watcher has std_msgs/msg/String on /neurosurgeon/partial_inference")
+    watcher.statuses.clear()
+    hello.publish(
+        RobotHello(
+            protocol_version=PROTOCOL_VERSION, robot_id="asker", session=5, node="/watcher", fingerprint="f" * 64
+        )
+    )
+    watcher.until(lambda: len(watcher.statuses) > 2, "statuses after the hello")
+    assert watcher.statuses[-1].robots == []
     assert edge.end(signal.SIGTERM) == 0
 
 

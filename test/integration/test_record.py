@@ -30,7 +30,7 @@ from watcher import Watcher, watching
 from neurosurgeon_ros.msg import PartitionDecision
 from neurosurgeon_ros.nodes import qos
 
-START_S = 40.0
+START_S = 60.0
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from neurosurgeon_ros.nodes.images import COMPRESSED, IMAGE_TOPIC, MAX_BYTES, RA
 from neurosurgeon_ros.nodes.intake import SMALL_BYTES, Intake
 from neurosurgeon_ros.nodes.managed import destroy
 from neurosurgeon_ros.nodes.markers import camera_info_topic
-from neurosurgeon_ros.nodes.peers import full_name, type_name
+from neurosurgeon_ros.nodes.peers import full_name, is_named, type_name
 from neurosurgeon_ros.runtime.decision import Arrival, ImageRejected
 
 
@@ -66,7 +66,7 @@ class Camera:
     def mismatch(self) -> str:
         """Say why images will not come although somebody publishes some, by the graph; empty if nothing is wrong."""
         expected = type_name(self._kind)
-        for info in self._node.get_publishers_info_by_topic(self.topic):
+        for info in filter(is_named, self._node.get_publishers_info_by_topic(self.topic)):
             if info.topic_type != expected:
                 return (
                     f"{self.topic} carries {info.topic_type} from {full_name(info)}, expected {expected} "

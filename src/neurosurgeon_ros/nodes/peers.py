@@ -27,6 +27,9 @@ LOOK_PERIOD_S = 1.0
 # What a node without a hash shows: an older ROS 2, or another implementation of DDS.
 _NO_HASH = ("", "INVALID")
 
+# What an endpoint shows until the graph knows its node.
+_NO_NAME = "_NODE_NAME_UNKNOWN_"
+
 
 class Peers:
     """The endpoints of some topics, held against the types that this package has for them."""
@@ -59,10 +62,10 @@ class Peers:
         try:
             check_version(message)
         except InvalidMessage as problem:
-            names = sorted({full_name(info) for info in self._node.get_publishers_info_by_topic(topic)})
-            raise InvalidMessage(
-                f"{problem}; {topic} is published by {', '.join(names) or 'nobody any more'}", reason=problem.reason
-            ) from None
+            infos = self._node.get_publishers_info_by_topic(topic)
+            names = sorted({full_name(info) for info in infos if is_named(info)})
+            who = ", ".join(names) or ("a node that has no name yet" if infos else "nobody any more")
+            raise InvalidMessage(f"{problem}; {topic} is published by {who}", reason=problem.reason) from None
 
     def say_new(self, sentences: Iterable[str]) -> None:
         """Log each sentence the first time that it comes."""
@@ -76,11 +79,11 @@ def foreign(kind: type[Any], topic: str, infos: Iterable[TopicEndpointInfo]) -> 
     """
     Give the nodes among a topic's endpoints that speak another type than `kind`; see :meth:`Peers.foreign`.
 
-    An endpoint without a hash is judged by its type's name alone.
+    An endpoint without a hash is judged by its type's name alone, and one without a name not before it has one.
     """
     name, ours = type_name(kind), type_hash(kind)
     wrong: dict[str, str] = {}
-    for info in infos:
+    for info in filter(is_named, infos):
         node, theirs = full_name(info), str(info.topic_type_hash)
         if info.topic_type != name:
             wrong[node] = f"{node} has {info.topic_type} on {topic}, expected {name}: remap one of the two"
@@ -90,6 +93,11 @@ def foreign(kind: type[Any], topic: str, infos: Iterable[TopicEndpointInfo]) -> 
                 "install the same version of neurosurgeon_ros on both sides"
             )
     return wrong
+
+
+def is_named(info: TopicEndpointInfo) -> bool:
+    """Whether the graph knows an endpoint's node: it hears of an endpoint a moment before it hears whose it is."""
+    return bool(info.node_name != _NO_NAME)
 
 
 def full_name(info: TopicEndpointInfo) -> str:

@@ -32,6 +32,12 @@ def test_one_of_our_own_kind_is_listened_to() -> None:
     assert foreign(RobotHello, TOPIC, [endpoint(), endpoint(known="INVALID")]) == {}
 
 
+def test_one_whose_node_is_not_known_yet_is_judged_later() -> None:
+    early = endpoint(kind="std_msgs/msg/String")
+    early.node_name, early.node_namespace = "_NODE_NAME_UNKNOWN_", "_NODE_NAMESPACE_UNKNOWN_"
+    assert foreign(RobotHello, TOPIC, [early]) == {}
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
