@@ -18,6 +18,8 @@ KEYS = {
     **{name: f"python3-{name}" for name in ("matplotlib", "numpy", "rich", "scipy", "yaml")},
     "cv2": "python3-opencv",
 }
+#: Needed by `demo --view` alone, which docs/looking.md installs by pip: Bokeh and what it brings.
+OF_THE_VIEW = {"bokeh", "jinja2", "tornado"}
 
 
 def imported() -> dict[str, str]:
@@ -44,9 +46,16 @@ def asked_for() -> set[str]:
     return {str(one.text) for tag in ("depend", "exec_depend") for one in package.iter(tag)} | pip - {"numpy"}
 
 
-@pytest.mark.parametrize("name", sorted(set(imported()) - set(sys.stdlib_module_names) - {"neurosurgeon_ros"}))
+@pytest.mark.parametrize(
+    "name", sorted(set(imported()) - set(sys.stdlib_module_names) - {"neurosurgeon_ros"} - OF_THE_VIEW)
+)
 def test_what_is_imported_is_asked_for(name: str) -> None:
     assert KEYS.get(name, name) in asked_for(), f"{imported()[name]} imports {name}"
+
+
+def test_what_the_view_needs_is_told() -> None:
+    assert imported().keys() >= OF_THE_VIEW
+    assert "pip install bokeh" in (ROOT / "docs" / "looking.md").read_text(encoding="utf-8")
 
 
 def test_nothing_is_asked_for_in_vain() -> None:
