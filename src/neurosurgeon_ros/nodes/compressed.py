@@ -27,6 +27,9 @@ JPEG, PNG = "jpeg", "png"
 #: Scans of a progressive jpeg; encoders make about ten.
 MAX_SCANS = 64
 
+#: Pixels times scans of a jpeg: a decoder goes over all of them in each, about a second for twice as many.
+MAX_SCANNED = 500_000_000
+
 _JPEG_BEGIN, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _PNG_BEGIN = b"\x89PNG\r\n\x1a\n"
 
@@ -125,8 +128,14 @@ def _jpeg_shape(data: memoryview) -> CompressedShape:
             scans = bytes(data[place:])
             if scans.rfind(_JPEG_END) < 0:
                 break
-            if scans.count(bytes((0xFF, _START_OF_SCAN))) > MAX_SCANS:
+            count = scans.count(bytes((0xFF, _START_OF_SCAN)))
+            if count > MAX_SCANS:
                 raise ImageRejected(f"the jpeg image has over {MAX_SCANS} scans, each of which costs a pass over it")
+            if count > 1 and count * size.width * size.height > MAX_SCANNED:
+                raise ImageRejected(
+                    f"the jpeg image has {count} scans of {size.width} x {size.height} pixels, which take a second to "
+                    "decode: publish a baseline jpeg"
+                )
             return size
         if length < 2:
             raise ImageRejected("the jpeg image's header is damaged")

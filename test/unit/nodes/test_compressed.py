@@ -96,6 +96,19 @@ def test_what_is_wrong_is_said_in_one_sentence(data: bytes, said: str) -> None:
         decode_compressed(message(data, "jpeg"))
 
 
+def test_many_scans_are_taken_of_small_pictures_alone() -> None:
+    """A decoder goes over every pixel in each of them, however few bytes it has."""
+    done, data = cv2.imencode(".jpg", IMAGE, (cv2.IMWRITE_JPEG_PROGRESSIVE, 1))
+    assert done
+    plain = data.tobytes()
+    many = plain[:-2] + 3 * plain[plain.rindex(b"\xff\xda") : -2] + plain[-2:]
+    assert check_compressed(message(many)) == CompressedShape("jpeg", WIDTH, HEIGHT)
+    place = many.index(b"\xff\xc2")
+    large = many[: place + 5] + struct.pack(">HH", 7500, 5900) + many[place + 9 :]
+    with pytest.raises(ImageRejected, match="13 scans of 5900 x 7500 pixels"):
+        check_compressed(message(large))
+
+
 def test_no_bytes_bring_down_the_reader() -> None:
     random = np.random.default_rng(0)
     for kind in ("jpg", "png"):
