@@ -10,6 +10,7 @@ frame has to get its detections.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,11 @@ import pytest
 from asker import Asker
 from fuzz import messages
 from fuzz.cases import LONGEST_S, Case, Fuzz
+from mcap.reader import make_reader
 from rcl_interfaces.srv import GetParameters
+from rclpy.duration import Duration
 from rclpy.qos import QoSProfile
-from rclpy.serialization import serialize_message
+from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 from support import Process, Processes
@@ -72,7 +75,7 @@ class Asked:
     def is_there(self) -> None:
         """Wait for an answer, which comes after all that was published before."""
         before_s = self._busy_s()
-        future = self._client.call_async(GetParameters.Request(names=["autostart"]))
+        future = self._client.call_async(GetParameters.Request(names=["use_sim_time"]))
         self._watcher.until(future.done, "the node's answer")
         assert self._process.popen.poll() is None
         took_s = self._busy_s() - before_s
@@ -84,8 +87,8 @@ class Asked:
         return next(one.user_time + one.system_time for one in psutil.Process(pid).threads() if one.id == pid)
 
 
-def storm(fuzz: Fuzz, watcher: Watcher, node: Asked, topic: Topic) -> None:
-    """Publish the damaged messages of a topic."""
+def storm(fuzz: Fuzz, watcher: Watcher, node: Asked, topic: Topic, *, last: Any = None) -> None:
+    """Publish the damaged messages of a topic, and in the end a good one."""
     publisher = watcher.node.create_publisher(topic.kind, topic.name, topic.profile)
     watcher.until(lambda: publisher.get_subscription_count() > 0, f"a node that hears {topic.name}")
     good = [serialize_message(message) for message in topic.good]
@@ -100,6 +103,9 @@ def storm(fuzz: Fuzz, watcher: Watcher, node: Asked, topic: Topic) -> None:
             node.is_there()
 
     fuzz(attempt, part=topic.name)
+    if last is not None:
+        publisher.publish(last)
+        assert publisher.wait_for_all_acked(Duration(seconds=10.0))
     watcher.node.destroy_publisher(publisher)
 
 
@@ -157,6 +163,26 @@ def test_a_robot_outlives_any_bytes(fuzz: Fuzz, processes: Processes, of: str) -
         for topic in topics[of]:
             storm(fuzz, watcher, node, topic)
         _gets_detections(watcher, compressed)
+
+
+def test_a_link_and_a_recorder_pass_on_any_bytes(fuzz: Fuzz, processes: Processes, tmp_path: Path) -> None:
+    """Neither reads what it passes on, so that none of it is lost; the link is asked whether it is there."""
+    path = tmp_path / "run.mcap"
+    processes.start("neurosurgeon", "record", path, keep_signals=True).wait_for_output("records ")
+    recorder = processes.started[-1]
+    process = processes.start("link_node", "--ros-args", "-p", "uplink_mbps:=100000.0")
+    with watching() as watcher:
+        node = Asked(watcher, process, "link_node")
+        last = PartitionDecision(sequence=2**40)
+        decisions = Topic(PartitionDecision, "robot_node/decision", qos.DECISION, (PartitionDecision(sequence=7),))
+        requests = Topic(PartialInference, "/neurosurgeon/uplink", qos.PARTIAL_INFERENCE, (messages.probe(),))
+        storm(fuzz, watcher, node, requests)
+        storm(fuzz, watcher, node, decisions, last=last)
+        watcher.until(lambda: last in watcher.decisions, "a good decision")
+    assert recorder.end() == 0
+    with path.open("rb") as stream:
+        recorded = [message.data for *_, message in make_reader(stream).iter_messages(["/robot_node/decision"])]
+    assert deserialize_message(recorded[-1], PartitionDecision) == last
 
 
 def _gets_detections(watcher: Watcher, compressed: bool) -> None:
