@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 from builtin_interfaces.msg import Time
@@ -14,6 +16,7 @@ from rosgraph_msgs.msg import Clock
 
 from benchmarks.faults.fault import Fault, Inject, pass_time
 from benchmarks.faults.stage import Stage
+from neurosurgeon_ros.nodes.dds import PROFILES_FILE, apply_profile
 
 GROUP = "clock"
 DAY_S = 86_400.0
@@ -84,11 +87,31 @@ def fake_environment(logs: Path) -> dict[str, str] | None:
     logs.mkdir(parents=True, exist_ok=True)
     fake_clock(logs).write_text("+0\n")
     return {
+        PROFILES_FILE: str(_without_shared_memory(logs / "fastdds.xml")),
         "LD_PRELOAD": library,
         "FAKETIME_TIMESTAMP_FILE": str(fake_clock(logs)),
-        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_CACHE_DURATION": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
+
+
+def _without_shared_memory(path: Path) -> Path:
+    """
+    Write the shipped profile without its shared-memory transport.
+
+    Processes whose wall clocks differ are on different machines. On one machine no clock is another's: there Fast DDS
+    waits in shared memory until a wall-clock time, and notes in it when it last looked after whom.
+    """
+    apply_profile()
+    ET.register_namespace("", "http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles")  # it reads no other prefix
+    tree = ET.parse(os.environ[PROFILES_FILE])
+    for parent in list(tree.iter()):
+        for child in list(parent):
+            named = child.find("{*}transport_id") if child.tag.endswith("}transport_descriptor") else child
+            if named is not None and named.text == "neurosurgeon_shm":
+                parent.remove(child)
+    tree.write(path)
+    return path
 
 
 FAULTS = (

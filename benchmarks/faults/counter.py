@@ -84,6 +84,11 @@ class Counter:
                 self._condition.wait(min(0.2, max(0.0, end_s - time.monotonic())))
             return True
 
+    @property
+    def even(self) -> bool:
+        """Whether as many detections as decisions came: if not, a frame is under way, or lost."""
+        return len(self.published) == len(self.decided)
+
     def mark(self) -> tuple[int, int]:
         """Where a time begins that is tallied later; nothing may be under way then."""
         return len(self.published), len(self.decided)

@@ -32,6 +32,9 @@ START_S = 60.0
 #: Seconds without an answer after which nothing more comes.
 SILENCE_S = 0.7
 
+#: Seconds that a frame may have detections and no decision, or a decision and no detections, before one is lost.
+UNEVEN_S = 5.0
+
 MODEL = "mobilenet_v2"
 
 
@@ -185,9 +188,12 @@ class Stage:
     def drain(self) -> None:
         """Pause the camera, and wait until nothing is under way."""
         self.camera.pause()
+        uneven_until_s = time.monotonic() + UNEVEN_S
         while True:
             heard = self.counter.mark()
-            if not self.counter.wait_for(lambda heard=heard: self.counter.mark() != heard, SILENCE_S):
+            if not self.counter.wait_for(lambda heard=heard: self.counter.mark() != heard, SILENCE_S) and (
+                self.counter.even or time.monotonic() > uneven_until_s
+            ):
                 return
 
     def tally(self, since: tuple[int, int]) -> Tally:

@@ -4,16 +4,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
+from rclpy.serialization import deserialize_message
 from support import Processes
 
-from benchmarks.faults.stage import make_stage
+from benchmarks.faults.relay import Fate
+from benchmarks.faults.stage import Stage, make_stage
 from neurosurgeon_ros.models.files import FILES, HOW_TO_GET
+from neurosurgeon_ros.msg import PartialInference
 
 WEIGHTS = FILES["yolov3-tiny.weights"]
 
@@ -94,6 +98,55 @@ def test_a_signal_at_any_moment_ends_a_node_with_exit_code_0(processes: Processe
             assert process.popen.wait(10) == 0, (node, moment_s, process.output)
             assert "Traceback" not in process.output, (node, moment_s)
             assert "Exception ignored" not in process.output, (node, moment_s)
+
+
+def _end_on(stage: Stage, kind: str, number: signal.Signals) -> tuple[int, int]:
+    """
+    Send the stage's robot a signal the moment its next message of a kind is on its way to the edge.
+
+    :return: its exit code, and the number of the last frame of which the link has seen anything.
+    """
+    robot, last, sent = stage.robot, 0, False
+    assert robot is not None
+
+    def plan(name: str, message: bytes) -> Fate:
+        nonlocal last, sent
+        if name == "partial_inference":
+            last = max(last, deserialize_message(message, PartialInference).sequence)
+        if name == kind and not sent:
+            sent = True
+            robot.send(number)
+        return [(0.0, message)]
+
+    stage.relay.plan = plan
+    code = robot.process.wait(60)
+    stage.drain()
+    stage.relay.plan = None
+    return code, last
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_was_accepted_is_published_whenever_a_robot_is_ended(tmp_path: Path, number: signal.Signals) -> None:
+    with make_stage(logs=tmp_path, seed=int(number)) as stage:
+        stage.start_edge()
+        stage.camera.play()
+        for moment, kind in (
+            ("running", "partial_inference"),
+            ("fallback", "partial_inference"),
+            ("starting", "hello"),
+        ):
+            stage.start_robot()
+            since = stage.counter.mark()
+            stage.camera.play()
+            if moment != "starting":
+                assert stage.await_edge() is not None
+            assert stage.edge is not None
+            with stage.stopped(stage.edge) if moment == "fallback" else contextlib.nullcontext():
+                code, last = _end_on(stage, kind, number)
+            tally = stage.tally(since)
+            assert code == 0, moment
+            assert tally.accepted >= last, moment
+            assert (tally.published, tally.lost, tally.duplicated) == (tally.accepted, 0, 0), moment
 
 
 def test_nodes_that_were_killed_start_again_and_work(tmp_path: Path) -> None:

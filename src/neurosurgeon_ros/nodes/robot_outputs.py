@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import time
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, Image
@@ -25,6 +28,9 @@ from neurosurgeon_ros.nodes.messages import from_decision, from_detections, labe
 from neurosurgeon_ros.runtime.decision import Decision, FrameResult
 from neurosurgeon_ros.runtime.drawing import draw_detections
 from neurosurgeon_ros.runtime.protocol import Identity
+
+#: Seconds that subscribers have at the end to take what was published last.
+LAST_WORDS_S = 1.0
 
 
 class RobotOutputs:
@@ -66,7 +72,15 @@ class RobotOutputs:
         self.say_labels(confidence)
 
     def close(self) -> None:
-        """Publish no more; the pipeline must have stopped."""
+        """
+        Publish no more, once every subscriber has what was published; the pipeline must have stopped.
+
+        A publisher that is destroyed takes along what it has not delivered yet, or what a subscriber missed.
+        """
+        end_s = time.monotonic() + LAST_WORDS_S
+        for publisher in (self._detections, self._decisions):
+            with contextlib.suppress(Exception):  # rclpy's RCLError, from an RMW that cannot tell
+                publisher.wait_for_all_acked(Duration(seconds=max(0.0, end_s - time.monotonic())))
         destroy(self._node, self._detections, self._drawn, self._markers, self._decisions, self._label_info)
 
     def say_labels(self, confidence: float) -> None:
