@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -129,9 +129,11 @@ class Counter:
         lost = max(accepted - len(fresh), undetected, 0)
         return Tally(accepted, len(published), lost, duplicated, out_of_order, np.array(delays))
 
-    def _on_detections(self, message: Detection2DArray) -> None:
+    def _on_detections(self, message: Detection2DArray, info: Mapping[str, int]) -> None:
+        # When it came, not when this process, which is the camera and the link, too, had time for it.
+        at_s = time.monotonic() - (time.time() - 1e-9 * info["received_timestamp"])
         with self._condition:
-            self.published.append(Published(_key(message), time.monotonic()))
+            self.published.append(Published(_key(message), at_s))
             self._condition.notify_all()
 
     def _on_decision(self, message: PartitionDecision) -> None:

@@ -5,9 +5,16 @@
 from __future__ import annotations
 
 import signal
+import threading
+
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 
 from benchmarks.faults.fault import Fault, Inject, pass_time
-from benchmarks.faults.stage import Stage
+from benchmarks.faults.stage import Stage, StageError
+
+#: Seconds that a node may take for a transition.
+TRANSITION_S = 10.0
 
 GROUP = "edge process"
 ALONE = "the robot finishes the frame under way and works alone until the edge is back"
@@ -57,11 +64,45 @@ def _gone(stage: Stage) -> int:
     return 1
 
 
+def _late(stage: Stage) -> int:
+    assert stage.edge is not None and stage.robot is not None
+    stage.end(stage.edge)
+    stage.end(stage.robot)
+    stage.start_robot()
+    stage.await_robot()
+    stage.start_edge()
+    return 1
+
+
+def _deactivated(stage: Stage) -> int:
+    for transition in (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_ACTIVATE):
+        _ask(stage, transition)
+        pass_time(2.0)
+    return 1
+
+
+def _ask(stage: Stage, transition: int) -> None:
+    """Have the edge make a transition."""
+    client = stage.node.create_client(ChangeState, "edge_node/change_state")
+    try:
+        if not client.wait_for_service(TRANSITION_S):
+            raise StageError("the edge offers no lifecycle services")
+        answered = threading.Event()
+        future = client.call_async(ChangeState.Request(transition=Transition(id=transition)))
+        future.add_done_callback(lambda _: answered.set())
+        if not answered.wait(TRANSITION_S) or not future.result().success:
+            raise StageError(f"the edge did not make transition {transition} within {TRANSITION_S:g} s")
+    finally:
+        stage.node.destroy_client(client)
+
+
 FAULTS = (
     Fault("edge killed and restarted", GROUP, ALONE, _ended(signal.SIGKILL)),
     Fault("edge ended and restarted", GROUP, ALONE, _ended(signal.SIGTERM)),
     Fault("edge frozen for 3 s", GROUP, "frames sent to it are finished on the robot at the deadline", _frozen),
     Fault("edge frozen again and again", GROUP, "frames sent to it are finished on the robot at the deadline", _twice),
     Fault("edge with another model", GROUP, "the robot works alone while the edge has another model", _another_model),
+    Fault("edge started after its robot", GROUP, "the robot works alone until an edge is there", _late),
+    Fault("edge deactivated and activated", GROUP, ALONE, _deactivated),
     Fault("edge gone for good", GROUP, "the robot works alone", _gone, ends=False),
 )

@@ -79,10 +79,15 @@ def _cut_short(generator: random.Random, kind: str, message: bytes) -> Fate | No
     return [(0.0, message[: generator.randrange(4, len(message))])] if generator.random() < 0.1 else None
 
 
+def _slower(stage: Stage) -> int:
+    return meddling(lambda *_: [], 1.0)(stage) + meddling(_slow, 3.0)(stage)
+
+
 FAULTS = (
     Fault("link away for 1 s", GROUP, AT_DEADLINE, meddling(lambda *_: [], 1.0)),
     Fault("link away for 8 s", GROUP, "the robot works alone until the link is back", meddling(lambda *_: [], 8.0)),
     Fault("link of 1 Mbit/s for 4 s", GROUP, AT_DEADLINE, meddling(_slow, 4.0)),
+    Fault("link away for 1 s, then of 1 Mbit/s", GROUP, AT_DEADLINE, _slower),
     Fault("one message in 20 lost", GROUP, AT_DEADLINE, meddling(_lose, 5.0)),
     Fault("every second message twice", GROUP, "each frame is answered once", meddling(_repeat, 4.0)),
     Fault("messages out of order", GROUP, "detections stay in the camera's order", meddling(_reorder, 4.0)),

@@ -8,13 +8,15 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.faults.fault import GROUPS, Fault
 from benchmarks.faults.run import RECOVERY_S, Result
+from benchmarks.faults.stage import ROBOT_SPEED
 
 HEAD = f"""# Faults, and what holds under them
 
 Written by `make faults`, which puts each fault below into a running robot, edge, link and camera (real processes, real
 DDS) and counts what became of every frame. A frame counts as published when a reliable subscriber of its own got its
 detections, told by the camera's header; as lost when the robot accepted it and no detections came. Delays run from the
-camera's publishing to that subscriber. Time in which the robot's own process was stopped from outside is left out.
+camera's publishing to that subscriber. Time in which the robot's own process was stopped from outside is left out. The
+robot is emulated at {ROBOT_SPEED:g} of the machine's speed.
 
 The bounds: nothing lost, doubled or out of order; 99 of 100 frames out by the deadline plus 1.2 times the on-device
 delay, and every one by the deadline plus twice that; the edge in use again {RECOVERY_S:g} s after a fault that ends.

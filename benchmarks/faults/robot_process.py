@@ -5,19 +5,24 @@
 from __future__ import annotations
 
 import signal
+import time
 
 from benchmarks.faults.fault import Fault, Inject, pass_time
-from benchmarks.faults.stage import Stage
+from benchmarks.faults.stage import START_S, Stage
 
 GROUP = "robot process"
+
+#: Seconds within which a robot that was told to end has ended.
+END_S = 3.0
+
+#: Id of the stage's robot, made of its name.
+ROBOT_ID = "robot_node"
 
 
 def _ended(number: signal.Signals, *, code: int) -> Inject:
     def inject(stage: Stage) -> int:
         assert stage.robot is not None
-        ended = stage.end(stage.robot, number)
-        if ended != code:
-            raise AssertionError(f"the robot ended with {ended}, expected {code}")
+        _end(stage, number, code=code)
         stage.start_robot()
         stage.await_robot()
         return 1
@@ -25,13 +30,23 @@ def _ended(number: signal.Signals, *, code: int) -> Inject:
     return inject
 
 
+def _end(stage: Stage, number: signal.Signals, *, code: int) -> None:
+    """End the stage's robot, and see how and how soon it does."""
+    assert stage.robot is not None
+    begin_s = time.monotonic()
+    ended = stage.end(stage.robot, number)
+    took_s = time.monotonic() - begin_s
+    if ended != code:
+        raise AssertionError(f"the robot ended with {ended}, expected {code}")
+    if took_s > END_S:
+        raise AssertionError(f"the robot took {took_s:.1f} s to end, expected {END_S:g} at most")
+
+
 def _in_fallback(stage: Stage) -> int:
     assert stage.edge is not None and stage.robot is not None
     with stage.stopped(stage.edge):
         pass_time(0.3)
-        code = stage.end(stage.robot)
-    if code != 0:
-        raise AssertionError(f"the robot ended with {code} in mid-fallback, expected 0")
+        _end(stage, signal.SIGTERM, code=0)
     stage.start_robot()
     stage.await_robot()
     return 1
@@ -44,14 +59,23 @@ def _frozen(stage: Stage) -> int:
     return 1
 
 
+def _same_id(stage: Stage) -> int:
+    twin = stage.start_robot("twin", remappings={"__ns": "/twin", "/twin/image_raw": "/image_raw"}, robot_id=ROBOT_ID)
+    code = twin.process.wait(START_S)
+    stage.children.remove(twin)
+    if code != 1 or "robot_id" not in twin.last_words:
+        raise AssertionError(f"the second robot with the id {ROBOT_ID} was not refused: {twin.end_in_words}")
+    return 1
+
+
+ENDS = f"every accepted frame comes out, exit code 0 within {END_S:g} s"
 FAULTS = (
     Fault(
         "robot killed and restarted", GROUP, "it starts at once and is served again", _ended(signal.SIGKILL, code=-9)
     ),
-    Fault("robot ended and restarted", GROUP, "accepted frames come out, exit code 0", _ended(signal.SIGTERM, code=0)),
-    Fault(
-        "robot interrupted and restarted", GROUP, "accepted frames come out, exit code 0", _ended(signal.SIGINT, code=0)
-    ),
-    Fault("robot ended in mid-fallback", GROUP, "the frame under way comes out, exit code 0", _in_fallback),
+    Fault("robot ended and restarted", GROUP, ENDS, _ended(signal.SIGTERM, code=0)),
+    Fault("robot interrupted and restarted", GROUP, ENDS, _ended(signal.SIGINT, code=0)),
+    Fault("robot ended in mid-fallback", GROUP, ENDS, _in_fallback),
+    Fault("another robot with the same id", GROUP, "the one that came first is served on", _same_id),
     Fault("robot frozen for 2 s", GROUP, "the frame under way comes out once it can run", _frozen),
 )

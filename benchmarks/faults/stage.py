@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,7 +36,14 @@ SILENCE_S = 0.7
 #: Seconds that a frame may have detections and no decision, or a decision and no detections, before one is lost.
 UNEVEN_S = 5.0
 
+#: Seconds after which one Python thread gives way to another.
+SWITCH_S = 0.001
+
 MODEL = "mobilenet_v2"
+
+#: Speed of the robots as a fraction of this machine's, which edge, link, camera and counter share with them: an
+#: emulated stage lasts as long while another process wants a core for some milliseconds.
+ROBOT_SPEED = 0.25
 
 
 class StageError(Exception):
@@ -71,7 +79,7 @@ class Stage:
         self.deadline_s = deadline_s
         self.children: list[Child] = []
         self.stops: list[tuple[float, float]] = []
-        self.robot_speed = 0.5
+        self.robot_speed = ROBOT_SPEED
         self.edge: Child | None = None
         self.robot: Child | None = None
         self._both = {"model": MODEL, "threads": 1, **(parameters or {})}
@@ -85,6 +93,8 @@ class Stage:
         self.counter = Counter(self.node)
         self.camera = Camera(self.node, period_s=period_s, seed=seed)
         self._ending = threading.Event()
+        # Camera, link and counter are threads of one process: none is to wait long for another.
+        sys.setswitchinterval(SWITCH_S)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._spin, name="counter", daemon=True)

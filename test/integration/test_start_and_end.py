@@ -100,6 +100,10 @@ def test_a_signal_at_any_moment_ends_a_node_with_exit_code_0(processes: Processe
             assert "Exception ignored" not in process.output, (node, moment_s)
 
 
+#: What a robot does when it is told to end, and the kind of message that shows it.
+MOMENTS = (("running", "partial_inference"), ("fallback", "partial_inference"), ("starting", "hello"))
+
+
 def _end_on(stage: Stage, kind: str, number: signal.Signals) -> tuple[int, int]:
     """
     Send the stage's robot a signal the moment its next message of a kind is on its way to the edge.
