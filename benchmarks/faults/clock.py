@@ -66,17 +66,24 @@ def _simulated(offset_s: float | None, *, ends: bool) -> Inject:
 
 def _wall(offset: str) -> Inject:
     def inject(stage: Stage) -> int:
-        fake_clock(stage.logs).write_text(f"{offset}\n")
+        _set_fake_clock(stage.logs, offset)
         pass_time(5.0)
-        fake_clock(stage.logs).write_text("+0\n")
+        _set_fake_clock(stage.logs, "+0")
         return 1
 
     return inject
 
 
 def fake_clock(logs: Path) -> Path:
-    """Where libfaketime reads the time of a stage's nodes."""
+    """Where libfaketime reads the time of a stage's nodes, once a second."""
     return logs / "faketime"
+
+
+def _set_fake_clock(logs: Path, offset: str) -> None:
+    """Write what is read in one piece."""
+    written = logs / "faketime.new"
+    written.write_text(f"{offset}\n")
+    written.replace(fake_clock(logs))
 
 
 def fake_environment(logs: Path) -> dict[str, str] | None:
@@ -85,7 +92,7 @@ def fake_environment(logs: Path) -> dict[str, str] | None:
     if library is None:
         return None
     logs.mkdir(parents=True, exist_ok=True)
-    fake_clock(logs).write_text("+0\n")
+    _set_fake_clock(logs, "+0")
     return {
         PROFILES_FILE: str(_without_shared_memory(logs / "fastdds.xml")),
         "LD_PRELOAD": library,
