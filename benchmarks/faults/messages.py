@@ -27,7 +27,7 @@ REPLIES = ("detections", "delay_feedback")
 
 
 def _changing(
-    kinds: tuple[str, ...], change: Callable[[Any], None], *, beside: int = 0, seconds: float = 4.0
+    kinds: tuple[str, ...], change: Callable[[Any], None], *, beside: int = 0, seconds: float = 3.0
 ) -> Inject:
     """
     Change messages of some kinds.
