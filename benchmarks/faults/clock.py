@@ -1,10 +1,13 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Clocks that jump or stand still: ROS time under use_sim_time, and the wall clock by libfaketime where it is there."""
+"""Clocks that jump or stand still: ROS time under use_sim_time, and the wall clock, shifted by a preloaded library."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
 import threading
 import time
 import xml.etree.ElementTree as ET
@@ -21,10 +24,8 @@ from neurosurgeon_ros.nodes.dds import PROFILES_FILE, apply_profile
 GROUP = "clock"
 DAY_S = 86_400.0
 DURATIONS = "only durations of the monotonic clock count: nothing is lost or late, and the edge is used on"
-LIBRARIES = (
-    "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
-    "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
-)
+#: What shifts the wall clock of the processes into which it is preloaded.
+SHIFT = Path(__file__).with_name("wall_clock.c")
 
 
 class SimulatedClock:
@@ -64,42 +65,40 @@ def _simulated(offset_s: float | None, *, ends: bool) -> Inject:
     return inject
 
 
-def _wall(offset: str) -> Inject:
+def _wall(offset_s: float) -> Inject:
     def inject(stage: Stage) -> int:
-        _set_fake_clock(stage.logs, offset)
+        _set_wall_clock(stage.logs, offset_s)
         pass_time(5.0)
-        _set_fake_clock(stage.logs, "+0")
+        _set_wall_clock(stage.logs, 0.0)
         return 1
 
     return inject
 
 
-def fake_clock(logs: Path) -> Path:
-    """Where libfaketime reads the time of a stage's nodes, once a second."""
-    return logs / "faketime"
-
-
-def _set_fake_clock(logs: Path, offset: str) -> None:
-    """Write what is read in one piece."""
-    written = logs / "faketime.new"
-    written.write_text(f"{offset}\n")
-    written.replace(fake_clock(logs))
-
-
-def fake_environment(logs: Path) -> dict[str, str] | None:
-    """Give the variables that let nodes read the wall clock from a file; None where libfaketime is not there."""
-    library = next((path for path in LIBRARIES if Path(path).is_file()), None)
-    if library is None:
+def wall_clock_environment(logs: Path) -> dict[str, str] | None:
+    """Give the variables that let a stage's nodes have a wall clock of their own; None where there is no compiler."""
+    compiler = shutil.which("cc")
+    if compiler is None:
         return None
     logs.mkdir(parents=True, exist_ok=True)
-    _set_fake_clock(logs, "+0")
+    library = logs / "wall_clock.so"
+    subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", library, SHIFT, "-ldl"], check=True)
+    _wall_clock(logs).write_bytes(bytes(8))
     return {
-        PROFILES_FILE: str(_without_shared_memory(logs / "fastdds.xml")),
-        "LD_PRELOAD": library,
-        "FAKETIME_TIMESTAMP_FILE": str(fake_clock(logs)),
-        "FAKETIME_CACHE_DURATION": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        PROFILES_FILE: str(_without_shared_memory(logs / "fastdds.xml").resolve()),
+        "LD_PRELOAD": str(library.resolve()),
+        "WALL_CLOCK_FILE": str(_wall_clock(logs).resolve()),
     }
+
+
+def _wall_clock(logs: Path) -> Path:
+    return logs / "wall_clock"
+
+
+def _set_wall_clock(logs: Path, offset_s: float) -> None:
+    """Write into the file that the nodes have mapped, in one piece."""
+    with _wall_clock(logs).open("r+b", buffering=0) as stream:
+        stream.write(int(offset_s).to_bytes(8, sys.byteorder, signed=True))
 
 
 def _without_shared_memory(path: Path) -> Path:
@@ -126,6 +125,6 @@ FAULTS = (
     Fault("ROS time a day back", GROUP, DURATIONS, _simulated(-DAY_S, ends=True), stage="sim_time"),
     Fault("ROS time stands still", GROUP, DURATIONS, _simulated(None, ends=False), stage="sim_time"),
     Fault("ROS time stays a day back", GROUP, DURATIONS, _simulated(-DAY_S, ends=False), stage="sim_time"),
-    Fault("wall clock a day forward and back", GROUP, DURATIONS, _wall("+1d"), stage="fake_time"),
-    Fault("wall clock a day back and forward", GROUP, DURATIONS, _wall("-1d"), stage="fake_time"),
+    Fault("wall clock a day forward and back", GROUP, DURATIONS, _wall(DAY_S), stage="wall_clock"),
+    Fault("wall clock a day back and forward", GROUP, DURATIONS, _wall(-DAY_S), stage="wall_clock"),
 )

@@ -26,7 +26,7 @@ class Fault:
     A fault and what is promised under it.
 
     :param ends: False where it goes on for good, so that the edge does not come back.
-    :param stage: kind of stage that it needs: plain, sim_time or fake_time.
+    :param stage: kind of stage that it needs: plain, sim_time or wall_clock.
     :param load: under which the on-device delay is to be taken, where the fault is a load; None: none.
     """
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.faults import camera_faults, clock, edge_process, link, load, messages, robot_process
 from benchmarks.faults.fault import Fault, Load
-from benchmarks.faults.stage import ROBOT_SPEED, Stage, make_stage
+from benchmarks.faults.stage import Stage, make_stage
 from neurosurgeon_ros.runtime.decision import Outcome
 
 #: In the order of running: those that start a robot anew, which measures its arms again, come last.
@@ -93,18 +93,16 @@ def run_faults(
     :param on_skip: called with the reason for each that cannot be run here.
     """
     results: list[Result] = []
-    order = sorted(faults, key=lambda fault: (("plain", "sim_time", "fake_time").index(fault.stage), not fault.ends))
+    order = sorted(faults, key=lambda fault: (("plain", "sim_time", "wall_clock").index(fault.stage), not fault.ends))
     for kind, shared in itertools.groupby(order, key=lambda fault: fault.stage):
         folder = logs / kind
-        environment = clock.fake_environment(folder) if kind == "fake_time" else {}
+        environment = clock.wall_clock_environment(folder) if kind == "wall_clock" else {}
         if environment is None:
             for fault in shared:
-                on_skip(fault, "libfaketime is not installed (apt install faketime)")
+                on_skip(fault, "there is no C compiler `cc`")
             continue
         parameters: dict[str, object] = {"use_sim_time": True} if kind == "sim_time" else {}
         with make_stage(logs=folder, seed=seed, parameters=parameters, environment=environment) as stage:
-            # libfaketime does not know the absolute sleeps by which a slower robot is emulated.
-            stage.robot_speed = 1.0 if kind == "fake_time" else ROBOT_SPEED
             on_device_s = measure_on_device(stage)
             for fault in shared:
                 stage.restore()

@@ -58,7 +58,6 @@ class Stage:
     :param parameters: more parameters, of robot and edge alike.
     :param environment: more variables, of robot and edge alike.
     :param robots: ids of the robots that the relay serves.
-    :ivar robot_speed: of robots that are started from then on, as a fraction of this machine's.
     :ivar stops: times in which the robot's process was stopped, monotonic seconds.
     """
 
@@ -79,7 +78,6 @@ class Stage:
         self.deadline_s = deadline_s
         self.children: list[Child] = []
         self.stops: list[tuple[float, float]] = []
-        self.robot_speed = ROBOT_SPEED
         self.edge: Child | None = None
         self.robot: Child | None = None
         self._both = {"model": MODEL, "threads": 1, **(parameters or {})}
@@ -111,7 +109,7 @@ class Stage:
                 "policy": "edge_only",
                 "codecs": ["uint8"],
                 "deadline_ms": 1e3 * self.deadline_s,
-                "robot_speed": self.robot_speed,
+                "robot_speed": ROBOT_SPEED,
                 "edge_namespace": ROBOT_SIDE,
                 "seed": self.seed,
                 **parameters,
