@@ -68,7 +68,7 @@ def load_state(path: Path, policy: Policy, *, name: str, model: str, arms: tuple
         document = json.loads(path.read_text(encoding="utf-8"))
         found = tuple(document[key] for key in ("version", "policy", "model", "arms"))
         state = document["state"]
-    except (ValueError, KeyError, TypeError) as problem:
+    except (ValueError, KeyError, TypeError, RecursionError) as problem:
         raise ValueError(f"{path} is no saved state of a policy ({type(problem).__name__}); delete it") from problem
     for what, was, must in zip(
         ("version", "policy", "model", "arms"), found, (VERSION, name, model, list(arms)), strict=True
@@ -79,5 +79,5 @@ def load_state(path: Path, policy: Policy, *, name: str, model: str, arms: tuple
             )
     try:
         policy.restore(state)
-    except (ValueError, KeyError, TypeError, AttributeError) as problem:
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as problem:
         raise ValueError(f"{path} does not fit policy {name}: {problem}; delete it") from problem

@@ -128,12 +128,15 @@ def _link(sizes: FloatArray, transmits: FloatArray) -> tuple[float, FloatArray, 
 
 
 def _read(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
-        if missing:
-            raise ValueError(f"{path} has no column {', '.join(missing)}; give the decisions.csv of a run")
-        rows = list(reader)
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            columns, rows = reader.fieldnames or (), list(reader)
+    except (csv.Error, UnicodeDecodeError) as problem:
+        raise ValueError(f"{path} cannot be read as CSV ({problem}); give the decisions.csv of a run") from None
+    missing = [column for column in COLUMNS if column not in columns]
+    if missing:
+        raise ValueError(f"{path} has no column {', '.join(missing)}; give the decisions.csv of a run")
     for line, row in enumerate(rows, start=2):
         if any(row[column] is None for column in COLUMNS):
             raise ValueError(f"{path}, line {line} has fewer cells than columns; give the decisions.csv of a run")

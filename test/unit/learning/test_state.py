@@ -99,7 +99,7 @@ def test_state_of_something_else_is_refused_by_name(tmp_path: Path, change: dict
         load_state(path, make_policy("mu_lin_ucb", n_arms=3), name="mu_lin_ucb", model="abc", arms=ARMS)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 1}', "null"])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 1}', "null", "[" * 100_000], ids=range(6))
 def test_file_that_is_no_state_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "robot.json"
     path.write_text(text)

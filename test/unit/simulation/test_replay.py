@@ -102,3 +102,11 @@ def test_a_row_that_ends_early_is_named(tmp_path: Path) -> None:
     path.write_text("\n".join(lines))
     with pytest.raises(ValueError, match="line 7 has fewer cells than columns"):
         read_replay(path)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"arm\n" + b"x" * 200_000])
+def test_what_is_no_table_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "decisions.csv"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="cannot be read as CSV"):
+        read_replay(path)
