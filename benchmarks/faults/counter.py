@@ -85,9 +85,9 @@ class Counter:
             return True
 
     @property
-    def even(self) -> bool:
-        """Whether as many detections as decisions came: if not, a frame is under way, or lost."""
-        return len(self.published) == len(self.decided)
+    def surplus(self) -> int:
+        """How many more detections than decisions came: it changes by one while a frame is between the two."""
+        return len(self.published) - len(self.decided)
 
     def mark(self) -> tuple[int, int]:
         """Where a time begins that is tallied later; nothing may be under way then."""

@@ -89,6 +89,7 @@ class Stage:
             Node("relay", context=self._context, start_parameter_services=False, enable_rosout=False), robots
         )
         self.counter = Counter(self.node)
+        self._surplus = 0
         self.camera = Camera(self.node, period_s=period_s, seed=seed)
         self._ending = threading.Event()
         # Camera, link and counter are threads of one process: none is to wait long for another.
@@ -200,8 +201,10 @@ class Stage:
         while True:
             heard = self.counter.mark()
             if not self.counter.wait_for(lambda heard=heard: self.counter.mark() != heard, SILENCE_S) and (
-                self.counter.even or time.monotonic() > uneven_until_s
+                self.counter.surplus == self._surplus or time.monotonic() > uneven_until_s
             ):
+                # It stays so: a robot that is killed may be between the two.
+                self._surplus = self.counter.surplus
                 return
 
     def tally(self, since: tuple[int, int]) -> Tally:
