@@ -27,6 +27,7 @@ from neurosurgeon_ros.nodes.messages import (
 from neurosurgeon_ros.nodes.parameters import parameter
 from neurosurgeon_ros.nodes.peers import LOOK_PERIOD_S, Peers
 from neurosurgeon_ros.nodes.process import run
+from neurosurgeon_ros.runtime.batching import ALONE, try_batches
 from neurosurgeon_ros.runtime.device import AUTO, DEVICES
 from neurosurgeon_ros.runtime.edge import EdgeServer
 from neurosurgeon_ros.runtime.engine import Engine
@@ -47,6 +48,12 @@ class EdgeParameters:
     edge_namespace: str = parameter("/neurosurgeon", "where robot and edge meet; the same on both", namespace=True)
     edge_id: str = parameter("", "name of this edge; empty: host name and node name")
     max_queue: int = parameter(8, "requests that wait at most; more are refused", low=1, high=1024)
+    max_batch: int = parameter(
+        4,
+        "requests of several robots that share one run of a back-end at most, where that is faster; 1: none",
+        low=1,
+        high=64,
+    )
     max_robots: int = parameter(16, "robots that are served at once", low=1, high=64)
     max_request_bytes: int = parameter(
         33554432, "size of a request at most; larger ones are refused unread", low=65536, high=2**28
@@ -77,6 +84,7 @@ class EdgeNode(ManagedNode[EdgeParameters]):
         super().__init__("edge_node", EdgeParameters)
         self._session = secrets.randbits(64)
         self._engine: Engine | None = None
+        self._batching = ALONE
         self._server: EdgeServer | None = None
         self._registry = RobotRegistry()
         self._intake = Intake(self)
@@ -105,9 +113,13 @@ class EdgeNode(ManagedNode[EdgeParameters]):
             half=self.parameters.half,
         )
         self._engine.warm_up()
+        self._batching = try_batches(self._engine, largest=self.parameters.max_batch, threads=self.parameters.threads)
         self.get_logger().info(
             f"serves {self.parameters.model} {self._engine.fingerprint[:12]} as {self.edge_id} on {self._engine.device}"
         )
+        points = self._engine.partitioned.points
+        shared = [f"{points[p].name} by {max(sizes)}" for p, sizes in self._batching.stretch.items() if sizes]
+        self.get_logger().info(f"back-ends that robots may share: {', '.join(shared) or 'none'}")
         if self.parameters.random_weights:
             self.get_logger().warning("the weights are random: delays mean something, detections do not")
         if self._engine.partitioned.obstacle:
@@ -125,6 +137,7 @@ class EdgeNode(ManagedNode[EdgeParameters]):
             on_problem=self.say_error,
             max_queue=self.parameters.max_queue,
             threads=self.parameters.threads,
+            batching={self._engine.fingerprint: self._batching},
         )
         self._server.start()
         namespace = self.parameters.edge_namespace
@@ -170,6 +183,7 @@ class EdgeNode(ManagedNode[EdgeParameters]):
         values: dict[str, object] = {
             "robots": ", ".join(robots),
             **health,
+            "batched": self._server.counts.batched,
             "queue length": self._server.queue_length,
             "load": f"{self._server.load():.2f}",
             **self._intake.diagnostics(),

@@ -17,6 +17,7 @@ from neurosurgeon_ros.partition.graph import SharedWrite, normalise, steps
 from neurosurgeon_ros.partition.memory import dense
 from neurosurgeon_ros.partition.pack import pack
 from neurosurgeon_ros.partition.points import Cut, PartitionPoint, describe, find_cuts
+from neurosurgeon_ros.partition.together import join, take_apart
 from neurosurgeon_ros.partition.trace import (
     Trace,
     run_example,
@@ -98,12 +99,28 @@ class PartitionedNetwork:
         """
         if self._check_point(p) == len(self.points) - 1:
             return tensors
-        back = self._backs.get(p)
-        if back is None:
-            back = self._backs[p] = self._build_back(p)
         checked = _check(tensors, self.points[p])
         with torch.inference_mode():
-            return self._restore(back.forward(*checked))
+            return self._restore(self._back(p).forward(*checked))
+
+    def run_back_together(self, many: Sequence[Sequence[torch.Tensor]], p: int) -> list[Any]:
+        """
+        Run the back-end once for several inputs of the network's batch size 1.
+
+        The graph is that of the example, whose sizes are fixed in it: whether a network gives in a batch what it gives
+        alone has to be tried, as :func:`neurosurgeon_ros.runtime.batching.try_batches` does.
+
+        :param many: for each input, what crosses at p.
+        :param p: partition point, 0 to P - 1.
+        :returns: for each input what the network returns, in its own structure; views of one batch.
+        :raises PartitionError: the tensors are not those of this point, or cannot be joined, or the outputs not be
+            taken apart.
+        """
+        if self._check_point(p) == len(self.points) - 1:
+            raise PartitionError(f"Nothing runs after partition point {self.points[p].name}; give an earlier one.")
+        joined = join([_check(tensors, self.points[p]) for tensors in many], self.points[p])
+        with torch.inference_mode():
+            return take_apart(self._restore(self._back(p).forward(*joined)), len(many))
 
     def run_whole(self, x: torch.Tensor | Sequence[torch.Tensor]) -> Any:
         """Run the whole network; returns what it returns."""
@@ -122,6 +139,12 @@ class PartitionedNetwork:
         if not 0 <= p < len(self.points):
             raise PartitionError(f"There is no partition point {p}; they go from 0 to {len(self.points) - 1}.")
         return p
+
+    def _back(self, p: int) -> nn.Module:
+        back = self._backs.get(p)
+        if back is None:
+            back = self._backs[p] = self._build_back(p)
+        return back
 
     def _build_front(self, wanted: tuple[int, ...]) -> nn.Module:
         """Give steps up to the furthest of `wanted`; returns a tuple with what each of them wants."""

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from neurosurgeon_ros.learning.interface import Kind
@@ -40,20 +40,29 @@ class Refusal:
 
 
 class ServiceTimes:
-    """Running means of the seconds that a request takes, per network and partition point."""
+    """Running means of the seconds that requests take, per network, partition point and number in a batch."""
 
     def __init__(self) -> None:
-        self._means_s: dict[tuple[str, int], float] = {}
+        self._means_s: dict[tuple[str, int, int], float] = {}
 
-    def expected_s(self, request: Request) -> float:
-        """Give the seconds that a request will take; 0 until one like it has been answered."""
-        return self._means_s.get((request.fingerprint, request.partition_point), 0.0)
+    def expected_s(self, request: Request, size: int = 1) -> float:
+        """
+        Give the seconds that a request will take, or a batch of such; 0 until one like it has been answered.
 
-    def took(self, request: Request, seconds: float) -> None:
-        """Take note of what a request took, decoding to post-processing."""
-        key = (request.fingerprint, request.partition_point)
+        Until there was such a batch, it counts as long as its requests one after the other.
+        """
+        means_s, key = self._means_s, (request.fingerprint, request.partition_point)
+        return means_s.get((*key, size), size * means_s.get((*key, 1), 0.0))
+
+    def took(self, request: Request, seconds: float, size: int = 1) -> None:
+        """Take note of what a request took alone, or in a batch of such all of them, decoding to post-processing."""
+        key = (request.fingerprint, request.partition_point, size)
         mean_s = self._means_s.get(key, seconds)
         self._means_s[key] = mean_s + NEWEST * (seconds - mean_s)
+
+
+def _always_alone(_: Request) -> Sequence[int]:
+    return ()
 
 
 class Backlog:
@@ -64,13 +73,15 @@ class Backlog:
     that was slow is fast again. Its owner sees to it that one thread at a time calls it.
 
     :param max_waiting: requests that wait at most.
+    :param sizes: how many requests of the same network and partition point as this one are worth a batch.
 
     :ivar times: what requests take; filled by the owner.
     """
 
-    def __init__(self, max_waiting: int) -> None:
+    def __init__(self, max_waiting: int, sizes: Callable[[Request], Sequence[int]] = _always_alone) -> None:
         self.times = ServiceTimes()
         self._max_waiting = max_waiting
+        self._sizes = sizes
         self._robots: OrderedDict[str, dict[Kind, Waiting]] = OrderedDict()
 
     def __len__(self) -> int:
@@ -112,30 +123,71 @@ class Backlog:
             refused.append(Refusal(arrived.request, late))
         return refused
 
-    def take(self, now_s: float) -> tuple[Waiting | None, list[Refusal]]:
+    def take(self, now_s: float) -> tuple[list[Waiting], list[Refusal]]:
         """
-        Take out the request to answer next.
+        Take out the request to answer next, and those that gain by sharing its back-end.
 
-        :returns: it, or None if nothing waits; and those that have waited for too long meanwhile.
+        What shares it is there already and is the first in its robot's line, and neither it nor what it overtakes would
+        come later than its deadline by that.
+
+        :returns: the requests, in the order in which to answer; nothing if nothing waits. And those that have waited
+            for too long meanwhile.
         """
         refused: list[Refusal] = []
         while self._robots:
             robot, own = self._robots.popitem(last=False)
             kind = min(own)
             one = own.pop(kind)
+            late = self._late(one, now_s - one.arrived_s, 0)
+            batch = [one] if late else self._with_companions(one, now_s)
             if own:
                 self._robots[robot] = own  # its turn comes again after the others'
-            late = self._late(one, now_s - one.arrived_s, 0)
+            for companion in batch[1:]:
+                self._remove(companion)
+                if companion.request.key.robot_id in self._robots:
+                    self._robots.move_to_end(companion.request.key.robot_id)
             if not late:
-                return one, refused
+                return batch, refused
             refused.append(Refusal(one.request, late))
-        return None, refused
+        return [], refused
 
     def clear(self) -> list[Request]:
         """Take out everything."""
         everything = [one.request for one in self._order()]
         self._robots.clear()
         return everything
+
+    def _with_companions(self, first: Waiting, now_s: float) -> list[Waiting]:
+        """Give the largest batch that begins with a request taken out already, and makes none of those there late."""
+        request = first.request
+        lines = [own[min(own)] for own in self._robots.values()]
+        alike = [one for one in lines if _share_a_back_end(one.request, request)]
+        for size in self._sizes(request):
+            batch = [first, *alike[: size - 1]]
+            if len(batch) == size > 1 and self._none_is_late(batch, lines, now_s):
+                return batch
+        return [first]
+
+    def _none_is_late(self, batch: list[Waiting], lines: list[Waiting], now_s: float) -> bool:
+        """
+        Whether a batch makes neither its own requests late nor those that then come after it.
+
+        :param lines: the first request of every other robot, in the order in which they would be answered.
+        """
+        batch_s = self.times.expected_s(batch[0].request, len(batch))
+        unknown = batch_s == 0.0 and any(one.request.deadline_s > 0.0 for one in batch + lines)
+        if unknown or not all(_is_in_time(one, now_s + batch_s) for one in batch):
+            return False
+        in_turn_s = now_s + self.times.expected_s(batch[0].request)
+        at_s = now_s + batch_s
+        for one in lines:
+            own_s = self.times.expected_s(one.request)
+            in_turn_s += own_s
+            if one not in batch:
+                at_s += own_s
+                if _is_in_time(one, in_turn_s) and not _is_in_time(one, at_s):
+                    return False
+        return True
 
     def _late(self, one: Waiting, wait_s: float, ahead: int) -> str:
         """Why a request would be answered too late, in one sentence; empty if it would not."""
@@ -163,6 +215,15 @@ class Backlog:
         del self._robots[key.robot_id][key.kind]
         if not self._robots[key.robot_id]:
             del self._robots[key.robot_id]
+
+
+def _share_a_back_end(one: Request, other: Request) -> bool:
+    return (one.fingerprint, one.partition_point) == (other.fingerprint, other.partition_point)
+
+
+def _is_in_time(one: Waiting, answered_s: float) -> bool:
+    """Whether an answer at this moment comes before the request's deadline."""
+    return one.request.deadline_s <= 0.0 or answered_s - one.arrived_s <= one.request.deadline_s
 
 
 def _is_newer(one: Request, other: Request) -> bool:

@@ -72,6 +72,13 @@ class DeviceBackEnds:
             outputs = self._partitioned.run_back(moved, p)
         return _to_cpu(outputs)
 
+    def run_together(self, many: Sequence[Sequence[torch.Tensor]], p: int) -> list[Any]:
+        """Run a back-end as :meth:`PartitionedNetwork.run_back_together`; returns when its outputs are there."""
+        moved = [[tensor.to(self.device) for tensor in tensors] for tensors in many]
+        with torch.autocast(self.device.type, dtype=torch.float16, enabled=self._half):
+            outputs = self._partitioned.run_back_together(moved, p)
+        return [_to_cpu(one) for one in outputs]
+
 
 def _to_cpu(value: Any) -> Any:
     """Bring every tensor of a network's outputs to the CPU, which waits for it, floats as float32."""

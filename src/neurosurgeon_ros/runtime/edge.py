@@ -1,10 +1,11 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-What an edge does with a request: validate, queue, decode, back-end, post-process, answer.
+What an edge does with requests: validate, queue, decode, back-end, post-process, answer.
 
 Every request whose key could be read is answered, if only by an error with its reason. One worker thread runs the
-back-ends; validation and probes are answered by the thread that brings the request.
+back-ends; validation and probes are answered by the thread that brings the request. Requests of several robots that
+wait for the same back-end share a run of it where that is faster; each is answered for itself.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -21,6 +22,7 @@ from neurosurgeon_ros.codecs import CodecError
 from neurosurgeon_ros.learning.interface import Kind
 from neurosurgeon_ros.models import Detections
 from neurosurgeon_ros.runtime.backlog import Backlog, Refusal, Waiting
+from neurosurgeon_ros.runtime.batching import ALONE, Batching
 from neurosurgeon_ros.runtime.engine import Engine
 from neurosurgeon_ros.runtime.protocol import Feedback, Reply, Request, Status
 from neurosurgeon_ros.runtime.validation import InvalidRequest, check_probe, check_request
@@ -36,10 +38,21 @@ class EdgeCounts:
 
     :param requests: came in.
     :param refused: of these, answered with an error.
+    :param batched: of these, answered from a back-end that they shared.
     """
 
     requests: int = 0
     refused: int = 0
+    batched: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Decoded:
+    """A request whose tensors are there."""
+
+    waiting: Waiting
+    tensors: tuple[torch.Tensor, ...]
+    decode_s: float
 
 
 class EdgeServer:
@@ -48,9 +61,10 @@ class EdgeServer:
 
     :param engines: by fingerprint.
     :param reply: takes each answer; called from the worker's thread or from the one that called :meth:`submit`.
-    :param on_problem: told in one sentence of errors that a person should read; called from the worker's thread.
+    :param on_problem: told in one sentence of errors that a person should read; called from the threads that answer.
     :param max_queue: requests that wait at most; more are refused with the load as the reason.
     :param threads: torch threads of the worker; 0 leaves torch's own choice.
+    :param batching: by fingerprint, where batches are worth it; nowhere where it says nothing.
     """
 
     def __init__(
@@ -61,6 +75,7 @@ class EdgeServer:
         on_problem: Callable[[str], None],
         max_queue: int = 8,
         threads: int = 0,
+        batching: Mapping[str, Batching] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.engines = dict(engines)
@@ -69,7 +84,8 @@ class EdgeServer:
         self._threads = threads
         self._clock = clock
         self._condition = threading.Condition()
-        self._backlog = Backlog(max_queue)
+        self._batching = dict(batching or {})
+        self._backlog = Backlog(max_queue, self._batch_sizes)
         self._busy_until_s: float | None = None
         self._stopping = False
         self._counts = EdgeCounts()
@@ -120,7 +136,7 @@ class EdgeServer:
         try:
             if request.key.kind is Kind.PROBE:
                 check_probe(request)
-                self._reply(Reply(Feedback(request.key, queue_s=self._clock() - arrived_s), request.header))
+                self._send(Reply(Feedback(request.key, queue_s=self._clock() - arrived_s), request.header))
                 return
             engine = self.engines.get(request.fingerprint)
             if engine is None:
@@ -155,7 +171,17 @@ class EdgeServer:
     def _refuse(self, request: Request, status: Status, reason: str) -> None:
         with self._condition:
             self._counts = replace(self._counts, refused=self._counts.refused + 1)
-        self._reply(Reply(Feedback(request.key, status, reason), request.header))
+        self._send(Reply(Feedback(request.key, status, reason), request.header))
+
+    def _send(self, reply: Reply) -> None:
+        """Give an answer away; one that cannot be sent must not end the edge for all, nor cost others theirs."""
+        try:
+            self._reply(reply)
+        except Exception as problem:
+            self._on_problem(f"an answer was lost: {type(problem).__name__}: {problem}")
+
+    def _batch_sizes(self, request: Request) -> Sequence[int]:
+        return self._batching.get(request.fingerprint, ALONE).sizes(request.partition_point)
 
     def _run(self) -> None:
         if self._threads:
@@ -167,14 +193,13 @@ class EdgeServer:
                     if self._stopping:
                         return
                     begin = self._clock()
-                    one, refused = self._backlog.take(begin)
-                    self._busy_until_s = None if one is None else begin + self._backlog.times.expected_s(one.request)
-                try:
-                    self._refuse_all(refused)
-                    if one is not None:
-                        self._answer(one, self._clock())
-                except Exception as problem:  # an answer that cannot be sent must not end the edge for all
-                    self._on_problem(f"an answer was lost: {type(problem).__name__}: {problem}")
+                    batch, refused = self._backlog.take(begin)
+                    self._busy_until_s = None
+                    if batch:
+                        self._busy_until_s = begin + self._backlog.times.expected_s(batch[0].request, len(batch))
+                self._refuse_all(refused)
+                if batch:
+                    self._work(batch)
                 end = self._clock()
                 with self._condition:
                     self._busy_until_s = None
@@ -182,34 +207,83 @@ class EdgeServer:
                         self._busy.popleft()
                     self._busy.append((begin, end))
 
-    def _answer(self, one: Waiting, begin: float) -> None:
+    def _work(self, batch: Sequence[Waiting]) -> None:
+        """Answer requests of the same network and partition point; what fails in one is no matter of the others."""
+        first = batch[0].request
+        begin = self._clock()
+        decoded = [one for one in map(self._decode, batch) if one is not None]
+        batching = self._batching.get(first.fingerprint, ALONE)
+        for size in batching.split(first.partition_point, len(decoded)):
+            together, decoded = decoded[:size], decoded[size:]
+            self._run_back(together, batching)
+        if len(batch) > 1:
+            with self._condition:
+                self._backlog.times.took(first, self._clock() - begin, len(batch))
+
+    def _decode(self, one: Waiting) -> _Decoded | None:
+        """Decode what came with a request; None if it cannot be, and was refused."""
+        begin = self._clock()
         try:
-            reply = self._work(one, begin)
+            tensors = one.engine.decode(one.request.partition_point, one.request.tensors)
         except CodecError as problem:
             self._refuse(one.request, Status.INVALID, str(problem))
         except Exception as problem:  # one robot's request must not end the edge for all
             self._refuse(one.request, Status.FAILED, f"{type(problem).__name__}: {problem}")
         else:
-            with self._condition:
-                self._backlog.times.took(one.request, reply.feedback.edge_s - reply.feedback.queue_s)
-            self._reply(reply)
+            return _Decoded(one, tensors, self._clock() - begin)
+        return None
 
-    def _work(self, one: Waiting, begin: float) -> Reply:
-        request, engine = one.request, one.engine
-        tensors = engine.decode(request.partition_point, request.tensors)
-        decoded = self._clock()
-        outputs = engine.run_back(tensors, request.partition_point)
-        computed = self._clock()
+    def _run_back(self, together: list[_Decoded], batching: Batching) -> None:
+        """Run a back-end for one request or for several, and answer them."""
+        engine, point = together[0].waiting.engine, together[0].waiting.request.partition_point
+        begin = self._clock()
+        try:
+            if len(together) == 1:
+                outputs = [engine.run_back(together[0].tensors, point)]
+            else:
+                outputs = engine.run_back_together([one.tensors for one in together], point)
+        except Exception as problem:
+            if len(together) > 1:  # which of them it was shows when each has a run of its own
+                for one in together:
+                    self._run_back([one], batching)
+            else:
+                self._refuse(together[0].waiting.request, Status.FAILED, f"{type(problem).__name__}: {problem}")
+            return
+        compute_s = batching.alone_s(point, len(together), self._clock() - begin)
+        if len(together) > 1:
+            with self._condition:
+                self._counts = replace(self._counts, batched=self._counts.batched + len(together))
+        for one, output in zip(together, outputs, strict=True):
+            self._finish(one, output, compute_s)
+
+    def _finish(self, one: _Decoded, output: object, compute_s: float) -> None:
+        """
+        Post-process what the back-end gave for a request, and answer it.
+
+        :param compute_s: what it would have taken alone; what it stayed here longer than that was for the others' sake,
+            and counts as queueing.
+        """
+        request, engine = one.waiting.request, one.waiting.engine
         detections: Detections | None = None
-        if request.letterbox is not None:
-            detections = engine.model.postprocess(
-                outputs, request.letterbox, confidence=request.confidence, iou=request.iou
-            )
+        begin = self._clock()
+        try:
+            if request.letterbox is not None:
+                detections = engine.model.postprocess(
+                    output, request.letterbox, confidence=request.confidence, iou=request.iou
+                )
+        except Exception as problem:  # one robot's request must not end the edge for all
+            self._refuse(request, Status.FAILED, f"{type(problem).__name__}: {problem}")
+            return
+        end = self._clock()
+        postprocess_s = end - begin
+        own_s = one.decode_s + compute_s + postprocess_s
         feedback = Feedback(
             request.key,
-            queue_s=begin - one.arrived_s,
-            decode_s=decoded - begin,
-            compute_s=computed - decoded,
-            postprocess_s=self._clock() - computed,
+            queue_s=max(0.0, end - one.waiting.arrived_s - own_s),
+            decode_s=one.decode_s,
+            compute_s=compute_s,
+            postprocess_s=postprocess_s,
         )
-        return Reply(feedback, request.header, detections if request.key.kind is Kind.FRAME else None)
+        with self._condition:
+            self._backlog.times.took(request, own_s)
+        self._send(Reply(feedback, request.header, detections if request.key.kind is Kind.FRAME else None))

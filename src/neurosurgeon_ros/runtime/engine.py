@@ -144,6 +144,12 @@ class Engine:
             return self._elsewhere.run(tensors, p)
         return self.partitioned.run_back(tensors, p)
 
+    def run_back_together(self, many: Sequence[Sequence[torch.Tensor]], p: int) -> list[Any]:
+        """Run the back-end after p once for several requests; see :mod:`neurosurgeon_ros.runtime.batching`."""
+        if self._elsewhere is not None:
+            return self._elsewhere.run_together(many, p)
+        return self.partitioned.run_back_together(many, p)
+
     @property
     def fingerprint(self) -> str:
         """SHA-256 (hexadecimal) of graph and weights."""

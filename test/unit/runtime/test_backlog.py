@@ -28,20 +28,19 @@ def waiting(
     return Waiting(request, engine, 0.0)
 
 
-def name(one: Waiting | None) -> str:
-    assert one is not None
+def name(one: Waiting) -> str:
     key = one.request.key
     return f"{key.robot_id}{key.sequence}{'s' if key.kind is Kind.SAMPLE else ''}"
 
 
 def drain(backlog: Backlog) -> list[str]:
     """Take everything out, in order."""
-    return [name(backlog.take(0.0)[0]) for _ in range(len(backlog))]
+    return [name(backlog.take(0.0)[0][0]) for _ in range(len(backlog))]
 
 
-def known(service_s: float, *, max_waiting: int = 8) -> Backlog:
+def known(service_s: float, *, max_waiting: int = 8, sizes: tuple[int, ...] = ()) -> Backlog:
     """A backlog that knows what a request takes."""
-    backlog = Backlog(max_waiting)
+    backlog = Backlog(max_waiting, lambda _: sizes)
     backlog.times.took(waiting("any").request, service_s)
     return backlog
 
@@ -51,7 +50,7 @@ def test_robots_are_served_in_turns_and_frames_before_samples() -> None:
     for one in (waiting("a", 1, Kind.SAMPLE), waiting("a", 1), waiting("b", 5), waiting("c", 9)):
         assert backlog.put(one, busy_s=IDLE) == []
     assert drain(backlog) == ["a1", "b5", "c9", "a1s"]
-    assert backlog.take(0.0) == (None, [])
+    assert backlog.take(0.0) == ([], [])
 
 
 def test_a_robot_that_asks_more_often_gets_no_more_turns() -> None:
@@ -62,7 +61,7 @@ def test_a_robot_that_asks_more_often_gets_no_more_turns() -> None:
         backlog.put(waiting("busy", n, Kind.SAMPLE), busy_s=IDLE)
         if n % 2:
             backlog.put(waiting("calm", n), busy_s=IDLE)
-        served.append(name(backlog.take(0.0)[0]))
+        served.append(name(backlog.take(0.0)[0][0]))
     assert served == ["busy1", "calm1", "busy3", "calm3", "busy5", "calm5"]
 
 
@@ -112,7 +111,7 @@ def test_what_finds_nothing_before_it_is_never_too_late() -> None:
     backlog = known(9.0)
     one = waiting("a", deadline_s=0.1)
     assert backlog.put(one, busy_s=IDLE) == []
-    assert backlog.take(5.0) == (one, [])
+    assert backlog.take(5.0) == ([one], [])
     assert backlog.put(waiting("a", deadline_s=0.1), busy_s=0.0) != [], "something was begun"
 
 
@@ -120,7 +119,7 @@ def test_what_has_waited_too_long_is_refused_when_its_turn_comes() -> None:
     backlog = known(0.1)
     backlog.put(waiting("a", deadline_s=0.5), busy_s=0.1)
     backlog.put(waiting("b", deadline_s=5.0), busy_s=0.1)
-    one, (refusal,) = backlog.take(0.45)
+    (one,), (refusal,) = backlog.take(0.45)
     assert name(one) == "b1"
     assert refusal.request.key.robot_id == "a" and "waited 450 ms" in refusal.reason
 
@@ -140,9 +139,12 @@ def test_service_times_are_running_means_of_each_partition_point() -> None:
         st.tuples(st.sampled_from("abc"), st.integers(1, 5), st.sampled_from([Kind.FRAME, Kind.SAMPLE]), st.booleans())
     ),
     st.integers(1, 4),
+    st.sampled_from([(), (2,), (4, 2)]),
 )
-def test_every_request_is_taken_or_refused_once(steps: list[tuple[str, int, Kind, bool]], size: int) -> None:
-    backlog, gone, came = known(0.1, max_waiting=size), [], []
+def test_every_request_is_taken_or_refused_once(
+    steps: list[tuple[str, int, Kind, bool]], size: int, sizes: tuple[int, ...]
+) -> None:
+    backlog, gone, came = known(0.1, max_waiting=size, sizes=sizes), [], []
     for now, (robot, sequence, kind, take) in enumerate(steps):
         one = waiting(robot, sequence, kind, deadline_s=0.25)
         one.arrived_s = now / 20
@@ -151,7 +153,7 @@ def test_every_request_is_taken_or_refused_once(steps: list[tuple[str, int, Kind
         assert len(backlog) <= size
         if take:
             taken, refused = backlog.take(now / 20)
-            gone += [refusal.request for refusal in refused] + ([taken.request] if taken else [])
+            gone += [refusal.request for refusal in refused] + [one.request for one in taken]
     gone += backlog.clear()
     assert len(backlog) == 0
     assert sorted(map(id, gone)) == sorted(map(id, came))

@@ -51,10 +51,10 @@ class Gate:
         )
         work = self.server._work
 
-        def gated(one: Any, begin: float) -> Reply:
+        def gated(batch: Any) -> None:
             self.begun.release()
             assert self.open.acquire(timeout=LONG_S)
-            return work(one, begin)
+            work(batch)
 
         monkeypatch.setattr(self.server, "_work", gated)
         self.server.start()
@@ -295,9 +295,9 @@ def test_the_load_is_the_share_of_the_last_second(monkeypatch: pytest.MonkeyPatc
     server = EdgeServer({engine.fingerprint: engine}, replies.put, on_problem=print, clock=lambda: now_s[0])
     work = server._work
 
-    def slow(one: Any, begin: float) -> Reply:
+    def slow(batch: Any) -> None:
         now_s[0] += 0.25
-        return work(one, begin)
+        work(batch)
 
     monkeypatch.setattr(server, "_work", slow)
     server.start()
