@@ -12,7 +12,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.optimize import nnls
 
 from neurosurgeon_ros.learning.checks import in_range
 from neurosurgeon_ros.learning.interface import FEATURES, Choice, Context, FloatArray, Kind, Observation
@@ -84,6 +83,8 @@ def layer_profile(features: FloatArray, delay_s: FloatArray) -> FloatArray:
     """
     x = features[:, :_PSI]
     largest = np.maximum(x.max(axis=0), 1.0)
+    from scipy.optimize import nnls  # a quarter of a second, which only this policy should cost a start
+
     fitted, _ = nnls(x / largest, delay_s)
     profile: FloatArray = fitted / largest
     return profile

@@ -26,6 +26,7 @@ from neurosurgeon_ros.runtime.arms import ArmTable
 from neurosurgeon_ros.runtime.decision import Arrival, Decision, FrameResult, RobotSettings
 from neurosurgeon_ros.runtime.engine import Engine
 from neurosurgeon_ros.runtime.fidelity import FidelityTable, find_fidelity
+from neurosurgeon_ros.runtime.kept_calibration import KeptCalibration
 from neurosurgeon_ros.runtime.learner import Learner
 from neurosurgeon_ros.runtime.pace import Pace
 from neurosurgeon_ros.runtime.presence import to_id
@@ -77,6 +78,7 @@ class RobotNode(ManagedNode[RobotParameters]):
             speed=parameters.robot_speed,
             threads=parameters.threads,
             images_compressed=parameters.image_transport == COMPRESSED,
+            kept=KeptCalibration(),
         )
         self._table = self._build_table(self._builder, parameters)
         self._measured = parameters

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import sys
 from importlib import metadata
@@ -17,6 +18,9 @@ _NEEDS = (
     ("cv_bridge", "cv-bridge", (0,), "apt install ros-jazzy-cv-bridge"),
     ("vision_msgs", "vision-msgs", (0,), "apt install ros-jazzy-vision-msgs, and build the workspace again"),
 )
+
+# What is imported only where it is used: importing takes a good part of a second, of a start that should be short.
+_NEEDS_LATER = (("scipy", "apt install python3-scipy"),)
 
 _NEEDS_OF_NETWORKS = (
     ("torch", "torch", (2, 2), "pip install torch, in a virtual environment made with --system-site-packages"),
@@ -39,6 +43,9 @@ def missing(node: str) -> list[str]:
         if version and version < least:
             wanted, given = ".".join(map(str, least)), ".".join(map(str, version))
             problems.append(f"{module} is {given}, at least {wanted} is needed: {remedy}")
+    for module, remedy in _NEEDS_LATER if node in NETWORK_NODES else ():
+        if not _is_there(module):
+            problems.append(f"{module} cannot be imported (it is not installed): {remedy}")
     return problems
 
 
@@ -59,6 +66,13 @@ def start(node: str) -> int:
         return 1
     code: int = importlib.import_module(f"neurosurgeon_ros.nodes.{node}").main()
     return code
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ValueError:  # Python's word for a module that was forbidden
+        return False
 
 
 def _version(module: object, distribution: str) -> tuple[int, ...]:

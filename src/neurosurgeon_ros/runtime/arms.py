@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -78,6 +78,7 @@ def build_arm_table(
     keep_all: bool = False,
     images_compressed: bool = False,
     repeats: int = 7,
+    measure: Callable[[Engine, Sequence[Arm]], Calibration] | None = None,
 ) -> ArmTable:
     """
     Measure every arm of a network on this machine.
@@ -91,6 +92,8 @@ def build_arm_table(
     What sends the camera's image takes no other arm's place, since only the camera tells what it weighs.
 
     :param images_compressed: whether images come compressed, so that they may travel as they came.
+    :param repeats: measurements of each step, where `measure` is not given.
+    :param measure: gives the calibration in the place of :meth:`Engine.calibrate`.
     :raises ValueError: if a codec or the earliest point of `admission` is unknown.
     """
     every = engine.arms(codecs, limits=admission.limits, as_received=images_compressed)
@@ -99,7 +102,7 @@ def build_arm_table(
     if threads:
         torch.set_num_threads(threads)
     try:
-        measured = engine.calibrate(candidates, repeats=repeats)
+        measured = measure(engine, candidates) if measure else engine.calibrate(candidates, repeats=repeats)
     finally:
         torch.set_num_threads(before)
     points = engine.partitioned.points

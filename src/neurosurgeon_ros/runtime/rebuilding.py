@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 from neurosurgeon_ros.runtime.admission import Admission
 from neurosurgeon_ros.runtime.arms import ArmTable, build_arm_table, robot_seconds
 from neurosurgeon_ros.runtime.engine import Engine
+from neurosurgeon_ros.runtime.kept_calibration import KeptCalibration
 from neurosurgeon_ros.runtime.slot import LatestSlot
 
 T = TypeVar("T")
@@ -24,13 +25,23 @@ class TableBuilder:
     :param speed: speed of the emulated robot as a fraction of this machine's.
     :param threads: torch threads that frames run with; 0 leaves torch's own choice.
     :param images_compressed: whether images come compressed, so that they may travel as they came.
+    :param kept: of earlier starts, for the first table; None to measure it.
     """
 
-    def __init__(self, engine: Engine, *, speed: float, threads: int, images_compressed: bool = False) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        speed: float,
+        threads: int,
+        images_compressed: bool = False,
+        kept: KeptCalibration | None = None,
+    ) -> None:
         self._engine = engine
         self._speed = speed
         self._threads = threads
         self._images_compressed = images_compressed
+        self._kept = kept
         self._first: ArmTable | None = None
 
     def build(self, codecs: Sequence[str], admission: Admission, fidelity_price_s: float) -> ArmTable:
@@ -47,6 +58,7 @@ class TableBuilder:
             threads=self._threads,
             fidelity_price_s=fidelity_price_s,
             images_compressed=self._images_compressed,
+            measure=self._kept.calibrate if self._kept is not None and self._first is None else None,
         )
         if self._first is None:
             self._first = table

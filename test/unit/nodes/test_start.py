@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import types
 from pathlib import Path
@@ -19,7 +20,7 @@ def test_nothing_is_missing_here() -> None:
     assert start.missing("robot_node") == []
 
 
-@pytest.mark.parametrize("module", ["torch", "cv_bridge", "vision_msgs", "cv2"])
+@pytest.mark.parametrize("module", ["torch", "cv_bridge", "vision_msgs", "cv2", "scipy"])
 def test_a_module_that_is_not_there_is_named_with_the_way_to_get_it(
     monkeypatch: pytest.MonkeyPatch, module: str
 ) -> None:
@@ -27,6 +28,12 @@ def test_a_module_that_is_not_there_is_named_with_the_way_to_get_it(
     (problem,) = start.missing("robot_node")
     assert problem.startswith(f"{module} cannot be imported")
     assert "install" in problem
+
+
+def test_a_robot_imports_at_its_start_only_what_it_uses() -> None:
+    program = "import sys, neurosurgeon_ros.nodes.robot_node; print(*sys.modules)"
+    imported = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert not {"scipy", "skimage", "matplotlib", "onnx", "rich"} & set(imported.split())
 
 
 def test_a_module_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
