@@ -33,6 +33,8 @@ from testbed.network import LoopbackNetwork, NamespaceNetwork, Side
 RATES_MBPS = (4.0, 16.0, 50.0)
 SIZES = (20_000, 43_000, 100_000, 500_000, 2_000_000)
 LOCAL_SIZES = (10_000, 100_000, 1_000_000, 4_000_000)
+#: What the edge takes at most; as its parameter max_request_bytes.
+LARGEST_BYTES = 33554432
 #: Seconds for which an answer is waited for, beyond the wire's own time.
 PATIENCE_S = 10.0
 
@@ -45,6 +47,8 @@ class Result:
     :param rate_mbps: 0: one machine, no wire.
     :param loss: share of packets dropped, in [0, 1].
     :param share: median goodput over the wire's; 0 on one machine.
+    :param one_way_ms: median from before the message is made to the edge's callback, which has it as a message.
+    :param made_ms: median of making the message, of this.
     :param late_ms: the slowest message's milliseconds beyond the wire's own; of all on one machine.
     :param publish_ms: longest time that publish kept its caller.
     :param lost: messages that no answer came to.
@@ -56,6 +60,8 @@ class Result:
     messages: int
     share: float
     median_ms: float
+    one_way_ms: float
+    made_ms: float
     late_ms: float
     publish_ms: float
     lost: int
@@ -92,15 +98,19 @@ def edge_end() -> None:
 
     from neurosurgeon_ros.msg import DelayFeedback, PartialInference
     from neurosurgeon_ros.nodes import qos
+    from neurosurgeon_ros.nodes.intake import Intake
 
     rclpy.init()
     node = rclpy.create_node("wire_edge")
     answers = node.create_publisher(DelayFeedback, "/wire/delay_feedback", qos.ANSWERS)
 
     def answer(message: PartialInference) -> None:
-        answers.publish(DelayFeedback(sequence=message.sequence))
+        # Both ends are on one machine, whose clock they share.
+        answers.publish(DelayFeedback(sequence=message.sequence, queue_delay=time.perf_counter()))
 
-    node.create_subscription(PartialInference, "/wire/partial_inference", answer, qos.PARTIAL_INFERENCE)
+    Intake(node).subscribe(
+        PartialInference, "/wire/partial_inference", answer, qos.PARTIAL_INFERENCE, max_bytes=LARGEST_BYTES
+    )
     try:
         rclpy.spin(node)
     except BaseException:  # told to stop; there is nothing to save
@@ -126,10 +136,12 @@ def robot_end(plan: dict[str, object]) -> list[Result]:
     publisher = node.create_publisher(PartialInference, "/wire/partial_inference", qos.PARTIAL_INFERENCE)
     answered = threading.Condition()
     heard: dict[int, float] = {}
+    called: dict[int, float] = {}
 
     def hear(message: DelayFeedback) -> None:
         with answered:
             heard[message.sequence] = time.perf_counter()
+            called[message.sequence] = message.queue_delay
             answered.notify()
 
     feedback = node.create_subscription(DelayFeedback, "/wire/delay_feedback", hear, qos.ANSWERS)
@@ -140,19 +152,22 @@ def robot_end(plan: dict[str, object]) -> list[Result]:
 
     sequence = 0
 
-    def send(size: int, patience_s: float) -> tuple[float | None, float]:
+    def send(size: int, patience_s: float) -> tuple[float | None, float, float, float]:
         nonlocal sequence
         sequence += 1
         tensor = EncodedTensor("pool4", "float32", (1, size), "raw", memoryview(os.urandom(size)))
         key = Key("wire", 1, sequence, Kind.PROBE)
         request = Request(key, None, "0" * 64, 0, (tensor,), None, 0.25, 0.45, 0.0)
         begin = time.perf_counter()
-        publisher.publish(from_request(request))
-        kept = time.perf_counter() - begin
+        message = from_request(request)
+        made = time.perf_counter()
+        publisher.publish(message)
+        kept = time.perf_counter() - made
         number = sequence
         with answered:
             answered.wait_for(lambda: number in heard, patience_s)
-        return (heard[number] - begin if number in heard else None), kept
+        took = heard[number] - begin if number in heard else None
+        return took, called.get(number, begin) - begin, made - begin, kept
 
     rate = float(plan["rate_mbps"]) * 1e6  # type: ignore[arg-type]
     results = []
@@ -163,14 +178,16 @@ def robot_end(plan: dict[str, object]) -> list[Result]:
             count = max(4, min(count, round(count / 10 / max(own_s, 1e-9))))
         for _ in range(2 if own_s < 1.0 else 1):
             send(size, PATIENCE_S + own_s)
-        times, kept, lost = [], [], 0
+        times, one_way, making, kept, lost = [], [], [], [], 0
         for _ in range(count):
-            took, held = send(size, PATIENCE_S + own_s)
+            took, there, made, held = send(size, PATIENCE_S + own_s)
             kept.append(held)
+            making.append(made)
             if took is None:
                 lost += 1
             else:
                 times.append(took)
+                one_way.append(there)
             if rate:
                 time.sleep(0.02)
         median = statistics.median(times) if times else float("inf")
@@ -182,6 +199,8 @@ def robot_end(plan: dict[str, object]) -> list[Result]:
                 messages=count,
                 share=own_s / median,
                 median_ms=1e3 * median,
+                one_way_ms=1e3 * statistics.median(one_way) if one_way else float("inf"),
+                made_ms=1e3 * statistics.median(making),
                 late_ms=1e3 * (max(times, default=float("inf")) - own_s),
                 publish_ms=1e3 * max(kept),
                 lost=lost,
@@ -190,7 +209,7 @@ def robot_end(plan: dict[str, object]) -> list[Result]:
     return results
 
 
-HEADER = " Mbit/s  loss    bytes    n  share    median    latest  publish lost"
+HEADER = " Mbit/s  loss    bytes    n  share round trip   one way   making    latest  publish lost"
 
 
 def show(result: Result) -> None:
@@ -198,7 +217,8 @@ def show(result: Result) -> None:
     rate = f"{result.rate_mbps:.0f}" if result.rate_mbps else "local"
     share = f"{result.share:.3f}" if result.rate_mbps else "-"
     print(
-        f"{rate:>7} {result.loss:5.2f} {result.size:8d} {result.messages:4d} {share:>6} {result.median_ms:6.2f} ms "
+        f"{rate:>7} {result.loss:5.2f} {result.size:8d} {result.messages:4d} {share:>6} {result.median_ms:7.2f} ms "
+        f"{result.one_way_ms:6.2f} ms {result.made_ms:5.2f} ms "
         f"{result.late_ms:6.1f} ms {result.publish_ms:5.1f} ms {result.lost:4d}",
         flush=True,
     )
