@@ -61,6 +61,7 @@ class KeptCalibration:
             if content["of"] != _circumstances(engine):
                 return None
             kept = Calibration(
+                score_s=float(content["score_s"]),
                 preprocess_s=float(content["preprocess_s"]),
                 front_s=np.array(content["front_s"], dtype=np.float64),
                 encode_s=np.array([content["encode_s"][arm.name] for arm in arms], dtype=np.float64),
@@ -70,7 +71,7 @@ class KeptCalibration:
         except (OSError, ValueError, KeyError, TypeError):
             return None
         figures = np.concatenate(
-            [[kept.preprocess_s, kept.postprocess_s], kept.front_s.ravel(), kept.encode_s, kept.decode_s]
+            [[kept.score_s, kept.preprocess_s, kept.postprocess_s], kept.front_s.ravel(), kept.encode_s, kept.decode_s]
         )
         fits = kept.front_s.shape == (engine.on_device + 1,) and bool(np.isfinite(figures).all())
         return kept if fits and bool((figures >= 0.0).all()) else None
@@ -78,6 +79,7 @@ class KeptCalibration:
     def _write(self, file: Path, engine: Engine, arms: Sequence[Arm], fresh: Calibration) -> None:
         content = {
             "of": _circumstances(engine),
+            "score_s": fresh.score_s,
             "preprocess_s": fresh.preprocess_s,
             "front_s": fresh.front_s.tolist(),
             "encode_s": {arm.name: float(seconds) for arm, seconds in zip(arms, fresh.encode_s, strict=True)},

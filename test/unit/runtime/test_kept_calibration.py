@@ -23,7 +23,7 @@ ARMS = small_engine().arms(("fp32", "uint8"))
 
 
 def equal(one: Calibration, other: Calibration) -> bool:
-    names = ("preprocess_s", "front_s", "encode_s", "decode_s", "postprocess_s")
+    names = ("score_s", "preprocess_s", "front_s", "encode_s", "decode_s", "postprocess_s")
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in names)
 
 
@@ -37,7 +37,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         times.append(repeats)
         number = float(len(times))
         front_s = number + np.arange(engine.on_device + 1)
-        return Calibration(number, front_s, np.full(len(arms), number), np.full(len(arms), 2 * number), number)
+        return Calibration(number, number, front_s, np.full(len(arms), number), np.full(len(arms), 2 * number), number)
 
     monkeypatch.setattr(engine, "calibrate", calibrate)
     return times
@@ -94,7 +94,7 @@ def test_a_machine_is_as_fast_while_the_whole_network_takes_as_long(
     monkeypatch.setattr(kept_calibration.time, "perf_counter", lambda: now_s[0])
     monkeypatch.setattr(engine.partitioned, "run_whole", run_whole)
     nothing = np.zeros(0)
-    then = Calibration(0.0, np.array([0.0, 1.0]), nothing, nothing, 0.0)
+    then = Calibration(0.0, 0.0, np.array([0.0, 1.0]), nothing, nothing, 0.0)
     assert kept_calibration._still_holds(engine, then) is holds
 
 
