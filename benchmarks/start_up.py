@@ -26,6 +26,9 @@ from typing import Any
 #: What is timed: stage, module (with class), attribute. A stage inside another counts for itself alone.
 STAGES = (
     ("ROS 2 context", "neurosurgeon_ros.nodes.process", "_init"),
+    ("node", "neurosurgeon_ros.nodes.managed:ManagedNode", "__init__"),
+    ("fidelity", "neurosurgeon_ros.nodes.robot_node", "find_fidelity"),
+    ("hellos", "neurosurgeon_ros.nodes.robot_node", "Hellos"),
     ("weights", "neurosurgeon_ros.runtime.engine", "load_model"),
     ("trace", "neurosurgeon_ros.partition.network", "_trace"),
     ("cut", "neurosurgeon_ros.partition.network", "find_cuts"),
