@@ -173,7 +173,7 @@ class EdgeNode(ManagedNode[EdgeParameters]):
 
     def cleanup(self) -> None:
         """Let go of the network."""
-        self._engine = None
+        self._engine, self._batching = None, ALONE
 
     def diagnostics(self) -> tuple[bytes, str, dict[str, object]]:
         """Say whom the edge serves and how busy it is."""

@@ -212,11 +212,12 @@ class EdgeServer:
         first = batch[0].request
         begin = self._clock()
         decoded = [one for one in map(self._decode, batch) if one is not None]
+        complete = len(decoded) == len(batch)
         batching = self._batching.get(first.fingerprint, ALONE)
         for size in batching.split(first.partition_point, len(decoded)):
             together, decoded = decoded[:size], decoded[size:]
             self._run_back(together, batching)
-        if len(batch) > 1:
+        if complete and len(batch) > 1:
             with self._condition:
                 self._backlog.times.took(first, self._clock() - begin, len(batch))
 
