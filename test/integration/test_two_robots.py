@@ -34,7 +34,7 @@ def expected(engine: Engine, watcher: Watcher, number: int) -> list[object]:
 
 
 def test_each_robot_gets_exactly_its_own_detections(processes: Processes) -> None:
-    processes.start("edge_node", "--ros-args", "-p", "threads:=1")
+    processes.start("edge_node", "--ros-args", "-p", "threads:=1", "-p", "max_batch:=1")  # bit for bit
     robots = [
         processes.start(
             "robot_node", "--ros-args", "-r", f"__ns:={space}", *(word for value in WORDS for word in ("-p", value))
