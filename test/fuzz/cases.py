@@ -76,7 +76,12 @@ class Fuzz:
         self.tell = tell
 
     def __call__(
-        self, attempt: Callable[[Case], object], *refusals: type[Exception], every: int = 1, part: str = ""
+        self,
+        attempt: Callable[[Case], object],
+        *refusals: type[Exception],
+        every: int = 1,
+        part: str = "",
+        longest_s: float = LONGEST_S,
     ) -> None:
         """
         Try all cases: some have to be taken, and some refused.
@@ -85,6 +90,7 @@ class Fuzz:
         :param refusals: what it may raise.
         :param every: of so many cases try one, where one takes long.
         :param part: of the target.
+        :param longest_s: seconds of processor time that a case may take.
         """
         alone = os.environ.get("FUZZ_CASE")
         numbers = [int(alone)] if alone else range(max(1, CASES // every))
@@ -101,7 +107,7 @@ class Fuzz:
                 )
                 raise
             took_s = time.thread_time() - case_began_s
-            assert took_s < LONGEST_S, f"case {number} of seed {SEED} took {took_s:.1f} s of processor time"
+            assert took_s < longest_s, f"case {number} of seed {SEED} took {took_s:.1f} s of processor time"
         self.tell((f"{self.name} {part}", len(numbers), refused, time.monotonic() - began_s))
         if refusals and len(numbers) >= 100:
             assert 0 < refused < len(numbers), f"of {len(numbers)} cases {refused} were refused"

@@ -83,6 +83,7 @@ def test_a_damaged_exported_network(fuzz: Fuzz, tmp_path: Path) -> None:
         lambda case: load_own(str(damage(case, good, path)), None, random_weights=False),
         *(FileProblem, ValueError),
         every=SLOWEST,
+        longest_s=30.0,  # torch reads and traces a whole program
     )
 
 
