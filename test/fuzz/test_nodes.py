@@ -129,7 +129,14 @@ def test_an_edge_outlives_any_bytes(fuzz: Fuzz, processes: Processes) -> None:
         watcher.until(lambda: asker.detections[-1:] and asker.detections[-1].sequence == asker.sequence, "detections")
 
 
-@pytest.mark.parametrize("of", ["camera", "peers", pytest.param("compressed camera", marks=pytest.mark.full)])
+@pytest.mark.parametrize(
+    "of",
+    [
+        "camera",
+        pytest.param("peers", marks=pytest.mark.full),
+        pytest.param("compressed camera", marks=pytest.mark.full),
+    ],
+)
 def test_a_robot_outlives_any_bytes(fuzz: Fuzz, processes: Processes, of: str) -> None:
     compressed = of == "compressed camera"
     process = processes.start(
@@ -165,6 +172,7 @@ def test_a_robot_outlives_any_bytes(fuzz: Fuzz, processes: Processes, of: str) -
         _gets_detections(watcher, compressed)
 
 
+@pytest.mark.full
 def test_a_link_and_a_recorder_pass_on_any_bytes(fuzz: Fuzz, processes: Processes, tmp_path: Path) -> None:
     """Neither reads what it passes on, so that none of it is lost; the link is asked whether it is there."""
     path = tmp_path / "run.mcap"

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 from support import Processes, wait_for
 
 START_S = 120.0
 
 
+@pytest.mark.full
 def test_the_page_shows_the_run_until_its_end(processes: Processes, tmp_path: Path) -> None:
     out = tmp_path / "out"
     demo = processes.start(

@@ -67,6 +67,7 @@ def jpeg(side: int) -> bytes:
     return data.tobytes()
 
 
+@pytest.mark.full
 def test_an_edge_stays_within_its_memory(processes: Processes, root: Path) -> None:
     process = processes.start("edge_node", "--ros-args", "-p", "threads:=1")
     with watching() as watcher:
@@ -118,6 +119,7 @@ def test_an_edge_stays_within_its_memory(processes: Processes, root: Path) -> No
         assert 0 < taken < stated(root, "edge_node"), f"{taken / MIB:.0f} MiB"
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("transport", ["raw", "compressed"])
 def test_a_robot_stays_within_its_memory(processes: Processes, root: Path, transport: str) -> None:
     process = processes.start(

@@ -46,6 +46,7 @@ def watcher(ros_domain: int) -> Iterator[Watcher]:
         yield watcher
 
 
+@pytest.mark.full
 def test_what_cannot_be_quantised_is_said_once_and_arrives(
     processes: Processes, watcher: Watcher, tmp_path: Path
 ) -> None:

@@ -90,7 +90,7 @@ def read_all(path: Path) -> dict[str, list[Any]]:
     return read
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.full)])
 def test_what_was_published_is_read_back(
     processes: Processes, watcher: Watcher, tmp_path: Path, number: signal.Signals
 ) -> None:

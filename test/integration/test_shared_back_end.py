@@ -134,6 +134,7 @@ def watcher(ros_domain: int) -> Iterator[Watcher]:
         yield watcher
 
 
+@pytest.mark.full
 def test_robots_that_ask_at_once_share_a_back_end_and_get_their_own(processes: Processes, watcher: Watcher) -> None:
     edge = processes.start("edge_node", "--ros-args", "-p", "threads:=1", "-p", "max_batch:=4")
     engine = Engine.load("yolov3_tiny")

@@ -129,7 +129,7 @@ def _end_on(stage: Stage, kind: str, number: signal.Signals) -> tuple[int, int]:
     return code, last
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.full)])
 def test_what_was_accepted_is_published_whenever_a_robot_is_ended(tmp_path: Path, number: signal.Signals) -> None:
     with make_stage(logs=tmp_path, seed=int(number)) as stage:
         stage.start_edge()
