@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import cv2
 import torch
 
 from neurosurgeon_ros.codecs import CodecError
@@ -186,6 +187,7 @@ class EdgeServer:
     def _run(self) -> None:
         if self._threads:
             torch.set_num_threads(self._threads)
+            cv2.setNumThreads(self._threads)
         with torch.inference_mode():
             while True:
                 with self._condition:

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -79,6 +80,7 @@ class RobotPipeline:
     def _run(self) -> None:
         if self._threads:
             torch.set_num_threads(self._threads)
+            cv2.setNumThreads(self._threads)
         with torch.inference_mode():
             while (arrival := self._slot.take()) is not None:
                 self._guarded(self._take, arrival)
