@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import math
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import resources
@@ -21,6 +20,7 @@ from typing import Any
 
 from neurosurgeon_ros.codecs.limits import CrossingLimits, Limits
 from neurosurgeon_ros.models.files import cache_folder
+from neurosurgeon_ros.runtime.files import write_whole
 
 #: Version of the files.
 FORMAT = 1
@@ -145,17 +145,9 @@ def write_fidelity(table: FidelityTable, folder: Path | None = None) -> Path:
         name: {key: round(value, 4) for key, value in arm.items()} for name, arm in content["arms"].items()
     }
     content["limits"] = {name: [_short(one) for one in limits] for name, limits in table.limits.items()}
-    partial: Path | None = None
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=folder, encoding="utf-8", delete=False) as stream:
-            partial = Path(stream.name)
-            stream.write(json.dumps(content, indent=1) + "\n")
-        partial.chmod(0o644)
-        partial.replace(path)
+        write_whole(path, json.dumps(content, indent=1) + "\n")
     except OSError as problem:
-        if partial is not None:
-            partial.unlink(missing_ok=True)
         raise CalibrationProblem(f"{path} cannot be written ({problem.strerror})") from None
     return path
 

@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import platform
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ import torch
 
 from neurosurgeon_ros.models.files import cache_folder
 from neurosurgeon_ros.runtime.engine import CAMERA_SHAPE, Arm, Calibration, Engine
+from neurosurgeon_ros.runtime.files import write_whole
 
 #: Version of the file; any other is measured anew.
 FORMAT = 1
@@ -86,10 +86,7 @@ class KeptCalibration:
             "decode_s": {arm.name: float(seconds) for arm, seconds in zip(arms, fresh.decode_s, strict=True)},
             "postprocess_s": fresh.postprocess_s,
         }
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=self._folder, encoding="utf-8", delete=False) as stream:
-            stream.write(json.dumps(content, indent=1) + "\n")
-        Path(stream.name).replace(file)
+        write_whole(file, json.dumps(content, indent=1) + "\n")
 
 
 def _circumstances(engine: Engine) -> dict[str, Any]:
