@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from browser import CHROMIUM, FLAGS
 from mcap.writer import Writer
 from rclpy.serialization import serialize_message
 
@@ -25,19 +25,8 @@ from neurosurgeon_ros.nodes.schemas import schema_text
 
 from .seen import decision, on_device
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--enable-logging=stderr",
-    "--virtual-time-budget=5000",
-]
+# All that is said goes to standard error, and pages have five seconds of their own time.
+SHOWING = ["--enable-logging=stderr", "--virtual-time-budget=5000"]
 EVIL = "<script>alert('$1 & $2')</script>"
 
 
@@ -121,6 +110,7 @@ def show(page: Path, width: int) -> Shown:
         [
             str(CHROMIUM),
             *FLAGS,
+            *SHOWING,
             # Nor may the browser ask the network for anything of its own.
             "--host-resolver-rules=MAP * ~NOTFOUND",
             "--allow-file-access-from-files",
