@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
 from neurosurgeon_ros.codecs.camera import AS_RECEIVED
 from neurosurgeon_ros.learning.interface import FEATURES, BoolArray, FloatArray, IntArray
 from neurosurgeon_ros.runtime.admission import ALL_ARMS, Admission
 from neurosurgeon_ros.runtime.engine import Arm, Calibration, Engine
 from neurosurgeon_ros.runtime.pruning import Costs, worth_having
+from neurosurgeon_ros.runtime.threads import torch_threads
 
 PSI = FEATURES.index("psi")
 
@@ -98,13 +98,8 @@ def build_arm_table(
     """
     every = engine.arms(codecs, limits=admission.limits, as_received=images_compressed)
     candidates = admission.admit(engine, every)
-    before = torch.get_num_threads()
-    if threads:
-        torch.set_num_threads(threads)
-    try:
+    with torch_threads(threads):
         measured = measure(engine, candidates) if measure else engine.calibrate(candidates, repeats=repeats)
-    finally:
-        torch.set_num_threads(before)
     points = engine.partitioned.points
     point = np.array([arm.point for arm in candidates], dtype=np.int64)
     features = np.array([points[arm.point].features for arm in candidates], dtype=np.float64)

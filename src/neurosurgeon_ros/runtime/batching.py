@@ -13,6 +13,7 @@ import torch
 from torch.utils import _pytree as pytree
 
 from neurosurgeon_ros.runtime.engine import Engine
+from neurosurgeon_ros.runtime.threads import torch_threads
 
 #: A batch is used where it takes at most this share of the time of its requests one after the other.
 WORTH = 0.95
@@ -74,14 +75,8 @@ def try_batches(engine: Engine, *, largest: int, threads: int = 0, longest_s: fl
     """
     if largest < 2:
         return ALONE
-    before = torch.get_num_threads()
-    if threads:
-        torch.set_num_threads(threads)
-    try:
-        with torch.inference_mode():
-            return _try_all(engine, _different_inputs(engine.model.example_input, largest), longest_s)
-    finally:
-        torch.set_num_threads(before)
+    with torch_threads(threads), torch.inference_mode():
+        return _try_all(engine, _different_inputs(engine.model.example_input, largest), longest_s)
 
 
 def _try_all(engine: Engine, inputs: Sequence[torch.Tensor], longest_s: float) -> Batching:

@@ -16,7 +16,6 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import cv2
 import torch
 
 from neurosurgeon_ros.codecs import CodecError
@@ -26,6 +25,7 @@ from neurosurgeon_ros.runtime.backlog import Backlog, Refusal, Waiting
 from neurosurgeon_ros.runtime.batching import ALONE, Batching
 from neurosurgeon_ros.runtime.engine import Engine
 from neurosurgeon_ros.runtime.protocol import Feedback, Reply, Request, Status
+from neurosurgeon_ros.runtime.threads import use_threads
 from neurosurgeon_ros.runtime.validation import InvalidRequest, check_probe, check_request
 
 #: Seconds over which the load is averaged.
@@ -185,9 +185,7 @@ class EdgeServer:
         return self._batching.get(request.fingerprint, ALONE).sizes(request.partition_point)
 
     def _run(self) -> None:
-        if self._threads:
-            torch.set_num_threads(self._threads)
-            cv2.setNumThreads(self._threads)
+        use_threads(self._threads)
         with torch.inference_mode():
             while True:
                 with self._condition:

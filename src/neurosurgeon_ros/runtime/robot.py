@@ -15,7 +15,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -24,6 +23,7 @@ from neurosurgeon_ros.runtime.decision import Arrival, Counts, ImageRejected, Si
 from neurosurgeon_ros.runtime.frame import Flight
 from neurosurgeon_ros.runtime.processor import FrameProcessor
 from neurosurgeon_ros.runtime.slot import LatestSlot
+from neurosurgeon_ros.runtime.threads import use_threads
 
 T = TypeVar("T")
 
@@ -78,9 +78,7 @@ class RobotPipeline:
         self._count(received=1, rejected=1)
 
     def _run(self) -> None:
-        if self._threads:
-            torch.set_num_threads(self._threads)
-            cv2.setNumThreads(self._threads)
+        use_threads(self._threads)
         with torch.inference_mode():
             while (arrival := self._slot.take()) is not None:
                 self._guarded(self._take, arrival)
