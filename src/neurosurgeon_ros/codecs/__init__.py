@@ -70,6 +70,9 @@ _REGISTERED: dict[str, Codec] = {
         CameraJpeg(85, "420", expected=0.15),
         CameraJpeg(90, "420", expected=0.19),
         CameraJpeg(95, "420", expected=0.27),
+        CameraJpeg(80, "444", expected=0.15),
+        CameraJpeg(83, "444", expected=0.16),
+        CameraJpeg(88, "444", expected=0.2),
         AS_RECEIVED,
     )
 }
