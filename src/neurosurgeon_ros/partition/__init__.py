@@ -8,7 +8,8 @@ Any :class:`torch.nn.Module` goes in, with an example of its input; :func:`parti
 """
 
 from neurosurgeon_ros.partition.errors import PartitionError
-from neurosurgeon_ros.partition.network import PartitionedNetwork, partition
+from neurosurgeon_ros.partition.margins import Rows
+from neurosurgeon_ros.partition.network import PartitionedNetwork, WholeWithoutMargins, partition
 from neurosurgeon_ros.partition.points import INPUT, ON_DEVICE, PartitionPoint
 from neurosurgeon_ros.partition.profile import Profile, StepProfile, profile
 
@@ -19,7 +20,9 @@ __all__ = [
     "PartitionPoint",
     "PartitionedNetwork",
     "Profile",
+    "Rows",
     "StepProfile",
+    "WholeWithoutMargins",
     "partition",
     "profile",
 ]

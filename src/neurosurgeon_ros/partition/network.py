@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from neurosurgeon_ros.partition.errors import PartitionError
 from neurosurgeon_ros.partition.faster import exchange_slow_steps
 from neurosurgeon_ros.partition.fingerprint import fingerprint, graph_digest
 from neurosurgeon_ros.partition.graph import SharedWrite, normalise, steps
+from neurosurgeon_ros.partition.margins import Rows, without_margins
 from neurosurgeon_ros.partition.memory import dense
 from neurosurgeon_ros.partition.pack import pack
 from neurosurgeon_ros.partition.points import Cut, PartitionPoint, describe, find_cuts
@@ -52,7 +53,7 @@ class PartitionedNetwork:
         self._restore = trace.restore
         self._cuts = tuple(cuts)
         self._fronts: dict[tuple[int, ...], nn.Module] = {}
-        self._backs: dict[int, nn.Module] = {}
+        self._backs: dict[int, fx.GraphModule] = {}
         for node in module.graph.nodes:  # the example values have done their work, and hold memory
             node.meta.pop("value", None)
 
@@ -122,6 +123,17 @@ class PartitionedNetwork:
         with torch.inference_mode():
             return take_apart(self._restore(self._back(p).forward(*joined)), len(many))
 
+    def without_margins(self, empty: torch.Tensor, rows: Rows) -> WholeWithoutMargins | None:
+        """
+        Give the whole network for inputs that are like `empty` but for some rows; see :mod:`.margins`.
+
+        :param empty: an input without an image.
+        :param rows: in no others does an input differ from `empty`.
+        :returns: None where nothing would be left out.
+        """
+        trimmed = without_margins(self._back(0), empty, rows) if len(self.points[0].tensors) == 1 else None
+        return None if trimmed is None else WholeWithoutMargins(trimmed, self._restore, self.points[0])
+
     def run_whole(self, x: torch.Tensor | Sequence[torch.Tensor]) -> Any:
         """Run the whole network; returns what it returns."""
         last = len(self.points) - 1
@@ -140,7 +152,7 @@ class PartitionedNetwork:
             raise PartitionError(f"There is no partition point {p}; they go from 0 to {len(self.points) - 1}.")
         return p
 
-    def _back(self, p: int) -> nn.Module:
+    def _back(self, p: int) -> fx.GraphModule:
         back = self._backs.get(p)
         if back is None:
             back = self._backs[p] = self._build_back(p)
@@ -161,7 +173,7 @@ class PartitionedNetwork:
         ]
         return self._finish(graph, tuple(results))
 
-    def _build_back(self, p: int) -> nn.Module:
+    def _build_back(self, p: int) -> fx.GraphModule:
         """Give steps after p, with the tensors that cross as inputs."""
         graph = fx.Graph()
         copies: dict[fx.Node, fx.Node] = {}
@@ -178,9 +190,35 @@ class PartitionedNetwork:
         output: fx.Node = next(iter(reversed(self._module.graph.nodes)))
         return output
 
-    def _finish(self, graph: fx.Graph, result: Any) -> nn.Module:
+    def _finish(self, graph: fx.Graph, result: Any) -> fx.GraphModule:
         graph.output(result)
         return fx.GraphModule(self._module, graph)
+
+
+class WholeWithoutMargins:
+    """
+    A network for inputs that all have the same margins; what it gives has the same bits as ever.
+
+    :param trimmed: takes such inputs to the network's outputs.
+    :param restore: gives these the network's own structure.
+    :param point: of the network's input.
+    """
+
+    def __init__(self, trimmed: nn.Module, restore: Callable[[Any], Any], point: PartitionPoint) -> None:
+        self._trimmed = trimmed
+        self._restore = restore
+        self._point = point
+
+    def run(self, tensors: Sequence[torch.Tensor]) -> Any:
+        """Run it as :meth:`PartitionedNetwork.run_back` at p = 0."""
+        with torch.inference_mode():
+            return self._restore(self._trimmed(*_check(tensors, self._point)))
+
+    def run_together(self, many: Sequence[Sequence[torch.Tensor]]) -> list[Any]:
+        """Run it as :meth:`PartitionedNetwork.run_back_together` at p = 0."""
+        joined = join([_check(tensors, self._point) for tensors in many], self._point)
+        with torch.inference_mode():
+            return take_apart(self._restore(self._trimmed(*joined)), len(many))
 
 
 def _is_constant_of(node: fx.Node, part: set[fx.Node]) -> bool:

@@ -34,6 +34,9 @@ class Activation(NamedTuple):
     numbers: tuple[float, ...] = ()
 
 
+#: Padding, stride and dilation of rows and columns, and groups.
+Settings = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], int]
+
 NOTHING = Activation("none")
 _RELUS = (functional.relu, torch.relu, "relu")
 
@@ -50,12 +53,30 @@ class PackedConv2d(nn.Module):
         super().__init__()
         self.activation = NOTHING
         assert not isinstance(convolution.padding, str)
-        self._settings = (convolution.padding, convolution.stride, convolution.dilation, convolution.groups)
-        weight = convolution.weight.detach().to_mkldnn()
+        settings = (convolution.padding, convolution.stride, convolution.dilation, convolution.groups)
+        self._pack(convolution.weight.detach(), convolution.bias, settings, input_shape)
+
+    @property
+    def window(self) -> tuple[int, int, int]:
+        """Rows of the input that a row of the result sees, the stride from one to the next, and rows of padding."""
+        padding, stride, dilation, _ = self._settings
+        return dilation[0] * (self._plain.shape[2] - 1) + 1, stride[0], padding[0]
+
+    def for_rows(self, height: int) -> PackedConv2d:
+        """Give the same convolution for inputs of another height, whose padding above and below is a part of them."""
+        made = PackedConv2d.__new__(PackedConv2d)
+        nn.Module.__init__(made)
+        made.activation = self.activation
+        padding, stride, dilation, groups = self._settings
+        shape = torch.Size((*self._shape[:2], height, self._shape[3]))
+        made._pack(self._plain, self._bias, ((0, padding[1]), stride, dilation, groups), shape)
+        return made
+
+    def _pack(self, weight: torch.Tensor, bias: torch.Tensor | None, settings: Settings, shape: torch.Size) -> None:
         # Plain attributes, as they are no weights of the network but a form of them.
+        self._plain, self._bias, self._settings, self._shape = weight, bias, settings, shape
         reorder = getattr(torch._C._nn, "mkldnn_reorder_conv2d_weight")  # noqa: B009 - torch's stub lacks arguments
-        self._weight: torch.Tensor = reorder(weight, *self._settings, list(input_shape))
-        self._bias = convolution.bias
+        self._weight: torch.Tensor = reorder(weight.to_mkldnn(), *settings, list(shape))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Give the convolution of `x`, and the activation of that."""

@@ -206,6 +206,9 @@ class EdgeServer:
                     while self._busy and self._busy[0][1] < end - LOAD_WINDOW_S:
                         self._busy.popleft()
                     self._busy.append((begin, end))
+                    is_idle = not len(self._backlog)
+                if batch and is_idle:
+                    batch[0].engine.prepare()
 
     def _work(self, batch: Sequence[Waiting]) -> None:
         """Answer requests of the same network and partition point; what fails in one is no matter of the others."""

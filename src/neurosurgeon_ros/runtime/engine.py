@@ -32,6 +32,7 @@ from neurosurgeon_ros.learning.key_frames import KeyFrameDetector
 from neurosurgeon_ros.models import Letterbox, Model, load_model
 from neurosurgeon_ros.partition import PartitionedNetwork, partition, profile
 from neurosurgeon_ros.runtime.device import CPU, DeviceBackEnds, choose_device
+from neurosurgeon_ros.runtime.trimming import Trimming
 
 #: Shape of the image that calibration measures with: a customary camera's.
 CAMERA_SHAPE = (480, 640, 3)
@@ -105,6 +106,7 @@ class Engine:
         self.unquantised = 0
         self._fitted: dict[tuple[int, ...], Letterbox] = {}
         self.partitioned: PartitionedNetwork = partition(model.network, model.example_input, keep_all=keep_all)
+        self._trimming = Trimming(self.partitioned)
         self._elsewhere: DeviceBackEnds | None = None
         if chosen.type != CPU:
             self._elsewhere = DeviceBackEnds(model, self.partitioned, chosen, keep_all=keep_all, half=half)
@@ -139,16 +141,26 @@ class Engine:
         return self._elsewhere.device.type if self._elsewhere is not None else CPU
 
     def run_back(self, tensors: Sequence[torch.Tensor], p: int) -> Any:
-        """Run the back-end after p on the engine's device; its outputs are on the CPU, and there."""
+        """
+        Run the back-end after p on the engine's device; its outputs are on the CPU, and there.
+
+        For one thread at a time.
+        """
         if self._elsewhere is not None:
             return self._elsewhere.run(tensors, p)
-        return self.partitioned.run_back(tensors, p)
+        trimmed = self._trimming.find(tensors) if p == 0 and len(tensors) == 1 else None
+        return self.partitioned.run_back(tensors, p) if trimmed is None else trimmed.run(tensors)
+
+    def prepare(self) -> None:
+        """Make what back-ends have lacked so far; it takes a few times as long as one, so while nobody waits."""
+        self._trimming.prepare()
 
     def run_back_together(self, many: Sequence[Sequence[torch.Tensor]], p: int) -> list[Any]:
         """Run the back-end after p once for several requests; see :mod:`neurosurgeon_ros.runtime.batching`."""
         if self._elsewhere is not None:
             return self._elsewhere.run_together(many, p)
-        return self.partitioned.run_back_together(many, p)
+        trimmed = self._trimming.find([x for (x,) in many]) if p == 0 and len(many[0]) == 1 else None
+        return self.partitioned.run_back_together(many, p) if trimmed is None else trimmed.run_together(many)
 
     @property
     def fingerprint(self) -> str:

@@ -136,7 +136,7 @@ def test_invariant_3_what_does_not_fit_the_model_is_refused_with_a_reason(
     gate.let_go()
     if name not in BY_CODEC:
         monkeypatch.setattr(type(get_codec("uint8")), "decode", _never)
-    monkeypatch.setattr(small_engine().partitioned, "run_back", _never)
+    monkeypatch.setattr(small_engine(), "run_back", _never)
     gate.server.submit(bad)
     reply = gate.replies.get(timeout=LONG_S)
     assert reply.feedback.key == bad.key
@@ -258,7 +258,7 @@ def test_a_back_end_that_fails_is_said_and_the_next_request_served(gate: Gate, m
     gate.let_go()
     engine = small_engine()
     with monkeypatch.context() as patch:
-        patch.setattr(engine.partitioned, "run_back", _fail)
+        patch.setattr(engine, "run_back", _fail)
         gate.server.submit(request(1))
         feedback = gate.get()
     assert feedback.status is Status.FAILED and "no memory left" in feedback.error
