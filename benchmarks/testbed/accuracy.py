@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from neurosurgeon_ros.models import Detections
 from neurosurgeon_ros.runtime.agreement import f1, match_detections
 from neurosurgeon_ros.runtime.engine import Engine
+from neurosurgeon_ros.runtime.fidelity import MARGIN, find_fidelity
 
 #: JPEG qualities that are tried for the lowest one that agrees well enough.
 QUALITIES = (10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 85, 90, 92, 94, 96, 98)
@@ -34,9 +35,9 @@ class Judgement:
     """
     What the whole network finds, and what JPEG does to that.
 
-    :param key: of what it was made: network and frames.
-    :param f1_80: F1 of whole camera images after JPEG of quality 80.
-    :param lowest_quality: the lowest one that agrees well enough.
+    :param key: of what it was made: network, frames, and how many of them the constant rates have.
+    :param f1_80: F1 of these after JPEG of quality 80, as whole camera images.
+    :param lowest_quality: the lowest one that agrees well enough on them.
     :param found: of each frame, its boxes, scores and classes.
     """
 
@@ -69,19 +70,23 @@ class Reference:
         return f1(matches)
 
 
-def judge(engine: Engine, images: Sequence[NDArray[np.uint8]], cache: Path) -> tuple[Reference, Judgement]:
+def judge(
+    engine: Engine, images: Sequence[NDArray[np.uint8]], cache: Path, *, seen: int
+) -> tuple[Reference, Judgement]:
     """
     Give what the whole network finds in the camera's images, and what JPEG does to that.
 
     :param cache: where it is kept: it takes most of a minute, and is the same each time.
+    :param seen: number of the first images that count at constant rates: alternatives are judged on the very frames
+        that they are compared on.
     """
-    key = f"{engine.fingerprint} {zlib.crc32(b''.join(image.tobytes() for image in images)):08x}"
+    key = f"{engine.fingerprint} {zlib.crc32(b''.join(image.tobytes() for image in images)):08x} {seen}"
     with contextlib.suppress(OSError, ValueError, TypeError):
         kept = Judgement(**json.loads(cache.read_text(encoding="utf-8")))
         if kept.key == key:
             return Reference(engine.model.labels, tuple(_to_detections(*one) for one in kept.found)), kept
     reference = make_reference(engine, images)
-    f1_of = functools.cache(lambda quality: jpeg_f1(engine, reference, images, quality))
+    f1_of = functools.cache(lambda quality: jpeg_f1(engine, reference, images[:seen], quality))
     found = tuple((one.boxes.tolist(), one.scores.tolist(), one.classes.tolist()) for one in reference.found)
     made = Judgement(key, f1_of(80), lowest_quality(f1_of), found)
     cache.write_text(json.dumps(asdict(made)), encoding="utf-8")
@@ -94,9 +99,9 @@ def make_reference(engine: Engine, frames: Sequence[NDArray[np.uint8]]) -> Refer
 
 
 def jpeg_f1(engine: Engine, reference: Reference, frames: Sequence[NDArray[np.uint8]], quality: int) -> float:
-    """Give F1 of the frames after they went through JPEG, as a whole camera image."""
+    """Give F1 of the frames, the first ones of the reference, after they went through JPEG as whole camera images."""
     matches = []
-    for expected, frame in zip(reference.found, frames, strict=True):
+    for expected, frame in zip(reference.found, frames, strict=False):
         _, data = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])
         image = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), dtype=np.uint8)
         matches.append(match_detections(expected, detect(engine, image)))
@@ -117,6 +122,17 @@ def lowest_quality(f1_of: Callable[[int], float]) -> int:
         else:
             low = middle + 1
     return QUALITIES[low]
+
+
+def fidelity_with_jpeg(engine: Engine, quality: int) -> float | None:
+    """
+    Give the largest `min_fidelity` with which this package may send the camera's image as such a JPEG itself.
+
+    :returns: None if the network's calibration does not know that JPEG.
+    """
+    table = find_fidelity(engine.fingerprint)
+    arm = table.arms.get(f"input/camera-jpeg{quality}-420") if table else None
+    return None if arm is None else arm.low + MARGIN
 
 
 def detect(engine: Engine, image: NDArray[np.uint8]) -> Detections:

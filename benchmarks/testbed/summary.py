@@ -97,11 +97,13 @@ def make_row(system: System, scenario: str, rounds: Sequence[Seen], f1: Callable
     )
 
 
-def ratios(rows: Sequence[Row], listed: Sequence[str]) -> dict[str, dict[str, float]]:
+def ratios(rows: Sequence[Row], listed: Sequence[str], judged: Sequence[str] = ()) -> dict[str, dict[str, float]]:
     """
     Hold the default policy against the best listed alternative, and against jpeg 80.
 
     :param listed: names of the alternatives.
+    :param judged: of these, those that were found to agree well enough before the runs: they count in any case, so that
+        no single box of a run decides whom this package is held against.
     :returns: by summary.json's key and the scenario: ours / theirs, mean delay. An alternative that agrees too little
         counts for no best; where jpeg 80 does, this package is held against it at a fidelity as low.
     """
@@ -112,7 +114,8 @@ def ratios(rows: Sequence[Row], listed: Sequence[str]) -> dict[str, dict[str, fl
         if OURS not in here:
             continue
         key = f"{scenario:g}" if isinstance(scenario, float) else scenario
-        good = [here[name].mean_ms for name in listed if name in here and here[name].f1 >= LEAST_F1]
+        agreeing = [here[name] for name in listed if name in here and (here[name].f1 >= LEAST_F1 or name in judged)]
+        good = [row.mean_ms for row in agreeing]
         if good:
             best[key] = round(here[OURS].mean_ms / min(good), 4)
         if JPEG_80 in here:
@@ -133,10 +136,11 @@ def make_summary(
     :param micro: what `make bench-micro` measured; empty if it has not run.
     """
     listed = [system.name for system in everything if system.listed]
+    judged = [system.name for system in everything if system.judged]
     return {
         **about,
         "system": [asdict(row) for row in rows],
-        **ratios(rows, listed),
+        **ratios(rows, listed, judged),
         "micro": dict(micro),
         "described": {system.name: system.in_words for system in everything},
     }

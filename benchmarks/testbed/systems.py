@@ -25,6 +25,7 @@ class System:
     :param on_robot: the alternative's detector runs on the robot.
     :param jpeg_quality: the alternative's images travel as JPEG of this quality; 0: raw.
     :param listed: one of the alternatives that the default policy is held against.
+    :param judged: agrees well enough by what was found before the runs.
     :param in_words: what it is, for the report.
     """
 
@@ -35,6 +36,7 @@ class System:
     on_robot: bool = False
     jpeg_quality: int = 0
     listed: bool = False
+    judged: bool = False
     in_words: str = ""
 
     @property
@@ -62,7 +64,7 @@ def systems(lowest_quality: int) -> tuple[System, ...]:
     if lowest_quality != 80:
         name = f"jpeg_{lowest_quality}"
         words = f"the same with jpeg {lowest_quality}, the lowest quality with F1 ≥ 0.95"
-        everything.append(System(name, jpeg_quality=lowest_quality, listed=True, in_words=words))
+        everything.append(System(name, jpeg_quality=lowest_quality, listed=True, judged=True, in_words=words))
     return tuple(everything)
 
 
@@ -72,7 +74,11 @@ def in_flight(frames: int) -> System:
 
 
 def at_fidelity(fidelity: float) -> System:
-    """Give this package with its default policy, allowed to agree as little as an alternative does."""
+    """
+    Give this package with its default policy, allowed to agree as little as an alternative does.
+
+    :param fidelity: the alternative's, in [0, 1]; to two digits, rounded down.
+    """
     rounded = max(0.0, int(fidelity * 100) / 100)
     words = f"this package, default policy, `min_fidelity` {rounded:.2f}"
     return System(f"default_f{rounded:.2f}", DEFAULT_POLICY, min_fidelity=rounded, in_words=words)

@@ -50,6 +50,7 @@ class Camera:
             max_bytes=MAX_BYTES + SMALL_BYTES,
             on_refusal=reject,
             overridable=True,
+            pixels=True,
         )
         self._infos = intake.subscribe(
             CameraInfo,

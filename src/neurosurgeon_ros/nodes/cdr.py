@@ -76,6 +76,24 @@ def walk(kind: type[Any], data: bytes | bytearray | memoryview) -> None:
         step.go(place)
 
 
+def without_last(kind: type[Any], data: bytes | bytearray | memoryview) -> tuple[bytes, memoryview]:
+    """
+    Take a message whose last field is a sequence of bytes apart, so that these need not be copied.
+
+    :param kind: the type that the bytes are to have.
+    :returns: the bytes of the same message with an empty sequence; and a view of the sequence.
+    :raises Malformed: as :func:`walk` does.
+    """
+    walk(kind, data)
+    view = memoryview(data)
+    place = _Place(view[4:], _NUMBERS[bytes(view[:2])])
+    for step in _steps(kind)[:-1]:
+        step.go(place)
+    count = place.count("its last field")
+    begin = 4 + place.at
+    return bytes(view[: begin - 4]) + bytes(4), view[begin : begin + count]
+
+
 class _Place:
     """Where the walk is: bytes since the end of the head, from which alignment counts."""
 

@@ -22,7 +22,7 @@ from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
 from rosidl_parser.definition import AbstractNestedType, BoundedSequence, BoundedString, NamespacedType
 
-from neurosurgeon_ros.nodes.cdr import Malformed, walk
+from neurosurgeon_ros.nodes.cdr import Malformed, walk, without_last
 from neurosurgeon_ros.nodes.messages import InvalidMessage
 
 #: Bytes of a message of presence or delays: names, numbers and short lists of them.
@@ -59,6 +59,7 @@ class Intake:
         max_bytes: int,
         on_refusal: Callable[[str], object] | None = None,
         overridable: bool = False,
+        pixels: bool = False,
     ) -> Subscription:
         """
         Subscribe; call from the executor's thread alone.
@@ -67,12 +68,13 @@ class Intake:
         :param take: is given each message that keeps to its limits; may raise :class:`InvalidMessage`.
         :param max_bytes: of a message as it travels.
         :param on_refusal: told why a message was not taken, in one sentence, in the place of a line in the log.
+        :param pixels: as of :func:`read`.
         :param overridable: whether parameters `qos_overrides.<topic>.subscription.…` may change the quality of service.
         """
 
         def receive(data: bytes) -> None:
             try:
-                take(read(kind, data, max_bytes=max_bytes))
+                take(read(kind, data, max_bytes=max_bytes, pixels=pixels))
             except InvalidMessage as problem:
                 self.refuse(problem.reason, str(problem), on_refusal)
 
@@ -102,10 +104,12 @@ class Intake:
         return {f"refused: {reason}": count for reason, count in sorted(self.refused.items())}
 
 
-def read(kind: type[Any], data: bytes, *, max_bytes: int) -> Any:
+def read(kind: type[Any], data: bytes, *, max_bytes: int, pixels: bool = False) -> Any:
     """
     Make a message of its bytes.
 
+    :param pixels: the type ends with a field `data` of bytes, which may be many: it becomes a view of `data`, not a
+        copy, so that the message can be read, but not published.
     :raises InvalidMessage: if there are too many, they are no such message, or a field exceeds its type's bound.
     """
     if len(data) > max_bytes:
@@ -113,8 +117,13 @@ def read(kind: type[Any], data: bytes, *, max_bytes: int) -> Any:
             f"{kind.__name__} has {len(data)} bytes, at most {max_bytes} are accepted", reason="too large"
         )
     try:
-        walk(kind, data)
-        message = deserialize_message(data, kind)
+        if pixels:
+            rest, seen = without_last(kind, data)
+            message = deserialize_message(rest, kind)
+            message._data = seen  # its setter would copy it
+        else:
+            walk(kind, data)
+            message = deserialize_message(data, kind)
     except Malformed as problem:
         reason = "too long" if problem.too_long else "not decodable"
         raise InvalidMessage(

@@ -21,6 +21,10 @@ from neurosurgeon_ros.nodes.dds import apply_profile
 #: Seconds between looks at whether the process was told to stop.
 PATIENCE_S = 0.1
 
+#: Seconds for which a thread may keep the interpreter from others. A frame changes threads several times, and whoever
+#: handed it over still has things to do; of Python's own 5 ms, most would be waited for each time.
+SWITCH_S = 0.0002
+
 
 class StartError(Exception):
     """A node cannot start; the message is one sentence that says what to do."""
@@ -59,6 +63,7 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
     code = 0
     try:
         signals = Signals()
+        sys.setswitchinterval(SWITCH_S)
         apply_profile()
         _init(args)
         node = make_node()

@@ -53,6 +53,11 @@ def test_the_ratio_is_taken_to_the_best_alternative_that_agrees_well_enough():
     assert ratios(rows, ["slow", "quick_but_wrong"])["ratio_to_best"] == {"16": 0.75}
 
 
+def test_an_alternative_that_was_judged_to_agree_counts_whatever_a_run_gave():
+    rows = [row(OURS, 90.0), row("slow", 120.0), row("jpeg_90", 100.0, f1=0.949)]
+    assert ratios(rows, ["slow", "jpeg_90"], ["jpeg_90"])["ratio_to_best"] == {"16": 0.9}
+
+
 def test_each_scenario_has_its_ratio():
     rows = [row(OURS, 50.0), row("other", 100.0), row(OURS, 30.0, scenario="changing")]
     rows.append(row("other", 60.0, scenario="changing"))

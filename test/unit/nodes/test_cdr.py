@@ -16,7 +16,7 @@ from std_msgs.msg import Header
 from vision_msgs.msg import Detection2D, ObjectHypothesisWithPose
 
 from neurosurgeon_ros.msg import DelayFeedback, EdgeDetections, EdgeStatus, PartialInference, RobotHello, Tensor
-from neurosurgeon_ros.nodes.cdr import MOST_STRUCTURES, Malformed, walk
+from neurosurgeon_ros.nodes.cdr import MOST_STRUCTURES, Malformed, walk, without_last
 
 
 def detections(number: int) -> EdgeDetections:
@@ -68,6 +68,22 @@ def test_big_endian_numbers_are_read_so() -> None:
     assert deserialize_message(data, RobotHello).robot_id == "abc"
     with pytest.raises(Malformed):
         walk(RobotHello, data.replace(struct.pack(">I", 4), struct.pack("<I", 4)))
+
+
+@pytest.mark.parametrize("length", [0, 1, 4, 1000])
+@pytest.mark.parametrize("frame_id", ["", "c", "cam", "camera"])
+def test_bytes_at_the_end_of_a_message_are_seen_where_they_lie(length: int, frame_id: str) -> None:
+    message = Image(header=Header(frame_id=frame_id), height=3, encoding="bgr8", data=bytes(range(256)) * 4)
+    message.data = message.data[:length]
+    data = serialize_message(message)
+    rest, seen = without_last(Image, data)
+    assert seen.obj is data
+    assert bytes(seen) == message.data.tobytes()
+    message.data = b""
+    assert deserialize_message(rest, Image) == message
+    for cut in range(1, 5 + length):
+        with pytest.raises(Malformed):
+            without_last(Image, data[:-cut])
 
 
 @pytest.mark.parametrize("announced", [0x0002, 0x0003, 0x0006, 0x0007, 0x000A, 0x0707])
