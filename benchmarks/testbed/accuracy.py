@@ -35,9 +35,9 @@ class Judgement:
     """
     What the whole network finds, and what JPEG does to that.
 
-    :param key: of what it was made: network, frames, and how many of them the constant rates have.
-    :param f1_80: F1 of these after JPEG of quality 80, as whole camera images.
-    :param lowest_quality: the lowest one that agrees well enough on them.
+    :param key: of what it was made: network and frames.
+    :param f1_80: F1 of whole camera images after JPEG of quality 80.
+    :param lowest_quality: the lowest one that agrees well enough.
     :param found: of each frame, its boxes, scores and classes.
     """
 
@@ -70,23 +70,19 @@ class Reference:
         return f1(matches)
 
 
-def judge(
-    engine: Engine, images: Sequence[NDArray[np.uint8]], cache: Path, *, seen: int
-) -> tuple[Reference, Judgement]:
+def judge(engine: Engine, images: Sequence[NDArray[np.uint8]], cache: Path) -> tuple[Reference, Judgement]:
     """
     Give what the whole network finds in the camera's images, and what JPEG does to that.
 
     :param cache: where it is kept: it takes most of a minute, and is the same each time.
-    :param seen: number of the first images that count at constant rates: alternatives are judged on the very frames
-        that they are compared on.
     """
-    key = f"{engine.fingerprint} {zlib.crc32(b''.join(image.tobytes() for image in images)):08x} {seen}"
+    key = f"{engine.fingerprint} {zlib.crc32(b''.join(image.tobytes() for image in images)):08x}"
     with contextlib.suppress(OSError, ValueError, TypeError):
         kept = Judgement(**json.loads(cache.read_text(encoding="utf-8")))
         if kept.key == key:
             return Reference(engine.model.labels, tuple(_to_detections(*one) for one in kept.found)), kept
     reference = make_reference(engine, images)
-    f1_of = functools.cache(lambda quality: jpeg_f1(engine, reference, images[:seen], quality))
+    f1_of = functools.cache(lambda quality: jpeg_f1(engine, reference, images, quality))
     found = tuple((one.boxes.tolist(), one.scores.tolist(), one.classes.tolist()) for one in reference.found)
     made = Judgement(key, f1_of(80), lowest_quality(f1_of), found)
     cache.write_text(json.dumps(asdict(made)), encoding="utf-8")
@@ -99,9 +95,9 @@ def make_reference(engine: Engine, frames: Sequence[NDArray[np.uint8]]) -> Refer
 
 
 def jpeg_f1(engine: Engine, reference: Reference, frames: Sequence[NDArray[np.uint8]], quality: int) -> float:
-    """Give F1 of the frames, the first ones of the reference, after they went through JPEG as whole camera images."""
+    """Give F1 of the frames after they went through JPEG, as a whole camera image."""
     matches = []
-    for expected, frame in zip(reference.found, frames, strict=False):
+    for expected, frame in zip(reference.found, frames, strict=True):
         _, data = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])
         image = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), dtype=np.uint8)
         matches.append(match_detections(expected, detect(engine, image)))

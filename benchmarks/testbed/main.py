@@ -73,8 +73,7 @@ def _bench(arguments: argparse.Namespace, network: Any) -> int:
     images = read_video(str(video), rate_hz=arguments.camera_hz)
     _say(f"{len(images)} frames of {video.name}, {arguments.camera_hz:g} a second of it; the whole network finds…")
     engine = Engine.load(arguments.model)
-    seen = min(len(images), arguments.rounds * arguments.frames)
-    reference, judgement = judge(engine, images, out / "judgement.json", seen=seen)
+    reference, judgement = judge(engine, images, out / "judgement.json")
     f1_80, quality = judgement.f1_80, judgement.lowest_quality
     _say(f"F1 of jpeg 80: {f1_80:.3f}; lowest quality with F1 ≥ {LEAST_F1}: {quality}")
     everything = list(systems(quality))

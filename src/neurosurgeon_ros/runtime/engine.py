@@ -155,6 +155,22 @@ class Engine:
         """Make what back-ends have lacked so far; it takes a few times as long as one, so while nobody waits."""
         self._trimming.prepare()
 
+    def run_whole(self, x: torch.Tensor) -> Any:
+        """Run the whole network on the CPU, without the input's margins where that was made ready; for one thread."""
+        trimmed = self._trimming.find((x,))
+        return self.partitioned.run_whole(x) if trimmed is None else trimmed.run((x,))
+
+    def make_ready(self, shape: tuple[int, ...]) -> float | None:
+        """
+        See to it that :meth:`run_whole` leaves out what images of this shape do not reach.
+
+        :param shape: (height, width, 3).
+        :returns: the seconds that it takes from now on; None if there is nothing to leave out.
+        """
+        x, _ = self.model.preprocess(np.zeros(shape, dtype=np.uint8))
+        trimmed = self._trimming.expect(x)
+        return None if trimmed is None else _least_seconds(lambda: trimmed.run((x,)), 2)
+
     def run_back_together(self, many: Sequence[Sequence[torch.Tensor]], p: int) -> list[Any]:
         """Run the back-end after p once for several requests; see :mod:`neurosurgeon_ros.runtime.batching`."""
         if self._elsewhere is not None:

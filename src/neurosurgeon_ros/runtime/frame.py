@@ -50,6 +50,7 @@ class Frame:
     :param sequence: its number, from 1.
     :param preprocess: makes the network's input of the image.
     :param reason: why the edge is not used, in one sentence; empty if it is, or nobody wanted to.
+    :param offloaded_s: seconds of the robot's stages before its tensors were published; NaN if they were not.
     :param test_arm: the arm whose tensors go to the edge beside it to see whether the edge answers; None for none.
     """
 
@@ -64,6 +65,7 @@ class Frame:
     preprocess: Callable[[], tuple[torch.Tensor, float]]
     reason: str = ""
     sent_bytes: int = 0
+    offloaded_s: float = math.nan
     sample_arm: str = ""
     test_arm: int | None = None
     probe_bytes: int = 0

@@ -33,6 +33,7 @@ from neurosurgeon_ros.runtime.decision import (
 )
 from neurosurgeon_ros.runtime.engine import Engine
 from neurosurgeon_ros.runtime.frame import Flight, Frame, Scoring
+from neurosurgeon_ros.runtime.on_robot import OnRobot
 from neurosurgeon_ros.runtime.pace import Pace
 from neurosurgeon_ros.runtime.protocol import Identity, Key, Request, Status
 from neurosurgeon_ros.runtime.running import RunningMeans
@@ -84,6 +85,7 @@ class FrameProcessor:
         self._strategy = Strategy(table, policy, policy_name, RunningMeans(table, pace.speed))
         self.breaker = CircuitBreaker(seed)
         self._replacement: tuple[ArmTable, Policy, str] | None = None
+        self._on_robot = OnRobot(engine, pace)
 
     @property
     def table(self) -> ArmTable:
@@ -122,6 +124,8 @@ class FrameProcessor:
         self._take_replacement()
         strategy = self._strategy
         strategy.running.received(arrival.received_s)
+        self._on_robot.came(image.shape)
+        strategy.running.saves(self._on_robot.saved_s(strategy.table.calibration) / self._pace.speed)
         settings = self.settings
         shown = strategy.look_at(arrival, image)
         frame = Frame(
@@ -181,6 +185,10 @@ class FrameProcessor:
         if outcome is not Outcome.ON_DEVICE:
             self._send_probe(flight)
         self._answers.decide(flight.decision(outcome, found, self.breaker.state))
+
+    def prepare(self) -> None:
+        """Make ready what the frames to come gain from; it takes some frames' time, so while none waits."""
+        self._on_robot.prepare()
 
     def _preprocess(self, image: NDArray[np.uint8]) -> tuple[torch.Tensor, float]:
         begin = self.clock()
@@ -256,8 +264,7 @@ class FrameProcessor:
         x, table = frame.input(), flight.strategy.table
         keep = [] if aside is None else [int(table.point[aside])]
         begin = self.clock()
-        with self._pace.stage(float(table.calibration.front_s[p])):
-            flight.held = self._engine.partitioned.run_front(x, p, keep=keep)
+        flight.held = self._on_robot.front(x, p, keep, table.calibration)
         if math.isnan(frame.delays.total):
             frame.delays = replace(frame.delays, front_end=self.clock() - begin)
 
@@ -273,6 +280,7 @@ class FrameProcessor:
         flight.transfer = self.conversation.send(request, arm, awaited=True)
         frame.sent_bytes = flight.transfer.sent_bytes
         frame.delays = replace(frame.delays, encode=encode_s)
+        frame.offloaded_s = frame.delays.robot_s
         if arm != table.as_received:  # what comes in weighs the same, whether it is sent or not
             running.encoded(arm, encode_s, frame.sent_bytes)
 
@@ -311,11 +319,13 @@ class FrameProcessor:
         """Run the rest of the network, from p to P, and post-processing on the robot."""
         frame, p, calibration = flight.frame, flight.point, flight.strategy.table.calibration
         begin = self.clock()
-        with self._pace.stage(float(calibration.front_s[-1] - calibration.front_s[p]) + calibration.postprocess_s):
-            outputs = self._engine.partitioned.run_back(flight.held[p], p)
-            detections = self._engine.model.postprocess(
+
+        def detect(outputs: object) -> Detections:
+            return self._engine.model.postprocess(
                 outputs, frame.letterbox, confidence=frame.settings.confidence, iou=frame.settings.iou
             )
+
+        detections = self._on_robot.rest(flight.held[p], p, calibration, detect)
         frame.delays = replace(frame.delays, finish=self.clock() - begin)
         return detections
 
@@ -324,7 +334,7 @@ class FrameProcessor:
         for measured in self.conversation.measured(frame.sequence):
             feedback, observation = measured.feedback, measured.observation
             if measured.transfer.key.sequence == frame.sequence and feedback.key.kind is Kind.FRAME and observation:
-                observation = replace(observation, robot_s=frame.delays.robot_s)
+                observation = replace(observation, robot_s=frame.offloaded_s)
                 frame.delays = replace(
                     frame.delays,
                     offload=observation.offload_s,

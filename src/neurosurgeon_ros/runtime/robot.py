@@ -84,6 +84,8 @@ class RobotPipeline:
                 self._guarded(self._take, arrival)
                 while self._flights:
                     self._go_on()
+                if self._slot.is_empty:
+                    self._guarded(FrameProcessor.prepare, self.processor)
 
     def _go_on(self) -> None:
         """Begin the frame that waits, if one may be on its way beside the others; else finish the oldest."""

@@ -36,6 +36,7 @@ class RunningMeans:
         self.features: FloatArray = table.features
         self.robot_s: FloatArray = table.robot_s
         self._on_device_s = float(table.robot_s[table.on_device])
+        self._saved_s = 0.0
         self._encode_s = table.calibration.encode_s / speed
         self._speed = speed
         self._pictures = False
@@ -48,6 +49,7 @@ class RunningMeans:
         means = RunningMeans(table, self._speed)
         means.period_s, means._received_s = self.period_s, self._received_s
         means.shown(self._pixels)
+        means.saves(self._saved_s)
         return means
 
     def received(self, received_s: float) -> None:
@@ -75,6 +77,16 @@ class RunningMeans:
         features[self._camera, PSI] *= share
         features.flags.writeable = robot_s.flags.writeable = False
         self.features, self.robot_s, self._encode_s, self._pixels = features, robot_s, means_s, pixels
+
+    def saves(self, seconds: float) -> None:
+        """Take note of the robot's seconds that the whole network takes less than the table says."""
+        if seconds == self._saved_s:
+            return
+        robot_s = self.robot_s.copy()
+        robot_s[-1] -= seconds - self._saved_s
+        robot_s.flags.writeable = False
+        self._on_device_s -= seconds - self._saved_s
+        self.robot_s, self._saved_s = robot_s, seconds
 
     def encoded(self, arm: int, encode_s: float, sent_bytes: int) -> None:
         """Take note of what encoding an arm's tensors took, and what they weigh."""

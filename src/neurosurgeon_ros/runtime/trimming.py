@@ -78,10 +78,18 @@ class Trimming:
 
     def prepare(self) -> None:
         """Make what was missed often enough; to be called while nobody waits."""
-        margins = self._missed
-        if margins is None or self._times < PATIENCE:
-            return
-        self._missed = None
+        if self._missed is not None and self._times >= PATIENCE:
+            self._make(self._missed)
+            self._missed = None
+
+    def expect(self, x: torch.Tensor) -> WholeWithoutMargins | None:
+        """Make what inputs with this one's margins need, unless it is there; to be called while nobody waits."""
+        margins = find_margins(x)
+        if margins is not None and not any(known.covers(margins) for known in self._made):
+            self._make(margins)
+        return self.find((x,))
+
+    def _make(self, margins: Margins) -> None:
         example = self._partitioned.points[0].tensors[0]
         empty = torch.empty(example.shape, dtype=getattr(torch, example.dtype), memory_format=torch.channels_last)
         empty[:] = torch.tensor(margins.value).view(1, -1, 1, 1)

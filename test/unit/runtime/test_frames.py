@@ -30,7 +30,7 @@ from robots import (
 from neurosurgeon_ros.learning import POLICIES
 from neurosurgeon_ros.learning.interface import Choice, Context, Kind, Observation
 from neurosurgeon_ros.runtime.arms import build_arm_table
-from neurosurgeon_ros.runtime.decision import Arrival, Counts, Outcome
+from neurosurgeon_ros.runtime.decision import Arrival, Counts, FrameResult, Outcome
 from neurosurgeon_ros.runtime.protocol import Feedback, Reply, Status
 
 Handle = Callable[[Edge, Reply], None]
@@ -355,6 +355,25 @@ def test_a_robots_seconds_are_observed_with_its_frames(edge: Edge) -> None:
     assert delays.transmit + delays.edge_queue + delays.edge_decode + delays.edge_compute + delays.edge_postprocess == (
         pytest.approx(delays.offload, abs=1e-4)
     )
+
+
+def test_what_the_robot_does_after_a_missed_deadline_is_no_cost_of_the_arm(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    robot = make_robot(edge)
+    hand_out = robot.sink.detections
+
+    def answer_comes_meanwhile(result: FrameResult) -> None:
+        hand_out(result)
+        edge.deliver(held.pop())
+
+    monkeypatch.setattr(robot.sink, "detections", answer_comes_meanwhile)
+    assert step(robot, late) is Outcome.FALLBACK
+    seen = next(seen for seen in robot.policy.observations if not seen.censored)
+    delays = robot.sink.decisions[0].delays
+    assert seen.sequence == 1 and seen.age_frames == 0
+    assert seen.robot_s == pytest.approx(delays.preprocess + delays.front_end + delays.encode)
+    assert delays.finish > 0.0
 
 
 def test_a_replaced_policy_chooses_from_the_next_frame_on(edge: Edge) -> None:

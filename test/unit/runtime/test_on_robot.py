@@ -1,0 +1,143 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The robot leaves out what images of the camera's size do not reach, and counts on it."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from robots import Edge, equal, make_robot, picture, small_engine, small_table, whole
+
+from neurosurgeon_ros.runtime.on_robot import MOST_SIZES, PATIENCE, OnRobot
+from neurosurgeon_ros.runtime.pace import Pace
+from neurosurgeon_ros.runtime.running import RunningMeans
+
+SHAPE = (40, 200, 3)
+
+
+class Engine:
+    """Counts what it makes ready."""
+
+    def __init__(self, whole_s: float | None) -> None:
+        self.on_device = 2
+        self.ready: list[tuple[int, ...]] = []
+        self.ran: list[str] = []
+        self._whole_s = whole_s
+        self.partitioned = SimpleNamespace(
+            run_front=lambda x, p, keep: self._run("front", {p: "front"}),
+            run_back=lambda held, p: self._run("back", "outputs"),
+        )
+
+    def make_ready(self, shape: tuple[int, ...]) -> float | None:
+        self.ready.append(shape)
+        return self._whole_s
+
+    def run_whole(self, x: torch.Tensor) -> str:
+        return self._run("whole", "outputs")
+
+    def _run(self, what: str, result: Any) -> Any:
+        self.ran.append(what)
+        return result
+
+
+class Slept:
+    """A clock that only sleep moves."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def clock(self) -> float:
+        return self.now_s
+
+    def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+
+
+CALIBRATION: Any = SimpleNamespace(front_s=np.array([0.0, 0.3, 1.0]), postprocess_s=0.1)
+
+
+def test_sizes_that_stay_are_made_ready_once() -> None:
+    engine: Any = Engine(0.6)
+    on_robot = OnRobot(engine, Pace())
+    for shape in [SHAPE] * (PATIENCE - 1) + [(1, 1, 3)] + [SHAPE] * (PATIENCE - 1):
+        on_robot.came(shape)
+        on_robot.prepare()
+    assert engine.ready == []
+    for _ in range(3):
+        on_robot.came(SHAPE)
+        on_robot.prepare()
+    assert engine.ready == [SHAPE]
+    assert on_robot.saved_s(CALIBRATION) == pytest.approx(0.4)
+    on_robot.came((1, 1, 3))
+    assert on_robot.saved_s(CALIBRATION) == 0.0
+
+
+@pytest.mark.parametrize("whole_s", [None, 1.2])
+def test_where_nothing_is_saved_nothing_changes(whole_s: float | None) -> None:
+    engine: Any = Engine(whole_s)
+    on_robot = OnRobot(engine, Pace())
+    for _ in range(PATIENCE):
+        on_robot.came(SHAPE)
+    on_robot.prepare()
+    assert on_robot.saved_s(CALIBRATION) == 0.0
+
+
+def test_what_is_remembered_of_sizes_is_bounded() -> None:
+    engine: Any = Engine(None)
+    on_robot = OnRobot(engine, Pace())
+    for height in range(1, MOST_SIZES + 3):
+        for _ in range(PATIENCE):
+            on_robot.came((height, 1, 3))
+        on_robot.prepare()
+    assert len(on_robot._whole_s) <= MOST_SIZES
+
+
+def test_stages_last_as_long_as_they_would_on_the_robot() -> None:
+    engine: Any = Engine(0.6)
+    time = Slept()
+    on_robot = OnRobot(engine, Pace(0.5, clock=time.clock, sleep=time.sleep))
+    for _ in range(PATIENCE):
+        on_robot.came(SHAPE)
+    on_robot.prepare()
+    x: Any = "x"
+
+    def seconds(step: Any) -> float:
+        begin_s = time.now_s
+        step()
+        return round(time.now_s - begin_s, 9)
+
+    assert seconds(lambda: on_robot.front(x, 2, [], CALIBRATION)) == 1.2
+    assert seconds(lambda: on_robot.front(x, 2, [1], CALIBRATION)) == 2.0
+    assert seconds(lambda: on_robot.front(x, 1, [], CALIBRATION)) == 0.6
+    assert seconds(lambda: on_robot.rest((x,), 0, CALIBRATION, str)) == 1.4
+    assert seconds(lambda: on_robot.rest((x, x), 1, CALIBRATION, str)) == 1.6
+    assert engine.ran == ["whole", "front", "front", "whole", "back"]
+
+
+def test_the_policy_is_told_what_the_whole_network_takes_now() -> None:
+    table = small_table()
+    means = RunningMeans(table, 0.5)
+    deadline_s = means.deadline_s
+    saved_s = 0.1 * float(table.robot_s[-1])
+    means.saves(saved_s)
+    means.saves(saved_s)
+    assert means.robot_s[-1] == pytest.approx(table.robot_s[-1] - saved_s)
+    assert np.array_equal(means.robot_s[:-1], table.robot_s[:-1])
+    assert means.deadline_s < deadline_s
+    assert means.for_table(table).robot_s[-1] == pytest.approx(table.robot_s[-1] - saved_s)
+    means.saves(0.0)
+    assert means.robot_s[-1] == pytest.approx(table.robot_s[-1])
+
+
+def test_detections_stay_what_they_are() -> None:
+    robot = make_robot(Edge(), "on_device")
+    image = np.ascontiguousarray(picture(3)[:20])
+    expected = whole(image)
+    for _ in range(PATIENCE + 2):
+        assert equal(robot.feed(image).detections, expected)
+        robot.processor.prepare()
+    assert small_engine().make_ready(image.shape) is not None, "this image leaves something out"
