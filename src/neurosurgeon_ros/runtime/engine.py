@@ -160,16 +160,22 @@ class Engine:
         trimmed = self._trimming.find((x,))
         return self.partitioned.run_whole(x) if trimmed is None else trimmed.run((x,))
 
-    def make_ready(self, shape: tuple[int, ...]) -> float | None:
+    def make_ready(self, shape: tuple[int, ...]) -> bool:
         """
         See to it that :meth:`run_whole` leaves out what images of this shape do not reach.
 
         :param shape: (height, width, 3).
-        :returns: the seconds that it takes from now on; None if there is nothing to leave out.
+        :returns: whether there is anything to leave out.
         """
-        x, _ = self.model.preprocess(np.zeros(shape, dtype=np.uint8))
-        trimmed = self._trimming.expect(x)
-        return None if trimmed is None else _least_seconds(lambda: trimmed.run((x,)), 2)
+        return self._trimming.expect(self._empty(shape)) is not None
+
+    def time_whole(self, shape: tuple[int, ...]) -> tuple[float, float]:
+        """Give the seconds of :meth:`run_whole` for such an image, and of the network with nothing left out."""
+        x, whole = self._empty(shape), self.partitioned.run_whole
+        return _least_seconds(lambda: self.run_whole(x), 1), _least_seconds(lambda: whole(x), 1)
+
+    def _empty(self, shape: tuple[int, ...]) -> torch.Tensor:
+        return self.model.preprocess(np.zeros(shape, dtype=np.uint8))[0]
 
     def run_back_together(self, many: Sequence[Sequence[torch.Tensor]], p: int) -> list[Any]:
         """Run the back-end after p once for several requests; see :mod:`neurosurgeon_ros.runtime.batching`."""

@@ -15,6 +15,9 @@ from neurosurgeon_ros.runtime.pace import Pace
 #: Images of one size that come one after the other before anything is made ready for them.
 PATIENCE = 4
 
+#: Times that a run with everything and one without what is left out are compared; the fastest of each count.
+COMPARISONS = 2
+
 #: Sizes of images of which it is remembered what they save.
 MOST_SIZES = 64
 
@@ -35,7 +38,7 @@ class OnRobot:
         self._pace = pace
         self._shape: tuple[int, ...] = ()
         self._times = 0
-        self._whole_s: dict[tuple[int, ...], float | None] = {}
+        self._seconds: dict[tuple[int, ...], list[tuple[float, float]] | None] = {}
 
     def came(self, shape: tuple[int, ...]) -> None:
         """Take note of an image's shape, (height, width, 3)."""
@@ -43,17 +46,29 @@ class OnRobot:
         self._shape = shape
 
     def prepare(self) -> None:
-        """Make ready what images of this size gain from; it takes some frames' time, so while none waits."""
-        if self._times < PATIENCE or self._shape in self._whole_s:
+        """
+        Make ready what images of this size gain from, step by step.
+
+        A step takes as long as some frames do, so that it is for moments in which none waits.
+        """
+        if self._times < PATIENCE:
             return
-        if len(self._whole_s) >= MOST_SIZES:
-            self._whole_s.clear()
-        self._whole_s[self._shape] = self._engine.make_ready(self._shape)
+        if self._shape not in self._seconds:
+            if len(self._seconds) >= MOST_SIZES:
+                self._seconds.clear()
+            self._seconds[self._shape] = [] if self._engine.make_ready(self._shape) else None
+            return
+        seconds = self._seconds[self._shape]
+        if seconds is not None and len(seconds) < COMPARISONS:
+            seconds.append(self._engine.time_whole(self._shape))
 
     def saved_s(self, calibration: Calibration) -> float:
         """Give the seconds of this computer by which whole networks now take less than was calibrated, from 0."""
-        whole_s = self._whole_s.get(self._shape)
-        return 0.0 if whole_s is None else max(0.0, float(calibration.front_s[-1]) - whole_s)
+        seconds = self._seconds.get(self._shape)
+        if not seconds or len(seconds) < COMPARISONS:
+            return 0.0
+        share = min(trimmed for trimmed, _ in seconds) / min(whole for _, whole in seconds)
+        return max(0.0, 1.0 - share) * float(calibration.front_s[-1])
 
     def front(self, x: torch.Tensor, p: int, keep: Sequence[int], calibration: Calibration) -> dict[int, Any]:
         """Run the front-end up to p, as :meth:`~neurosurgeon_ros.partition.PartitionedNetwork.run_front` does."""
