@@ -111,4 +111,6 @@ def _still_holds(engine: Engine, kept: Calibration) -> bool:
         begin = time.perf_counter()
         engine.partitioned.run_whole(x)
         now_s = min(now_s, time.perf_counter() - begin)
-    return (1.0 - FASTER) * then_s <= now_s <= (1.0 + SLOWER) * then_s
+        if abs(now_s - then_s) <= FASTER * then_s:
+            return True
+    return then_s < now_s <= (1.0 + SLOWER) * then_s

@@ -82,7 +82,7 @@ def test_a_machine_that_is_not_as_fast_any_more_is_measured_anew(
     assert len(measured) == 2
 
 
-@pytest.mark.parametrize(("factor", "holds"), [(1.1, True), (0.9, True), (1.2, False), (0.8, False)])
+@pytest.mark.parametrize(("factor", "holds"), [(1.1, True), (0.97, True), (1.2, False), (0.9, False)])
 def test_a_machine_is_as_fast_while_the_whole_network_takes_as_long(
     monkeypatch: pytest.MonkeyPatch, factor: float, holds: bool
 ) -> None:
