@@ -26,8 +26,10 @@ bench: ## measure delays beside what one would use instead, over links of given 
 bench-engine: ## measure the engine against eager torch and onnxruntime, on a machine with nothing else to do
 	@$(RUN) python benchmarks/engine.py
 
-bench-micro: ## measure each step of a frame in isolation: out/bench/micro.json
+bench-micro: ## measure each step of a frame, the wire and a robot's start in isolation, for make bench-docs: out/bench
 	@$(RUN) python benchmarks/bench_micro.py
+	@$(RUN) python benchmarks/wire.py --messages 20 --json out/bench/wire.json
+	@$(RUN) python benchmarks/start_up.py --json out/bench/start_up.json
 
 bench-docs: ## write docs/performance.md from what lies in out/bench
 	@$(RUN) python benchmarks/bench.py --docs

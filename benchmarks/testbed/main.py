@@ -145,9 +145,7 @@ def _write(out: Path, rows: Sequence[Row], everything: Sequence[System], about: 
     from testbed.plot import draw
     from testbed.report import table
 
-    micro = out / "micro.json"
-    figures = json.loads(micro.read_text(encoding="utf-8")) if micro.is_file() else {}
-    summary = make_summary(rows, everything, about, figures)
+    summary = make_summary(rows, everything, about, _read(out / "micro.json", {}))
     (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     text = table(summary)
     (out / "bench.md").write_text(text, encoding="utf-8")
@@ -155,6 +153,10 @@ def _write(out: Path, rows: Sequence[Row], everything: Sequence[System], about: 
     print(text)
     print(f"written to {out}: summary.json, bench.md, bench.png")
     return 0
+
+
+def _read(file: Path, otherwise: Any) -> Any:
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else otherwise
 
 
 def _document(out: Path) -> int:
@@ -168,7 +170,9 @@ def _document(out: Path) -> int:
     images = PAGE.parent / "images"
     images.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(out / "bench.png", images / "bench.png")
-    PAGE.write_text(page(summary), encoding="utf-8")
+    PAGE.write_text(
+        page(summary, wire=_read(out / "wire.json", []), start_up=_read(out / "start_up.json", {})), encoding="utf-8"
+    )
     print(f"written: {PAGE}")
     return 0
 

@@ -4,8 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+#: What aims are not met and why, written by hand.
+LIMITS = Path(__file__).with_name("limits.md")
 
 _HEAD = (
     "| system | mean | p50 | p95 | p99 | frames/s | bytes/frame | robot CPU | edge CPU | F1 |",
@@ -27,8 +31,15 @@ def table(summary: Mapping[str, Any]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def page(summary: Mapping[str, Any]) -> str:
-    """Write docs/performance.md."""
+def page(
+    summary: Mapping[str, Any], *, wire: Sequence[Mapping[str, Any]] = (), start_up: Mapping[str, float] | None = None
+) -> str:
+    """
+    Write docs/performance.md.
+
+    :param wire: what benchmarks/wire.py measured; empty if it has not run.
+    :param start_up: seconds by stage, of benchmarks/start_up.py; None if it has not run.
+    """
     width, height = summary["image"]
     described = [f"- `{name}`: {words}" for name, words in summary["described"].items()]
     lines = [
@@ -59,9 +70,13 @@ def page(summary: Mapping[str, Any]) -> str:
         *_stages(summary),
         "",
         *_micro(summary),
+        *_wire(wire),
+        *_start_up(start_up or {}),
+        LIMITS.read_text(encoding="utf-8"),
         "## How to repeat it",
         "",
-        "    make bench         # about 40 minutes, with root for the real link; on a machine with nothing else to do",
+        "    make bench         # about 50 minutes, with root for the real link; on a machine with nothing else to do",
+        "    make bench-micro   # about 10 minutes: steps in isolation, the wire, and start-up",
         "    make bench-docs    # writes this page",
         "",
         "`python benchmarks/bench.py --help` says how to choose rates, systems and rounds.",
@@ -102,6 +117,41 @@ def _micro(summary: Mapping[str, Any]) -> list[str]:
     for name, one in summary["micro"].items():
         lines.append(f"| {name} | {one['median_ms']:.3f} ms | {one['reference']} | {one['ratio']:.2f} |")
     return [*lines, ""]
+
+
+def _wire(results: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Give what messages of several sizes take, on one machine and over links."""
+    if not results:
+        return []
+    lines = [
+        "## From publish to callback",
+        "",
+        "A `PartialInference` of the given size, with the nodes' own QoS and profile. The share is that of the link's "
+        "rate which the payload reaches, the answer's way back included; framing alone leaves 0.975.",
+        "",
+        "| link | lost packets | payload | share | round trip | one way | `publish` at most | lost |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for one in results:
+        local = not one["rate_mbps"]
+        cells = [
+            "one machine" if local else f"{one['rate_mbps']:g} Mbit/s",
+            f"{one['loss']:.0%}",
+            f"{one['size'] / 1e3:g} kB",
+            "" if local else f"{one['share']:.2f}",
+            *(f"{one[name]:.1f} ms" for name in ("median_ms", "one_way_ms", "publish_ms")),
+            f"{one['lost']}",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def _start_up(seconds: Mapping[str, float]) -> list[str]:
+    if not seconds:
+        return []
+    lines = ["## Start of the robot", "", "With what an earlier start has left in the cache folder.", ""]
+    lines += ["| stage | seconds |", "| --- | ---: |"]
+    return [*lines, *(f"| {stage} | {value:.2f} |" for stage, value in seconds.items()), ""]
 
 
 def _line(row: Mapping[str, Any]) -> str:

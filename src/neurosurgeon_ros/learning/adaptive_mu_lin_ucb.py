@@ -12,7 +12,7 @@ import numpy as np
 
 from neurosurgeon_ros.learning.checks import in_range
 from neurosurgeon_ros.learning.delay_model import DelayModel, Expectation, Nominal, Parts
-from neurosurgeon_ros.learning.interface import FEATURES, Choice, Context, FloatArray, Kind, Observation
+from neurosurgeon_ros.learning.interface import FEATURES, BoolArray, Choice, Context, FloatArray, Kind, Observation
 from neurosurgeon_ros.learning.phases import interval, phase
 
 #: Nodes and weights of Gauss and Hermite's quadrature for a standard normal variable.
@@ -117,6 +117,8 @@ class AdaptiveMuLinUcb:
         expected = self.model.expect(context)
         blind = self.model.link.level_sd > _BLIND_SD
         value = self._value(context, expected, blind)
+        if not blind:
+            value = np.where(_too_late(context, expected), np.inf, value)
         arm = int(np.argmin(value))
 
         sample, forced = None, None
@@ -281,3 +283,11 @@ class AdaptiveMuLinUcb:
             return None
         cost_s = np.maximum(total_s - total_s[arm], 1e-3 * total_s[arm])
         return int(np.argmax(np.where(can, gain_s / cost_s, -np.inf)))
+
+
+def _too_late(context: Context, expected: Expectation) -> BoolArray:
+    """Say which arms' answers are expected after the deadline: the frame would be finished here all the same."""
+    total_s = expected.robot_s - context.penalty_s + expected.link_s + expected.edge_s
+    late: BoolArray = total_s > context.deadline_s - context.waited_s
+    late[context.on_device] = False
+    return late

@@ -55,7 +55,8 @@ class Context:
     :param key_frame: whether this frame is a key frame.
     :param now_s: seconds on a monotonic clock.
     :param period_s: expected seconds between accepted frames; 0 where unknown.
-    :param deadline_s: seconds after which the robot finishes the frame itself.
+    :param deadline_s: seconds after which the robot finishes the frame itself, from when its image came.
+    :param waited_s: of these, the seconds that the frame has waited for the ones before it.
     :param edge_available: whether an edge is there to answer; without one only `on_device` is allowed.
     :param link_busy: whether something of ours is still on its way to the edge.
     :param penalty_s: seconds by which each arm counts as slower than it is, for what its codec loses. Shape (n,), or
@@ -73,6 +74,7 @@ class Context:
     now_s: float = 0.0
     period_s: float = 0.0
     deadline_s: float = float("inf")
+    waited_s: float = 0.0
     edge_available: bool = True
     link_busy: bool = False
     penalty_s: FloatArray | float = 0.0

@@ -237,6 +237,7 @@ class FrameProcessor:
             frame=frame.sequence,
             key_frame=frame.scoring,
             deadline_s=frame.deadline_s,
+            waited_s=max(0.0, self.clock() - frame.arrival.received_s),
             fidelity_price_s=frame.settings.fidelity_price_s,
             now_s=self.clock(),
             edge_available=not obstacle,

@@ -42,6 +42,7 @@ class Strategy:
         frame: int,
         key_frame: Truth,
         deadline_s: float,
+        waited_s: float,
         fidelity_price_s: float,
         now_s: float,
         edge_available: bool,
@@ -53,6 +54,7 @@ class Strategy:
         Tell what the policy may choose from for one frame.
 
         :param frame: number of the accepted frame.
+        :param waited_s: how long it has waited, of its deadline.
         :param key_frame: whether it is a key frame, asked for where that matters alone.
         :param edge_available: whether an edge may be used; without one there is only `on_device`.
         :param link_free: whether no earlier transfer could still fill the link; otherwise the same.
@@ -76,6 +78,7 @@ class Strategy:
             now_s=now_s,
             period_s=self.running.period_s,
             deadline_s=deadline_s,
+            waited_s=waited_s,
             edge_available=edge_available,
             link_busy=link_busy,
             penalty_s=100.0 * fidelity_price_s * (1.0 - table.fidelity),

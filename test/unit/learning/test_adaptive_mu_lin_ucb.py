@@ -178,3 +178,17 @@ def test_choice_that_the_runtime_overruled_is_not_mistaken() -> None:
 def test_each_part_can_be_switched_off(switch: str) -> None:
     choices = run(AdaptiveMuLinUcb(n_arms=3, **{switch: False}), range(1, 300), 10e6)
     assert [choice.arm for choice in choices[-20:]].count(0) >= 15
+
+
+@pytest.mark.parametrize(("waited_s", "in_time"), [(0.0, True), (0.1, True), (0.25, False), (2.0, False)])
+def test_a_frame_that_waited_long_is_not_sent_where_its_answer_would_be_late(waited_s: float, in_time: bool) -> None:
+    policy = AdaptiveMuLinUcb(n_arms=3)
+    run(policy, range(1, 60), bytes_per_s=1e6)  # the second arm takes 0.21 s, the robot alone 0.3 s
+    choice = policy.select(context(60, deadline_s=0.45, waited_s=waited_s))
+    assert choice.arm == (1 if in_time else 2)
+
+
+def test_a_deadline_that_nothing_meets_leaves_the_robot_alone() -> None:
+    policy = AdaptiveMuLinUcb(n_arms=3)
+    run(policy, range(1, 60), bytes_per_s=1e6)
+    assert {policy.select(context(frame, deadline_s=0.05)).arm for frame in range(60, 63)} == {2}

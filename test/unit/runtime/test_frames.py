@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 import queue
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -34,12 +35,18 @@ from neurosurgeon_ros.runtime.decision import Arrival, Counts, FrameResult, Outc
 from neurosurgeon_ros.runtime.protocol import Feedback, Reply, Status
 
 Handle = Callable[[Edge, Reply], None]
-held: list[Reply] = []
+held: queue.SimpleQueue[Reply] = queue.SimpleQueue()
+
+
+def forget_held() -> None:
+    """Let go of answers that an earlier test held."""
+    while not held.empty():
+        held.get()
 
 
 def late(edge: Edge, reply: Reply) -> None:
     """Hold an answer until the test lets it go."""
-    held.append(reply)
+    held.put(reply)
 
 
 def never(edge: Edge, reply: Reply) -> None:
@@ -98,7 +105,7 @@ WAITS = (late, never, wrong_key, feedback_only)
 
 @pytest.fixture
 def edge() -> Iterator[Edge]:
-    held.clear()
+    forget_held()
     with Edge() as edge:
         yield edge
     assert edge.problems == []
@@ -134,7 +141,7 @@ def test_the_outcome_and_the_detections_of_each_behaviour(edge: Edge, behaviour:
 def test_invariant_2_one_accepted_frame_one_message_in_order(
     behaviours: list[Handle], policy: str, release: list[bool]
 ) -> None:
-    held.clear()
+    forget_held()
     with Edge() as edge:
         robot = make_robot(edge, policy)
         for behaviour, let_go in zip(behaviours, release, strict=False):
@@ -142,8 +149,8 @@ def test_invariant_2_one_accepted_frame_one_message_in_order(
             edge.handle = behaviour
             robot.feed(deadline_s=SHORT_S if behaviour in WAITS else LONG_S)
             if let_go:
-                while held:
-                    edge.deliver(held.pop())
+                while not held.empty():
+                    edge.deliver(held.get())
     number = len(behaviours)
     assert robot.sink.events == [(what, n) for n in range(1, number + 1) for what in ("detections", "decision")]
     for n, result in enumerate(robot.sink.results, start=1):
@@ -158,7 +165,7 @@ def test_invariant_2_one_accepted_frame_one_message_in_order(
     policy=st.sampled_from(POLICIES),
 )
 def test_invariant_4_no_offloading_delay_is_learnt_from_the_device(behaviours: list[Handle], policy: str) -> None:
-    held.clear()
+    forget_held()
     with Edge() as edge:
         robot = make_robot(edge, policy)
         for behaviour in behaviours:
@@ -181,7 +188,7 @@ def test_a_missed_deadline_is_a_bound_and_the_late_answer_a_measurement(edge: Ed
     assert "deadline" in decision.reason
     assert decision.delays.offload > 0.0
 
-    edge.deliver(held.pop())
+    edge.deliver(held.get(timeout=LONG_S))
     edge.handle = Edge.deliver
     robot.feed()
     measured = next(seen for seen in robot.policy.observations[1:] if seen.sequence == 1)
@@ -201,6 +208,7 @@ def test_only_a_missed_deadline_is_a_bound(edge: Edge, behaviour: Handle) -> Non
 def test_while_a_transfer_is_under_way_frames_are_finished_on_the_robot(edge: Edge) -> None:
     robot = make_robot(edge)
     step(robot, late)
+    answer = held.get(timeout=LONG_S)
     edge.handle = Edge.deliver
     assert robot.feed().outcome is Outcome.ON_DEVICE
     context = robot.policy.contexts[-1]
@@ -208,7 +216,7 @@ def test_while_a_transfer_is_under_way_frames_are_finished_on_the_robot(edge: Ed
     assert context.edge_available and context.link_busy
     assert "under way" in robot.sink.decisions[-1].reason
     assert len(edge.requests) == 1
-    edge.deliver(held.pop())
+    edge.deliver(answer)
     assert robot.feed().outcome is Outcome.EDGE
 
 
@@ -345,6 +353,15 @@ def test_settings_hold_from_the_next_frame(edge: Edge) -> None:
     assert (edge.requests[0].confidence, edge.requests[0].iou) == (1.0, 0.75)
 
 
+def test_a_policy_is_told_how_long_a_frame_has_waited(edge: Edge) -> None:
+    robot = make_robot(edge)
+    robot.feed()
+    waited_s, arrival = robot.policy.contexts[0].waited_s, Arrival("late", time.monotonic() - 5.0, lambda: picture(1))
+    assert 0.0 < waited_s < LONG_S
+    robot.processor.process(arrival, picture(1), Counts(2, 2), time.monotonic())
+    assert 5.0 < robot.policy.contexts[1].waited_s < 5.0 + LONG_S
+
+
 def test_a_robots_seconds_are_observed_with_its_frames(edge: Edge) -> None:
     robot = make_robot(edge)
     robot.feed()
@@ -365,7 +382,7 @@ def test_what_the_robot_does_after_a_missed_deadline_is_no_cost_of_the_arm(
 
     def answer_comes_meanwhile(result: FrameResult) -> None:
         hand_out(result)
-        edge.deliver(held.pop())
+        edge.deliver(held.get(timeout=LONG_S))
 
     monkeypatch.setattr(robot.sink, "detections", answer_comes_meanwhile)
     assert step(robot, late) is Outcome.FALLBACK
@@ -400,11 +417,12 @@ def test_a_new_policy_is_told_nothing_that_its_predecessor_asked(edge: Edge) -> 
     successor = Spy(Chooser(lambda context: Choice(context.on_device)))
     table = build_arm_table(small_engine(), ("fp32",), repeats=1, keep_all=True)
     step(robot, late)
+    answer = held.get(timeout=LONG_S)
     robot.processor.replace(table, successor, "successor")
     edge.handle = Edge.deliver
     assert robot.feed().outcome is Outcome.ON_DEVICE
     assert "under way" in robot.sink.decisions[-1].reason, "it fills the link all the same"
-    edge.deliver(held.pop())
+    edge.deliver(answer)
     robot.feed()
     assert not successor.contexts[-1].link_busy, "its answer was taken"
     assert all(math.isnan(seen.offload_s) for seen in successor.observations)
