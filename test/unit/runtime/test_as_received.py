@@ -7,7 +7,7 @@ from __future__ import annotations
 import functools
 import queue
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import cv2
@@ -23,6 +23,7 @@ from neurosurgeon_ros.runtime.admission import Admission
 from neurosurgeon_ros.runtime.arms import PSI, ArmTable, build_arm_table
 from neurosurgeon_ros.runtime.decision import Arrival, Outcome
 from neurosurgeon_ros.runtime.edge import EdgeServer
+from neurosurgeon_ros.runtime.engine import Arm, Calibration, Engine
 from neurosurgeon_ros.runtime.protocol import Key, Reply, Request, Status
 
 NAME = "input/as_received"
@@ -120,7 +121,13 @@ def test_there_is_no_such_arm_unless_images_come_compressed_and_may_be_shown() -
 
 
 def test_it_is_kept_and_takes_no_other_arms_place() -> None:
-    with_it = build_arm_table(small_engine(), ("uint8", "as_received"), images_compressed=True, repeats=1)
+    def measure(engine: Engine, arms: Sequence[Arm]) -> Calibration:
+        encode_s = np.array([0.0 if arm.codec in ("", "as_received") else 1e-3 for arm in arms])
+        decode_s = np.array([1e-3 if arm.codec == "as_received" else 0.0 for arm in arms])
+        return Calibration(0.0, 1e-4, np.linspace(0.0, 0.1, engine.on_device + 1), encode_s, decode_s, 0.0)
+
+    codecs = ("uint8", "as_received")
+    with_it = build_arm_table(small_engine(), codecs, images_compressed=True, measure=measure)
     index = with_it.index(NAME)
     assert with_it.as_received == index
     assert with_it.fidelity[index] == 1.0
