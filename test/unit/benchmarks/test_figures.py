@@ -7,7 +7,7 @@ import pytest
 from testbed.accuracy import QUALITIES, Reference, lowest_quality
 from testbed.delays import frame_delays, percentiles_ms
 from testbed.machine import share_out
-from testbed.report import table
+from testbed.report import page, table
 from testbed.run import Seen
 from testbed.scenario import changing, constant
 from testbed.summary import Row, make_row, make_summary, ratios
@@ -139,3 +139,19 @@ def test_frames_in_flight_have_a_table_where_they_were_measured():
     said = table({**without, "in_flight": flights})
     assert "### Frames in flight, 16 Mbit/s, a camera of 30 Hz" in said
     assert "| 2 | 10.0 | 80 ms |" in said
+
+
+def test_the_page_has_what_was_measured_beside_the_runs_and_what_falls_short():
+    about = {"machine": "2 cores", "link": "a link", "model": "m", "robot_speed": 0.2, "camera_hz": 4.0, "rounds": 1}
+    about |= {"image": [640, 480], "warm_up_frames": 4}
+    summary = make_summary([row(OURS, 50.0)], systems(80), about, {})
+    local = {"rate_mbps": 0.0, "loss": 0.0, "size": 1_000_000, "share": 0.0, "median_ms": 6.0}
+    local |= {"one_way_ms": 4.84, "publish_ms": 1.0, "lost": 0}
+    wire = [local, {**local, "rate_mbps": 16.0, "loss": 0.01, "share": 0.957}]
+    without, said = page(summary), page(summary, wire=wire, start_up={"weights": 0.5, "whole": 4.321})
+    assert "| one machine | 0% | 1000 kB |  | 6.0 ms | 4.8 ms | 1.0 ms | 0 |" in said
+    assert "| 16 Mbit/s | 1% | 1000 kB | 0.96 |" in said
+    assert "| whole | 4.32 |" in said
+    assert "publish to callback" not in without and "Start of the robot" not in without
+    for made in (said, without):
+        assert "## What falls short, and why" in made and made.endswith("\n") and "\n\n\n" not in made
