@@ -67,11 +67,7 @@ def walk(kind: type[Any], data: bytes | bytearray | memoryview) -> None:
     :raises Malformed: if they end too early, or a count exceeds its bound, the bytes that are left, or
         :data:`MOST_STRUCTURES`.
     """
-    view = memoryview(data)
-    number = _NUMBERS.get(bytes(view[:2])) if len(view) >= 4 else None
-    if number is None:
-        raise Malformed(f"begins with {bytes(view[:4]).hex()!r}, which announces no plain CDR")
-    place = _Place(view[4:], number)
+    place = _begin(data)
     for step in _steps(kind):
         step.go(place)
 
@@ -84,14 +80,23 @@ def without_last(kind: type[Any], data: bytes | bytearray | memoryview) -> tuple
     :returns: the bytes of the same message with an empty sequence; and a view of the sequence.
     :raises Malformed: as :func:`walk` does.
     """
-    walk(kind, data)
-    view = memoryview(data)
-    place = _Place(view[4:], _NUMBERS[bytes(view[:2])])
-    for step in _steps(kind)[:-1]:
+    place = _begin(data)
+    *steps, last = _steps(kind)
+    for step in steps:
         step.go(place)
-    count = place.count("its last field")
-    begin = 4 + place.at
-    return bytes(view[: begin - 4]) + bytes(4), view[begin : begin + count]
+    count_at = 4 + -(-place.at // 4) * 4
+    last.go(place)
+    view = memoryview(data)
+    return bytes(view[:count_at]) + bytes(4), view[count_at + 4 : 4 + place.at]
+
+
+def _begin(data: bytes | bytearray | memoryview) -> _Place:
+    """Stand behind a message's head; raises :class:`Malformed` if that announces no plain CDR."""
+    view = memoryview(data)
+    number = _NUMBERS.get(bytes(view[:2])) if len(view) >= 4 else None
+    if number is None:
+        raise Malformed(f"begins with {bytes(view[:4]).hex()!r}, which announces no plain CDR")
+    return _Place(view[4:], number)
 
 
 class _Place:
