@@ -45,16 +45,34 @@ class PackedConv2d(nn.Module):
     """
     A convolution whose weights lie as oneDNN wants them for one shape of input.
 
-    :param convolution: on the CPU, float32, padded with zeros by numbers.
+    :param weight: on the CPU, float32.
+    :param bias: None for none.
+    :param settings: of the convolution; it is padded with zeros.
     :param input_shape: of the inputs to come.
+    :param activation: done on the way out.
     """
 
-    def __init__(self, convolution: nn.Conv2d, input_shape: torch.Size) -> None:
+    def __init__(
+        self,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        settings: Settings,
+        input_shape: torch.Size,
+        activation: Activation = NOTHING,
+    ) -> None:
         super().__init__()
-        self.activation = NOTHING
+        self.activation = activation
+        # Plain attributes, as they are no weights of the network but a form of them.
+        self._plain, self._bias, self._settings, self._shape = weight, bias, settings, input_shape
+        reorder = getattr(torch._C._nn, "mkldnn_reorder_conv2d_weight")  # noqa: B009 - torch's stub lacks arguments
+        self._weight: torch.Tensor = reorder(weight.to_mkldnn(), *settings, list(input_shape))
+
+    @classmethod
+    def of(cls, convolution: nn.Conv2d, input_shape: torch.Size) -> PackedConv2d:
+        """Pack a convolution whose padding is given by numbers."""
         assert not isinstance(convolution.padding, str)
         settings = (convolution.padding, convolution.stride, convolution.dilation, convolution.groups)
-        self._pack(convolution.weight.detach(), convolution.bias, settings, input_shape)
+        return cls(convolution.weight.detach(), convolution.bias, settings, input_shape)
 
     @property
     def window(self) -> tuple[int, int, int]:
@@ -64,19 +82,10 @@ class PackedConv2d(nn.Module):
 
     def for_rows(self, height: int) -> PackedConv2d:
         """Give the same convolution for inputs of another height, whose padding above and below is a part of them."""
-        made = PackedConv2d.__new__(PackedConv2d)
-        nn.Module.__init__(made)
-        made.activation = self.activation
         padding, stride, dilation, groups = self._settings
+        settings = ((0, padding[1]), stride, dilation, groups)
         shape = torch.Size((*self._shape[:2], height, self._shape[3]))
-        made._pack(self._plain, self._bias, ((0, padding[1]), stride, dilation, groups), shape)
-        return made
-
-    def _pack(self, weight: torch.Tensor, bias: torch.Tensor | None, settings: Settings, shape: torch.Size) -> None:
-        # Plain attributes, as they are no weights of the network but a form of them.
-        self._plain, self._bias, self._settings, self._shape = weight, bias, settings, shape
-        reorder = getattr(torch._C._nn, "mkldnn_reorder_conv2d_weight")  # noqa: B009 - torch's stub lacks arguments
-        self._weight: torch.Tensor = reorder(weight.to_mkldnn(), *settings, list(shape))
+        return PackedConv2d(self._plain, self._bias, settings, shape, self.activation)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Give the convolution of `x`, and the activation of that."""
@@ -107,7 +116,7 @@ def pack(module: fx.GraphModule, crossing: Collection[fx.Node] = ()) -> None:
         if not isinstance(called, nn.Conv2d) or not _can_be_packed(called, x):
             continue
         try:
-            packed = PackedConv2d(called, x.shape)
+            packed = PackedConv2d.of(called, x.shape)
             with torch.no_grad():
                 given, wanted = packed(x), called(x)
         except (AttributeError, RuntimeError):  # another build of torch, or a shape that oneDNN does not know
