@@ -233,7 +233,7 @@ class AdaptiveMuLinUcb:
         Small tensors tell little of what large ones take: the round trip hides their bytes. Where an arm with many more
         of them may be better, a large probe in the link's idle time tells.
         """
-        total_s = expected.robot_s + expected.link_s + expected.edge_s
+        total_s = expected.total_s
         hopeful_s = expected.robot_s + np.exp(-_PROBED_HOPE * expected.link_sd) * expected.link_s + expected.edge_s
         sent_bytes = context.features[:, _PSI]
         heavier = context.allowed & (sent_bytes > _HEAVIER * sent_bytes[arm]) & (hopeful_s < total_s[arm])
@@ -248,7 +248,7 @@ class AdaptiveMuLinUcb:
         """Give the arm whose tensors, which the front-end computes anyway, promise most for the link's time."""
         if not self._samples or context.link_busy:
             return None
-        total_s = float(expected.robot_s[arm] + expected.link_s[arm] + expected.edge_s[arm])
+        total_s = float(expected.total_s[arm])
         gain_s = total_s - hopeful_s
         idle_s = self._allowance_s
         if arm != context.on_device:
@@ -273,7 +273,7 @@ class AdaptiveMuLinUcb:
         waited = context.frame - self._forced_at
         if waited < every:
             return None
-        total_s = expected.robot_s + expected.link_s + expected.edge_s
+        total_s = expected.total_s
         gain_s = total_s[arm] - self._hopeful(expected, _FORCED_HOPE)
         can = context.allowed & (gain_s > _WORTH * total_s[arm])
         can[[arm, context.on_device]] = False
@@ -287,7 +287,6 @@ class AdaptiveMuLinUcb:
 
 def _too_late(context: Context, expected: Expectation) -> BoolArray:
     """Say which arms' answers are expected after the deadline: the frame would be finished here all the same."""
-    total_s = expected.robot_s - context.penalty_s + expected.link_s + expected.edge_s
-    late: BoolArray = total_s > context.deadline_s - context.waited_s
+    late: BoolArray = expected.total_s - context.penalty_s > context.deadline_s - context.waited_s
     late[context.on_device] = False
     return late

@@ -101,6 +101,12 @@ class Expectation:
     link_sd: FloatArray
     edge_sd: FloatArray
 
+    @property
+    def total_s(self) -> FloatArray:
+        """From the beginning on the robot to the answer, shape (n,)."""
+        total: FloatArray = self.robot_s + self.link_s + self.edge_s
+        return total
+
     def optimistic_s(self, link_deviations: float, edge_deviations: float) -> FloatArray:
         """Give the offloading delay so many standard deviations below what is expected, shape (n,)."""
         low: FloatArray = self.link_s * np.exp(-link_deviations * self.link_sd)
