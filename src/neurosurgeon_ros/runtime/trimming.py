@@ -17,9 +17,7 @@ import numpy as np
 import torch
 
 from neurosurgeon_ros.partition import PartitionedNetwork, Rows, WholeWithoutMargins
-
-#: An image is trimmed where it fills at most this share of the input's rows.
-WORTH = 0.85
+from neurosurgeon_ros.partition.margins import WORTH
 
 #: Images of the same margins that come one after the other before anything is made for them: it takes several times
 #: as long as a run of the network.
