@@ -81,6 +81,11 @@ def _deactivated(stage: Stage) -> int:
     return 1
 
 
+def _cut_off(stage: Stage) -> int:
+    assert stage.edge is not None
+    return stage.cut_off(stage.edge)
+
+
 def _ask(stage: Stage, transition: int) -> None:
     """Have the edge make a transition."""
     client = stage.node.create_client(ChangeState, "edge_node/change_state")
@@ -104,5 +109,6 @@ FAULTS = (
     Fault("edge with another model", GROUP, "the robot works alone while the edge has another model", _another_model),
     Fault("edge started after its robot", GROUP, "the robot works alone until an edge is there", _late),
     Fault("edge deactivated and activated", GROUP, ALONE, _deactivated),
+    Fault("edge's shared memory removed", GROUP, "the edge begins again with other ports", _cut_off),
     Fault("edge gone for good", GROUP, "the robot works alone", _gone, ends=False),
 )

@@ -59,6 +59,13 @@ def _frozen(stage: Stage) -> int:
     return 1
 
 
+def _cut_off(stage: Stage) -> int:
+    assert stage.robot is not None
+    ports = stage.cut_off(stage.robot)
+    stage.await_robot()
+    return ports
+
+
 def _same_id(stage: Stage) -> int:
     twin = stage.start_robot("twin", remappings={"__ns": "/twin", "/twin/image_raw": "/image_raw"}, robot_id=ROBOT_ID)
     code = twin.process.wait(START_S)
@@ -77,5 +84,11 @@ FAULTS = (
     Fault("robot interrupted and restarted", GROUP, ENDS, _ended(signal.SIGINT, code=0)),
     Fault("robot ended in mid-fallback", GROUP, ENDS, _in_fallback),
     Fault("another robot with the same id", GROUP, "the one that came first is served on", _same_id),
+    Fault(
+        "robot's shared memory removed",
+        GROUP,
+        "every accepted frame comes out, and the robot begins again with other ports, in the same process",
+        _cut_off,
+    ),
     Fault("robot frozen for 2 s", GROUP, "the frame under way comes out once it can run", _frozen),
 )

@@ -25,6 +25,7 @@ from benchmarks.faults.relay import EDGE_SIDE, ROBOT_SIDE, Relay
 from neurosurgeon_ros.cli.demo.children import Child, start_node, wait_for_end
 from neurosurgeon_ros.cli.demo.domain import private_domain
 from neurosurgeon_ros.nodes.dds import apply_profile
+from neurosurgeon_ros.nodes.shared_memory import read_ports
 from neurosurgeon_ros.runtime.decision import Outcome
 
 #: Seconds that a node may take until it works.
@@ -145,6 +146,24 @@ class Stage:
         code = child.process.wait(10.0)
         self.children.remove(child)
         return code
+
+    def cut_off(self, child: Child) -> int:
+        """
+        Remove the shared memory through which a process is reached, and wait until it has begun again.
+
+        :return: how many ports it had.
+        """
+        process = Path(f"/proc/{child.process.pid}")
+        ports = read_ports(process)
+        for port in ports:
+            Path(port).unlink()
+
+        def has_others() -> bool:
+            return bool(now := read_ports(process)) and not now & ports
+
+        if not self.counter.wait_for(has_others, START_S):
+            raise AssertionError(f"{child.name} kept the shared memory that was removed (see {child.log})")
+        return len(ports)
 
     @contextlib.contextmanager
     def stopped(self, child: Child) -> Iterator[None]:

@@ -8,9 +8,11 @@ import secrets
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
 
 from neurosurgeon_ros.models import MODELS, OWN_MODEL
@@ -80,8 +82,8 @@ class _Robot:
 class EdgeNode(ManagedNode[EdgeParameters]):
     """ROS around :class:`neurosurgeon_ros.runtime.edge.EdgeServer`."""
 
-    def __init__(self) -> None:
-        super().__init__("edge_node", EdgeParameters)
+    def __init__(self, overrides: Sequence[Parameter] = ()) -> None:
+        super().__init__("edge_node", EdgeParameters, overrides)
         self._session = secrets.randbits(64)
         self._engine: Engine | None = None
         self._batching = ALONE

@@ -9,7 +9,7 @@ both are caught here. See design.ros2.org/articles/node_lifecycle.html.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -56,11 +56,12 @@ class ManagedNode(LifecycleNode, Generic[P]):
 
     :param name: of the node.
     :param kind: dataclass of its parameters, see :mod:`neurosurgeon_ros.nodes.parameters`.
+    :param overrides: parameters that hold whatever the command line says.
     :raises StartError: if a parameter is no good.
     """
 
-    def __init__(self, name: str, kind: type[P]) -> None:
-        super().__init__(name)
+    def __init__(self, name: str, kind: type[P], overrides: Sequence[Parameter] = ()) -> None:
+        super().__init__(name, parameter_overrides=list(overrides))
         self._kind = kind
         self._last_error = ""
         self._starting = False
@@ -111,11 +112,38 @@ class ManagedNode(LifecycleNode, Generic[P]):
 
         :raises StartError: if one of the two fails; the message says why.
         """
+        self._reach("active")
+
+    def _reach(self, state: str) -> None:
+        """Go through the transitions from unconfigured to a state; raises StartError."""
         self._starting = True
-        for step in (self.trigger_configure, self.trigger_activate):
+        steps = {"active": (self.trigger_configure, self.trigger_activate), "inactive": (self.trigger_configure,)}
+        for step in steps.get(state, ()):
             if step() != TransitionCallbackReturn.SUCCESS:
                 raise StartError(self._last_error)
         self._starting = False
+
+    def _label(self) -> str:
+        label: str = self._state_machine.current_state[1]
+        return label
+
+    def heir(self) -> Callable[[], Node]:
+        """
+        Return what makes this node again, with its parameters and in its state of now.
+
+        What is made is a :class:`ManagedNode` of the same class, whose constructor takes `overrides`; making it raises
+        StartError if a transition fails.
+        """
+        make: Callable[..., ManagedNode[P]] = type(self)
+        parameters = list(self._parameters.values())
+        state = self._label()
+
+        def again() -> Node:
+            node = make(overrides=parameters)
+            node._reach(state)
+            return node
+
+        return again
 
     def close(self) -> None:
         """Stop working and let go of everything, whatever state the node is in."""
@@ -187,7 +215,7 @@ class ManagedNode(LifecycleNode, Generic[P]):
                 return change(request, response)
             except Exception:  # rclpy's RCLError, which has no public name; callbacks catch their own
                 wanted = request.transition.label or _TRANSITIONS.get(request.transition.id, request.transition.id)
-                state = self._state_machine.current_state[1]
+                state = self._label()
                 self.get_logger().warning(f"transition {wanted} is not possible in state {state}: refused")
                 response.success = False
                 return response
@@ -217,7 +245,7 @@ class ManagedNode(LifecycleNode, Generic[P]):
     # Diagnostics.
 
     def _publish_diagnostics(self) -> None:
-        label = self._state_machine.current_state[1]
+        label = self._label()
         if label == "active":
             level, text, values = self.diagnostics()
         else:

@@ -1,12 +1,13 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A node as a process: start-up, spinning, and an orderly end at SIGINT and SIGTERM, whenever they come."""
+"""A node as a process: start-up, spinning, an orderly end at SIGINT and SIGTERM, and a new start when it is deaf."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from types import FrameType
 
@@ -17,9 +18,14 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from neurosurgeon_ros.nodes.dds import apply_profile
+from neurosurgeon_ros.nodes.memory import give_back_memory
+from neurosurgeon_ros.nodes.shared_memory import ReadPorts
 
 #: Seconds between looks at whether the process was told to stop.
 PATIENCE_S = 0.1
+
+#: Seconds between looks at whether other processes still reach this one.
+LOOK_PERIOD_S = 1.5
 
 #: Seconds for which a thread may keep the interpreter from others. A frame changes threads several times, and whoever
 #: handed it over still has things to do; of Python's own 5 ms, most would be waited for each time.
@@ -54,8 +60,12 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
     """
     Make a node, spin it until the process is told to stop, and take it down.
 
+    A node that has ``heir()`` begins again when other processes do not reach it any more, see
+    :mod:`neurosurgeon_ros.nodes.shared_memory`.
+
     :param make_node: makes the node; raises :class:`StartError` if it cannot. A node's ``close()``, if it has one, is
-        called before it is destroyed: it joins the node's threads.
+        called before it is destroyed: it joins the node's threads. Its ``heir()``, if it has one, returns what makes
+        it again, as it is, after its ``close()``.
     :param args: command line, that of the process by default.
     :return: exit code: 0 after SIGINT or SIGTERM at any moment, 1 if the node could not start.
     """
@@ -68,8 +78,25 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
         _init(args)
         node = make_node()
         signals.starting = False
-        if not signals.stopping:
-            _spin(node, signals)
+        while _spin(node, signals):
+            make_node = node.heir()  # type: ignore[attr-defined]
+            node.close()  # type: ignore[attr-defined]
+            before, node = node, None
+            signals.starting = True
+            if signals.stopping:
+                break
+            # Senders keep what they know of a port by its number. The node before keeps its numbers until its heir has
+            # others.
+            rclpy.shutdown()
+            _init(args)
+            try:
+                node = make_node()
+            finally:
+                before.destroy_node()
+                # What a lifecycle node keeps of the middleware goes with the object only.
+                del before
+                give_back_memory()
+            signals.starting = False
     except _Interrupted:
         pass
     except StartError as problem:
@@ -100,17 +127,26 @@ def _init(args: list[str] | None) -> None:
         raise StartError(f"ROS 2 refuses the command line or the environment: {said}") from None
 
 
-def _spin(node: Node, signals: Signals) -> None:
+def _spin(node: Node, signals: Signals) -> bool:
+    """Spin until the process is to stop, or other processes do not reach the node any more; return which."""
+    ports = ReadPorts() if hasattr(node, "heir") else None
+    look_s = time.monotonic() + LOOK_PERIOD_S
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
         while not signals.stopping and rclpy.ok():
+            if ports is not None and time.monotonic() >= look_s:
+                look_s = time.monotonic() + LOOK_PERIOD_S
+                if lost := ports.lost():
+                    node.get_logger().error(f"{', '.join(sorted(lost))} was removed, nothing is heard: begins again")
+                    return True
             try:
                 executor.spin_once(timeout_sec=PATIENCE_S)
             except ExternalShutdownException:
-                return
+                return False
             except Exception as problem:  # one callback's error must not end the node
                 node.get_logger().error(f"a callback failed: {type(problem).__name__}: {problem}")
     finally:
         executor.remove_node(node)
         executor.shutdown(timeout_sec=0.5)
+    return False

@@ -7,7 +7,10 @@ from __future__ import annotations
 import secrets
 import socket
 import time
+from collections.abc import Sequence
 from pathlib import Path
+
+from rclpy.parameter import Parameter
 
 from neurosurgeon_ros.learning.key_frames import KeyFrameDetector
 from neurosurgeon_ros.nodes.camera import Camera
@@ -42,8 +45,8 @@ _NAN = "NaN"
 class RobotNode(ManagedNode[RobotParameters]):
     """ROS around :class:`neurosurgeon_ros.runtime.robot.RobotPipeline`, and its sink."""
 
-    def __init__(self) -> None:
-        super().__init__("robot_node", RobotParameters)
+    def __init__(self, overrides: Sequence[Parameter] = ()) -> None:
+        super().__init__("robot_node", RobotParameters, overrides)
         self._identity = Identity("", 0)
         self._complained: set[str] = set()
         self._hellos: Hellos | None = None
