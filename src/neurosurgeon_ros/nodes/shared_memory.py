@@ -42,7 +42,7 @@ class ReadPorts:
         Fast DDS replaces a port that it finds broken, and is in the middle of it for a moment: two looks should be
         a second or more apart. A look costs microseconds as long as the ports are those of the last one.
         """
-        if self._inodes and all(_inode(path) == inode for path, inode in self._inodes.items()):
+        if self._inodes and not self._suspects and all(_inode(path) == inode for path, inode in self._inodes.items()):
             return frozenset()
         self._inodes, gone = self._read()
         before, self._suspects = self._suspects, gone

@@ -88,6 +88,17 @@ def test_a_port_that_the_middleware_replaced_is_not_lost(process: tuple[Path, Pa
     kept.unlink()
 
 
+def test_one_of_two_ports_that_was_gone_from_the_start_is_lost(process: tuple[Path, Path]) -> None:
+    folder, mine = process
+    other = mine.with_name(mine.name.replace("7411", "7413"))
+    (folder / "fd" / "8").symlink_to(f"{other}_el")
+    mine.unlink()
+    _map(folder, other, deleted=(mine,))
+    ports = ReadPorts(folder)
+    assert not ports.lost()
+    assert ports.lost() == {str(mine)}
+
+
 def test_a_lock_that_was_removed_with_its_port_still_names_it(process: tuple[Path, Path]) -> None:
     folder, mine = process
     (folder / "fd" / "5").unlink()
