@@ -17,7 +17,8 @@ RATES = np.geomspace(2e5, 2e10, 51)
 #: slowest is as slow as the robot.
 FASTEST_EDGE = 100.0
 
-#: An arm has to save more than this share of the on-device delay somewhere.
+#: An arm has to save more than this share of the on-device delay somewhere, or of the best delay where the link is no
+#: limit.
 NOTICEABLE = 0.05
 
 
@@ -57,23 +58,25 @@ def worth_having(costs: Costs, speed: float) -> list[int]:
 
     On every link and every edge no slower than the robot the best chosen arm takes at most :data:`NOTICEABLE` of the
     on-device delay longer than the best of all. A policy then has fewer arms to tell apart, and none that differ by
-    less than the noise. Where the link is no limit, the best arm itself stays: nobody would pack what a cable carries.
+    less than the noise. Where the link is no limit, that is measured by the best delay there: nobody would pack what a
+    cable carries.
 
     :return: indices in order, `on_device` among them.
     """
     total_s = costs.totals(speed)
     last = len(total_s) - 1
     limit_s = np.min(total_s, axis=0) + NOTICEABLE * costs.robot_s[last]
-    unlimited = int(np.argmin(costs.robot_s + costs.decode_s + costs.back_s))
-    chosen = sorted({last, unlimited})
-    best_s = np.min(total_s[chosen], axis=0)
+    unlimited_s = costs.robot_s + costs.decode_s + costs.back_s
+    chosen = [last]
+    best_s = total_s[last]
     while np.any(best_s > limit_s):
         lack_s = np.maximum(np.minimum(total_s, best_s) - limit_s, 0.0).sum(axis=1)
         chosen.append(int(np.argmin(lack_s)))
         best_s = np.minimum(best_s, total_s[chosen[-1]])
-    needless = [arm for arm in chosen if arm not in (last, unlimited)]
-    for arm in needless:
+    for arm in chosen[1:]:
         others = [other for other in chosen if other != arm]
         if np.all(np.min(total_s[others], axis=0) <= limit_s):
             chosen = others
+    if np.min(unlimited_s[chosen]) > (1.0 + NOTICEABLE) * np.min(unlimited_s):
+        chosen.append(int(np.argmin(unlimited_s)))
     return sorted(chosen)
