@@ -61,7 +61,10 @@ class EdgeLink:
         self._obstacle = "no edge is there"
         base = f"{namespace}/{identity.robot_id}"
         self._requests = node.create_publisher(
-            PartialInference, f"{namespace}/partial_inference", qos.PARTIAL_INFERENCE
+            PartialInference,
+            f"{namespace}/partial_inference",
+            qos.PARTIAL_INFERENCE,
+            event_callbacks=qos.QUIET_PUBLISHER,
         )
         self._outbox = Outbox(self._requests.publish, on_problem=lambda problem: node.get_logger().error(problem))
         self.intake = Intake(node)

@@ -143,7 +143,9 @@ class EdgeNode(ManagedNode[EdgeParameters]):
         )
         self._server.start()
         namespace = self.parameters.edge_namespace
-        self._status = self.create_publisher(EdgeStatus, f"{namespace}/status", qos.PRESENCE)
+        self._status = self.create_publisher(
+            EdgeStatus, f"{namespace}/status", qos.PRESENCE, event_callbacks=qos.QUIET_PUBLISHER
+        )
         self._entities = [
             self._status,
             self._intake.subscribe(
@@ -217,8 +219,12 @@ class EdgeNode(ManagedNode[EdgeParameters]):
         if name not in self._robots:
             base = f"{self.parameters.edge_namespace}/{name}"
             robot = _Robot(
-                self.create_publisher(EdgeDetections, f"{base}/detections", qos.ANSWERS),
-                self.create_publisher(DelayFeedback, f"{base}/delay_feedback", qos.ANSWERS),
+                self.create_publisher(
+                    EdgeDetections, f"{base}/detections", qos.ANSWERS, event_callbacks=qos.QUIET_PUBLISHER
+                ),
+                self.create_publisher(
+                    DelayFeedback, f"{base}/delay_feedback", qos.ANSWERS, event_callbacks=qos.QUIET_PUBLISHER
+                ),
             )
             with self._robots_lock:
                 self._robots[name] = robot

@@ -76,8 +76,12 @@ class Hellos:
         self._claimed: RobotHello | None = None
         self._own: set[int] = set()
         self._heard: dict[str, Holder] = {}
-        self._publisher = node.create_publisher(RobotHello, self.topic, qos.PRESENCE)
-        self._subscription = node.create_subscription(RobotHello, self.topic, self._hear, _PATIENT, raw=True)
+        self._publisher = node.create_publisher(
+            RobotHello, self.topic, qos.PRESENCE, event_callbacks=qos.QUIET_PUBLISHER
+        )
+        self._subscription = node.create_subscription(
+            RobotHello, self.topic, self._hear, _PATIENT, raw=True, event_callbacks=qos.QUIET_SUBSCRIPTION
+        )
 
     def close(self) -> None:
         """Listen and speak no more."""

@@ -22,6 +22,7 @@ from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
 from rosidl_parser.definition import AbstractNestedType, BoundedSequence, BoundedString, NamespacedType
 
+from neurosurgeon_ros.nodes import qos
 from neurosurgeon_ros.nodes.cdr import Malformed, walk, without_last
 from neurosurgeon_ros.nodes.messages import InvalidMessage
 
@@ -54,7 +55,7 @@ class Intake:
         kind: type[Any],
         topic: str,
         take: Callable[[Any], object],
-        qos: QoSProfile,
+        profile: QoSProfile,
         *,
         max_bytes: int,
         on_refusal: Callable[[str], object] | None = None,
@@ -79,9 +80,15 @@ class Intake:
                 self.refuse(problem.reason, str(problem), on_refusal)
 
         options = QoSOverridingOptions.with_default_policies() if overridable else None
-        qos = copy.copy(qos)  # rclpy writes what is overridden into the profile, which other topics have, too
+        profile = copy.copy(profile)  # rclpy writes what is overridden into the profile, which other topics have, too
         subscription: Subscription = self._node.create_subscription(
-            kind, topic, receive, qos, raw=True, qos_overriding_options=options
+            kind,
+            topic,
+            receive,
+            profile,
+            raw=True,
+            qos_overriding_options=options,
+            event_callbacks=qos.QUIET_SUBSCRIPTION,
         )
         return subscription
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from types import FrameType
 
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
 from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
@@ -127,11 +127,25 @@ def _init(args: list[str] | None) -> None:
         raise StartError(f"ROS 2 refuses the command line or the environment: {said}") from None
 
 
+def _make_executor() -> Executor:
+    """
+    Make the executor that takes least time to hand over a message.
+
+    rclpy's executor of events is experimental, and not in every release of Jazzy. What handles an endpoint's events
+    may outlive it there (rclpy issue 1644), so that endpoints that come and go have none: `qos.QUIET_PUBLISHER`.
+    """
+    try:
+        from rclpy.experimental import EventsExecutor
+    except ImportError:
+        return SingleThreadedExecutor()
+    return EventsExecutor()
+
+
 def _spin(node: Node, signals: Signals) -> bool:
     """Spin until the process is to stop, or other processes do not reach the node any more; return which."""
     ports = ReadPorts() if hasattr(node, "heir") else None
     look_s = time.monotonic() + LOOK_PERIOD_S
-    executor = SingleThreadedExecutor()
+    executor = _make_executor()
     executor.add_node(node)
     try:
         while not signals.stopping and rclpy.ok():

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 
 
@@ -15,6 +16,11 @@ def _reliable(depth: int) -> QoSProfile:
         durability=DurabilityPolicy.VOLATILE,
     )
 
+
+#: No word about peers of another quality of service, for endpoints that come and go, see
+#: :func:`neurosurgeon_ros.nodes.process.run`; the peer says it.
+QUIET_PUBLISHER = PublisherEventCallbacks(use_default_callbacks=False)
+QUIET_SUBSCRIPTION = SubscriptionEventCallbacks(use_default_callbacks=False)
 
 #: Camera images and drawn images.
 SENSOR_DATA = qos_profile_sensor_data

@@ -58,17 +58,26 @@ class RobotOutputs:
         self._camera_info = camera_info
         self._say = say
         self.marker_range_m = 10.0
+        quiet = qos.QUIET_PUBLISHER
         overridable = QoSOverridingOptions.with_default_policies()
         # Copies: rclpy writes what is overridden into the profile, which other topics have, too.
         self._detections = node.create_publisher(
-            Detection2DArray, "detections", copy.copy(qos.DETECTIONS), qos_overriding_options=overridable
+            Detection2DArray,
+            "detections",
+            copy.copy(qos.DETECTIONS),
+            qos_overriding_options=overridable,
+            event_callbacks=quiet,
         )
         self._drawn = node.create_publisher(
-            Image, "detections/image", copy.copy(qos.SENSOR_DATA), qos_overriding_options=overridable
+            Image,
+            "detections/image",
+            copy.copy(qos.SENSOR_DATA),
+            qos_overriding_options=overridable,
+            event_callbacks=quiet,
         )
-        self._markers = node.create_publisher(MarkerArray, "detections/markers", qos.DETECTIONS)
-        self._decisions = node.create_publisher(PartitionDecision, "~/decision", qos.DECISION)
-        self._label_info = node.create_publisher(LabelInfo, "label_info", qos.LABELS)
+        self._markers = node.create_publisher(MarkerArray, "detections/markers", qos.DETECTIONS, event_callbacks=quiet)
+        self._decisions = node.create_publisher(PartitionDecision, "~/decision", qos.DECISION, event_callbacks=quiet)
+        self._label_info = node.create_publisher(LabelInfo, "label_info", qos.LABELS, event_callbacks=quiet)
         self.say_labels(confidence)
 
     def close(self) -> None:
