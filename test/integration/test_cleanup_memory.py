@@ -21,7 +21,8 @@ def memory(process: Process) -> int:
     return int(psutil.Process(process.popen.pid).memory_full_info().uss)
 
 
-@pytest.mark.parametrize("node", ["robot_node", pytest.param("edge_node", marks=pytest.mark.full)])
+@pytest.mark.full
+@pytest.mark.parametrize("node", ["robot_node", "edge_node"])
 def test_cleaning_up_frees_memory(processes: Processes, node: str) -> None:
     codecs = ("-p", "codecs:=[uint8]") if node == "robot_node" else ()
     process = processes.start(node, "--ros-args", "-p", "autostart:=false", "-p", "threads:=1", *codecs)

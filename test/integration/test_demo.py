@@ -71,7 +71,8 @@ def test_a_run_counts_every_frame_and_leaves_its_results(processes: Processes, o
 
 
 @pytest.mark.parametrize(
-    ("number", "moment", "least"), [(signal.SIGINT, "frame 1/", 1), (signal.SIGTERM, "edge_node starts", 0)]
+    ("number", "moment", "least"),
+    [pytest.param(signal.SIGINT, "frame 1/", 1, marks=pytest.mark.full), (signal.SIGTERM, "edge_node starts", 0)],
 )
 def test_an_interrupted_run_ends_well_and_leaves_what_it_has(
     processes: Processes, out: Path, number: signal.Signals, moment: str, least: int

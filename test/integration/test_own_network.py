@@ -76,6 +76,7 @@ def finish(*running: Process) -> None:
         assert process.popen.returncode == 0, process.output
 
 
+@pytest.mark.full
 def test_the_pages_commands_run_by_name_alone(page: Page) -> None:
     assert {command[1] for command in page.commands} == {"partitions", "verify", "calibrate", "demo"}
     finish(page.run(sys.executable, "export.py"))

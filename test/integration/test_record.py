@@ -150,6 +150,7 @@ def test_what_was_published_is_read_back(
     assert decoded[0].header.frame_id == "Straße"
 
 
+@pytest.mark.full
 def test_a_recording_of_two_robots_becomes_a_report_of_either_and_plays(
     processes: Processes, watcher: Watcher, tmp_path: Path
 ) -> None:
