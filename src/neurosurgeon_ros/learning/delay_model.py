@@ -209,6 +209,8 @@ class DelayModel:
             self.robot.learn(np.array([sent.robot_s]), observation.robot_s, observation.arm)
         if not np.isfinite(observation.offload_s) or not sent.link_x[_BYTES] > 0.0:
             return
+        if observation.sent_bytes > 0:  # a picture's size is known only once it is encoded
+            self._fill_link(sent.link_x[None, :], np.array([float(observation.sent_bytes)]))
         if observation.censored:
             self._learn_bound(sent, observation)
         elif self._parts.separate:

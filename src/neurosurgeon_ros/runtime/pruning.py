@@ -17,9 +17,11 @@ RATES = np.geomspace(2e5, 2e10, 51)
 #: slowest is as slow as the robot.
 FASTEST_EDGE = 100.0
 
-#: An arm has to save more than this share of the on-device delay somewhere, or of the best delay where the link is no
-#: limit.
+#: An arm has to save more than this share of the on-device delay somewhere.
 NOTICEABLE = 0.05
+
+#: Where the link is no limit, it has to save more than this share of the best delay.
+NOTICEABLE_UNLIMITED = 0.1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,6 +79,6 @@ def worth_having(costs: Costs, speed: float) -> list[int]:
         others = [other for other in chosen if other != arm]
         if np.all(np.min(total_s[others], axis=0) <= limit_s):
             chosen = others
-    if np.min(unlimited_s[chosen]) > (1.0 + NOTICEABLE) * np.min(unlimited_s):
+    if np.min(unlimited_s[chosen]) > (1.0 + NOTICEABLE_UNLIMITED) * np.min(unlimited_s):
         chosen.append(int(np.argmin(unlimited_s)))
     return sorted(chosen)

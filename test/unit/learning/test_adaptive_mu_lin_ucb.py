@@ -192,3 +192,27 @@ def test_a_deadline_that_nothing_meets_leaves_the_robot_alone() -> None:
     policy = AdaptiveMuLinUcb(n_arms=3)
     run(policy, range(1, 60), bytes_per_s=1e6)
     assert {policy.select(context(frame, deadline_s=0.05)).arm for frame in range(60, 63)} == {2}
+
+
+def test_a_picture_that_is_smaller_than_expected_does_not_make_the_link_faster() -> None:
+    policy = AdaptiveMuLinUcb(n_arms=3)
+    rate = 2e6
+    run(policy, range(1, 40), rate)
+    known = policy.model.rate
+    for frame in range(40, 60):
+        choice = policy.select(context(frame))
+        assert choice.arm != 2
+        sent_bytes = SENT[choice.arm] / (1.0 + 3.0 * (frame % 2))
+        transmit_s, compute_s = sent_bytes / rate, COMPUTE_S[choice.arm]
+        policy.observe(
+            Observation(
+                choice.arm,
+                frame,
+                Kind.FRAME,
+                transmit_s + compute_s,
+                transmit_s=transmit_s,
+                compute_s=compute_s,
+                sent_bytes=int(sent_bytes),
+            )
+        )
+        assert policy.model.rate == pytest.approx(known, rel=0.25)
