@@ -56,7 +56,8 @@ class AdaptiveMuLinUcb:
     - Tensors of earlier partition points go to the edge as *samples* beside the frame where their delay might be better
       than the choice's. Samples and probes take at most `budget` of the link's time.
     - A sample that does not fit the budget, or of a point that the front-end does not reach, is put on the critical
-      path by forced sampling, on non-key frames first: the arm with the most to gain for what it is expected to cost.
+      path by forced sampling, on non-key frames first: the arm with the most to gain for what it is expected to cost,
+      among those that are not so heavy that a probe has to tell first.
 
     :param n_arms: number of arms.
     :param seed: unused, the algorithm draws nothing at random.
@@ -279,6 +280,8 @@ class AdaptiveMuLinUcb:
         can[[arm, context.on_device]] = False
         if self._samples:
             can &= (context.point >= context.point[arm]) | (expected.link_s > _LARGEST_ALLOWANCE_S)
+        if self._probes and arm != context.on_device:
+            can &= context.features[:, _PSI] <= _HEAVIER * context.features[arm, _PSI]
         if not can.any() or (waited < 2 * every and context.key_frame):
             return None
         cost_s = np.maximum(total_s - total_s[arm], 1e-3 * total_s[arm])

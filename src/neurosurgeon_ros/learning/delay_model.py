@@ -25,6 +25,8 @@ _OUTSTANDING = 1024
 _OVERLAPPED = 0.5**2
 #: Weight of the newest in the running means of queueing and of decoding's factor.
 _NEWEST = 0.3
+#: Seconds of decoding that tell half as much of its factor as many more would: below, other things take longer.
+_TELLING_S = 2e-3
 #: Column of the bytes among the terms of the link.
 _BYTES = 1
 #: Terms of the link: round trip, bytes, and what the bytes of fragmented messages cost more.
@@ -236,8 +238,9 @@ class DelayModel:
             self.edge.learn(sent.edge_x, observation.compute_s, observation.arm)
         if np.isfinite(observation.queue_s):
             self._queue_s += _NEWEST * (observation.queue_s - self._queue_s)
-        if np.isfinite(observation.decode_s) and sent.decode_s > 0.0:
-            self._decode_factor += _NEWEST * (observation.decode_s / sent.decode_s - self._decode_factor)
+        if np.isfinite(observation.decode_s):
+            error_s = observation.decode_s - self._decode_factor * sent.decode_s
+            self._decode_factor += _NEWEST * error_s * sent.decode_s / (sent.decode_s**2 + _TELLING_S**2)
 
     def _learn_link(self, x: FloatArray, arm: int, seconds: float, observation: Observation) -> None:
         if np.isfinite(seconds):

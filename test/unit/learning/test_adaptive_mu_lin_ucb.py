@@ -202,7 +202,7 @@ def test_a_picture_that_is_smaller_than_expected_does_not_make_the_link_faster()
     for frame in range(40, 60):
         choice = policy.select(context(frame))
         assert choice.arm != 2
-        sent_bytes = SENT[choice.arm] / (1.0 + 3.0 * (frame % 2))
+        sent_bytes = SENT[choice.arm] / 4.0
         transmit_s, compute_s = sent_bytes / rate, COMPUTE_S[choice.arm]
         policy.observe(
             Observation(
@@ -216,3 +216,16 @@ def test_a_picture_that_is_smaller_than_expected_does_not_make_the_link_faster()
             )
         )
         assert policy.model.rate == pytest.approx(known, rel=0.25)
+
+
+def test_an_arm_that_is_decoded_in_no_time_tells_nothing_of_decoding_others() -> None:
+    policy = AdaptiveMuLinUcb(n_arms=3)
+    decode_s = np.array([1e-5, 3e-3, 0.0])
+    for frame in range(1, 40):
+        now = context(frame, decode_s=decode_s)
+        choice = policy.select(now)
+        for observation in answers(choice, frame, 20e6):
+            policy.observe(dataclasses.replace(observation, decode_s=1e-3))
+    assert choice.arm == 0
+    expected = policy.model.expect(context(40, decode_s=decode_s))
+    assert expected.edge_s[1] < 0.03
