@@ -91,4 +91,4 @@ class LinkNode(Node):
 
 def main(args: list[str] | None = None) -> int:
     """Run the link node until the process is told to stop; returns the exit code."""
-    return run(LinkNode, args)
+    return run(LinkNode, args, polls=True)

@@ -56,7 +56,7 @@ class Signals:
             raise _Interrupted
 
 
-def run(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
+def run(make_node: Callable[[], Node], args: list[str] | None = None, *, polls: bool = False) -> int:
     """
     Make a node, spin it until the process is told to stop, and take it down.
 
@@ -67,6 +67,7 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
         called before it is destroyed: it joins the node's threads. Its ``heir()``, if it has one, returns what makes
         it again, as it is, after its ``close()``.
     :param args: command line, that of the process by default.
+    :param polls: the node needs the executor that polls: for the info of messages, or for events of endpoints.
     :return: exit code: 0 after SIGINT or SIGTERM at any moment, 1 if the node could not start.
     """
     node: Node | None = None
@@ -78,7 +79,7 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
         _init(args)
         node = make_node()
         signals.starting = False
-        while _spin(node, signals):
+        while _spin(node, SingleThreadedExecutor() if polls else _make_executor(), signals):
             make_node = node.heir()  # type: ignore[attr-defined]
             node.close()  # type: ignore[attr-defined]
             before, node = node, None
@@ -141,11 +142,10 @@ def _make_executor() -> Executor:
     return EventsExecutor()
 
 
-def _spin(node: Node, signals: Signals) -> bool:
+def _spin(node: Node, executor: Executor, signals: Signals) -> bool:
     """Spin until the process is to stop, or other processes do not reach the node any more; return which."""
     ports = ReadPorts() if hasattr(node, "heir") else None
     look_s = time.monotonic() + LOOK_PERIOD_S
-    executor = _make_executor()
     executor.add_node(node)
     try:
         while not signals.stopping and rclpy.ok():

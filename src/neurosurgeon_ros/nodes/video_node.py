@@ -151,4 +151,4 @@ def _shipped_video() -> str:
 
 def main(args: list[str] | None = None) -> int:
     """Run the video node until it is told to stop, or the video ends; returns the exit code."""
-    return run(VideoNode, args)
+    return run(VideoNode, args, polls=True)
