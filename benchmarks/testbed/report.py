@@ -41,7 +41,8 @@ def page(
     :param start_up: seconds by stage, of benchmarks/start_up.py; None if it has not run.
     """
     width, height = summary["image"]
-    described = [f"- `{name}`: {words}" for name, words in summary["described"].items()]
+    ran = {system["name"] for system in summary["system"]}
+    described = [f"- `{name}`: {words}" for name, words in summary["described"].items() if name in ran]
     lines = [
         "# Performance",
         "",
@@ -56,7 +57,7 @@ def page(
         "dropped frame counts one period plus the next answer. Bytes are those of the interface, both directions. "
         "Processor time is per camera frame, the robot's with camera and recorder, not stretched by the emulation. F1 "
         "is against the whole fp32 network on the same frames. The systems take turns, "
-        f"{summary['rounds']} rounds; the first {summary['warm_up_frames']} frames of a run are not counted for any. "
+        f"rounds: {summary['rounds']}; the first {summary['warm_up_frames']} frames of a run are not counted for any. "
         "The alternatives run with Fast DDS as it comes; images over the link are reliable, keep-last 1.",
         "",
         *described,
