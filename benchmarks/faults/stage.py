@@ -153,15 +153,9 @@ class Stage:
 
         :return: how many ports it had.
         """
-        process = Path(f"/proc/{child.process.pid}")
-        ports = read_ports(process)
-        for port in ports:
-            Path(port).unlink()
-
-        def has_others() -> bool:
-            return bool(now := read_ports(process)) and not now & ports
-
-        if not self.counter.wait_for(has_others, START_S):
+        pid = child.process.pid
+        ports = remove_ports(pid)
+        if not self.counter.wait_for(lambda: has_others(pid, ports), START_S):
             raise AssertionError(f"{child.name} kept the shared memory that was removed (see {child.log})")
         return len(ports)
 
@@ -262,6 +256,20 @@ class Stage:
     def _spin(self) -> None:
         while not self._ending.is_set():
             self._executor.spin_once(timeout_sec=0.1)
+
+
+def remove_ports(pid: int) -> set[str]:
+    """Remove the shared memory through which a process is reached; returns the paths of its ports."""
+    ports = read_ports(Path(f"/proc/{pid}"))
+    for port in ports:
+        Path(port).unlink()
+    return ports
+
+
+def has_others(pid: int, ports: set[str]) -> bool:
+    """Say whether a process is reached through other ports than these, and through none of them."""
+    now = read_ports(Path(f"/proc/{pid}"))
+    return bool(now) and not now & ports
 
 
 @contextlib.contextmanager

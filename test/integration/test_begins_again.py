@@ -5,20 +5,17 @@
 from __future__ import annotations
 
 import signal
-from pathlib import Path
 
 from support import Process, Processes
 from watcher import watching
 
-from neurosurgeon_ros.nodes.shared_memory import read_ports
+from benchmarks.faults.stage import has_others, remove_ports
 from neurosurgeon_ros.runtime.decision import Outcome
 
 
 def _remove_ports(process: Process) -> set[str]:
-    ports = read_ports(Path(f"/proc/{process.popen.pid}"))
+    ports = remove_ports(process.popen.pid)
     assert ports, "the node reads from shared memory"
-    for port in ports:
-        Path(port).unlink()
     return ports
 
 
@@ -39,7 +36,7 @@ def test_a_robot_that_is_not_reached_any_more_begins_again_as_it_was(processes: 
 
         ports = _remove_ports(robot)
         robot.wait_for_output("begins again")
-        watcher.until(lambda: not read_ports(Path(f"/proc/{robot.popen.pid}")) & ports, "other ports")
+        watcher.until(lambda: has_others(robot.popen.pid, ports), "other ports")
         watcher.until(lambda: watcher.camera.get_subscription_count() == 1, "one robot that takes images")
         assert watcher.state(node) == "active"
         assert watcher.get(node, "confidence").double_value == 0.25
@@ -50,7 +47,7 @@ def test_a_robot_that_is_not_reached_any_more_begins_again_as_it_was(processes: 
 
         assert watcher.transition(node, "deactivate")
         ports = _remove_ports(robot)
-        watcher.until(lambda: not read_ports(Path(f"/proc/{robot.popen.pid}")) & ports, "other ports")
+        watcher.until(lambda: has_others(robot.popen.pid, ports), "other ports")
         assert watcher.state(node) == "inactive"
 
         robot.wait_for_output(min(_remove_ports(robot)))

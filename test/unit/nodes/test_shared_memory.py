@@ -38,6 +38,20 @@ def _map(process: Path, *ports: Path, deleted: tuple[Path, ...] = ()) -> None:
     (process / "maps").write_text("\n".join(lines) + "\n")
 
 
+def _seen_and_replaced(folder: Path, mine: Path) -> ReadPorts:
+    """Look at a port, and once more when another file has its name."""
+    _map(folder, mine)
+    ports = ReadPorts(folder)
+    assert not ports.lost()
+    # Made before the first one goes, so that it cannot have its inode.
+    other = mine.with_name(f"{mine.name}_new")
+    other.touch()
+    other.rename(mine)
+    _map(folder, deleted=(mine,))
+    assert not ports.lost()
+    return ports
+
+
 def test_only_ports_with_a_lock_are_read(process: tuple[Path, Path]) -> None:
     folder, mine = process
     assert read_ports(folder) == {str(mine)}
@@ -63,29 +77,15 @@ def test_a_port_that_was_removed_is_lost_at_the_second_look(process: tuple[Path,
 
 def test_a_port_that_another_process_made_in_its_place_is_no_consolation(process: tuple[Path, Path]) -> None:
     folder, mine = process
-    _map(folder, mine)
-    ports = ReadPorts(folder)
-    assert not ports.lost()
-    kept = mine.rename(mine.with_name(f"{mine.name}_before"))
-    mine.touch()
-    _map(folder, deleted=(mine,))
-    assert not ports.lost()
+    ports = _seen_and_replaced(folder, mine)
     assert ports.lost() == {str(mine)}
-    kept.unlink()
 
 
 def test_a_port_that_the_middleware_replaced_is_not_lost(process: tuple[Path, Path]) -> None:
     folder, mine = process
-    _map(folder, mine)
-    ports = ReadPorts(folder)
-    assert not ports.lost()
-    kept = mine.rename(mine.with_name(f"{mine.name}_before"))
-    mine.touch()
-    _map(folder, deleted=(mine,))
-    assert not ports.lost()
+    ports = _seen_and_replaced(folder, mine)
     _map(folder, mine, deleted=(mine,))
     assert [ports.lost() for _ in range(3)] == [frozenset()] * 3
-    kept.unlink()
 
 
 def test_one_of_two_ports_that_was_gone_from_the_start_is_lost(process: tuple[Path, Path]) -> None:
