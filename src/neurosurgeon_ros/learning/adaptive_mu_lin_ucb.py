@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from neurosurgeon_ros.learning.checks import in_range
-from neurosurgeon_ros.learning.delay_model import DelayModel, Expectation, Nominal, Parts
+from neurosurgeon_ros.learning.delay_model import SMALL_PROBE, DelayModel, Expectation, Nominal, Parts
 from neurosurgeon_ros.learning.interface import FEATURES, BoolArray, Choice, Context, FloatArray, Kind, Observation
 from neurosurgeon_ros.learning.phases import interval, phase
 
@@ -27,8 +27,11 @@ _PSI = FEATURES.index("psi")
 _HOPE, _WORTH = 2.0, 0.05
 #: Standard deviations by which a sample on the critical path must look better.
 _FORCED_HOPE = 1.0
-#: Bytes of the first probe, and the bounds of later ones; a small one tells the round trip from the rate.
-_FIRST_PROBE, _LEAST_PROBE, _LARGEST_PROBE, _SMALL_PROBE = 32_000, 4_000, 64_000, 2_000
+#: Bytes of the first probe, and the bounds of later ones.
+_FIRST_PROBE, _LEAST_PROBE, _LARGEST_PROBE = 32_000, 4_000, 64_000
+#: Share of the bytes of what is hoped for that a probe has at least, and bytes that are enough in any case: what links
+#: and queues let through at once makes fewer look faster.
+_TELLING_SHARE, _TELLING_PROBE = 0.4, 12_000
 #: Every so many probes is a small one, the second among them.
 _SMALL_EVERY = 8
 #: Deviations of the link's delay that are hoped for, and how many times as heavy an arm is, that a probe is sent for.
@@ -215,13 +218,15 @@ class AdaptiveMuLinUcb:
         hope = min(_LINK_HOPE, math.exp(-3.0 * self.model.link.level_sd))
         hopeful_s = expected.robot_s + hope * expected.link_s + np.exp(-_HOPE * edge_sd) * expected.edge_s
         hopeful_s[arm] = np.inf
-        if np.min(hopeful_s) >= expected.robot_s[arm]:
+        best = int(np.argmin(hopeful_s))
+        if hopeful_s[best] >= expected.robot_s[arm]:
             return 0
+        telling = _TELLING_SHARE * float(context.features[best, _PSI])
         affordable = self._allowance_s * self.model.rate
         size = int(min(affordable, _LARGEST_PROBE)) if self._probed else _FIRST_PROBE
         if self._probed == 1 or self._probed % _SMALL_EVERY == _SMALL_EVERY - 1:
-            size = _SMALL_PROBE
-        elif size < _LEAST_PROBE:
+            size = SMALL_PROBE
+        elif size < min(max(telling, _LEAST_PROBE), _TELLING_PROBE):
             return 0
         self._probed += 1
         self._allowance_s -= size / self.model.rate

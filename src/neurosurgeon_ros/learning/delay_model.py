@@ -19,6 +19,9 @@ _MACS = [FEATURES.index(name) for name in ("conv_macs", "fc_macs", "act_macs")]
 _LAYERS = [FEATURES.index(name) for name in ("conv_layers", "fc_layers", "act_layers")]
 #: Bytes from which a datagram, and so a DDS sample, is cut into fragments; and the nominal share that this costs.
 _FRAGMENT_BYTES, _FRAGMENT_COST = 64_000, 0.15
+#: Bytes of a small probe, which tells the round trip from the rate. A slow link may let it through in one burst:
+#: where it takes less than this share of what was expected, it proves no faster link.
+SMALL_PROBE, _BURST_SHARE = 2_000, 0.5
 #: What was sent and is not yet answered; older ones are forgotten.
 _OUTSTANDING = 1024
 #: Variance of log y that an observation has beyond noise when another transfer of ours was on its way.
@@ -199,7 +202,8 @@ class DelayModel:
         if observation.kind is Kind.PROBE:
             x = np.zeros(self._link_x.shape[1])
             self._fill_link(x[None, :], np.array([float(observation.sent_bytes)]))
-            self._learn_link(x, -1, observation.transmit_s, observation)
+            if observation.sent_bytes > SMALL_PROBE or not self._passed_at_once(x, observation.transmit_s):
+                self._learn_link(x, -1, observation.transmit_s, observation)
             return
         key = (observation.sequence, observation.kind)
         sent = self._sent.get(key)
@@ -245,6 +249,10 @@ class DelayModel:
     def _learn_link(self, x: FloatArray, arm: int, seconds: float, observation: Observation) -> None:
         if np.isfinite(seconds):
             self.link.learn(x, seconds, arm, extra_variance=_OVERLAPPED if observation.overlapped else 0.0)
+
+    def _passed_at_once(self, x: FloatArray, seconds: float) -> bool:
+        """Whether a small probe was so much faster than the link that a burst may have carried it."""
+        return self.link.is_known and seconds < _BURST_SHARE * float(self.link.mean_of(x[None, :], arm=-1)[0])
 
     def _learn_bound(self, sent: _Sent, observation: Observation) -> None:
         """Learn that a delay was at least this long: news only where it was expected to be shorter."""

@@ -133,6 +133,11 @@ class LogFilter:
         return self._count
 
     @property
+    def is_known(self) -> bool:
+        """Whether the first observations are in, which are fitted together."""
+        return self._count >= _EARLY
+
+    @property
     def pending(self) -> bool:
         """Whether a large residual waits to be told an outlier or a change."""
         return self._other is not None
@@ -190,13 +195,14 @@ class LogFilter:
         Predict delays by the likelier hypothesis alone.
 
         :param x: nominal seconds of each term, shape (n, d).
-        :param arm: the arm of a single row; None where there is a row for each arm.
+        :param arm: the arm of a single row, -1 for none; None where there is a row for each arm.
         :param shift: added to the level's logarithm.
         :return: seconds, shape (n,).
         """
         belief = self._belief if self._other is None or self._probability < 0.5 else self._other
         seconds: FloatArray = x @ np.exp(belief.mean + shift * self._level)
-        seconds *= np.exp(self._offset if arm is None else self._offset[arm])
+        if arm is None or arm >= 0:
+            seconds *= np.exp(self._offset if arm is None else self._offset[arm])
         return seconds
 
     def learn(self, x: FloatArray, seconds: float, arm: int, *, extra_variance: float = 0.0) -> None:

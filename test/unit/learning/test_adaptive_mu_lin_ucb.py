@@ -218,6 +218,38 @@ def test_a_picture_that_is_smaller_than_expected_does_not_make_the_link_faster()
         assert policy.model.rate == pytest.approx(known, rel=0.25)
 
 
+def test_what_a_slow_link_lets_through_at_once_does_not_make_it_fast() -> None:
+    policy = AdaptiveMuLinUcb(n_arms=3)
+    rate, burst = 0.125e6, 4e3
+    features = context(1).features.copy()
+    features[:2, PSI] = [30_000, 25_000]
+    sent, probes = 0, 0
+    for frame in range(1, 200):
+        choice = policy.select(context(frame, on_device_s=0.19, features=features))
+        sent += frame > 20 and choice.arm != 2
+        probes += choice.probe_bytes > 0
+        for kind, arm, sent_bytes in (
+            (Kind.FRAME, choice.arm, int(features[choice.arm, PSI])),
+            (Kind.PROBE, -1, choice.probe_bytes),
+        ):
+            if sent_bytes:
+                transmit_s = max(sent_bytes - burst, 0.0) / rate + 2e-3
+                compute_s = COMPUTE_S[arm] if kind is Kind.FRAME else 0.0
+                policy.observe(
+                    Observation(
+                        arm,
+                        frame,
+                        kind,
+                        transmit_s + compute_s,
+                        transmit_s=transmit_s,
+                        compute_s=compute_s,
+                        sent_bytes=sent_bytes,
+                    )
+                )
+    assert probes > 5
+    assert sent <= 8
+
+
 def test_an_arm_that_is_decoded_in_no_time_tells_nothing_of_decoding_others() -> None:
     policy = AdaptiveMuLinUcb(n_arms=3)
     decode_s = np.array([1e-5, 3e-3, 0.0])
