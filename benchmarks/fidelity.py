@@ -3,8 +3,9 @@
 """
 How well a run's detections agree with the whole network's on frames that did not calibrate.
 
-Takes each arm that a demo chose, on those frames of the shipped video that judged in the calibration that ships, and
-prints its F1 and that of all arms as often as they were chosen: `python benchmarks/fidelity.py out/demo/decisions.csv`.
+Takes each arm that a demo chose, on those frames of the shipped video that gave no limits to the calibration that
+ships, and prints its F1 and that of all arms as often as they were chosen:
+`python benchmarks/fidelity.py out/demo/decisions.csv`.
 """
 
 from __future__ import annotations

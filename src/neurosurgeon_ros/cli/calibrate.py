@@ -21,8 +21,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "calibrate",
         help="measure how well each arm agrees with the whole network",
         description="Measure for every partition point and codec how well the result agrees with the whole network's "
-        "(F1 of boxes, or the best class), and how many bytes travel, and keep that for the robot: half of the images "
-        "give the bytes, the other half judge.",
+        "(F1 of boxes, or the best class), and how many bytes travel, and keep that for the robot. Limits of "
+        "quantisation come from half of the images; codecs with such limits are judged by the others alone.",
         allow_abbrev=False,
     )
     add_network_options(parser)
@@ -84,5 +84,6 @@ def _show(table: FidelityTable, min_fidelity: float) -> None:
     for name, arm in table.arms.items():
         allowed = "yes" if arm.reaches(min_fidelity) else "no"
         shown.add_row(name, f"{arm.fidelity:.3f}", f"{arm.low:.3f} – {arm.high:.3f}", f"{arm.sent_bytes:,.0f}", allowed)
-    print(f"{table.model}: {table.measure} on {table.judged} of {table.images}")
+    held_out = table.judged - table.calibrated
+    print(f"{table.model}: {table.measure} on {table.images}; of arms with limits on the {held_out} that gave none")
     make_console().print(shown)

@@ -120,7 +120,7 @@ def describe(engine: Engine, fidelity: FidelityTable | None, min_fidelity: float
         "random_weights": engine.model.random_weights,
         "obstacle": engine.partitioned.obstacle,
         "left_out": engine.partitioned.left_out,
-        "calibration": None if fidelity is None else f"{fidelity.measure} on {fidelity.judged} of {fidelity.images}",
+        "calibration": None if fidelity is None else f"{fidelity.measure} on {fidelity.images}",
         "min_fidelity": min_fidelity,
         "threads": torch.get_num_threads(),
         "notes": notes(engine),

@@ -100,7 +100,7 @@ class RobotNode(ManagedNode[RobotParameters]):
         if self._engine.partitioned.obstacle:
             say.warning(self._engine.partitioned.obstacle)
         if self._fidelity is not None:
-            say.info(f"fidelity was calibrated on {self._fidelity.images}, {self._fidelity.judged} of them as judges")
+            say.info(f"fidelity was calibrated on {self._fidelity.images}")
         elif parameters.min_fidelity > 0.0:
             say.warning(
                 f"{parameters.model} has no calibration: only arms without loss and fp16 are used; "

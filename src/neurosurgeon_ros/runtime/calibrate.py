@@ -29,7 +29,7 @@ def calibrate(
     engine: Engine, images: Sequence[NDArray[np.uint8]], *, described: str, step: Callable[[], None] = lambda: None
 ) -> FidelityTable:
     """
-    Measure every arm: half of the images give the bytes and the limits of quantisation, the other half judge.
+    Measure every arm on all images; one with limits of quantisation on half of them, where these come from the others.
 
     One pass through the network serves all arms of an image: each goes on from the tensors at its partition point. An
     arm with limits of a calibration is left out where another arm of its point sends no more and agrees as well.
@@ -41,8 +41,8 @@ def calibrate(
     """
     if len(images) < 2:
         raise CalibrationProblem(f"a calibration needs at least 2 images, {len(images)} came: give more")
-    judges = judging(len(images))
-    limits = fit_limits(engine, [image for image, judge in zip(images, judges, strict=True) if not judge])
+    held_out = judging(len(images))
+    limits = fit_limits(engine, [image for image, judge in zip(images, held_out, strict=True) if not judge])
     arms = [arm for arm in engine.arms(CODECS, limits=limits) if arm.codec]
     sent: dict[str, list[int]] = {arm.name: [] for arm in arms}
     matches: dict[str, list[Matches]] = {arm.name: [] for arm in arms if not engine.is_lossless(arm)}
@@ -59,21 +59,22 @@ def calibrate(
 
             whole = detect(held[engine.on_device])
             for arm in arms:
-                if not judges[number]:
-                    encoded = encode(engine, arm, held[arm.point], image)
-                    sent[arm.name].append(sum(map(bytes_of, encoded)))
-                elif arm.name in matches:
-                    matches[arm.name].append(match(whole, detect(through(engine, arm, held[arm.point], image))))
+                encoded = encode(engine, arm, held[arm.point], image)
+                sent[arm.name].append(sum(map(bytes_of, encoded)))
+                if arm.name in matches and (held_out[number] or not get_codec(arm.codec).calibrated):
+                    arrived = engine.decode(arm.point, encoded)
+                    matches[arm.name].append(match(whole, detect(engine.partitioned.run_back(arrived, arm.point))))
             step()
     measured = {arm: _judged(matches.get(arm.name), sent[arm.name]) for arm in arms}
-    kept = {arm.name: known for arm, known in measured.items() if _is_worth_keeping(arm, measured)}
+    agreement = {arm: _on_the_same(matches.get(arm.name), held_out) for arm in arms}
+    kept = {arm.name: known for arm, known in measured.items() if _is_worth_keeping(arm, measured, agreement)}
     return FidelityTable(
         model=engine.model.name,
         fingerprint=engine.fingerprint,
         measure="top-1" if top_1 else "f1",
         images=described,
-        calibrated=int(np.sum(~judges)),
-        judged=int(np.sum(judges)),
+        calibrated=int(np.sum(~held_out)),
+        judged=len(images),
         arms=kept,
         pixels=float(np.mean([image.shape[0] * image.shape[1] for image in images])),
         limits={name: limit for name, limit in limits.items() if name in kept},
@@ -135,7 +136,16 @@ def bytes_of(encoded: EncodedTensor) -> int:
     return encoded.data.nbytes
 
 
-def _is_worth_keeping(arm: Arm, measured: Mapping[Arm, ArmFidelity]) -> bool:
+def _on_the_same(matches: Sequence[Matches] | None, held_out: NDArray[np.bool_]) -> float:
+    """Give an arm's agreement on the images that gave no limits, on which all arms were measured."""
+    if matches is None:
+        return 1.0
+    if len(matches) < len(held_out):
+        return f1(matches)
+    return f1([match for match, counts in zip(matches, held_out, strict=True) if counts])
+
+
+def _is_worth_keeping(arm: Arm, measured: Mapping[Arm, ArmFidelity], agreement: Mapping[Arm, float]) -> bool:
     """Say whether an arm takes no limits, or no other arm of its point agrees as well with no more bytes."""
 
     def cost(other: Arm) -> tuple[float, bool]:
@@ -143,7 +153,7 @@ def _is_worth_keeping(arm: Arm, measured: Mapping[Arm, ArmFidelity]) -> bool:
         return measured[other].sent_bytes, get_codec(other.codec).calibrated
 
     return not get_codec(arm.codec).calibrated or not any(
-        other.point == arm.point and cost(other) < cost(arm) and measured[other].fidelity >= measured[arm].fidelity
+        other.point == arm.point and cost(other) < cost(arm) and agreement[other] >= agreement[arm]
         for other in measured
     )
 

@@ -63,8 +63,8 @@ class FidelityTable:
     :param fingerprint: of its graph, weights and points.
     :param measure: ``f1`` or ``top-1``.
     :param images: what it was measured on, in words.
-    :param calibrated: number of images that gave the bytes.
-    :param judged: number of images that gave the agreement.
+    :param calibrated: number of images that gave the limits.
+    :param judged: number of images that gave the agreement; that of arms with limits comes from those that gave none.
     :param arms: by name.
     :param pixels: mean number of an image's; 0 where it is not known.
     :param limits: what quantisation keeps to, by the names of the arms whose codecs take limits.

@@ -171,11 +171,11 @@ def test_verify_reports_each_arms_bytes_and_difference() -> None:
 
 def test_a_calibration_is_kept_and_used(own: str, pictures: Path, capfd: pytest.CaptureFixture[str]) -> None:
     said = printed(capfd, "calibrate", f"{own}:make", "--images", pictures)
-    assert "top-1 on 2 of 4 pictures of pictures" in said
+    assert "top-1 on 4 pictures of pictures; of arms with limits on the 2 that gave none" in said
     known = read_fidelity(Path(said.splitlines()[-1]))
-    assert (known.calibrated, known.judged) == (2, 2)
+    assert (known.calibrated, known.judged) == (2, 4)
     content = points(capfd, f"{own}:make")
-    assert content["calibration"] == "top-1 on 2 of 4 pictures of pictures"
+    assert content["calibration"] == "top-1 on 4 pictures of pictures"
     figures = {
         f"{point['name']}/{arm['codec']}": (arm["fidelity"], arm["bytes"], arm["allowed"])
         for point in content["points"]
@@ -195,7 +195,7 @@ def test_images_are_spread_over_a_video(own: str, tmp_path: Path, capfd: pytest.
         writer.write(np.full((48, 64, 3), 20 * level, dtype=np.uint8))
     writer.release()
     said = printed(capfd, "calibrate", f"{own}:make", "--images", path, "--most", "3", "--out", tmp_path / "out")
-    assert "1 of 3 frames of short.avi" in said
+    assert "top-1 on 3 frames of short.avi; of arms with limits on the 1 that gave none" in said
     assert [file.suffix for file in (tmp_path / "out").iterdir()] == [".json"]
 
 
