@@ -19,7 +19,7 @@ from neurosurgeon_ros.nodes.messages import (
     to_edge_report,
     to_feedback,
 )
-from neurosurgeon_ros.nodes.outbox import Outbox
+from neurosurgeon_ros.nodes.outbox import AT_ONCE_BYTES, Outbox
 from neurosurgeon_ros.nodes.peers import LOOK_PERIOD_S, Peers
 from neurosurgeon_ros.runtime.engine import Engine
 from neurosurgeon_ros.runtime.inbox import Inbox
@@ -106,8 +106,8 @@ class EdgeLink:
         )
 
     def publish(self, request: Request) -> None:
-        """Send a request: its message is made now, so that its tensors may change, and published beside the caller."""
-        self._outbox.put(from_request(request))
+        """Send a request: its message is made now, so that its tensors may change; large ones go beside the caller."""
+        self._outbox.put(from_request(request), at_once=request.payload_bytes <= AT_ONCE_BYTES)
 
     def _look(self) -> None:
         """Follow matching and the edge's coming and going, and wake the pipeline when they change."""

@@ -380,10 +380,16 @@ def limited(carriers: Sequence[Codec], specs: Sequence[TensorSpec], limits: Cros
 
 
 def customary_image() -> CameraImage:
-    """Make a camera's image of a customary size, whose JPEG has about as many bytes as it usually has."""
+    """
+    Make a camera's image of a customary size, whose JPEG takes about as many bytes and as long as it usually does.
+
+    Light changes faster from pixel to pixel than colour, as in what cameras see.
+    """
     height, width, channels = CAMERA_SHAPE
-    coarse = np.random.default_rng(0).integers(0, 256, (height // 6, width // 6, channels), dtype=np.uint8)
-    pixels = np.asarray(cv2.resize(coarse, (width, height)), dtype=np.uint8)
+    draw = np.random.default_rng(0)
+    light = cv2.resize(draw.uniform(0.0, 255.0, (height // 10, width // 10)), (width, height))
+    tint = cv2.resize(draw.uniform(-24.0, 24.0, (height // 24, width // 24, channels)), (width, height))
+    pixels = np.clip(light[:, :, None] + tint, 0.0, 255.0).astype(np.uint8)
     return CameraImage(pixels, cv2.imencode(".jpg", pixels)[1].data)
 
 

@@ -21,7 +21,7 @@ from neurosurgeon_ros.runtime.engine import CAMERA_SHAPE, Arm, Calibration, Engi
 from neurosurgeon_ros.runtime.files import write_whole
 
 #: Version of the file; any other is measured anew.
-FORMAT = 1
+FORMAT = 2
 
 #: A calibration holds while the whole network takes at most this share longer than then, or less: a machine that was
 #: busy then must not seem slow for ever.

@@ -46,6 +46,55 @@ def test_messages_go_in_their_order_while_the_link_is_slow() -> None:
     assert link.published == [0, 1, 2, 3, 4]
 
 
+def test_a_message_that_takes_no_time_goes_at_once() -> None:
+    threads: list[str] = []
+    box = Outbox(lambda _: threads.append(threading.current_thread().name), on_problem=lambda _: None)
+    box.put(0, at_once=True)
+    assert threads == [threading.current_thread().name]
+    assert box.close()
+
+
+def test_a_message_that_fails_at_once_is_told_and_the_next_one_goes() -> None:
+    link = Link()
+    box = Outbox(link.publish, on_problem=link.problems.put)
+    for message in ("bad", 1):
+        link.go.release()
+        box.put(message, at_once=True)
+    assert "no link" in link.problems.get(timeout=LONG_S)
+    assert link.published == [1]
+    assert box.close()
+
+
+def test_nothing_overtakes_a_message_that_is_being_published() -> None:
+    link = Link()
+    box = Outbox(link.publish, on_problem=link.problems.put)
+    box.put(0)
+    assert link.begun.get(timeout=LONG_S) == 0
+    for number in range(1, 4):
+        box.put(number, at_once=True)  # returns though nothing is published yet
+    for number in range(1, 4):
+        link.go.release()
+        assert link.begun.get(timeout=LONG_S) == number
+    link.go.release()
+    assert box.close()
+    assert link.published == [0, 1, 2, 3]
+
+
+def test_what_comes_beside_a_message_that_goes_at_once_follows_it() -> None:
+    link = Link()
+    box = Outbox(link.publish, on_problem=link.problems.put)
+    beside = threading.Thread(target=box.put, args=(0,), kwargs={"at_once": True})
+    beside.start()
+    assert link.begun.get(timeout=LONG_S) == 0
+    box.put(1)
+    link.go.release()
+    assert link.begun.get(timeout=LONG_S) == 1
+    link.go.release()
+    beside.join(LONG_S)
+    assert box.close()
+    assert link.published == [0, 1]
+
+
 def test_of_too_many_the_oldest_go() -> None:
     link = Link()
     box = Outbox(link.publish, on_problem=link.problems.put)
