@@ -4,7 +4,7 @@
 From publish to callback: how much of a wire's goodput a PartialInference reaches, and how long it takes on one machine.
 
 Over a wire (needs root): the testbed's two network namespaces, and with loss a share of the packets dropped where they
-come in. The message, its QoS and the Fast DDS profile are the nodes' own.
+come in; the edge's kernel puts packets together as ROS 2 recommends for such a link. The message, its QoS and the Fast DDS profile are the nodes' own.
 
     tools/run python benchmarks/wire.py [--rates 4 16 50] [--sizes 20000 ...] [--loss 0 0.01] [--json FILE]
     tools/run python benchmarks/wire.py --one-machine
@@ -231,6 +231,7 @@ def main() -> int:
     parser.add_argument("--sizes", type=int, nargs="*", metavar="BYTES")
     parser.add_argument("--loss", type=float, nargs="*", default=(0.0, 0.01), metavar="SHARE")
     parser.add_argument("--messages", type=int, default=50, help="of each size, fewer on a slow wire")
+    parser.add_argument("--as-it-comes", action="store_true", help="leave the edge's kernel, which see, as it comes")
     parser.add_argument("--one-machine", action="store_true", help="without a wire; needs no root")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--end", choices=("robot", "edge"), help=argparse.SUPPRESS)
@@ -252,6 +253,8 @@ def main() -> int:
         print("the wire needs root for its network namespaces: left out")
     elif not options.one_machine:
         with NamespaceNetwork() as network:
+            if not options.as_it_comes:
+                network.reassemble_as_recommended()
             for rate, loss in product(options.rates, options.loss):
                 network.set_rate(rate)
                 network.set_loss(loss)
