@@ -4,7 +4,8 @@
 From publish to callback: how much of a wire's goodput a PartialInference reaches, and how long it takes on one machine.
 
 Over a wire (needs root): the testbed's two network namespaces, and with loss a share of the packets dropped where they
-come in; the edge's kernel puts packets together as ROS 2 recommends for such a link. The message, its QoS and the Fast DDS profile are the nodes' own.
+come in; the edge's kernel puts packets together as ROS 2 recommends for such a link. The message, its QoS and the Fast
+DDS profile are the nodes' own.
 
     tools/run python benchmarks/wire.py [--rates 4 16 50] [--sizes 20000 ...] [--loss 0 0.01] [--json FILE]
     tools/run python benchmarks/wire.py --one-machine
