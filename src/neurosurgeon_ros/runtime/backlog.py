@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What waits at an edge: few requests, fair between robots, the newest of each, and none that would come too late."""
+"""What waits at an edge: few requests, fair between robots, and none that would come too late."""
 
 from __future__ import annotations
 
@@ -67,7 +67,10 @@ def _always_alone(_: Request) -> Sequence[int]:
 
 class Backlog:
     """
-    Robots are served in turns; of each robot there waits one frame and one sample, and the frame goes first.
+    Robots are served in turns, frames before samples.
+
+    Of each robot there wait the newest frame and the newest sample, and earlier ones while they can still come by their
+    deadline: the robot may have several on their way.
 
     A request that finds nothing before it is never refused for its deadline: only by answering is it known when an edge
     that was slow is fast again. Its owner sees to it that one thread at a time calls it.
@@ -82,7 +85,7 @@ class Backlog:
         self.times = ServiceTimes()
         self._max_waiting = max_waiting
         self._sizes = sizes
-        self._robots: OrderedDict[str, dict[Kind, Waiting]] = OrderedDict()
+        self._robots: OrderedDict[str, dict[tuple[Kind, int], Waiting]] = OrderedDict()
 
     def __len__(self) -> int:
         return sum(len(waiting) for waiting in self._robots.values())
@@ -95,22 +98,23 @@ class Backlog:
         :returns: what is refused for it, or itself.
         """
         key = arrived.request.key
-        own = self._robots.get(key.robot_id, {})
-        older = own.get(key.kind)
-        if older is not None and _is_newer(older.request, arrived.request):
+        alike = [one for one in self._robots.get(key.robot_id, {}).values() if one.request.key.kind is key.kind]
+        if any(_is_newer(one.request, arrived.request) for one in alike):
             return [Refusal(arrived.request, "a newer request of this robot came before it")]
         refused = []
-        if older is not None:
-            refused.append(Refusal(older.request, "a newer request of this robot took its place in the queue"))
-            self._remove(older)
-        elif len(self) >= self._max_waiting:
-            spared = self._last_sample() if key.kind is Kind.FRAME else None
+        for older in alike:
+            if not self._is_awaited_beside(older, arrived):
+                refused.append(Refusal(older.request, "a newer request of this robot took its place in the queue"))
+                self._remove(older)
+        if len(self) >= self._max_waiting:
+            spared = self._spared_for(arrived)
             if spared is None:
-                return [Refusal(arrived.request, f"the queue is full ({self._max_waiting} requests wait)")]
-            refused.append(Refusal(spared.request, "a frame took the place of this sample in the full queue"))
+                return [*refused, Refusal(arrived.request, f"the queue is full ({self._max_waiting} requests wait)")]
+            what = spared.request.key.kind.name.lower()
+            refused.append(Refusal(spared.request, f"a frame took the place of this {what} in the full queue"))
             self._remove(spared)
 
-        self._robots.setdefault(key.robot_id, {})[key.kind] = arrived
+        self._robots.setdefault(key.robot_id, {})[key.kind, key.sequence] = arrived
         ahead_s, ahead = max(0.0, busy_s), int(busy_s >= 0.0)
         for other in self._order():
             if other is arrived:
@@ -136,8 +140,7 @@ class Backlog:
         refused: list[Refusal] = []
         while self._robots:
             robot, own = self._robots.popitem(last=False)
-            kind = min(own)
-            one = own.pop(kind)
+            one = own.pop(min(own))
             late = self._late(one, now_s - one.arrived_s, 0)
             batch = [one] if late else self._with_companions(one, now_s)
             if own:
@@ -201,18 +204,32 @@ class Backlog:
 
     def _order(self) -> Iterator[Waiting]:
         """Go through what waits, in the order in which it will be answered."""
-        for turn in range(len(Kind)):
+        for turn in range(max(map(len, self._robots.values()), default=0)):
             for own in self._robots.values():
                 if turn < len(own):
                     yield own[sorted(own)[turn]]
 
-    def _last_sample(self) -> Waiting | None:
-        samples = [one for one in self._order() if one.request.key.kind is Kind.SAMPLE]
-        return samples[-1] if samples else None
+    def _is_awaited_beside(self, older: Waiting, newer: Waiting) -> bool:
+        """Whether a robot that sent the newer one still waits for the older one, and will have it in time."""
+        request = older.request
+        if request.deadline_s <= 0.0 or not _is_newer(newer.request, request):
+            return False
+        return _is_in_time(older, newer.arrived_s + self.times.expected_s(request))
+
+    def _spared_for(self, arrived: Waiting) -> Waiting | None:
+        """Give what leaves a full queue for a frame: a sample, or one of a robot that has several."""
+        key, order = arrived.request.key, tuple(self._order())
+        if key.kind is not Kind.FRAME:
+            return None
+        samples = [one for one in order if one.request.key.kind is Kind.SAMPLE]
+        if samples or key.robot_id in self._robots:
+            return samples[-1] if samples else None
+        later = [one for one in order if len(self._robots[one.request.key.robot_id]) > 1]
+        return later[-1] if later else None
 
     def _remove(self, one: Waiting) -> None:
         key = one.request.key
-        del self._robots[key.robot_id][key.kind]
+        del self._robots[key.robot_id][key.kind, key.sequence]
         if not self._robots[key.robot_id]:
             del self._robots[key.robot_id]
 

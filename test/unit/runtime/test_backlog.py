@@ -75,6 +75,43 @@ def test_the_newest_of_a_robot_waits_even_if_it_came_first() -> None:
     assert drain(backlog) == ["a3"]
 
 
+def test_several_frames_of_a_robot_wait_while_they_can_come_in_time() -> None:
+    backlog = known(0.1)
+    for n in (1, 2, 3):
+        assert backlog.put(waiting("a", n, deadline_s=0.45), busy_s=0.05) == []
+    assert backlog.put(waiting("b", 9, deadline_s=0.45), busy_s=0.05) == []
+    later = waiting("a", 4, deadline_s=0.45)
+    later.arrived_s = 0.4  # by now the first three would come too late
+    assert [refusal.request.key.sequence for refusal in backlog.put(later, busy_s=0.05)] == [1, 2, 3]
+    assert drain(backlog) == ["b9", "a4"]
+
+
+def test_a_robot_with_several_frames_takes_no_other_robot_s_turn() -> None:
+    backlog = known(0.1)
+    for robot, n in (("a", 1), ("a", 2), ("a", 3), ("b", 1), ("b", 2)):
+        assert backlog.put(waiting(robot, n, deadline_s=9.0), busy_s=0.05) == []
+    backlog.put(waiting("a", 3, Kind.SAMPLE), busy_s=0.05)
+    assert drain(backlog) == ["a1", "b1", "a2", "b2", "a3", "a3s"]
+
+
+def test_a_full_queue_has_room_for_each_robot_s_first_frame() -> None:
+    backlog = known(0.1, max_waiting=3)
+    for n in (1, 2, 3):
+        backlog.put(waiting("a", n, deadline_s=9.0), busy_s=0.05)
+    (refusal,) = backlog.put(waiting("a", 4, deadline_s=9.0), busy_s=0.05)
+    assert refusal.request.key.sequence == 4 and "full" in refusal.reason
+    (refusal,) = backlog.put(waiting("b", 1, deadline_s=9.0), busy_s=0.05)
+    assert refusal.request.key.sequence == 3 and "the place of this frame" in refusal.reason
+    assert drain(backlog) == ["a1", "b1", "a2"]
+
+
+def test_a_frame_that_comes_twice_waits_once() -> None:
+    backlog = known(0.1)
+    backlog.put(waiting("a", 1, deadline_s=9.0), busy_s=0.05)
+    assert len(backlog.put(waiting("a", 1, deadline_s=9.0), busy_s=0.05)) == 1
+    assert drain(backlog) == ["a1"]
+
+
 def test_a_new_session_takes_the_place_of_the_old_one() -> None:
     backlog = Backlog(8)
     backlog.put(waiting("a", 900), busy_s=IDLE)
