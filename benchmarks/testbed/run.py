@@ -30,8 +30,8 @@ from testbed.systems import System
 #: How many times slower the competing process makes the edge's back-end: it has this many shares less one.
 SLOWDOWN = 6
 
-#: Seconds beyond its frames that a run may take.
-PATIENCE_S = 30.0
+#: Seconds beyond its frames that a run may take, and that each raw image may: `publish` waits for a slow link.
+PATIENCE_S, RAW_IMAGE_S = 30.0, 3.0
 
 UPLINK = "/neurosurgeon/uplink"
 
@@ -98,7 +98,9 @@ def run_system(system: System, scenario: Scenario, setting: Setting, *, number: 
         camera = processes.module(
             Side.ROBOT, "camera", _camera_task(system, scenario, setting, str(out), warm_up, number)
         )
-        return _follow(scenario, setting, processes, camera, relay, competitor, out)
+        sends_raw = not (system.is_package or system.on_robot or system.jpeg_quality)
+        patience_s = PATIENCE_S + (RAW_IMAGE_S * (warm_up + scenario.frames) if sends_raw else 0.0)
+        return _follow(scenario, setting, processes, camera, relay, competitor, out, patience_s)
 
 
 def _start_nodes(
@@ -183,12 +185,13 @@ def _follow(
     relay: subprocess.Popen[str] | None,
     competitor: list[subprocess.Popen[str]],
     out: Path,
+    patience_s: float,
 ) -> Seen:
     """Let the scenario's time run from the first frame that counts."""
     said: queue.SimpleQueue[str] = queue.SimpleQueue()
     reader = threading.Thread(target=_read, args=(camera, said), daemon=True)
     reader.start()
-    _await(said, "begin", processes, START_S + PATIENCE_S)
+    _await(said, "begin", processes, START_S + patience_s)
     begin_s = time.monotonic()
     robots, edges = processes.pids(Side.ROBOT), processes.pids(Side.EDGE)
     ours = [pid for pid in edges if pid not in {one.pid for one in competitor}]
@@ -197,7 +200,7 @@ def _follow(
     for step in scenario.steps:
         _sleep_until(begin_s + step.at_s)
         _apply(step, setting, relay, competitor)
-    _await(said, "end", processes, begin_s + scenario.frames / scenario.camera_hz + PATIENCE_S - time.monotonic())
+    _await(said, "end", processes, begin_s + scenario.frames / scenario.camera_hz + patience_s - time.monotonic())
     end_s = time.monotonic()
     _signal(competitor, signal.SIGSTOP)
     wire_bytes = _wire_bytes(setting, relay) - bytes_before
@@ -209,7 +212,7 @@ def _follow(
         delays_s=frame_delays([f["sent_s"] for f in frames], [f.get("answered_s") for f in frames], end_s=end_s),
         frames=frames,
         decisions=[one for one in seen["decisions"] if one["frame"] >= warm_up],
-        seconds=scenario.frames / scenario.camera_hz,
+        seconds=max(scenario.frames / scenario.camera_hz, frames[-1]["sent_s"] - frames[0]["sent_s"]),
         wire_bytes=wire_bytes,
         robot_cpu_s=robot_cpu_s,
         edge_cpu_s=edge_cpu_s,
