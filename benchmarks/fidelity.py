@@ -22,7 +22,7 @@ import torch
 from neurosurgeon_ros.models.files import find
 from neurosurgeon_ros.runtime.admission import Admission
 from neurosurgeon_ros.runtime.agreement import LEAST_SCORE, Matches, f1, match_detections
-from neurosurgeon_ros.runtime.calibrate import SUPPRESSION_IOU, judging, through
+from neurosurgeon_ros.runtime.calibrate import SUPPRESSION_IOU, encode, judging, through
 from neurosurgeon_ros.runtime.engine import Engine
 from neurosurgeon_ros.runtime.fidelity import find_fidelity
 
@@ -44,10 +44,11 @@ def main() -> None:
             read, image = capture.read()
             if not read or not judges[index]:
                 continue
-            x, letterbox = engine.model.preprocess(np.asarray(image, dtype=np.uint8))
+            pixels = np.asarray(image, dtype=np.uint8)
+            x, letterbox = engine.model.preprocess(pixels)
             held = engine.partitioned.run_front(x, engine.on_device, keep=range(engine.on_device))
             results = {
-                name: through(engine, arms[name], held[arms[name].point], np.asarray(image, dtype=np.uint8))
+                name: through(engine, arms[name], encode(engine, arms[name], held[arms[name].point], pixels))
                 if arms[name].codec
                 else held[engine.on_device]
                 for name in chosen

@@ -220,7 +220,7 @@ class LogFilter:
         noise = self._noise + extra_variance
         log_y = math.log(seconds) - (float(self._offset[arm]) if arm >= 0 else 0.0)
         offset_var = float(self._offset_var[arm]) if arm >= 0 else 0.0
-        if self._count < _EARLY:
+        if not self.is_known:
             self._count += 1
             self._early.append((x, log_y, noise + offset_var))
             self._belief = self._fit_early()

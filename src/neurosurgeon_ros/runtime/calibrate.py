@@ -42,7 +42,7 @@ def calibrate(
     if len(images) < 2:
         raise CalibrationProblem(f"a calibration needs at least 2 images, {len(images)} came: give more")
     held_out = judging(len(images))
-    limits = fit_limits(engine, [image for image, judge in zip(images, held_out, strict=True) if not judge])
+    limits = fit_limits(engine, [image for image, judges in zip(images, held_out, strict=True) if not judges])
     arms = [arm for arm in engine.arms(CODECS, limits=limits) if arm.codec]
     sent: dict[str, list[int]] = {arm.name: [] for arm in arms}
     matches: dict[str, list[Matches]] = {arm.name: [] for arm in arms if not engine.is_lossless(arm)}
@@ -62,8 +62,7 @@ def calibrate(
                 encoded = encode(engine, arm, held[arm.point], image)
                 sent[arm.name].append(sum(map(bytes_of, encoded)))
                 if arm.name in matches and (held_out[number] or not get_codec(arm.codec).calibrated):
-                    arrived = engine.decode(arm.point, encoded)
-                    matches[arm.name].append(match(whole, detect(engine.partitioned.run_back(arrived, arm.point))))
+                    matches[arm.name].append(match(whole, detect(through(engine, arm, encoded))))
             step()
     measured = {arm: _judged(matches.get(arm.name), sent[arm.name]) for arm in arms}
     agreement = {arm: _on_the_same(matches.get(arm.name), held_out) for arm in arms}
@@ -125,10 +124,9 @@ def encode(
     return engine.encode(arm, tensors)
 
 
-def through(engine: Engine, arm: Arm, tensors: Sequence[torch.Tensor], image: NDArray[np.uint8]) -> object:
-    """Give the network's outputs when what an arm sends goes through its codec."""
-    arrived = engine.decode(arm.point, encode(engine, arm, tensors, image))
-    return engine.partitioned.run_back(arrived, arm.point)
+def through(engine: Engine, arm: Arm, encoded: Sequence[EncodedTensor]) -> object:
+    """Give the network's outputs for what an arm sends."""
+    return engine.partitioned.run_back(engine.decode(arm.point, encoded), arm.point)
 
 
 def bytes_of(encoded: EncodedTensor) -> int:
