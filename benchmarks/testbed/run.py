@@ -98,8 +98,8 @@ def run_system(system: System, scenario: Scenario, setting: Setting, *, number: 
         camera = processes.module(
             Side.ROBOT, "camera", _camera_task(system, scenario, setting, str(out), warm_up, number)
         )
-        sends_raw = not (system.is_package or system.on_robot or system.jpeg_quality)
-        patience_s = PATIENCE_S + (RAW_IMAGE_S * (warm_up + scenario.frames) if sends_raw else 0.0)
+        raw = warm_up + scenario.frames if system.sends_images and not system.jpeg_quality else 0
+        patience_s = PATIENCE_S + RAW_IMAGE_S * raw
         return _follow(scenario, setting, processes, camera, relay, competitor, out, patience_s)
 
 
@@ -149,7 +149,7 @@ def _camera_task(
     awaited: tuple[str, ...] = ()
     if system.is_package:
         awaited = ("/neurosurgeon/partial_inference",)
-    elif setting.network.emulated and not system.on_robot:
+    elif setting.network.emulated and system.sends_images:
         awaited = ("uplink_images",)
     return CameraTask(
         video=str(setting.video),
@@ -158,7 +158,7 @@ def _camera_task(
         frames=scenario.frames,
         warm_up=warm_up,
         jpeg_quality=system.jpeg_quality,
-        over_a_link=not system.is_package and not system.on_robot,
+        over_a_link=system.sends_images,
         speed=setting.robot_speed,
         offset=number * scenario.frames,
         await_topics=awaited,

@@ -44,6 +44,11 @@ class System:
         """Whether it is this package."""
         return bool(self.policy)
 
+    @property
+    def sends_images(self) -> bool:
+        """Whether whole images, raw or as JPEG, go over the link as ROS messages."""
+        return not self.is_package and not self.on_robot
+
 
 def systems(lowest_quality: int) -> tuple[System, ...]:
     """

@@ -109,7 +109,7 @@ class Backlog:
         if len(self) >= self._max_waiting:
             spared = self._spared_for(arrived)
             if spared is None:
-                return [*refused, Refusal(arrived.request, f"the queue is full ({self._max_waiting} requests wait)")]
+                return [Refusal(arrived.request, f"the queue is full ({self._max_waiting} requests wait)")]
             what = spared.request.key.kind.name.lower()
             refused.append(Refusal(spared.request, f"a frame took the place of this {what} in the full queue"))
             self._remove(spared)

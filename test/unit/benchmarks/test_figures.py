@@ -7,6 +7,7 @@ import pytest
 from testbed.accuracy import QUALITIES, Reference, lowest_quality
 from testbed.delays import frame_delays, percentiles_ms
 from testbed.machine import share_out
+from testbed.main import in_reach
 from testbed.report import page, table
 from testbed.run import Seen
 from testbed.scenario import changing, constant
@@ -84,6 +85,12 @@ def test_rounds_are_put_together_frame_by_frame():
     assert made.delay_ms["mean"] == 200.0
     assert made.rounds_ms == [200.0, 200.0]
     assert (made.stages_ms, made.arms) == ({"total": 100.0}, {"input/jpeg": 2})
+
+
+def test_what_is_far_behind_runs_no_further_rounds_but_the_default_does():
+    running = [System(name) for name in (OURS, "near", "far")]
+    assert in_reach(running, {OURS: 0.05, "near": 0.09, "far": 0.11}) == running[:2]
+    assert in_reach(running, {OURS: 0.5, "near": 0.05, "far": 0.04}) == running
 
 
 def test_the_summary_has_what_was_agreed():
