@@ -28,6 +28,7 @@ bench-engine: ## measure the engine against eager torch and onnxruntime, on a ma
 
 bench-micro: ## measure each step of a frame, the wire and a robot's start in isolation, for make bench-docs: out/bench
 	@$(RUN) python benchmarks/bench_micro.py
+	@$(RUN) python benchmarks/key_frames.py --json out/bench/key_frames.json
 	@$(RUN) python benchmarks/wire.py --messages 20 --json out/bench/wire.json
 	@$(RUN) python benchmarks/start_up.py --json out/bench/start_up.json
 

@@ -3,7 +3,7 @@
 """
 What the key-frame score costs, and how it agrees with full-size SSIM of scikit-image, on the shipped video.
 
-    tools/run python benchmarks/key_frames.py [--threshold 0.8]
+    tools/run python benchmarks/key_frames.py [--threshold 0.8] [--json FILE]
 
 Agreement (Cohen's kappa) at frame steps 1, 2 and 4, at the video's own size; times at 640x480, as a mean over the
 video's frames, so that those near the threshold, which take longer, count as often as they come.
@@ -12,8 +12,10 @@ video's frames, so that those near the threshold, which take longer, count as of
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from itertools import pairwise
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -46,10 +48,12 @@ def kappa(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
 
 
 def main() -> None:
-    """Print one line per frame step."""
+    """Print one line per frame step, and write them to a file where one is named."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threshold", type=float, default=0.8)
-    threshold = parser.parse_args().threshold
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
+    arguments = parser.parse_args()
+    threshold, results = arguments.threshold, []
     video = frames()
     print(f"{'step':>4} {'pairs':>5} {'key':>6} {'kappa':>6} {'coarse off by':>13} {'score':>8} {'scikit-image':>12}")
     for step in STEPS:
@@ -72,10 +76,14 @@ def main() -> None:
             one, other = cv2.cvtColor(a, cv2.COLOR_BGR2GRAY), cv2.cvtColor(b, cv2.COLOR_BGR2GRAY)
             structural_similarity(one, other, data_range=255)  # type: ignore[no-untyped-call]
         exact_ms = 1e3 * (time.perf_counter() - begin) / 10
+        agreement = kappa(exact < threshold, keys)
+        results.append({"step": step, "kappa": agreement, "score_ms": score_ms, "reference_ms": exact_ms})
         print(
-            f"{step:4d} {len(pairs):5d} {np.mean(keys):6.2f} {kappa(exact < threshold, keys):6.3f} "
+            f"{step:4d} {len(pairs):5d} {np.mean(keys):6.2f} {agreement:6.3f} "
             f"{np.abs(coarse - exact).max():13.4f} {score_ms:5.2f} ms {exact_ms:9.1f} ms"
         )
+    if arguments.json:
+        arguments.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

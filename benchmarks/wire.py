@@ -28,8 +28,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from testbed.network import LoopbackNetwork, NamespaceNetwork, Side
+
+if TYPE_CHECKING:
+    from rclpy.node import Node
 
 RATES_MBPS = (4.0, 16.0, 50.0)
 SIZES = (20_000, 43_000, 100_000, 500_000, 2_000_000)
@@ -90,11 +94,23 @@ def measure(
     return [Result(**one) for one in json.loads(robot.stdout.splitlines()[-1])]
 
 
+def spin(node: Node) -> None:
+    """Hand over messages as this package's nodes do."""
+    import rclpy
+
+    from neurosurgeon_ros.nodes.process import make_executor
+
+    executor = make_executor()
+    executor.add_node(node)
+    while rclpy.ok():
+        executor.spin_once(timeout_sec=1.0)
+
+
 def edge_end() -> None:
     """Answer each request with a delay feedback."""
-    from neurosurgeon_ros.nodes.dds import apply_profile
+    from neurosurgeon_ros.nodes.process import prepare
 
-    apply_profile()
+    prepare()
     import rclpy
 
     from neurosurgeon_ros.msg import DelayFeedback, PartialInference
@@ -113,16 +129,16 @@ def edge_end() -> None:
         PartialInference, "/wire/partial_inference", answer, qos.PARTIAL_INFERENCE, max_bytes=LARGEST_BYTES
     )
     try:
-        rclpy.spin(node)
+        spin(node)
     except BaseException:  # told to stop; there is nothing to save
         os._exit(0)
 
 
 def robot_end(plan: dict[str, object]) -> list[Result]:
     """Send messages of each size, one after the other, and time them."""
-    from neurosurgeon_ros.nodes.dds import apply_profile
+    from neurosurgeon_ros.nodes.process import prepare
 
-    apply_profile()
+    prepare()
     import rclpy
 
     from neurosurgeon_ros.codecs import EncodedTensor
@@ -146,7 +162,7 @@ def robot_end(plan: dict[str, object]) -> list[Result]:
             answered.notify()
 
     feedback = node.create_subscription(DelayFeedback, "/wire/delay_feedback", hear, qos.ANSWERS)
-    threading.Thread(target=rclpy.spin, args=(node,), daemon=True).start()
+    threading.Thread(target=spin, args=(node,), daemon=True).start()
     while publisher.get_subscription_count() == 0 or node.count_publishers(feedback.topic_name) == 0:
         time.sleep(0.01)
     time.sleep(0.5)

@@ -183,12 +183,17 @@ def _document(out: Path) -> int:
     except (OSError, ValueError) as problem:
         print(f"bench: {out / 'summary.json'} cannot be read ({problem}): run `make bench` first", file=sys.stderr)
         return 1
+    summary["micro"] = _read(out / "micro.json", summary["micro"])
     images = PAGE.parent / "images"
     images.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(out / "bench.png", images / "bench.png")
-    PAGE.write_text(
-        page(summary, wire=_read(out / "wire.json", []), start_up=_read(out / "start_up.json", {})), encoding="utf-8"
+    made = page(
+        summary,
+        wire=_read(out / "wire.json", []),
+        start_up=_read(out / "start_up.json", {}),
+        key_frames=_read(out / "key_frames.json", []),
     )
+    PAGE.write_text(made, encoding="utf-8")
     print(f"written: {PAGE}")
     return 0
 

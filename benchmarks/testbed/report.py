@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from testbed.aims import aims
+
 #: What aims are not met and why, written by hand.
 LIMITS = Path(__file__).with_name("limits.md")
 
 _HEAD = (
-    "| system | mean | p50 | p95 | p99 | frames/s | bytes/frame | robot CPU | edge CPU | F1 |",
-    "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    "| system | mean | p50 | p95 | p99 | frames/s | bytes/frame | robot CPU | edge CPU | F1 | rounds |",
+    "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
 )
 
 
@@ -32,13 +34,18 @@ def table(summary: Mapping[str, Any]) -> str:
 
 
 def page(
-    summary: Mapping[str, Any], *, wire: Sequence[Mapping[str, Any]] = (), start_up: Mapping[str, float] | None = None
+    summary: Mapping[str, Any],
+    *,
+    wire: Sequence[Mapping[str, Any]] = (),
+    start_up: Mapping[str, float] | None = None,
+    key_frames: Sequence[Mapping[str, float]] = (),
 ) -> str:
     """
     Write docs/performance.md.
 
     :param wire: what benchmarks/wire.py measured; empty if it has not run.
     :param start_up: seconds by stage, of benchmarks/start_up.py; None if it has not run.
+    :param key_frames: what benchmarks/key_frames.py measured, by frame step; empty if it has not run.
     """
     width, height = summary["image"]
     ran = {system["name"] for system in summary["system"]}
@@ -57,9 +64,9 @@ def page(
         "dropped frame counts one period plus the next answer. Bytes are those of the interface, both directions. "
         "Processor time is per camera frame, the robot's with camera and recorder, not stretched by the emulation. F1 "
         "is against the whole fp32 network on the same frames. The systems take turns, "
-        f"rounds: {summary['rounds']}; the first {summary['warm_up_frames']} frames of a run are not counted for any, "
-        "and what took more than twice as long as the best in one round runs no further one. The alternatives run with "
-        "Fast DDS as it comes; images over the link are reliable, keep-last 1.",
+        "one round after the other; what took more than twice as long as the best in a round runs no further one. The "
+        f"first {summary['warm_up_frames']} frames of a turn are not counted for any. The alternatives run with Fast "
+        "DDS as it comes; images over the link are reliable, keep-last 1.",
         "",
         *described,
         "",
@@ -72,12 +79,23 @@ def page(
         *_stages(summary),
         "",
         *_micro(summary),
+        *_key_frames(key_frames),
         *_wire(wire),
         *_start_up(start_up or {}),
+        "## Aims",
+        "",
+        "| aim | limit | measured, at worst | met |",
+        "| --- | ---: | ---: | --- |",
+        *(
+            f"| {aim.name} | {'≥' if aim.is_least else '≤'} {aim.limit:g}{aim.unit} | {aim.measured:.2f}{aim.unit} | "
+            f"{'yes' if aim.is_met else '**no**'} |"
+            for aim in aims(summary, wire, start_up or {}, key_frames)
+        ),
+        "",
         LIMITS.read_text(encoding="utf-8"),
         "## How to repeat it",
         "",
-        "    make bench         # about 50 minutes, with root for the real link; on a machine with nothing else to do",
+        "    make bench         # about 45 minutes, with root for the real link; on a machine with nothing else to do",
         "    make bench-micro   # about 10 minutes: steps in isolation, the wire, and start-up",
         "    make bench-docs    # writes this page",
         "",
@@ -118,6 +136,22 @@ def _micro(summary: Mapping[str, Any]) -> list[str]:
     lines = ["## Costs in isolation", "", "| step | median | reference | ratio |", "| --- | ---: | --- | ---: |"]
     for name, one in summary["micro"].items():
         lines.append(f"| {name} | {one['median_ms']:.3f} ms | {one['reference']} | {one['ratio']:.2f} |")
+    return [*lines, ""]
+
+
+def _key_frames(results: Sequence[Mapping[str, float]]) -> list[str]:
+    """Give what the key-frame score costs, and how it agrees with full-size SSIM."""
+    if not results:
+        return []
+    lines = [
+        "## Key-frame score",
+        "",
+        "On the shipped video, beside full-size SSIM of scikit-image; times at 640 × 480.",
+    ]
+    lines += ["", "| frame step | Cohen's kappa | mean | scikit-image |", "| ---: | ---: | ---: | ---: |"]
+    for one in results:
+        cells = f"{one['kappa']:.3f} | {one['score_ms']:.2f} ms | {one['reference_ms']:.1f} ms"
+        lines.append(f"| {one['step']:g} | {cells} |")
     return [*lines, ""]
 
 
@@ -166,6 +200,7 @@ def _line(row: Mapping[str, Any]) -> str:
         f"{1e3 * row['robot_cpu_s_per_frame']:.0f} ms",
         f"{1e3 * row['edge_cpu_s_per_frame']:.0f} ms",
         f"{row['f1']:.3f}",
+        f"{len(row['rounds_ms'])}",
     ]
     return f"| {' | '.join(cells)} |"
 

@@ -18,7 +18,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from neurosurgeon_ros.nodes.dds import apply_profile
-from neurosurgeon_ros.nodes.memory import give_back_memory
+from neurosurgeon_ros.nodes.memory import give_back_memory, keep_memory
 from neurosurgeon_ros.nodes.shared_memory import ReadPorts
 
 #: Seconds between looks at whether the process was told to stop.
@@ -74,12 +74,11 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None, *, polls: 
     code = 0
     try:
         signals = Signals()
-        sys.setswitchinterval(SWITCH_S)
-        apply_profile()
+        prepare()
         _init(args)
         node = make_node()
         signals.starting = False
-        while _spin(node, SingleThreadedExecutor() if polls else _make_executor(), signals):
+        while _spin(node, SingleThreadedExecutor() if polls else make_executor(), signals):
             make_node = node.heir()  # type: ignore[attr-defined]
             node.close()  # type: ignore[attr-defined]
             before, node = node, None
@@ -128,7 +127,14 @@ def _init(args: list[str] | None) -> None:
         raise StartError(f"ROS 2 refuses the command line or the environment: {said}") from None
 
 
-def _make_executor() -> Executor:
+def prepare() -> None:
+    """Make this process fit for messages that are large or urgent; call before rclpy starts."""
+    sys.setswitchinterval(SWITCH_S)
+    keep_memory()
+    apply_profile()
+
+
+def make_executor() -> Executor:
     """
     Make the executor that takes least time to hand over a message.
 
