@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from testbed.aims import aims
+from testbed.aims import Aim, aims
 
 #: What aims are not met and why, written by hand.
 LIMITS = Path(__file__).with_name("limits.md")
@@ -82,16 +82,7 @@ def page(
         *_key_frames(key_frames),
         *_wire(wire),
         *_start_up(start_up or {}),
-        "## Aims",
-        "",
-        "| aim | limit | measured, at worst | met |",
-        "| --- | ---: | ---: | --- |",
-        *(
-            f"| {aim.name} | {'≥' if aim.is_least else '≤'} {aim.limit:g}{aim.unit} | {aim.measured:.2f}{aim.unit} | "
-            f"{'yes' if aim.is_met else '**no**'} |"
-            for aim in aims(summary, wire, start_up or {}, key_frames)
-        ),
-        "",
+        *_aims(aims(summary, wire, start_up or {}, key_frames)),
         LIMITS.read_text(encoding="utf-8"),
         "## How to repeat it",
         "",
@@ -188,6 +179,16 @@ def _start_up(seconds: Mapping[str, float]) -> list[str]:
     lines = ["## Start of the robot", "", "With what an earlier start has left in the cache folder.", ""]
     lines += ["| stage | seconds |", "| --- | ---: |"]
     return [*lines, *(f"| {stage} | {value:.2f} |" for stage, value in seconds.items()), ""]
+
+
+def _aims(held: Sequence[Aim]) -> list[str]:
+    """Give every aim that something was measured for, and whether it is met."""
+    lines = ["## Aims", "", "| aim | limit | measured, at worst | met |", "| --- | ---: | ---: | --- |"]
+    for aim in held:
+        limit = f"{'≥' if aim.is_least else '≤'} {aim.limit:g}{aim.unit}"
+        met = "yes" if aim.is_met else "**no**"
+        lines.append(f"| {aim.name} | {limit} | {aim.measured:.2f}{aim.unit} | {met} |")
+    return [*lines, ""]
 
 
 def _line(row: Mapping[str, Any]) -> str:
