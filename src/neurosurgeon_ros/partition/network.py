@@ -29,6 +29,9 @@ from neurosurgeon_ros.partition.trace import (
 
 Tensors = tuple[torch.Tensor, ...]
 
+#: Called before each step of a network; what it raises ends the run.
+BeforeStep = Callable[[], None]
+
 
 class PartitionedNetwork:
     """
@@ -89,12 +92,13 @@ class PartitionedNetwork:
         last = len(self.points) - 1
         return {q: self._restore(value) if q == last else value for q, value in given.items()}
 
-    def run_back(self, tensors: Sequence[torch.Tensor], p: int) -> Any:
+    def run_back(self, tensors: Sequence[torch.Tensor], p: int, before_step: BeforeStep | None = None) -> Any:
         """
         Run the back-end.
 
         :param tensors: what crosses at p; for P, what the network returned.
         :param p: partition point, 0 to P.
+        :param before_step: called before each step; what it raises ends the run.
         :returns: what the network returns, in its own structure.
         :raises PartitionError: the tensors are not those of this point.
         """
@@ -102,7 +106,7 @@ class PartitionedNetwork:
             return tensors
         checked = _check(tensors, self.points[p])
         with torch.inference_mode():
-            return self._restore(self._back(p).forward(*checked))
+            return self._restore(_run(self._back(p), checked, before_step))
 
     def run_back_together(self, many: Sequence[Sequence[torch.Tensor]], p: int) -> list[Any]:
         """
@@ -204,21 +208,43 @@ class WholeWithoutMargins:
     :param point: of the network's input.
     """
 
-    def __init__(self, trimmed: nn.Module, restore: Callable[[Any], Any], point: PartitionPoint) -> None:
+    def __init__(self, trimmed: fx.GraphModule, restore: Callable[[Any], Any], point: PartitionPoint) -> None:
         self._trimmed = trimmed
         self._restore = restore
         self._point = point
 
-    def run(self, tensors: Sequence[torch.Tensor]) -> Any:
+    def run(self, tensors: Sequence[torch.Tensor], before_step: BeforeStep | None = None) -> Any:
         """Run it as :meth:`PartitionedNetwork.run_back` at p = 0."""
         with torch.inference_mode():
-            return self._restore(self._trimmed(*_check(tensors, self._point)))
+            return self._restore(_run(self._trimmed, _check(tensors, self._point), before_step))
 
     def run_together(self, many: Sequence[Sequence[torch.Tensor]]) -> list[Any]:
         """Run it as :meth:`PartitionedNetwork.run_back_together` at p = 0."""
         joined = join([_check(tensors, self._point) for tensors in many], self._point)
         with torch.inference_mode():
             return take_apart(self._restore(self._trimmed(*joined)), len(many))
+
+
+class _StepByStep(fx.Interpreter):
+    """
+    Runs a graph one step after the other.
+
+    :param before_step: called before each.
+    """
+
+    def __init__(self, module: fx.GraphModule, before_step: BeforeStep) -> None:
+        super().__init__(module)
+        self.extra_traceback = False
+        self._before_step = before_step
+
+    def run_node(self, node: fx.Node) -> Any:
+        """Run one step."""
+        self._before_step()
+        return super().run_node(node)
+
+
+def _run(module: fx.GraphModule, inputs: Tensors, before_step: BeforeStep | None) -> Any:
+    return module(*inputs) if before_step is None else _StepByStep(module, before_step).run(*inputs)
 
 
 def _is_constant_of(node: fx.Node, part: set[fx.Node]) -> bool:

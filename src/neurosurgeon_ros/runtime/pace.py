@@ -34,13 +34,19 @@ class Pace:
         self._sleep = sleep
 
     @contextmanager
-    def stage(self, profiled_s: float) -> Iterator[None]:
-        """Run the body, then wait until `profiled_s` / speed seconds have passed since it began."""
+    def stage(self, profiled_s: float, wait: Callable[[float], None] | None = None) -> Iterator[None]:
+        """
+        Run the body, then wait until `profiled_s` / speed seconds have passed since it began.
+
+        :param wait: waits instead, until a moment on the clock or for less; None to sleep.
+        """
         if self.speed == 1.0:
             yield
             return
         end = self._clock() + profiled_s / self.speed
         yield
+        if wait is not None:
+            wait(end)
         left = end - self._clock()
         if left > 0.0:
             self._sleep(left)

@@ -59,6 +59,27 @@ def test_images_give_the_very_same_bits(network: PartitionedNetwork, rows: Rows)
     assert torch.equal(trimmed.run((_empty(),)), network.run_back((_empty(),), 0))
 
 
+def test_a_run_can_be_broken_off_between_its_steps(network: PartitionedNetwork) -> None:
+    class BrokenOff(Exception):
+        pass
+
+    trimmed = network.without_margins(_empty(), Rows(16, 40))
+    assert trimmed is not None
+    x = _with_image(Rows(16, 40))
+    for run in (lambda before: trimmed.run((x,), before), lambda before: network.run_back((x,), 0, before)):
+        steps: list[int] = []
+
+        def count(steps: list[int] = steps) -> None:
+            steps.append(len(steps))
+            if steps[-1] == 3:
+                raise BrokenOff
+
+        with pytest.raises(BrokenOff):
+            run(count)
+        assert len(steps) == 4
+        assert torch.equal(run(lambda: None), network.run_back((x,), 0))
+
+
 def test_several_images_together_give_what_each_gives_alone(network: PartitionedNetwork) -> None:
     rows = Rows(16, 40)
     trimmed = network.without_margins(_empty(), rows)

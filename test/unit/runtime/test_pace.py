@@ -34,6 +34,21 @@ def test_a_stage_lasts_until_its_time_on_the_slower_computer_is_over_and_no_long
     assert clock.now_s == pytest.approx(100.0 + lasts_s)
 
 
+@pytest.mark.parametrize("waits_s", [0.0, 0.01, 0.04])
+def test_what_waits_for_something_else_may_take_a_part_of_the_time(waits_s: float) -> None:
+    clock = Clock()
+    ends: list[float] = []
+
+    def wait(until_s: float) -> None:
+        ends.append(until_s)
+        clock.now_s += waits_s
+
+    with Pace(0.2, clock=clock, sleep=clock.sleep).stage(0.01, wait):
+        clock.now_s += 0.01
+    assert ends == [pytest.approx(100.05)]
+    assert clock.now_s == pytest.approx(100.05)
+
+
 def test_at_full_speed_nothing_sleeps() -> None:
     clock = Clock()
     with Pace(1.0, clock=clock, sleep=clock.sleep).stage(10.0):
