@@ -42,6 +42,9 @@ _HEAVIEST_PROBE = 256_000
 _LINK_HOPE = 0.05
 #: Seconds of the link that samples and probes may take at first, and save up at most.
 _FIRST_ALLOWANCE_S, _LARGEST_ALLOWANCE_S = 0.1, 1.0
+#: Standard deviations above expectation from which an answer is overdue; and the share of the robot's own delay above
+#: which an expected answer is hardly sooner than the robot would be.
+_OVERDUE, _HARDLY_SOONER = 2.0, 0.8
 #: T_0 of the forced-sampling schedule.
 _FIRST_PHASE = 200
 
@@ -58,6 +61,8 @@ class AdaptiveMuLinUcb:
     - While frames stay on the robot, *probes* of some kilobytes measure the link, if any link could change the choice.
     - Tensors of earlier partition points go to the edge as *samples* beside the frame where their delay might be better
       than the choice's. Samples and probes take at most `budget` of the link's time.
+    - The robot begins a frame itself once the edge's answer is later than it is expected to be with hardly an
+      exception; and at once where it is not expected much sooner than the robot would be done.
     - A sample that does not fit the budget, or of a point that the front-end does not reach, is put on the critical
       path by forced sampling, on non-key frames first: the arm with the most to gain for what it is expected to cost,
       among those that are not so heavy that a probe has to tell first.
@@ -73,6 +78,7 @@ class AdaptiveMuLinUcb:
     :param samples: switch: send samples off the critical path; else forced sampling must do it all.
     :param informed: switch: forced sampling takes the arm with the most to gain for its cost, when there is any; else
         it excludes `on_device` at every interval, as in the paper.
+    :param hedge: switch: the robot begins a frame itself when the answer is overdue; else at the deadline.
     :param features_in_seconds: switch, as are the following five: see :class:`Parts`.
     :param nominal: orders of magnitude to begin with.
     :raises ValueError: if an option is out of range.
@@ -91,6 +97,7 @@ class AdaptiveMuLinUcb:
         probes: bool = True,
         samples: bool = True,
         informed: bool = True,
+        hedge: bool = True,
         features_in_seconds: bool = True,
         separate: bool = True,
         track: bool = True,
@@ -105,7 +112,7 @@ class AdaptiveMuLinUcb:
         self._weight_other = in_range("weight_other", weight_other, 0.0, 1.0, open_high=True)
         self._mu = in_range("mu", mu, 0.0, 1.0, open_low=True, open_high=True)
         self._budget = in_range("budget", budget, 0.0, 1.0)
-        self._probes, self._samples, self._informed = probes, samples, informed
+        self._probes, self._samples, self._informed, self._hedge = probes, samples, informed, hedge
         parts = Parts(features_in_seconds, separate, track, detect, censored, track_robot)
         self.model = DelayModel(n_arms, nominal or Nominal(), parts)
         self._allowance_s = _FIRST_ALLOWANCE_S if self._budget else 0.0
@@ -147,6 +154,7 @@ class AdaptiveMuLinUcb:
             predicted_offload_s=float(expected.link_s[arm] + expected.edge_s[arm]) if offloaded else 0.0,
             optimistic_offload_s=float(expected.optimistic_s(_HOPE, _HOPE)[arm]) if offloaded else 0.0,
             predicted_robot_s=float((expected.robot_s - context.penalty_s)[arm]),
+            overdue_s=self._overdue_s(context, expected, arm) if offloaded and self._hedge else math.inf,
         )
 
     def observe(self, observation: Observation) -> None:
@@ -207,6 +215,16 @@ class AdaptiveMuLinUcb:
         offload_s = expected.link_s * np.exp(-deviations * link_sd) + expected.edge_s * np.exp(-deviations * edge_sd)
         hopeful_s: FloatArray = expected.robot_s + offload_s
         return hopeful_s
+
+    def _overdue_s(self, context: Context, expected: Expectation, arm: int) -> float:
+        """Give the offloading delay of an arm from which its answer is overdue."""
+        delay_s = expected.total_s - context.penalty_s
+        if delay_s[arm] > _HARDLY_SOONER * delay_s[context.on_device]:
+            return 0.0
+        link_sd = math.hypot(float(expected.link_sd[arm]), self.model.link.noise_sd)
+        edge_sd = math.hypot(float(expected.edge_sd[arm]), self.model.edge.noise_sd)
+        link_s, edge_s = float(expected.link_s[arm]), float(expected.edge_s[arm])
+        return link_s * math.exp(_OVERDUE * link_sd) + edge_s * math.exp(_OVERDUE * edge_sd)
 
     def _probe(self, context: Context, expected: Expectation, arm: int) -> int:
         """Give the size of a probe to send beside a frame; 0 for none."""

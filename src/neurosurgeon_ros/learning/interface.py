@@ -98,6 +98,8 @@ class Choice:
     :param predicted_offload_s: expected edge offloading delay of `arm`; NaN where the policy has no idea.
     :param optimistic_offload_s: its lower confidence bound, at least 0; 0 where the policy has no idea.
     :param predicted_robot_s: expected robot-side seconds of `arm` if the policy tracks them; NaN otherwise.
+    :param overdue_s: edge offloading delay from which the answer is overdue: the robot then begins to finish the frame
+        itself while it still waits, and whoever is first ends it. Infinity for never before the deadline.
     """
 
     arm: int
@@ -107,6 +109,7 @@ class Choice:
     predicted_offload_s: float = float("nan")
     optimistic_offload_s: float = 0.0
     predicted_robot_s: float = float("nan")
+    overdue_s: float = float("inf")
 
 
 @dataclass(frozen=True, slots=True)

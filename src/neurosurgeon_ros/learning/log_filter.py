@@ -148,6 +148,11 @@ class LogFilter:
         return math.sqrt(max(0.0, float(self._used @ self._belief.cov @ self._used)))
 
     @property
+    def noise_sd(self) -> float:
+        """Standard deviation of log y that observations have beside what is not known of them."""
+        return math.sqrt(self._noise)
+
+    @property
     def mean(self) -> FloatArray:
         """Expected phi, shape (d,)."""
         return self._belief.mean

@@ -74,9 +74,12 @@ class CircuitBreaker:
         """Take note that a frame was refused, or that its deadline came before its answer."""
         self._silent += 1
         self._late += 1
-        if self.state is Circuit.CLOSED and (self._silent >= SILENT_FRAMES or self._late >= LATE_FRAMES):
-            self.opened += 1
-            self._open(now_s)
+        self._open_if_silent(now_s)
+
+    def frame_unanswered(self, now_s: float) -> None:
+        """Take note that the robot was done with a frame before its answer came, and before its deadline."""
+        self._silent += 1
+        self._open_if_silent(now_s)
 
     def answered(self, *, in_time: bool) -> None:
         """Take note of an answer that a back-end gave; late, it shows that the edge is not silent, and no more."""
@@ -102,6 +105,11 @@ class CircuitBreaker:
         self.state, self.test = Circuit.CLOSED, None
         self._silent = self._late = 0
         self._back_off_s = SHORTEST_BACK_OFF_S
+
+    def _open_if_silent(self, now_s: float) -> None:
+        if self.state is Circuit.CLOSED and (self._silent >= SILENT_FRAMES or self._late >= LATE_FRAMES):
+            self.opened += 1
+            self._open(now_s)
 
     def _open(self, now_s: float) -> None:
         self.state, self.test = Circuit.OPEN, None

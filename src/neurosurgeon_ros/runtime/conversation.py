@@ -109,6 +109,17 @@ class Conversation:
         self._awaited.discard(transfer.key)
         return self._look(transfer.key, until_s) or Awaited(reason="the edge did not answer by the deadline")
 
+    def is_answered(self, transfer: Transfer, until_s: float = 0.0) -> bool:
+        """
+        Whether a frame's detections are there.
+
+        :param until_s: wait for them until then, on the clock.
+        """
+        self._sort(0.0)
+        while transfer.key not in self._detections and self._clock() < until_s:
+            self._sort(until_s)
+        return transfer.key in self._detections
+
     def let_go(self, sequence: int) -> None:
         """Wait no more for a frame whose way has failed; its answer still teaches."""
         self._awaited = {key for key in self._awaited if key.sequence != sequence}

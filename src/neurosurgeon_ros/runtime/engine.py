@@ -30,7 +30,7 @@ from neurosurgeon_ros.codecs.limits import CrossingLimits
 from neurosurgeon_ros.learning.interface import FloatArray
 from neurosurgeon_ros.learning.key_frames import KeyFrameDetector
 from neurosurgeon_ros.models import Letterbox, Model, load_model
-from neurosurgeon_ros.partition import PartitionedNetwork, partition, profile
+from neurosurgeon_ros.partition import BeforeStep, PartitionedNetwork, partition, profile
 from neurosurgeon_ros.runtime.device import CPU, DeviceBackEnds, choose_device
 from neurosurgeon_ros.runtime.trimming import Trimming
 
@@ -155,10 +155,16 @@ class Engine:
         """Make what back-ends have lacked so far; it takes a few times as long as one, so while nobody waits."""
         self._trimming.prepare()
 
-    def run_whole(self, x: torch.Tensor) -> Any:
-        """Run the whole network on the CPU, without the input's margins where that was made ready; for one thread."""
+    def run_whole(self, x: torch.Tensor, before_step: BeforeStep | None = None) -> Any:
+        """
+        Run the whole network on the CPU, without the input's margins where that was made ready; for one thread.
+
+        :param before_step: called before each step; what it raises ends the run.
+        """
         trimmed = self._trimming.find((x,))
-        return self.partitioned.run_whole(x) if trimmed is None else trimmed.run((x,))
+        if trimmed is None:
+            return self.partitioned.run_back((x,), 0, before_step)
+        return trimmed.run((x,), before_step)
 
     def make_ready(self, shape: tuple[int, ...]) -> bool:
         """

@@ -110,6 +110,14 @@ class Flight:
         """Partition point p of the arm that was chosen."""
         return int(self.strategy.table.point[self.choice.arm])
 
+    @property
+    def overdue_s(self) -> float:
+        """From when the robot does not only wait for the answer, on the clock; behind another frame at the deadline."""
+        transfer, due_s = self.transfer, self.frame.due_s
+        if transfer is None or transfer.behind is not None:
+            return due_s
+        return min(due_s, transfer.sent_s + self.choice.overdue_s)
+
     def decision(self, outcome: Outcome, found: Detections, circuit: Circuit) -> Decision:
         """Tell what was chosen for the frame, among what, and what it cost."""
         frame, choice, context = self.frame, self.choice, self.context

@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -20,7 +21,7 @@ from neurosurgeon_ros.models import Detections
 from neurosurgeon_ros.runtime.answers import Answers
 from neurosurgeon_ros.runtime.arms import PSI, ArmTable
 from neurosurgeon_ros.runtime.breaker import TEST_PATIENCE_S, CircuitBreaker
-from neurosurgeon_ros.runtime.conversation import Conversation, Measured
+from neurosurgeon_ros.runtime.conversation import Awaited, Conversation, Measured
 from neurosurgeon_ros.runtime.decision import (
     Arrival,
     Counts,
@@ -36,8 +37,10 @@ from neurosurgeon_ros.runtime.frame import Flight, Frame, Scoring
 from neurosurgeon_ros.runtime.on_robot import OnRobot
 from neurosurgeon_ros.runtime.pace import Pace
 from neurosurgeon_ros.runtime.protocol import Identity, Key, Request, Status
+from neurosurgeon_ros.runtime.race import EdgeWasFirst, Race
 from neurosurgeon_ros.runtime.running import RunningMeans
 from neurosurgeon_ros.runtime.strategy import Strategy
+from neurosurgeon_ros.runtime.transfers import Transfer
 from neurosurgeon_ros.runtime.validation import MAX_PROBE_BYTES
 
 #: Seconds for which a decision waits for the delay feedback of a frame whose detections are out.
@@ -159,7 +162,7 @@ class FrameProcessor:
         :returns: False if `interrupted` said so first.
         """
         transfer = flight.transfer
-        return transfer is None or self.conversation.is_settled(transfer, flight.frame.due_s, interrupted)
+        return transfer is None or self.conversation.is_settled(transfer, flight.overdue_s, interrupted)
 
     def finish(self, flight: Flight) -> None:
         """Hand out a frame's detections once they are there, or find them here; then learn, and decide."""
@@ -296,28 +299,51 @@ class FrameProcessor:
     def _run_here(self, flight: Flight) -> tuple[Detections, Outcome]:
         """Run the whole network on the robot."""
         self._send_probe(flight)
-        self._run_front(flight)
-        return self._go_on(flight), Outcome.ON_DEVICE
+        return self._finish_here(flight), Outcome.ON_DEVICE
 
     def _await(self, flight: Flight) -> tuple[Detections, Outcome]:
         """Wait for the edge's detections; without them, go on from the tensors here."""
         frame, transfer = flight.frame, flight.transfer
         assert transfer is not None
-        awaited = self.conversation.await_detections(transfer, frame.due_s)
-        frame.delays = replace(frame.delays, offload=self.clock() - transfer.sent_s)
+        awaited, found = self.conversation.await_detections(transfer, flight.overdue_s), None
+        if awaited.missed and flight.overdue_s < frame.due_s:
+            awaited, found = self._race(flight, transfer)
+        if found is None:
+            frame.delays = replace(frame.delays, offload=self.clock() - transfer.sent_s)
         if awaited.detections is not None:
             self.breaker.answered(in_time=True)
             return awaited.detections, Outcome.EDGE
         frame.reason = awaited.reason
         if awaited.missed:
-            self.breaker.frame_failed(self.clock())
-            flight.strategy.policy.observe(self.conversation.censored(transfer))
+            self._missed(flight, transfer)
+        return self._finish_here(flight) if found is None else found, Outcome.FALLBACK
+
+    def _race(self, flight: Flight, transfer: Transfer) -> tuple[Awaited, Detections | None]:
+        """Finish a frame whose answer is overdue, unless that comes first; gives what came of either."""
+        frame, found = flight.frame, None
+        until_then = frame.delays
+        frame.delays = replace(until_then, offload=self.clock() - transfer.sent_s)
+        with suppress(EdgeWasFirst):
+            found = self._finish_here(flight, Race(self.conversation, transfer, frame.due_s, self.clock))
+        awaited = self.conversation.await_detections(transfer, self.clock())
+        if awaited.detections is not None:
+            frame.delays, found = until_then, None
+        return awaited, found
+
+    def _missed(self, flight: Flight, transfer: Transfer) -> None:
+        """Take note of an answer that is not there: its delay is longer than until now."""
+        now_s = self.clock()
+        if now_s < flight.frame.due_s:
+            flight.frame.reason = "the edge's answer was overdue, and the robot was done first"
+            self.breaker.frame_unanswered(now_s)
+        else:
+            self.breaker.frame_failed(now_s)
+        flight.strategy.policy.observe(self.conversation.censored(transfer))
+
+    def _finish_here(self, flight: Flight, race: Race | None = None) -> Detections:
+        """Run the rest of the network, from p to P, and post-processing on the robot."""
         if not flight.held:
             self._run_front(flight)
-        return self._go_on(flight), Outcome.FALLBACK
-
-    def _go_on(self, flight: Flight) -> Detections:
-        """Run the rest of the network, from p to P, and post-processing on the robot."""
         frame, p, calibration = flight.frame, flight.point, flight.strategy.table.calibration
         begin = self.clock()
 
@@ -326,7 +352,7 @@ class FrameProcessor:
                 outputs, frame.letterbox, confidence=frame.settings.confidence, iou=frame.settings.iou
             )
 
-        detections = self._on_robot.rest(flight.held[p], p, calibration, detect)
+        detections = self._on_robot.rest(flight.held[p], p, calibration, detect, race)
         frame.delays = replace(frame.delays, finish=self.clock() - begin)
         return detections
 

@@ -6,11 +6,14 @@ One policy in one environment, by the rules of the judged experiments.
 There is one uplink, first in, first out. A frame arrives every period, or when the last one is done if that is later.
 Samples and probes occupy the link for as long as their bytes take, behind the frame that they were chosen with; a later
 frame's tensors that meet them wait, and the wait is that frame's delay. They report when they are finished, with noise.
+
+Where there is a deadline, the robot finishes a frame itself from then on, or already from when its answer is overdue.
 """
 
 from __future__ import annotations
 
 import heapq
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,7 +96,7 @@ class _Simulation:
                 reveal(self._total_s[k])
             choice = policy.select(self._context(k, now_s))
             arms[k], forced[k], predicted_s[k] = choice.arm, choice.forced, choice.predicted_offload_s
-            delay_s[k] = self._frame(k, choice.arm, now_s)
+            delay_s[k] = self._frame(k, choice, now_s)
             if choice.sample_arm is not None:
                 sample_bytes += self._sample(k, choice, now_s)
             if choice.probe_bytes:
@@ -122,20 +125,23 @@ class _Simulation:
             link_busy=self._link_free_s > now_s,
         )
 
-    def _frame(self, k: int, arm: int, now_s: float) -> float:
+    def _frame(self, k: int, choice: Choice, now_s: float) -> float:
         """Finish the frame, at its expected delay; what is observed of it carries the noise."""
-        environment = self._environment
+        environment, arm = self._environment, choice.arm
         robot_s = float(self._stages_s[k, arm])
         if arm == environment.on_device:
             self._later(now_s + robot_s, Observation(arm, k + 1, Kind.FRAME, float("nan"), robot_s=robot_s))
             return robot_s
         delay_s = self._send(k, arm, Kind.FRAME, now_s + robot_s, noise=0, robot_s=robot_s) - now_s
-        if delay_s <= environment.deadline_s:
+        deadline_s = environment.deadline_s
+        begun_s = min(deadline_s, robot_s + choice.overdue_s) if math.isfinite(deadline_s) else math.inf
+        finished_s = begun_s + max(0.0, float(self._stages_s[k, environment.on_device]) - robot_s)
+        if delay_s <= min(deadline_s, finished_s):
             return delay_s
-        at_least_s = environment.deadline_s - robot_s
-        missed = Observation(arm, k + 1, Kind.FRAME, at_least_s, censored=True, robot_s=robot_s)
-        self._later(now_s + environment.deadline_s, missed)
-        return environment.deadline_s + float(self._stages_s[k, environment.on_device]) - robot_s
+        bound_s = deadline_s if begun_s == deadline_s else finished_s
+        missed = Observation(arm, k + 1, Kind.FRAME, bound_s - robot_s, censored=True, robot_s=robot_s)
+        self._later(now_s + bound_s, missed)
+        return finished_s
 
     def _sample(self, k: int, choice: Choice, now_s: float) -> int:
         """Send an earlier partition point's tensors once they are there, behind the frame's own."""

@@ -49,6 +49,18 @@ def test_it_opens_after_frames_without_any_answer() -> None:
     assert breaker.opened == 1
 
 
+def test_frames_that_the_robot_finished_first_count_until_there_is_an_answer() -> None:
+    breaker = CircuitBreaker()
+    for _ in range(LATE_FRAMES):
+        for _ in range(SILENT_FRAMES - 1):
+            breaker.frame_unanswered(0.0)
+        breaker.answered(in_time=False)
+    assert breaker.state is Circuit.CLOSED
+    for _ in range(SILENT_FRAMES):
+        breaker.frame_unanswered(0.0)
+    assert breaker.state is Circuit.OPEN
+
+
 def test_late_answers_give_an_edge_more_time() -> None:
     breaker = CircuitBreaker()
     for _ in range(LATE_FRAMES - 1):

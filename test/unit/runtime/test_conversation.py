@@ -65,6 +65,16 @@ def test_detections_end_the_wait_and_feedback_makes_the_observation(talk: Talk) 
     assert not talk.conversation.is_open()
 
 
+def test_an_answer_that_is_there_or_comes_in_time_is_seen(talk: Talk) -> None:
+    transfer = talk.send()
+    assert not talk.conversation.is_answered(transfer)
+    talk.inbox.put_feedback(Feedback(transfer.key))
+    assert not talk.conversation.is_answered(transfer, 100.0), "detections make the answer"
+    talk.inbox.put_detections(transfer.key, NOTHING)
+    assert talk.conversation.is_answered(transfer, 101.0)
+    assert talk.conversation.is_answered(transfer)
+
+
 def test_feedback_may_come_before_the_detections(talk: Talk) -> None:
     transfer = talk.send()
     talk.inbox.put_feedback(Feedback(transfer.key))

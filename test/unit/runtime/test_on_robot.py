@@ -30,7 +30,7 @@ class Engine:
         self.timed = 0
         self.partitioned = SimpleNamespace(
             run_front=lambda x, p, keep: self._run("front", {p: "front"}),
-            run_back=lambda held, p: self._run("back", "outputs"),
+            run_back=lambda held, p, before_step: self._run("back", "outputs"),
         )
 
     def make_ready(self, shape: tuple[int, ...]) -> bool:
@@ -41,7 +41,7 @@ class Engine:
         self.timed += 1
         return 3.0 * (self._share or 1.0), 3.0  # the machine is slower just now
 
-    def run_whole(self, x: torch.Tensor) -> str:
+    def run_whole(self, x: torch.Tensor, before_step: object = None) -> str:
         return self._run("whole", "outputs")
 
     def _run(self, what: str, result: Any) -> Any:

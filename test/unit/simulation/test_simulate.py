@@ -152,6 +152,27 @@ def test_missed_deadline_is_finished_on_the_robot_and_tells_a_bound_then_the_tru
     assert truth.offload_s == pytest.approx(0.056)
 
 
+@pytest.mark.parametrize(
+    ("overdue_s", "delay_s", "bound_s"),
+    [(0.04, 0.100, 0.100), (0.0, 0.060, 0.060), (0.07, 0.130, 0.130), (0.5, 0.140, 0.080)],
+)
+def test_overdue_answer_is_raced_by_the_robot(overdue_s: float, delay_s: float, bound_s: float) -> None:
+    """The edge takes 206 ms; the robot needs 60 ms from when it begins, at the deadline of 80 ms at the latest."""
+    policy = Scripted(Choice(arm=0, overdue_s=overdue_s))
+    run = simulate(policy, environment(deadline_s=0.08, mbps=np.full(10, 2.0)))
+    assert run.delay_s[0] == pytest.approx(delay_s)
+    (bound,) = [seen for _, seen in policy.seen if seen.censored]
+    assert bound.offload_s == pytest.approx(bound_s)
+
+
+def test_overdue_answer_that_is_first_counts_and_without_a_deadline_the_robot_waits_for_ever() -> None:
+    policy = Scripted(Choice(arm=0, overdue_s=0.01), Choice(arm=0, overdue_s=0.0))
+    assert simulate(policy, environment(deadline_s=0.08)).delay_s[:2] == pytest.approx([0.056, 0.056])
+    assert not any(seen.censored for _, seen in policy.seen)
+    slow = environment(mbps=np.full(10, 2.0))
+    assert simulate(Scripted(Choice(arm=0, overdue_s=0.0)), slow).delay_s[0] == pytest.approx(0.206)
+
+
 def test_fragmented_messages_cost_more() -> None:
     run = simulate(Scripted(Choice(arm=0)), environment(transmission_factor=np.array([1.5, 1.0, 1.0])))
     assert run.delay_s[0] == pytest.approx(0.081)

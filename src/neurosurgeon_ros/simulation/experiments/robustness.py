@@ -32,6 +32,7 @@ PARTS = {
     "probes": "no probes",
     "samples": "no samples beside frames",
     "informed": "uninformed forced sampling",
+    "hedge": "robot begins at the deadline",
     "track": "no drift",
     "detect": "no change detector",
     "separate": "link and edge in one",
