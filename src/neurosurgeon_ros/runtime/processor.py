@@ -14,13 +14,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from neurosurgeon_ros.codecs import EncodedTensor
 from neurosurgeon_ros.learning.interface import Context, Kind, Observation, Policy
 from neurosurgeon_ros.learning.key_frames import KeyFrame, KeyFrameDetector
 from neurosurgeon_ros.models import Detections
 from neurosurgeon_ros.runtime.answers import Answers
 from neurosurgeon_ros.runtime.arms import PSI, ArmTable
-from neurosurgeon_ros.runtime.breaker import TEST_PATIENCE_S, CircuitBreaker
+from neurosurgeon_ros.runtime.breaker import CircuitBreaker
 from neurosurgeon_ros.runtime.conversation import Awaited, Conversation, Measured
 from neurosurgeon_ros.runtime.decision import (
     Arrival,
@@ -36,12 +35,12 @@ from neurosurgeon_ros.runtime.engine import Engine
 from neurosurgeon_ros.runtime.frame import Flight, Frame, Scoring
 from neurosurgeon_ros.runtime.on_robot import OnRobot
 from neurosurgeon_ros.runtime.pace import Pace
-from neurosurgeon_ros.runtime.protocol import Identity, Key, Request, Status
+from neurosurgeon_ros.runtime.protocol import Identity, Status
 from neurosurgeon_ros.runtime.race import EdgeWasFirst, Race
 from neurosurgeon_ros.runtime.running import RunningMeans
+from neurosurgeon_ros.runtime.sender import Sender
 from neurosurgeon_ros.runtime.strategy import Strategy
 from neurosurgeon_ros.runtime.transfers import Transfer
-from neurosurgeon_ros.runtime.validation import MAX_PROBE_BYTES
 
 #: Seconds for which a decision waits for the delay feedback of a frame whose detections are out.
 FEEDBACK_GRACE_S = 0.05
@@ -78,17 +77,26 @@ class FrameProcessor:
         self.settings = settings
         self.clock = clock
         self.conversation = Conversation(uplink, clock=clock)
-        self._identity = identity
         self._engine = engine
         self._key_frames = key_frames
         self._uplink = uplink
         self._answers = Answers(sink, engine)
         self._pace = pace
-        self._probe = np.random.default_rng(seed).integers(0, 256, MAX_PROBE_BYTES, dtype=np.uint8)
         self._strategy = Strategy(table, policy, policy_name, RunningMeans(table, pace.speed))
         self.breaker = CircuitBreaker(seed)
         self._replacement: tuple[ArmTable, Policy, str] | None = None
         self._on_robot = OnRobot(engine, pace)
+        self._sender = Sender(
+            identity=identity,
+            engine=engine,
+            conversation=self.conversation,
+            uplink=uplink,
+            breaker=self.breaker,
+            pace=pace,
+            run_front=self._run_front,
+            seed=seed,
+            clock=clock,
+        )
 
     @property
     def table(self) -> ArmTable:
@@ -150,7 +158,7 @@ class FrameProcessor:
         if choice.arm != self.table.on_device:
             if not self.table.camera[choice.arm]:
                 self._run_front(flight)
-            self._send(flight)
+            self._sender.send(flight)
             frame.scoring.get()  # there is time for it now
         return flight
 
@@ -184,9 +192,9 @@ class FrameProcessor:
             self.conversation.await_feedback(flight.transfer, self.clock() + FEEDBACK_GRACE_S)
         self._learn(frame, flight.choice.arm if outcome is Outcome.ON_DEVICE else None)
         if flight.aside is not None:
-            self._send_sample(flight, flight.aside)
+            self._sender.send_sample(flight, flight.aside)
         if outcome is not Outcome.ON_DEVICE:
-            self._send_probe(flight)
+            self._sender.send_probe(flight)
         self._answers.decide(flight.decision(outcome, found, self.breaker.state))
 
     def prepare(self) -> None:
@@ -272,33 +280,9 @@ class FrameProcessor:
         if math.isnan(frame.delays.total):
             frame.delays = replace(frame.delays, front_end=self.clock() - begin)
 
-    def _send(self, flight: Flight) -> None:
-        """Encode what the arm sends, and publish it."""
-        frame, arm, running = flight.frame, flight.choice.arm, flight.strategy.running
-        table, begin = flight.strategy.table, self.clock()
-        share = running.image_share if table.camera[arm] else 1.0
-        with self._pace.stage(share * float(table.calibration.encode_s[arm])):
-            encoded = self._encode(flight, arm)
-        encode_s = self.clock() - begin
-        request = self._request(frame, Kind.FRAME, flight.point, encoded)
-        flight.transfer = self.conversation.send(request, arm, awaited=True)
-        frame.sent_bytes = flight.transfer.sent_bytes
-        frame.delays = replace(frame.delays, encode=encode_s)
-        frame.offloaded_s = frame.delays.robot_s
-        if arm != table.as_received:  # what comes in weighs the same, whether it is sent or not
-            running.encoded(arm, encode_s, frame.sent_bytes)
-
-    def _encode(self, flight: Flight, arm: int) -> tuple[EncodedTensor, ...]:
-        table = flight.strategy.table
-        if table.camera[arm]:
-            return self._engine.encode_image(table.arms[arm], flight.frame.image)
-        if not flight.held:  # the frame itself went as an image
-            self._run_front(flight)
-        return self._engine.encode(table.arms[arm], flight.held[int(table.point[arm])])
-
     def _run_here(self, flight: Flight) -> tuple[Detections, Outcome]:
         """Run the whole network on the robot."""
-        self._send_probe(flight)
+        self._sender.send_probe(flight)
         return self._finish_here(flight), Outcome.ON_DEVICE
 
     def _await(self, flight: Flight) -> tuple[Detections, Outcome]:
@@ -394,41 +378,3 @@ class FrameProcessor:
             self.breaker.answered(in_time=False)
         elif key.kind is Kind.FRAME:
             self.breaker.frame_failed(self.clock())
-
-    def _send_sample(self, flight: Flight, arm: int) -> None:
-        """Send tensors that the front-end computed on its way, as a sample or a test, if no frame is on the link."""
-        frame, table = flight.frame, flight.strategy.table
-        testing = arm == frame.test_arm
-        if self._uplink.obstacle() or self.conversation.fills_link() or (self.breaker.obstacle and not testing):
-            return
-        encoded = self._encode(flight, arm)
-        request = self._request(frame, Kind.SAMPLE, int(table.point[arm]), encoded)
-        if testing:
-            self.conversation.send(request, -1, patience_s=TEST_PATIENCE_S)
-            self.breaker.test_sent(request.key)
-        else:
-            self.conversation.send(request, arm)
-        frame.sample_arm = table.arms[arm].name
-
-    def _send_probe(self, flight: Flight) -> None:
-        """Send some bytes to measure the link, if no frame is on it."""
-        size, frame = min(flight.choice.probe_bytes, MAX_PROBE_BYTES), flight.frame
-        if not size or self._uplink.obstacle() or self.breaker.obstacle or self.conversation.fills_link():
-            return
-        data = self._probe.data[:size]
-        probe = EncodedTensor(name="probe", dtype="uint8", shape=(data.nbytes,), codec="uint8", data=data)
-        self.conversation.send(self._request(frame, Kind.PROBE, 0, (probe,)), -1)
-        frame.probe_bytes = data.nbytes
-
-    def _request(self, frame: Frame, kind: Kind, p: int, tensors: tuple[EncodedTensor, ...]) -> Request:
-        return Request(
-            key=Key(self._identity.robot_id, self._identity.session, frame.sequence, kind),
-            header=frame.arrival.header,
-            fingerprint=self._engine.fingerprint,
-            partition_point=p,
-            tensors=tensors,
-            letterbox=None if kind is Kind.PROBE else frame.letterbox,
-            confidence=frame.settings.confidence,
-            iou=frame.settings.iou,
-            deadline_s=max(0.001, frame.due_s - self.clock()) if kind is Kind.FRAME else 0.0,
-        )
