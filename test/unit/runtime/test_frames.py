@@ -32,6 +32,7 @@ from neurosurgeon_ros.learning import POLICIES
 from neurosurgeon_ros.learning.interface import Choice, Context, Kind, Observation
 from neurosurgeon_ros.runtime.arms import build_arm_table
 from neurosurgeon_ros.runtime.decision import Arrival, Counts, FrameResult, Outcome
+from neurosurgeon_ros.runtime.frame import Flight
 from neurosurgeon_ros.runtime.protocol import Feedback, Reply, Status
 
 Handle = Callable[[Edge, Reply], None]
@@ -275,6 +276,26 @@ def test_samples_and_probes_travel_beside_a_frame_once_it_is_answered(edge: Edge
     assert probe.letterbox is None and probe.payload_bytes == 100
     decision = robot.sink.decisions[0]
     assert (decision.sample_arm, decision.probe_bytes) == ("pool1/fp32", 100)
+
+
+def test_a_sample_is_of_the_arms_that_it_was_chosen_among(edge: Edge) -> None:
+    robot = make_robot(edge, Chooser(lambda context: Choice(2, sample_arm=1)))
+    processor = robot.processor
+    processor.settings = replace(processor.settings, deadline_s=LONG_S, max_in_flight=2)
+
+    def begin(number: int) -> Flight:
+        image = picture(number)
+        arrival = Arrival(f"header {number}", time.monotonic(), lambda: image)
+        return processor.begin(arrival, image, Counts(number, number), time.monotonic())
+
+    first = begin(1)
+    others = build_arm_table(small_engine(), ("fp32",), repeats=1, keep_all=True)
+    assert others.arms[1].name != small_table().arms[1].name
+    processor.replace(others, Chooser(lambda context: Choice(context.on_device)), "another")
+    second = begin(2)
+    processor.finish(first)
+    processor.finish(second)
+    assert [decision.sample_arm for decision in robot.sink.decisions] == [small_table().arms[1].name, ""]
 
 
 def test_nothing_travels_beside_a_frame_that_is_not_answered(edge: Edge) -> None:
