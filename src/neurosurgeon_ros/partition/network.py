@@ -55,7 +55,7 @@ class PartitionedNetwork:
         self._module = module
         self._restore = trace.restore
         self._cuts = tuple(cuts)
-        self._fronts: dict[tuple[int, ...], nn.Module] = {}
+        self._fronts: dict[tuple[int, ...], fx.GraphModule] = {}
         self._backs: dict[int, fx.GraphModule] = {}
         for node in module.graph.nodes:  # the example values have done their work, and hold memory
             node.meta.pop("value", None)
@@ -70,13 +70,20 @@ class PartitionedNetwork:
         """For each p, the number of steps of the graph that its front-end has."""
         return tuple(cut.position for cut in self._cuts)
 
-    def run_front(self, x: torch.Tensor | Sequence[torch.Tensor], p: int, keep: Sequence[int] = ()) -> dict[int, Any]:
+    def run_front(
+        self,
+        x: torch.Tensor | Sequence[torch.Tensor],
+        p: int,
+        keep: Sequence[int] = (),
+        before_step: BeforeStep | None = None,
+    ) -> dict[int, Any]:
         """
         Run the front-end.
 
         :param x: the network's input, or a sequence of them where it has several.
         :param p: partition point, 0 to P.
         :param keep: earlier partition points whose tensors are wanted too.
+        :param before_step: called before each step; what it raises ends the run.
         :returns: for p, and for each q of `keep` with q < p, the tensors that cross there, in the order of
             ``points[p].tensors``; for P, what the network returns.
         :raises PartitionError: `x` is not what the network takes, or there is no such point.
@@ -87,7 +94,7 @@ class PartitionedNetwork:
             front = self._fronts[wanted] = self._build_front(wanted)
         inputs = self.check_inputs(x)
         with torch.inference_mode():
-            results = front.forward(*inputs)
+            results = _run(front, inputs, before_step)
         given = dict(zip(wanted, results, strict=True))
         last = len(self.points) - 1
         return {q: self._restore(value) if q == last else value for q, value in given.items()}
@@ -138,10 +145,10 @@ class PartitionedNetwork:
         trimmed = without_margins(self._back(0), empty, rows) if len(self.points[0].tensors) == 1 else None
         return None if trimmed is None else WholeWithoutMargins(trimmed, self._restore, self.points[0])
 
-    def run_whole(self, x: torch.Tensor | Sequence[torch.Tensor]) -> Any:
-        """Run the whole network; returns what it returns."""
+    def run_whole(self, x: torch.Tensor | Sequence[torch.Tensor], before_step: BeforeStep | None = None) -> Any:
+        """Run the whole network as :meth:`run_front` at P; returns what it returns."""
         last = len(self.points) - 1
-        return self.run_front(x, last)[last]
+        return self.run_front(x, last, before_step=before_step)[last]
 
     def check_inputs(self, x: torch.Tensor | Sequence[torch.Tensor]) -> Tensors:
         """
@@ -162,7 +169,7 @@ class PartitionedNetwork:
             back = self._backs[p] = self._build_back(p)
         return back
 
-    def _build_front(self, wanted: tuple[int, ...]) -> nn.Module:
+    def _build_front(self, wanted: tuple[int, ...]) -> fx.GraphModule:
         """Give steps up to the furthest of `wanted`; returns a tuple with what each of them wants."""
         graph = fx.Graph()
         copies: dict[fx.Node, fx.Node] = {}

@@ -163,7 +163,7 @@ class Engine:
         """
         trimmed = self._trimming.find((x,))
         if trimmed is None:
-            return self.partitioned.run_back((x,), 0, before_step)
+            return self.partitioned.run_whole(x, before_step)
         return trimmed.run((x,), before_step)
 
     def make_ready(self, shape: tuple[int, ...]) -> bool:

@@ -271,7 +271,9 @@ class FrameProcessor:
         return breaker.obstacle
 
     def _run_front(self, flight: Flight) -> None:
-        """Run the front-end up to the arm's point, and keep what goes to the edge beside the frame."""
+        """Run the front-end up to the arm's point, once, and keep what goes to the edge beside the frame."""
+        if flight.held:
+            return
         frame, p, aside = flight.frame, flight.point, flight.aside
         x, table = frame.input(), flight.strategy.table
         keep = [] if aside is None else [int(table.point[aside])]
@@ -326,8 +328,7 @@ class FrameProcessor:
 
     def _finish_here(self, flight: Flight, race: Race | None = None) -> Detections:
         """Run the rest of the network, from p to P, and post-processing on the robot."""
-        if not flight.held:
-            self._run_front(flight)
+        self._run_front(flight)
         frame, p, calibration = flight.frame, flight.point, flight.strategy.table.calibration
         begin = self.clock()
 

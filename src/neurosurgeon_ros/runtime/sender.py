@@ -25,7 +25,7 @@ class Sender:
     """
     Encodes, and publishes. For the robot's worker.
 
-    :param run_front: runs a frame's front-end, and leaves in `held` what may be sent of it.
+    :param run_front: runs a frame's front-end unless it has run, and leaves in `held` what may be sent of it.
     :param seed: of the probes' bytes.
     """
 
@@ -97,8 +97,7 @@ class Sender:
         table = flight.strategy.table
         if table.camera[arm]:
             return self._engine.encode_image(table.arms[arm], flight.frame.image)
-        if not flight.held:  # the frame itself went as an image
-            self._run_front(flight)
+        self._run_front(flight)  # it has not run yet where the frame itself went as an image
         return self._engine.encode(table.arms[arm], flight.held[int(table.point[arm])])
 
     def _request(self, frame: Frame, kind: Kind, p: int, tensors: tuple[EncodedTensor, ...]) -> Request:

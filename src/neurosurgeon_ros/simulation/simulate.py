@@ -135,7 +135,7 @@ class _Simulation:
         delay_s = self._send(k, arm, Kind.FRAME, now_s + robot_s, noise=0, robot_s=robot_s) - now_s
         deadline_s = environment.deadline_s
         begun_s = min(deadline_s, robot_s + choice.overdue_s) if math.isfinite(deadline_s) else math.inf
-        finished_s = begun_s + max(0.0, float(self._stages_s[k, environment.on_device]) - robot_s)
+        finished_s = begun_s + float(self._stages_s[k, environment.on_device]) - robot_s
         if delay_s <= min(deadline_s, finished_s):
             return delay_s
         bound_s = deadline_s if begun_s == deadline_s else finished_s
