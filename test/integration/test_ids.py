@@ -54,7 +54,7 @@ def claim_at_once(heard: list[Hellos], messages: list[RobotHello]) -> list[Holde
 
     def claim(number: int) -> None:
         barrier.wait()
-        holders[number] = heard[number].claim(messages[number])
+        holders[number] = heard[number].claim(messages[number], "")
 
     claims = [threading.Thread(target=claim, args=(number,)) for number in range(len(heard))]
     for one in claims:
@@ -73,7 +73,7 @@ def test_of_robots_that_claim_an_id_at_the_same_moment_one_gets_it(nodes: list[N
         # Whoever comes now is refused, however low its session.
         heard[winner].say()
         latecomer = (winner + 1) % CLAIMANTS
-        holder = heard[latecomer].claim(hello_of(nodes[latecomer], 1))
+        holder = heard[latecomer].claim(hello_of(nodes[latecomer], 1), "")
         assert holder is not None
         assert (holder.session, str(holder)) == (messages[winner].session, f"/robot{winner}")
         for one in heard:
@@ -98,7 +98,7 @@ def test_of_two_that_have_both_said_hello_the_lower_session_holds_the_id(
             answered.set()
 
     other.create_subscription(RobotHello, "/meeting/hello", answer, qos.PRESENCE)
-    claim = threading.Thread(target=lambda: held.append(heard.claim(hello_of(claimant, 5))))
+    claim = threading.Thread(target=lambda: held.append(heard.claim(hello_of(claimant, 5), "")))
     held: list[Holder | None] = []
     claim.start()
     while claim.is_alive():

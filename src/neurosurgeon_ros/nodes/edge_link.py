@@ -52,7 +52,12 @@ class EdgeLink:
         self._hellos = hellos
         self._identity = identity
         self._labels = {name: index for index, name in enumerate(engine.model.labels)}
-        self._watch = EdgeWatch(robot_id=identity.robot_id, session=identity.session, fingerprint=engine.fingerprint)
+        self._watch = EdgeWatch(
+            robot_id=identity.robot_id,
+            session=identity.session,
+            fingerprint=engine.fingerprint,
+            former=hellos.sessions,
+        )
         self._inbox: Inbox | None = None
         self._matched = False
         self._peers = Peers(node)

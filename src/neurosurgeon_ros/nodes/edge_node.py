@@ -19,6 +19,7 @@ from neurosurgeon_ros.models import MODELS, OWN_MODEL
 from neurosurgeon_ros.msg import DelayFeedback, EdgeDetections, EdgeStatus, PartialInference, RobotHello
 from neurosurgeon_ros.nodes import qos
 from neurosurgeon_ros.nodes.edge_health import EdgeHealth, edge_level
+from neurosurgeon_ros.nodes.hellos import PATIENT
 from neurosurgeon_ros.nodes.intake import SMALL_BYTES, Intake, shorten
 from neurosurgeon_ros.nodes.managed import ManagedNode, destroy, steady_timer
 from neurosurgeon_ros.nodes.messages import (
@@ -33,7 +34,7 @@ from neurosurgeon_ros.runtime.batching import ALONE, try_batches
 from neurosurgeon_ros.runtime.device import AUTO, DEVICES
 from neurosurgeon_ros.runtime.edge import EdgeServer
 from neurosurgeon_ros.runtime.engine import Engine
-from neurosurgeon_ros.runtime.presence import RequestBudget, RobotRegistry, to_id
+from neurosurgeon_ros.runtime.presence import RequestBudget, RobotRegistry, session_of, to_id
 from neurosurgeon_ros.runtime.protocol import PROTOCOL_VERSION, Feedback, Reply, Status
 
 #: Seconds between statuses.
@@ -148,9 +149,7 @@ class EdgeNode(ManagedNode[EdgeParameters]):
         )
         self._entities = [
             self._status,
-            self._intake.subscribe(
-                RobotHello, f"{namespace}/hello", self._on_hello, qos.PRESENCE, max_bytes=SMALL_BYTES
-            ),
+            self._intake.subscribe(RobotHello, f"{namespace}/hello", self._on_hello, PATIENT, max_bytes=SMALL_BYTES),
             self._intake.subscribe(
                 PartialInference,
                 f"{namespace}/partial_inference",
@@ -199,6 +198,9 @@ class EdgeNode(ManagedNode[EdgeParameters]):
         assert self._engine is not None
         topic = f"{self.parameters.edge_namespace}/hello"
         self._peers.check_version(message, topic)
+        if not message.fingerprint:
+            self._on_goodbye(message)
+            return
         if message.robot_id not in self._robots:
             self._check_peers()
         if message.node in self._foreign:
@@ -230,6 +232,24 @@ class EdgeNode(ManagedNode[EdgeParameters]):
                 self._robots[name] = robot
             self.get_logger().info(f"robot {name} is here")
             self._publish_status()
+
+    def _on_goodbye(self, message: RobotHello) -> None:
+        if self._registry.leave(message.robot_id, message.session, message.model):
+            self._forget(message.robot_id)
+            self._publish_status()
+        elif session_of(message.model) != message.session:
+            self._intake.refused["goodbye of somebody else"] += 1
+
+    def _forget(self, name: str) -> None:
+        """Free what was made for a robot that is gone, and what of it waits."""
+        with self._robots_lock:
+            robot = self._robots.pop(name, None)
+        self._budget.forget(name)
+        if self._server is not None:
+            self._server.forget(name)
+        if robot is not None:
+            destroy(self, robot.detections, robot.feedback)
+            self.get_logger().info(f"robot {name} is gone")
 
     def _check_peers(self) -> None:
         """Find robots that would be misread."""
@@ -272,12 +292,7 @@ class EdgeNode(ManagedNode[EdgeParameters]):
         if self._server is None or self._engine is None or self._status is None:
             return
         for name in self._registry.expire(time.monotonic()):
-            with self._robots_lock:
-                robot = self._robots.pop(name, None)
-            self._budget.forget(name)
-            if robot is not None:
-                destroy(self, robot.detections, robot.feedback)
-                self.get_logger().info(f"robot {name} is gone")
+            self._forget(name)
         sessions, counts = self._registry.sessions(), self._server.counts
         self._status.publish(
             EdgeStatus(

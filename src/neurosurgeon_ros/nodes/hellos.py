@@ -3,8 +3,9 @@
 """
 Who holds a robot's id: a robot listens to the others' hellos before it takes its own, with an edge or without.
 
-Whoever says hello with an id holds it until its hellos stop. Robots that take the same id within the time that a hello
-needs hear each other only once they have said it: of these the one with the lowest session holds it.
+Whoever says hello with an id holds it until it says goodbye or its hellos stop. A goodbye shows the secret of the
+session that it ends, so that nobody can say it for another robot. Robots that take the same id within the time that a
+hello needs hear each other only once they have said it: of these the one with the lowest session holds it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
@@ -20,8 +22,8 @@ from neurosurgeon_ros.msg import RobotHello
 from neurosurgeon_ros.nodes import qos
 from neurosurgeon_ros.nodes.intake import SMALL_BYTES, read, shorten
 from neurosurgeon_ros.nodes.managed import destroy
-from neurosurgeon_ros.nodes.messages import InvalidMessage, check_version
-from neurosurgeon_ros.runtime.presence import ROBOT_TIMEOUT_S
+from neurosurgeon_ros.nodes.messages import InvalidMessage, check_version, goodbye
+from neurosurgeon_ros.runtime.presence import ROBOT_TIMEOUT_S, session_of
 
 #: Seconds to have listened before an id is taken: two hellos, and time for discovery.
 LISTEN_S = 1.2
@@ -32,8 +34,11 @@ CLAIM_S = 0.3
 #: Seconds between hellos that are taken, and said, while a transition holds up the executor.
 POLL_S = 0.05
 
-# As hellos are published, with room for those of many robots that come while a transition holds up the executor.
-_PATIENT = QoSProfile(
+#: Seconds to wait at the end until every edge and robot has the goodbye.
+GOODBYE_S = 0.3
+
+#: As hellos are published, with room for those of many robots that come while the executor is held up.
+PATIENT = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,
     depth=256,
     reliability=ReliabilityPolicy.RELIABLE,
@@ -67,24 +72,29 @@ class Hellos:
     The publisher is there before it is needed, so that the others know of it when an id is claimed.
 
     :param namespace: where robot and edge meet.
+    :param left: the goodbye of the session before, which is said once more: the first one may have been lost.
     """
 
-    def __init__(self, node: Node, namespace: str) -> None:
+    def __init__(self, node: Node, namespace: str, *, left: RobotHello | None = None) -> None:
         self.topic = f"{namespace}/hello"
         self._node = node
         self._since_s = time.monotonic()
         self._claimed: RobotHello | None = None
-        self._own: set[int] = set()
+        self._goodbye = left
+        self._own: set[int] = set() if left is None else {left.session}
         self._heard: dict[str, Holder] = {}
         self._publisher = node.create_publisher(
             RobotHello, self.topic, qos.PRESENCE, event_callbacks=qos.QUIET_PUBLISHER
         )
         self._subscription = node.create_subscription(
-            RobotHello, self.topic, self._hear, _PATIENT, raw=True, event_callbacks=qos.QUIET_SUBSCRIPTION
+            RobotHello, self.topic, self._hear, PATIENT, raw=True, event_callbacks=qos.QUIET_SUBSCRIPTION
         )
 
     def close(self) -> None:
-        """Listen and speak no more."""
+        """Give the id back, and listen and speak no more."""
+        self.leave()
+        if self._goodbye is not None:
+            self._publisher.wait_for_all_acked(Duration(seconds=GOODBYE_S))
         destroy(self._node, self._subscription, self._publisher)
 
     def say(self) -> None:
@@ -92,19 +102,38 @@ class Hellos:
         if self._claimed is not None:
             self._publisher.publish(self._claimed)
 
-    def claim(self, message: RobotHello) -> Holder | None:
+    @property
+    def goodbye(self) -> RobotHello | None:
+        """What ends the newest session; None if there was none."""
+        return self._goodbye
+
+    @property
+    def sessions(self) -> frozenset[int]:
+        """The sessions that this robot has had, as far as it knows."""
+        return frozenset(self._own)
+
+    def leave(self) -> None:
+        """Give the id back at once; nothing if none is held."""
+        if self._claimed is not None and self._goodbye is not None:
+            self._publisher.publish(self._goodbye)
+        self._claimed = None
+
+    def claim(self, message: RobotHello, secret: str) -> Holder | None:
         """
         Take an id, if it is free.
 
         :param message: this robot's hello, of a session that has not said any yet.
+        :param secret: the session's, see :func:`neurosurgeon_ros.runtime.presence.session_of`.
         :return: who else holds the id; None if this robot does now, for as long as it goes on saying hello.
         """
-        self._claimed = None
+        self.leave()
         self._listen(self._since_s + LISTEN_S)
         holder = self.holder(message.robot_id)
         if holder is not None:
             return holder
-        self._claimed = message
+        if self._goodbye is not None:
+            self._publisher.publish(self._goodbye)
+        self._claimed, self._goodbye = message, goodbye(message, secret)
         self._own.add(message.session)
         end_s = time.monotonic() + CLAIM_S
         while (now_s := time.monotonic()) < end_s:
@@ -112,7 +141,7 @@ class Hellos:
             self._listen(now_s + POLL_S)
         rival = self.holder(message.robot_id)
         if rival is not None and rival.session < message.session:
-            self._claimed = None
+            self.leave()
             return rival
         self._heard.pop(message.robot_id, None)  # whoever lost says no more; if one does, it is heard again
         return None
@@ -140,6 +169,11 @@ class Hellos:
         except InvalidMessage:  # said by the edge, and of no meaning here
             return
         if message.session in self._own:
+            return
+        if not message.fingerprint:
+            holder = self._heard.get(message.robot_id)
+            if holder is not None and holder.session == message.session == session_of(message.model):
+                del self._heard[message.robot_id]
             return
         if len(self._heard) > 1000:  # whoever invents ids does not fill the memory
             self._heard.clear()

@@ -93,6 +93,13 @@ class ManagedNode(LifecycleNode, Generic[P]):
     def cleanup(self) -> None:
         """Let go of everything that configure has made; safe to call at any time."""
 
+    def legacy(self) -> Any:
+        """Return what the node that is made in place of this one has to know of it; see :meth:`heir`."""
+        return None
+
+    def inherit(self, legacy: Any) -> None:
+        """Take over what :meth:`legacy` of the node before has returned, before anything is configured."""
+
     def refuse(self, wanted: P) -> str:
         """Say why parameters that are each good by themselves cannot be taken over now; empty if they can."""
         return ""
@@ -136,10 +143,11 @@ class ManagedNode(LifecycleNode, Generic[P]):
         """
         make: Callable[..., ManagedNode[P]] = type(self)
         parameters = list(self._parameters.values())
-        state = self._label()
+        state, legacy = self._label(), self.legacy()
 
         def again() -> Node:
             node = make(overrides=parameters)
+            node.inherit(legacy)
             node._reach(state)
             return node
 

@@ -249,6 +249,23 @@ def hello(identity: Identity, fingerprint: str, model: str, *, node: str = "", h
     )
 
 
+def goodbye(said: RobotHello, secret: str) -> RobotHello:
+    """
+    Make the hello that ends a robot's session: it has no fingerprint, and the session's secret in place of the model.
+
+    :param said: the session's hello.
+    :param secret: of the session, see :func:`neurosurgeon_ros.runtime.presence.session_of`.
+    """
+    return RobotHello(
+        protocol_version=said.protocol_version,
+        robot_id=said.robot_id,
+        session=said.session,
+        model=secret,
+        node=said.node,
+        host=said.host,
+    )
+
+
 def from_decision(decision: Decision, robot_id: str, session: int) -> PartitionDecision:
     """Make the message of a decision."""
     delays, counts = decision.delays, decision.counts

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import secrets
 import socket
 import time
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from rclpy.parameter import Parameter
 
 from neurosurgeon_ros.learning.key_frames import KeyFrameDetector
+from neurosurgeon_ros.msg import RobotHello
 from neurosurgeon_ros.nodes.camera import Camera
 from neurosurgeon_ros.nodes.edge_link import EdgeLink
 from neurosurgeon_ros.nodes.health import Health, level
@@ -32,7 +32,7 @@ from neurosurgeon_ros.runtime.fidelity import FidelityTable, find_fidelity
 from neurosurgeon_ros.runtime.kept_calibration import KeptCalibration
 from neurosurgeon_ros.runtime.learner import Learner
 from neurosurgeon_ros.runtime.pace import Pace
-from neurosurgeon_ros.runtime.presence import to_id
+from neurosurgeon_ros.runtime.presence import new_secret, session_of, to_id
 from neurosurgeon_ros.runtime.processor import FrameProcessor
 from neurosurgeon_ros.runtime.protocol import Identity
 from neurosurgeon_ros.runtime.rebuilding import Beside, TableBuilder
@@ -50,6 +50,7 @@ class RobotNode(ManagedNode[RobotParameters]):
         self._identity = Identity("", 0)
         self._complained: set[str] = set()
         self._hellos: Hellos | None = None
+        self._left: RobotHello | None = None
         # From configure to cleanup.
         self._engine: Engine | None = None
         self._fidelity: FidelityTable | None = None
@@ -73,7 +74,7 @@ class RobotNode(ManagedNode[RobotParameters]):
         parameters = self.parameters
         weights = Path(parameters.weights) if parameters.weights else None
         self._identity = Identity(to_id(parameters.robot_id or self.get_fully_qualified_name()), 0)
-        self._hellos = Hellos(self, parameters.edge_namespace)
+        self._hellos = Hellos(self, parameters.edge_namespace, left=self._left)
         self._engine = Engine.load(parameters.model, weights=weights, random_weights=parameters.random_weights)
         self._fidelity = find_fidelity(self._engine.fingerprint)
         self._builder = TableBuilder(
@@ -158,7 +159,8 @@ class RobotNode(ManagedNode[RobotParameters]):
         Frames are numbered from 1 again: by another session, no late answer to one before is taken for one of these.
         """
         assert self._hellos is not None and self._engine is not None
-        self._identity = Identity(self._identity.robot_id, secrets.randbits(64))
+        secret = new_secret()
+        self._identity = Identity(self._identity.robot_id, session_of(secret))
         message = hello(
             self._identity,
             self._engine.fingerprint,
@@ -166,14 +168,14 @@ class RobotNode(ManagedNode[RobotParameters]):
             node=self.get_fully_qualified_name(),
             host=socket.gethostname(),
         )
-        holder = self._hellos.claim(message)
+        holder = self._hellos.claim(message, secret)
         if holder is not None:
             raise Refused(
                 f"the id {self._identity.robot_id} is held by another robot, {holder}: give each its own robot_id"
             )
 
     def deactivate(self) -> None:
-        """Take no more frames, let the one under way come out, and go silent."""
+        """Take no more frames, let the one under way come out, give the id back, and go silent."""
         if self._camera is not None:
             self._camera.close()
         if self._replacing is not None:
@@ -183,6 +185,8 @@ class RobotNode(ManagedNode[RobotParameters]):
             self._save()
         if self._link is not None:
             self._link.close()
+        if self._hellos is not None:
+            self._hellos.leave()
         if self._outputs is not None:
             self._outputs.close()
         self._camera = self._replacing = self._pipeline = self._link = self._outputs = None
@@ -199,7 +203,16 @@ class RobotNode(ManagedNode[RobotParameters]):
         """Let go of the network."""
         if self._hellos is not None:
             self._hellos.close()
+            self._left = self._hellos.goodbye
         self._hellos = self._engine = self._fidelity = self._builder = self._table = None
+
+    def legacy(self) -> RobotHello | None:
+        """Return the goodbye of the newest session: whoever begins as this robot again says it once more."""
+        return self._hellos.goodbye if self._hellos is not None else self._left
+
+    def inherit(self, legacy: RobotHello | None) -> None:
+        """Take over what :meth:`legacy` of the node before has returned."""
+        self._left = legacy
 
     # Parameters.
 

@@ -154,6 +154,10 @@ class Backlog:
             refused.append(Refusal(one.request, late))
         return [], refused
 
+    def forget(self, robot_id: str) -> None:
+        """Drop what waits of a robot that is gone."""
+        self._robots.pop(robot_id, None)
+
     def clear(self) -> list[Request]:
         """Take out everything."""
         everything = [one.request for one in self._order()]

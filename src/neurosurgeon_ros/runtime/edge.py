@@ -124,6 +124,11 @@ class EdgeServer:
             self._refuse(request, Status.OVERLOADED, "the edge is shutting down")
         self._worker.join()
 
+    def forget(self, robot_id: str) -> None:
+        """Drop what waits of a robot that is gone; nobody is left to be answered."""
+        with self._condition:
+            self._backlog.forget(robot_id)
+
     def submit(self, request: Request) -> None:
         """
         Take a request: refuse it, answer it if it is a probe, or queue it.

@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import secrets
 import threading
+from collections.abc import Collection
 from dataclasses import dataclass
 
 #: Seconds without a status after which an edge is gone: three of its 2 Hz statuses.
@@ -42,6 +45,20 @@ def is_id(text: str) -> bool:
     return re.fullmatch(r"[a-z][a-z0-9_]{0,63}", text) is not None and "__" not in text
 
 
+def new_secret() -> str:
+    """Make the secret of a session, 64 hexadecimal digits: only its owner can end the session early."""
+    return secrets.token_hex(32)
+
+
+def session_of(secret: str) -> int:
+    """
+    Return the number of the session that a secret opens and ends, 64 bits.
+
+    The number is public, and the secret cannot be computed from it.
+    """
+    return int.from_bytes(hashlib.sha256(secret.encode()).digest()[:8], "big")
+
+
 @dataclass(frozen=True, slots=True)
 class EdgeReport:
     """
@@ -68,12 +85,14 @@ class EdgeWatch:
     :param robot_id: this robot's id.
     :param session: this start's random number.
     :param fingerprint: of the robot's model.
+    :param former: sessions that this robot has ended; an edge may name one of them until it has heard the new one.
     """
 
-    def __init__(self, *, robot_id: str, session: int, fingerprint: str) -> None:
+    def __init__(self, *, robot_id: str, session: int, fingerprint: str, former: Collection[int] = ()) -> None:
         self._robot_id = robot_id
         self._session = session
         self._fingerprint = fingerprint
+        self._former = frozenset(former) - {session}
         self._lock = threading.Lock()
         self._report: EdgeReport | None = None
         self._heard_s = float("-inf")
@@ -108,7 +127,7 @@ class EdgeWatch:
                 "start both with the same model and weights"
             )
         holder = edge.robots.get(self._robot_id)
-        if holder is None:
+        if holder is None or holder in self._former:
             return f"the edge {edge.edge_id} has not answered this robot's hello yet"
         if holder != self._session:
             return f"another robot holds the id {self._robot_id} at the edge {edge.edge_id}: give each its own robot_id"
@@ -147,7 +166,9 @@ class RequestBudget:
 
 class RobotRegistry:
     """
-    An edge's view of its robots: an id belongs to the session that said hello first, until its hellos stop.
+    An edge's view of its robots: an id belongs to the session that said hello first.
+
+    It is free again when that session ends itself, see :meth:`leave`, or when its hellos stop.
 
     :param max_robots: how many ids are held at once.
     """
@@ -178,6 +199,22 @@ class RobotRegistry:
             else:
                 return f"the robot id {robot_id} is held by another robot: give each its own robot_id"
             return ""
+
+    def leave(self, robot_id: str, session: int, secret: str) -> bool:
+        """
+        Free an id at once, if the session that holds it asks for that.
+
+        :param secret: of the session, see :func:`session_of`; nobody else knows it, so nobody else can free the id.
+        :return: whether the id was held by this session and is free now.
+        """
+        if session_of(secret) != session:
+            return False
+        with self._lock:
+            known = self._robots.get(robot_id)
+            if known is None or known.session != session:
+                return False
+            del self._robots[robot_id]
+            return True
 
     def holds(self, robot_id: str, session: int) -> bool:
         """Whether this session of the robot holds its id."""

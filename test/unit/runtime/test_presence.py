@@ -16,6 +16,8 @@ from neurosurgeon_ros.runtime.presence import (
     EdgeWatch,
     RobotRegistry,
     is_id,
+    new_secret,
+    session_of,
     to_id,
 )
 
@@ -81,6 +83,41 @@ def test_silent_robots_expire() -> None:
     assert registry.expire(0.5 + ROBOT_TIMEOUT_S) == ["a"]
     assert registry.sessions() == {"b": 1}
     assert registry.expire(0.5 + ROBOT_TIMEOUT_S) == []
+
+
+def test_a_session_gives_its_id_back_and_only_it_can() -> None:
+    registry, secret, next_secret = RobotRegistry(), new_secret(), new_secret()
+    session, following = session_of(secret), session_of(next_secret)
+    assert registry.hello("robot", session, "f", 0.0) == ""
+    # Another session's secret, a made-up one, the public number: none of them frees the id.
+    for other, shown in ((session, next_secret), (session, ""), (session, f"{session:x}"), (following, next_secret)):
+        assert not registry.leave("robot", other, shown)
+        assert registry.holds("robot", session)
+        assert "held by another robot" in registry.hello("robot", following, "f", 0.1)
+    assert not registry.leave("other", session, secret)
+
+    assert registry.leave("robot", session, secret)
+    assert registry.sessions() == {}
+    assert registry.hello("robot", following, "f", 0.1) == ""
+    assert not registry.leave("robot", session, secret), "a goodbye that is played again ends no other session"
+    assert registry.holds("robot", following)
+
+
+def test_secrets_differ_and_fit_the_message() -> None:
+    secrets = {new_secret() for _ in range(100)}
+    assert len(secrets) == len({session_of(secret) for secret in secrets}) == 100
+    assert {len(secret) for secret in secrets} == {64}
+    assert all(0 <= session_of(secret) < 2**64 for secret in secrets)
+
+
+def test_an_edge_that_still_names_an_ended_session_is_awaited() -> None:
+    watch = EdgeWatch(robot_id="robot", session=9, fingerprint="f" * 64, former={7})
+    watch.hear(OURS, 0.0)
+    assert "has not answered this robot's hello" in watch.obstacle(0.0)
+    watch.hear(replace(OURS, robots={"robot": 8}), 0.1)
+    assert "another robot holds the id robot" in watch.obstacle(0.1)
+    watch.hear(replace(OURS, robots={"robot": 9}), 0.2)
+    assert watch.obstacle(0.2) == ""
 
 
 def test_there_is_a_greatest_number_of_robots() -> None:
