@@ -5,8 +5,8 @@
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
-from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, GroupAction, IncludeLaunchDescription
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from launch.actions import DeclareLaunchArgument, GroupAction, IncludeLaunchDescription, OpaqueFunction
 from launch.conditions import IfCondition
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
@@ -30,14 +30,30 @@ ARGUMENTS = {
     "video": ("", "a file, or the index of a camera; empty: the street video that set-up brings"),
     "rate_hz": ("0.0", "images a second; 0.0: the video's own"),
     "rviz": ("false", "show the detections in RViz"),
+    "respawn": ("false", "start edge and robot again when they have died"),
+    "autostart": ("", "configure and activate without a lifecycle manager; empty: as in the parameter files"),
     "log_level": ("info", "debug, info, warn, error or fatal"),
 }
 
 
 def generate_launch_description() -> LaunchDescription:
     """Declare the arguments, include edge and robot, and play the video."""
+    return LaunchDescription(
+        [
+            *(
+                DeclareLaunchArgument(name, default_value=default, description=meaning)
+                for name, (default, meaning) in ARGUMENTS.items()
+            ),
+            # --show-args would list what is included without a function, as if those arguments were ours.
+            OpaqueFunction(function=start),
+        ]
+    )
+
+
+def start(_: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """Include edge and robot, and play the video."""
     given = {name: LaunchConfiguration(name) for name in ARGUMENTS}
-    shared = {name: given[name] for name in ("model", "weights", "edge_namespace", "log_level")}
+    shared = {name: given[name] for name in ("model", "weights", "edge_namespace", "respawn", "autostart", "log_level")}
     robot = {name: given[name] for name in ("namespace", "image_topic", "image_transport", "policy", "robot_speed")}
     video = Node(
         package="neurosurgeon_ros",
@@ -64,18 +80,12 @@ def generate_launch_description() -> LaunchDescription:
         remappings=[(f"/{topic}", topic) for topic in ("detections/image", "detections/markers")],
         condition=IfCondition(given["rviz"]),
     )
-    return LaunchDescription(
-        [
-            *(
-                DeclareLaunchArgument(name, default_value=default, description=meaning)
-                for name, (default, meaning) in ARGUMENTS.items()
-            ),
-            include("edge", {**shared, "namespace": "", "params_file": given["edge_params_file"]}),
-            include("robot", {**shared, **robot, "params_file": given["robot_params_file"]}),
-            video,
-            rviz,
-        ]
-    )
+    return [
+        include("edge", {**shared, "namespace": "", "params_file": given["edge_params_file"]}),
+        include("robot", {**shared, **robot, "params_file": given["robot_params_file"]}),
+        video,
+        rviz,
+    ]
 
 
 def include(name: str, arguments: dict[str, str | LaunchConfiguration]) -> GroupAction:

@@ -30,7 +30,8 @@ ARGUMENTS = {
     "image_transport": ("", "how images come: raw or compressed; empty: as in robot_params_file, and played raw"),
     "play": ("false", "play a video as the camera of each robot"),
     "videos": ("", "these, separated by commas, one for each robot in turn; empty: the street video of set-up"),
-    "respawn": ("false", "start a node again when it has died"),
+    "respawn": ("false", "start edge and robots again when they have died"),
+    "autostart": ("", "configure and activate without a lifecycle manager; empty: as in the parameter files"),
     "log_level": ("info", "debug, info, warn, error or fatal"),
 }
 
@@ -55,7 +56,8 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         given = LaunchConfiguration("robots").perform(context)
         raise ValueError(f"robots was given {given!r}, expected different namespaces such as robot1,robot2")
     shared = {
-        name: LaunchConfiguration(name) for name in ("model", "weights", "edge_namespace", "respawn", "log_level")
+        name: LaunchConfiguration(name)
+        for name in ("model", "weights", "edge_namespace", "respawn", "autostart", "log_level")
     }
     robot = {
         name: LaunchConfiguration(name) for name in ("image_topic", "image_transport", "policy", "robot_speed")

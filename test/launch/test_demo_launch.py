@@ -3,13 +3,15 @@
 """
 demo.launch.py brings up edge, robot and video; detections come; all end with 0 at SIGINT.
 
-Where launch_testing is installed, `PYTHONPATH=test launch_test test/launch/test_demo_launch.py` runs it, and so does
-pytest with launch_testing's plugin.
+Where launch_testing is installed, `launch_test test/launch/test_demo_launch.py` runs it, and so does pytest 7 with
+launch_testing's plugin, which newer ones refuse.
 """
 
 from __future__ import annotations
 
+import sys
 import unittest
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +24,10 @@ from launch.actions import IncludeLaunchDescription, SetEnvironmentVariable
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_testing.actions import ReadyToTest
 from launch_testing.asserts import assertExitCodes
+
+# launch_test runs from any folder, and knows this file alone.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from support import hold_domain
 from watcher import watching
 

@@ -3,14 +3,16 @@
 """
 fleet.launch.py brings up an edge and two robots with cameras; each is served, walks its lifecycle, outlives its edge.
 
-Where launch_testing is installed, `PYTHONPATH=test launch_test test/launch/test_fleet_launch.py` runs it, and so does
-pytest with launch_testing's plugin. test/integration has the same scenarios as plain processes.
+Where launch_testing is installed, `launch_test test/launch/test_fleet_launch.py` runs it, and so does pytest 7 with
+launch_testing's plugin, which newer ones refuse. test/integration has the same scenarios as plain processes.
 """
 
 from __future__ import annotations
 
 import signal
+import sys
 import unittest
+from pathlib import Path
 
 import psutil
 import pytest
@@ -24,6 +26,10 @@ from launch.actions import IncludeLaunchDescription, SetEnvironmentVariable
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_testing.actions import ReadyToTest
 from launch_testing.asserts import EXIT_OK, assertExitCodes
+
+# launch_test runs from any folder, and knows this file alone.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from support import hold_domain
 from watcher import Watcher, watching
 
