@@ -4,7 +4,7 @@
 demo.launch.py brings up edge, robot and video; detections come; all end with 0 at SIGINT.
 
 Where launch_testing is installed, `launch_test test/launch/test_demo_launch.py` runs it, and so does pytest 7 with
-launch_testing's plugin, which newer ones refuse.
+launch_testing's plugin, which pytest 9 cannot load.
 """
 
 from __future__ import annotations

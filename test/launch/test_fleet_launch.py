@@ -4,7 +4,7 @@
 fleet.launch.py brings up an edge and two robots with cameras; each is served, walks its lifecycle, outlives its edge.
 
 Where launch_testing is installed, `launch_test test/launch/test_fleet_launch.py` runs it, and so does pytest 7 with
-launch_testing's plugin, which newer ones refuse. test/integration has the same scenarios as plain processes.
+launch_testing's plugin, which pytest 9 cannot load. test/integration has the same scenarios as plain processes.
 """
 
 from __future__ import annotations

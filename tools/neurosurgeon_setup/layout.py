@@ -27,6 +27,32 @@ FOREIGN = (
     "__PYVENV_LAUNCHER__",
 )
 
+# Leaves in _kept what the caller's PYTHONPATH has beside the folders of a sourced ROS 2, each behind a colon. Those are
+# below a prefix that is sourced, or in a workspace's build folder, to which `colcon build --symlink-install` points.
+# Without word splitting, so that every shell reads it alike.
+_KEEP_CALLERS_MODULES = """\
+_kept= _prefixes=/opt/ros:${AMENT_PREFIX_PATH:-}: _rest=${COLCON_PREFIX_PATH:-}:
+while [ -n "$_rest" ]
+do
+    _entry=${_rest%%:*} _rest=${_rest#*:} _entry=${_entry%/}
+    _prefixes=$_prefixes$_entry:${_entry:+${_entry%/*}/build:}
+done
+_rest=${PYTHONPATH:-}:
+while [ -n "$_rest" ]
+do
+    _entry=${_rest%%:*} _rest=${_rest#*:} _others=$_prefixes
+    while [ -n "$_entry" ] && [ -n "$_others" ]
+    do
+        _prefix=${_others%%:*} _others=${_others#*:} _prefix=${_prefix%/}
+        [ -n "$_prefix" ] || continue
+        case $_entry/ in
+            "$_prefix"/*) _entry= ;;
+        esac
+    done
+    _kept=$_kept${_entry:+:$_entry}
+done
+unset _prefixes _prefix _others _entry _rest"""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -86,7 +112,8 @@ def environment(layout: Layout) -> dict[str, str]:
 
     An installed ROS 2 that the caller has sourced is left out on purpose: its modules and ours do not mix.
 
-    :return: variables to set; PATH and LD_LIBRARY_PATH hold only what is to be put in front
+    :return: variables to set; PATH and LD_LIBRARY_PATH hold only what is to be put in front, and PYTHONPATH only what
+        is ours
     """
     libraries = sorted(site_packages(layout.venv).glob("ros_*.libs"))
     return {
@@ -105,7 +132,11 @@ def environment(layout: Layout) -> dict[str, str]:
 
 
 def complete_environment(layout: Layout, caller: Mapping[str, str]) -> dict[str, str]:
-    """Give all variables that a command of this checkout runs with: :func:`environment` over the caller's."""
+    """
+    Give all variables that set-up builds with: :func:`environment` over the caller's.
+
+    The caller's PYTHONPATH is left out: a build does not depend on it.
+    """
     variables = {name: value for name, value in caller.items() if name not in FOREIGN}
     for name, value in environment(layout).items():
         in_front = name in ("PATH", "LD_LIBRARY_PATH") and variables.get(name)
@@ -114,11 +145,20 @@ def complete_environment(layout: Layout, caller: Mapping[str, str]) -> dict[str,
 
 
 def environment_lines(layout: Layout) -> str:
-    """Give :func:`environment` as a POSIX shell script to source."""
-    lines = [f"unset {' '.join(FOREIGN)}"]
+    """
+    Give :func:`environment` as a POSIX shell script to source.
+
+    Modules of the caller's own stay in reach: what its PYTHONPATH has comes behind ours, but for what belongs to a
+    ROS 2 that it has sourced. Sourcing the script again changes nothing.
+    """
+    lines = [_KEEP_CALLERS_MODULES, f"unset {' '.join(FOREIGN)}"]
     for name, value in environment(layout).items():
         before = f"${{{name}:+:${name}}}" if name in ("PATH", "LD_LIBRARY_PATH") else ""
+        if name == "PYTHONPATH":
+            # An interpreter looks on PYTHONPATH before it looks among what is installed.
+            before = f"${{_kept:+:{shlex.quote(str(site_packages(layout.venv)))}$_kept}}"
         lines.append(f"export {name}={shlex.quote(value)}{before}")
+    lines.append("unset _kept")
     return "\n".join(lines) + "\n"
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import importlib
 import logging
 import re
 from collections.abc import Iterator
@@ -30,6 +29,7 @@ from neurosurgeon_ros.models.files import FileProblem
 from neurosurgeon_ros.models.fold import fold_batch_norms
 from neurosurgeon_ros.models.letterbox import Letterbox, letterbox
 from neurosurgeon_ros.models.model import Detections, Model, Postprocess
+from neurosurgeon_ros.models.modules import find_function
 from neurosurgeon_ros.models.postprocesses import CLASSIFICATION, Reading, find_reading
 from neurosurgeon_ros.models.weights import load_weights
 
@@ -140,14 +140,7 @@ def _first(error: BaseException) -> str:
 
 
 def _from_factory(name: str) -> Model | _Made:
-    module_name, _, factory_name = name.partition(":")
-    try:
-        factory = getattr(importlib.import_module(module_name), factory_name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(
-            f"Model {name!r} cannot be found ({error}); install its package where this program runs, and name it "
-            "package.module:factory."
-        ) from error
+    factory = find_function(f"Model {name!r}", name)
     try:
         made = factory()
     except Exception as error:  # the user's own code
@@ -175,7 +168,7 @@ def _checked(name: str, made: object) -> _Made:
 
 def _from_program(path: Path, postprocess: str) -> _Made:
     if not path.is_file():
-        raise FileProblem(f"{path} is missing: give the path of a program that torch.export.save wrote")
+        raise FileProblem(f"{path.absolute()} is missing: give the path of a program that torch.export.save wrote")
     logged: list[BaseException] = []
     try:
         with _unprinted(logged):

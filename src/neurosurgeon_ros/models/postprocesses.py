@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from neurosurgeon_ros.models.classification import Classification
 from neurosurgeon_ros.models.model import Postprocess
+from neurosurgeon_ros.models.modules import find_function
 
 #: As class scores, (1, classes).
 CLASSIFICATION = "classification"
@@ -59,12 +60,9 @@ def find_reading(given: object) -> Reading:
 
 
 def _named(name: str) -> object:
-    module_name, _, attribute = name.partition(":")
-    try:
-        found: object = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    if ":" not in name:
         raise ValueError(
-            f"The post-processing {name!r} cannot be found ({error}); name package.module:callable, or one of "
+            f"The post-processing {name!r} cannot be found; name package.module:callable, or one of "
             f"{', '.join(POSTPROCESSES)}."
-        ) from error
-    return found
+        )
+    return find_function(f"The post-processing {name!r}", name)

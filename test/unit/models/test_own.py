@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import zipfile
 from pathlib import Path
 
@@ -211,6 +212,36 @@ def test_a_factory_that_fails_is_answered_in_one_sentence(package: str, factory:
     with pytest.raises(ValueError, match=reason) as caught:
         load_model(f"{package}:{factory}")
     assert "\n" not in str(caught.value)
+
+
+def test_a_module_is_found_in_the_current_folder_after_what_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "beside.py").write_text(
+        "import torch\nfrom torch import nn\n\n\ndef make():\n"
+        "    from beside_too import network\n\n    return network, torch.zeros(1, 3, 8, 8)\n"
+    )
+    (tmp_path / "beside_too.py").write_text(
+        "from torch import nn\n\nnetwork = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())\n"
+    )
+    (tmp_path / "json.py").write_text("raise RuntimeError('taken for the installed one')\n")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.chdir(tmp_path)
+    assert load_model("beside:make").labels == ("class 0", "class 1", "class 2")
+    with pytest.raises(ValueError, match=r"json \(.*json/__init__\.py\) has no function 'make'"):
+        load_model("json:make")
+
+
+def test_a_module_that_cannot_be_imported_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "wrong.py").write_text("def make(:\n")
+    (tmp_path / "needs_more.py").write_text("import no_such_library\n")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"cannot be imported: its module wrong raised SyntaxError") as caught:
+        load_model("wrong:make")
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match=r"module needs_more raised ModuleNotFoundError.*no_such_library"):
+        load_model("needs_more:make")
 
 
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
