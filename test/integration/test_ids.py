@@ -14,13 +14,15 @@ from lifecycle_msgs.srv import ChangeState
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from support import Processes
+from support import Processes, wait_for
 from watcher import Watcher, watching
 
 from neurosurgeon_ros.msg import RobotHello
 from neurosurgeon_ros.nodes import qos
 from neurosurgeon_ros.nodes.hellos import Hellos, Holder
-from neurosurgeon_ros.nodes.messages import hello
+from neurosurgeon_ros.nodes.messages import goodbye, hello
+from neurosurgeon_ros.nodes.monitor import Monitor
+from neurosurgeon_ros.nodes.records import SeenRobot
 from neurosurgeon_ros.runtime.protocol import Identity
 
 #: Robots that claim one id at once, and how often.
@@ -108,6 +110,20 @@ def test_of_two_that_have_both_said_hello_the_lower_session_holds_the_id(
     assert answered.is_set()
     assert [holder is None for holder in held] == [gets_it]
     heard.close()
+
+
+def test_whoever_watches_takes_a_goodbye_for_no_robot(nodes: list[Node]) -> None:
+    monitor = Monitor(edge_namespace="/meeting")
+    try:
+        publisher = nodes[0].create_publisher(RobotHello, "/meeting/hello", qos.PRESENCE)
+        wait_for(lambda: publisher.get_subscription_count() == 1, 20.0, "the monitor")
+        said = hello_of(nodes[0], 7)
+        for message in (said, goodbye(said, "a secret"), hello_of(nodes[0], 8)):
+            publisher.publish(message)
+        seen = [monitor.seen.get(timeout=20.0) for _ in range(2)]
+        assert seen == [SeenRobot("scout", 7, "small"), SeenRobot("scout", 8, "small")]
+    finally:
+        monitor.close()
 
 
 def start(processes: Processes, space: str) -> str:

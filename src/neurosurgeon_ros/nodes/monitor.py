@@ -121,7 +121,8 @@ class Monitor:
         self.seen.put(SeenEdge(message.edge_id, message.session))
 
     def _on_hello(self, message: RobotHello) -> None:
-        self.seen.put(SeenRobot(message.robot_id, message.session, message.model))
+        if message.fingerprint:  # a goodbye has none
+            self.seen.put(SeenRobot(message.robot_id, message.session, message.model))
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:

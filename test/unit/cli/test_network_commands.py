@@ -204,7 +204,7 @@ def test_images_are_spread_over_a_video(own: str, tmp_path: Path, capfd: pytest.
     [
         (["partitions", "yolo"], ["'yolo'", "yolov3_tiny", "package.module:factory"]),
         (["partitions", "nowhere.net:make"], ["nowhere", "install its package"]),
-        (["partitions", "{own}:gone"], ["gone", "package.module:factory"]),
+        (["partitions", "{own}:gone"], ["gone", "package.module:function"]),
         (["verify", "{own}:raises"], ["no disk", "factory"]),
         (["partitions", "gone.pt2"], ["gone.pt2", "missing"]),
         (["partitions", "{broken}"], ["broken.pt2", "export the network again"]),
