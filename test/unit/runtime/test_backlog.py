@@ -53,6 +53,16 @@ def test_robots_are_served_in_turns_and_frames_before_samples() -> None:
     assert backlog.take(0.0) == ([], [])
 
 
+def test_what_waits_of_a_robot_that_is_gone_is_dropped() -> None:
+    backlog = Backlog(2)
+    for one in (waiting("a", 1), waiting("b", 5)):
+        assert backlog.put(one, busy_s=IDLE) == []
+    backlog.forget("a")
+    backlog.forget("nobody")
+    assert backlog.put(waiting("c", 9), busy_s=IDLE) == [], "its place is free"
+    assert drain(backlog) == ["b5", "c9"]
+
+
 def test_a_robot_that_asks_more_often_gets_no_more_turns() -> None:
     backlog = Backlog(8)
     served = []
