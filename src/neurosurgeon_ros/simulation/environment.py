@@ -12,6 +12,7 @@ import numpy as np
 from neurosurgeon_ros.learning.interface import BoolArray, FloatArray
 from neurosurgeon_ros.simulation.processes import ConstantLoad, Link, Load
 from neurosurgeon_ros.simulation.table import NetworkTable
+from neurosurgeon_ros.simulation.uplink import Uplink, UplinkByFrame, UplinkByTime
 
 #: Seconds per layer of the `linear` truth, on the robot and at the edge.
 ROBOT_LAYER_S = 0.4e-3
@@ -58,7 +59,8 @@ class Environment:
     :param compute_s: back-end delay of each arm at an idle edge. Shape (n,).
     :param transmission_factor: what a byte of this arm costs of the link compared with a byte of a small message. (n,).
     :param round_trip_s: seconds that a message of no bytes takes to the edge and back.
-    :param mbps: the link's rate at each frame, shape (T,).
+    :param mbps: the link's rate, at least 0 and not all 0: one for each frame, shape (T,), or with `row_s` one for each
+        `row_s` seconds.
     :param slowdown: factor on the edge's compute at each frame, shape (T,).
     :param queue_s: seconds in the edge's queue at each frame, shape (T,).
     :param key_frames: shape (T,).
@@ -67,6 +69,7 @@ class Environment:
     :param period_s: seconds between two frames of the camera.
     :param throttle: factor on the robot's stages at each frame, which the robot does not know beforehand; None for 1.
     :param deadline_s: seconds after which the robot finishes a frame itself, from the tensors that it still holds.
+    :param row_s: seconds that each of `mbps` holds; None: a rate holds for a frame, however long that takes.
     """
 
     table: NetworkTable
@@ -83,36 +86,52 @@ class Environment:
     period_s: float = 0.1
     throttle: FloatArray | None = None
     deadline_s: float = math.inf
+    row_s: float | None = None
 
     @property
     def frames(self) -> int:
         """Number T of frames."""
-        return len(self.mbps)
+        return len(self.slowdown)
 
     @property
     def on_device(self) -> int:
         """Index of the arm p = P."""
         return len(self.robot_s) - 1
 
-    def occupied_s(self) -> FloatArray:
-        """Give the seconds for which each arm's tensors occupy the link at each frame, shape (T, n)."""
-        occupied: FloatArray = np.outer(8e-6 / self.mbps, self.table.sent_bytes * self.transmission_factor)
-        return occupied
+    def uplink(self) -> Uplink:
+        """Return the uplink, which tells how long bytes occupy it."""
+        if self.row_s is None:
+            return UplinkByFrame(self.mbps, self.period_s)
+        return UplinkByTime(self.mbps, self.row_s)
 
-    def total_s(self) -> FloatArray:
-        """Give the expected total delay of each arm at each frame with an idle link, shape (T, n)."""
-        offload = (
-            self.occupied_s() + np.outer(self.slowdown, self.compute_s) + self.queue_s[:, None] + self.round_trip_s
-        )
-        offload[:, self.on_device] = 0.0
-        robot = self.stages_s()
-        total: FloatArray = offload + robot
-        if math.isfinite(self.deadline_s):
-            finished = self.deadline_s + robot[:, [self.on_device]] - robot
-            late = total > self.deadline_s
-            late[:, self.on_device] = False
-            total = np.where(late, finished, total)
-        return total
+    def total_s(self, starts_s: FloatArray | None = None) -> FloatArray:
+        """
+        Return the expected total delay of each arm at each frame with an idle link, shape (T, n).
+
+        :param starts_s: when each frame begins, shape (T,); needed with `row_s` alone, each period when None.
+        """
+        uplink, stages = self.uplink(), self.stages_s()
+        starts = self.period_s * np.arange(self.frames) if starts_s is None else starts_s
+        return np.stack([self.frame_total_s(uplink, k, starts[k], stages[k]) for k in range(self.frames)])
+
+    def frame_total_s(self, uplink: Uplink, frame: int, start_s: float, robot_s: FloatArray) -> FloatArray:
+        """
+        Return the expected total delay of each arm at one frame with an idle link, shape (n,).
+
+        :param uplink: see :meth:`uplink`.
+        :param frame: its index, from 0.
+        :param start_s: when it begins, seconds since the run began.
+        :param robot_s: the frame's row of :meth:`stages_s`.
+        """
+        last = self.on_device
+        ready_s = start_s + robot_s
+        occupied_s = uplink.end_s(frame, ready_s, self.table.sent_bytes * self.transmission_factor) - ready_s
+        offload = occupied_s + self.slowdown[frame] * self.compute_s + self.queue_s[frame] + self.round_trip_s
+        offload[last] = 0.0
+        total: FloatArray = offload + robot_s
+        late = total > self.deadline_s
+        late[last] = False
+        return np.where(late, self.deadline_s + robot_s[last] - robot_s, total) if late.any() else total
 
     def stages_s(self) -> FloatArray:
         """Give the front-end delay of each arm at each frame, shape (T, n)."""

@@ -20,7 +20,7 @@ class Link(Protocol):
     """An uplink's rate."""
 
     def sample(self, frames: int, rng: np.random.Generator) -> FloatArray:
-        """Draw the rate at each frame in Mbit/s, shape (frames,), > 0."""
+        """Draw the rate at each frame in Mbit/s, shape (frames,), at least 0."""
 
 
 class Load(Protocol):
@@ -115,7 +115,7 @@ class RecordedLink:
     """
     A recorded rate, a row per frame, repeated as often as needed.
 
-    :param mbps: rates in Mbit/s, > 0.
+    :param mbps: rates in Mbit/s, at least 0 and not all 0: every recorded mobile link has outages.
     """
 
     mbps: FloatArray
@@ -125,7 +125,7 @@ class RecordedLink:
         """
         Read a CSV with a column ``mbps``.
 
-        :raises ValueError: if the column is missing or empty, or a rate is not a finite number above 0.
+        :raises ValueError: if the column is missing or empty, a rate is negative or not finite, or all are 0.
         """
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
@@ -134,8 +134,10 @@ class RecordedLink:
             rates = [
                 non_negative(row["mbps"], f"{path}, line {line}, column mbps") for line, row in enumerate(reader, 2)
             ]
-        if not rates or min(rates) <= 0.0:
-            raise ValueError(f"{path} must hold at least one rate, and each must be above 0 Mbit/s")
+        if not rates:
+            raise ValueError(f"{path} must hold at least one rate")
+        if not any(rates):
+            raise ValueError(f"{path} holds no rate above 0 Mbit/s, and needs at least one")
         return cls(np.array(rates))
 
     def sample(self, frames: int, rng: np.random.Generator) -> FloatArray:

@@ -55,6 +55,8 @@ class Scenario:
     :param seed: of everything random in it.
     :param throttle: factor on the robot's stages, which the robot does not know beforehand.
     :param deadline_s: seconds after which the robot finishes a frame itself.
+    :param row_s: seconds that each of the link's rates holds; None: a rate holds for a frame, however long that takes.
+    :param rows: number of rates to draw where `row_s` is given; the last one above 0 stays. 0: one for each frame.
     """
 
     network: str | NetworkTable
@@ -68,6 +70,8 @@ class Scenario:
     seed: int = 0
     throttle: StepLoad | None = None
     deadline_s: float = math.inf
+    row_s: float | None = None
+    rows: int = 0
 
     def environment(self) -> Environment:
         """Draw the environment."""
@@ -75,7 +79,10 @@ class Scenario:
         throttle = None
         if self.throttle is not None:
             throttle, _ = self.throttle.sample(self.frames, np.random.default_rng(self.seed))
-        return replace(drawn, throttle=throttle, deadline_s=self.deadline_s)
+        mbps = drawn.mbps
+        if self.row_s is not None and self.rows:
+            mbps = self.link.sample(self.rows, np.random.default_rng(self.seed))
+        return replace(drawn, mbps=mbps, throttle=throttle, deadline_s=self.deadline_s, row_s=self.row_s)
 
     def _undisturbed(self) -> Environment:
         table = network(self.network) if isinstance(self.network, str) else self.network

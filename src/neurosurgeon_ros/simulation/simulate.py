@@ -38,6 +38,7 @@ class Run:
     :param forced: frames with forced sampling, shape (T,).
     :param sample_bytes: bytes sent as samples.
     :param probe_bytes: bytes sent as probes.
+    :param starts_s: when each frame began, seconds since the run began, shape (T,).
     """
 
     arms: IntArray
@@ -48,6 +49,7 @@ class Run:
     forced: IntArray
     sample_bytes: int
     probe_bytes: int
+    starts_s: FloatArray
 
     def ratio(self, first: int = 0, last: int | None = None) -> float:
         """Sum of the delays over the sum of Oracle's, over frames `first` to before `last`."""
@@ -61,17 +63,17 @@ def simulate(policy: Policy, environment: Environment) -> Run:
     :param policy: a fresh policy. One with a method ``reveal`` (Oracle) is shown each frame's delays before it chooses.
     :param environment: the truth; neither is changed but for what the policy learns.
     """
-    return _Simulation(policy, environment).run()
+    return Simulation(policy, environment).run()
 
 
-class _Simulation:
+class Simulation:
     """The clock, the link and what is under way."""
 
     def __init__(self, policy: Policy, environment: Environment) -> None:
         self._policy, self._environment = policy, environment
         frames = environment.frames
-        self._occupied_s = environment.occupied_s()
-        self._total_s = environment.total_s()
+        self._uplink = environment.uplink()
+        self._sent_bytes = environment.table.sent_bytes * environment.transmission_factor
         self._stages_s = environment.stages_s()
         self._noise = environment.noise.sample((frames, _NOISES), np.random.default_rng(environment.seed))
         self._link_free_s = 0.0
@@ -82,31 +84,42 @@ class _Simulation:
         self._busy_until_s = 0.0
 
     def run(self) -> Run:
+        """Run the policy through all frames."""
         environment, policy = self._environment, self._policy
         frames = environment.frames
         reveal = getattr(policy, "reveal", None)
         arms, forced = np.zeros(frames, dtype=np.int64), np.zeros(frames, dtype=np.int64)
-        delay_s, predicted_s = np.zeros(frames), np.full(frames, np.nan)
+        starts_s, delay_s, best_s = np.zeros(frames), np.zeros(frames), np.zeros(frames)
+        predicted_s = np.full(frames, np.nan)
         sample_bytes = probe_bytes = 0
         now_s = 0.0
         for k in range(frames):
             now_s = max(now_s, k * environment.period_s)
             self._report(now_s)
+            total_s = environment.frame_total_s(self._uplink, k, now_s, self._stages_s[k])
+            starts_s[k], best_s[k] = now_s, total_s.min()
             if reveal is not None:
-                reveal(self._total_s[k])
-            choice = policy.select(self._context(k, now_s))
+                reveal(total_s)
+            choice = self._choose(self._context(k, now_s))
             arms[k], forced[k], predicted_s[k] = choice.arm, choice.forced, choice.predicted_offload_s
             delay_s[k] = self._frame(k, choice, now_s)
-            if choice.sample_arm is not None:
-                sample_bytes += self._sample(k, choice, now_s)
-            if choice.probe_bytes:
-                probe_bytes += choice.probe_bytes
-                self._probe(k, choice.probe_bytes, now_s)
+            sent = self._send_beside(k, choice, now_s, delay_s[k])
+            sample_bytes, probe_bytes = sample_bytes + sent[0], probe_bytes + sent[1]
             now_s += delay_s[k]
         offload_s = delay_s - self._stages_s[np.arange(frames), arms]
         offload_s[arms == environment.on_device] = 0.0
-        best_s = self._total_s.min(axis=1)
-        return Run(arms, delay_s, best_s, offload_s, predicted_s, forced, sample_bytes, probe_bytes)
+        return Run(arms, delay_s, best_s, offload_s, predicted_s, forced, sample_bytes, probe_bytes, starts_s)
+
+    def _choose(self, context: Context) -> Choice:
+        return self._policy.select(context)
+
+    def _send_beside(self, k: int, choice: Choice, now_s: float, delay_s: float) -> tuple[int, int]:
+        """Send what was chosen beside a frame; returns the bytes of the sample and of the probe."""
+        del delay_s
+        sample_bytes = 0 if choice.sample_arm is None else self._sample(k, choice, now_s)
+        if choice.probe_bytes:
+            self._probe(k, choice.probe_bytes, now_s)
+        return sample_bytes, choice.probe_bytes
 
     def _context(self, k: int, now_s: float) -> Context:
         environment = self._environment
@@ -158,11 +171,12 @@ class _Simulation:
         """Put an arm's tensors on the link when they are ready; gives the time at which the answer is there."""
         environment = self._environment
         wait_s = max(0.0, self._link_free_s - ready_s)
-        occupied_s = float(self._occupied_s[k, arm])
+        start_s = ready_s + wait_s
+        occupied_s = float(self._uplink.end_s(k, start_s, self._sent_bytes[arm])) - start_s
         transmit_s = wait_s + occupied_s + environment.round_trip_s
         compute_s = float(environment.compute_s[arm] * environment.slowdown[k])
         queue_s = float(environment.queue_s[k])
-        self._link_free_s = ready_s + wait_s + occupied_s
+        self._link_free_s = start_s + occupied_s
         done_s = ready_s + transmit_s + queue_s + compute_s
         seen_transmit_s = transmit_s * self._noise[k, noise]
         seen_compute_s = compute_s * self._noise[k, noise + 1]
@@ -187,7 +201,7 @@ class _Simulation:
     def _probe(self, k: int, sent_bytes: int, now_s: float) -> None:
         environment = self._environment
         start_s = max(now_s, self._link_free_s)
-        occupied_s = 8e-6 * sent_bytes / float(environment.mbps[k])
+        occupied_s = float(self._uplink.end_s(k, start_s, sent_bytes)) - start_s
         self._link_free_s = start_s + occupied_s
         transmit_s = start_s - now_s + occupied_s + environment.round_trip_s
         seen_s = float(transmit_s * self._noise[k, 4])

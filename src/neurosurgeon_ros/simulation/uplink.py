@@ -1,0 +1,89 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""When bytes that are put on an uplink have left it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from neurosurgeon_ros.learning.interface import FloatArray
+
+_BITS_PER_BYTE, _MEGA = 8.0, 1e6
+
+
+class Uplink(Protocol):
+    """An uplink that is idle: the caller serves its own transfers one after another."""
+
+    def end_s(self, frame: int, start_s: float | FloatArray, sent_bytes: float | FloatArray) -> FloatArray:
+        """
+        Return when bytes have left the uplink, in the shape that the arguments broadcast to.
+
+        :param frame: index of the frame that they belong to, from 0.
+        :param start_s: when they are put on it, seconds since the run began.
+        :param sent_bytes: how many, at least 0.
+        """
+
+
+class UplinkByFrame:
+    """
+    Each frame has one rate, however long its transfers take: the rule of the judged experiments.
+
+    A transfer that meets a rate of 0 waits until the first later frame with a rate above 0, and travels at that rate.
+
+    :param mbps: rate at each frame in Mbit/s, at least 0 and not all 0, repeated as often as needed. Shape (T,).
+    :param period_s: seconds between two frames, for transfers that wait.
+    """
+
+    def __init__(self, mbps: FloatArray, period_s: float) -> None:
+        self._bytes_per_s = _bytes_per_s(mbps)
+        frames = len(mbps)
+        moving = np.flatnonzero(mbps > 0.0)
+        following = np.concatenate([moving, moving[:1] + frames])
+        self._next = following[np.searchsorted(following, np.arange(frames))]
+        self._waited_s = period_s * (self._next - np.arange(frames))
+
+    def end_s(self, frame: int, start_s: float | FloatArray, sent_bytes: float | FloatArray) -> FloatArray:
+        """Return when bytes have left the uplink, see :class:`Uplink`."""
+        frame %= len(self._next)
+        rate = self._bytes_per_s[self._next[frame] % len(self._next)]
+        return np.asarray(start_s + self._waited_s[frame] + sent_bytes / rate)
+
+
+class UplinkByTime:
+    """
+    The rate follows the clock, and bytes drain at the rate as it changes.
+
+    :param mbps: rates in Mbit/s, at least 0 and not all 0, each for `row_s` seconds from the run's start; the last one
+        above 0 stays. Shape (rows,).
+    :param row_s: seconds that each rate holds.
+    """
+
+    def __init__(self, mbps: FloatArray, row_s: float) -> None:
+        rates = _bytes_per_s(mbps)
+        self._row_s = row_s
+        self._rates = np.append(rates, rates[np.flatnonzero(rates)[-1]])
+        self._drained = np.concatenate([[0.0], np.cumsum(rates * row_s)])
+
+    def end_s(self, frame: int, start_s: float | FloatArray, sent_bytes: float | FloatArray) -> FloatArray:
+        """Return when bytes have left the uplink, see :class:`Uplink`."""
+        del frame
+        row = np.minimum(np.asarray(start_s / self._row_s).astype(np.int64), len(self._rates) - 1)
+        goal = self._drained[row] + (start_s - row * self._row_s) * self._rates[row] + sent_bytes
+        last = np.maximum(np.searchsorted(self._drained, goal, side="left") - 1, 0)
+        rate = self._rates[last]
+        left_s = np.where(rate > 0.0, (goal - self._drained[last]) / np.where(rate > 0.0, rate, 1.0), 0.0)
+        return np.maximum(last * self._row_s + left_s, start_s)
+
+
+def _bytes_per_s(mbps: FloatArray) -> FloatArray:
+    """
+    Convert rates.
+
+    :raises ValueError: if a rate is negative or not finite, or none is above 0.
+    """
+    if not (np.isfinite(mbps).all() and (mbps >= 0.0).all() and (mbps > 0.0).any()):
+        raise ValueError("an uplink's rates must be finite and at least 0 Mbit/s, and at least one must be above 0")
+    rates: FloatArray = mbps * (_MEGA / _BITS_PER_BYTE)
+    return rates
