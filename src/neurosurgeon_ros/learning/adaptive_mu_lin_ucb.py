@@ -13,6 +13,7 @@ import numpy as np
 from neurosurgeon_ros.learning.checks import in_range
 from neurosurgeon_ros.learning.delay_model import SMALL_PROBE, DelayModel, Expectation, Nominal, Parts
 from neurosurgeon_ros.learning.interface import FEATURES, BoolArray, Choice, Context, FloatArray, Kind, Observation
+from neurosurgeon_ros.learning.keep_alive import KeepAlive
 from neurosurgeon_ros.learning.phases import interval, phase
 
 #: Nodes and weights of Gauss and Hermite's quadrature for a standard normal variable.
@@ -40,6 +41,11 @@ _PROBED_HOPE, _HEAVIER = 3.0, 4.0
 _HEAVIEST_PROBE = 256_000
 #: How much faster than expected the link may have become while nobody looked.
 _LINK_HOPE = 0.05
+#: Seconds between two looks at a link, and at an edge, that is believed too slow for every frame: at least, at most.
+_LINK_LOOKS_S, _EDGE_LOOKS_S = (0.3, 1.0), (0.6, 2.0)
+#: Bytes of the first such look at the link, how many times larger the next is after a fast answer: a small probe may
+#: have passed in a burst that a slow link lets through, and a larger one tells.
+_LEAST_LOOK, _LOOKS_GROW = 1_000, 8
 #: Seconds of the link that samples and probes may take at first, and save up at most.
 _FIRST_ALLOWANCE_S, _LARGEST_ALLOWANCE_S = 0.1, 1.0
 #: Standard deviations above expectation from which an answer is overdue; and the share of the robot's own delay above
@@ -61,6 +67,8 @@ class AdaptiveMuLinUcb:
     - While frames stay on the robot, *probes* of some kilobytes measure the link, if any link could change the choice.
     - Tensors of earlier partition points go to the edge as *samples* beside the frame where their delay might be better
       than the choice's. Samples and probes take at most `budget` of the link's time.
+    - No belief lasts untested: while frames stay on the robot, a probe of 1 kB looks at the link within a second, and a
+      sample at the edge within two, whatever is believed of them and left of the budget.
     - The robot begins a frame itself once the edge's answer is later than it is expected to be with hardly an
       exception; and at once where it is not expected much sooner than the robot would be done.
     - A sample that does not fit the budget, or of a point that the front-end does not reach, is put on the critical
@@ -116,6 +124,7 @@ class AdaptiveMuLinUcb:
         parts = Parts(features_in_seconds, separate, track, detect, censored, track_robot)
         self.model = DelayModel(n_arms, nominal or Nominal(), parts)
         self._allowance_s = _FIRST_ALLOWANCE_S if self._budget else 0.0
+        self._link_looks, self._edge_looks = KeepAlive(*_LINK_LOOKS_S), KeepAlive(*_EDGE_LOOKS_S)
         self._probed, self._forced_at = 0, 0
         self._now_s: float | None = None
 
@@ -136,6 +145,8 @@ class AdaptiveMuLinUcb:
         if context.edge_available and not blind:
             hopeful_s = self._hopeful(expected, _HOPE)
             sample = self._sample(context, expected, hopeful_s, arm)
+            if sample is None and arm == context.on_device:
+                sample = self._look_at_edge(context, expected)
             if sample is None:
                 forced = self._force(context, expected, value, arm)
         if forced is not None:
@@ -146,6 +157,9 @@ class AdaptiveMuLinUcb:
         if sample is not None:
             self.model.sent(context, sample, Kind.SAMPLE, expected)
         offloaded = arm != context.on_device
+        if offloaded:
+            self._link_looks.used(context.now_s)
+            self._edge_looks.used(context.now_s)
         return Choice(
             arm=arm,
             sample_arm=sample,
@@ -159,6 +173,10 @@ class AdaptiveMuLinUcb:
 
     def observe(self, observation: Observation) -> None:
         """Learn from a frame, a sample or a probe."""
+        if observation.kind is Kind.PROBE:
+            self._link_looks.answered(observation.transmit_s, self.model.probe_s(observation.sent_bytes))
+        elif observation.kind is Kind.SAMPLE:
+            self._edge_looks.answered(observation.compute_s, self.model.compute_s(observation.arm))
         self.model.learn(observation)
 
     def state(self) -> dict[str, Any]:
@@ -233,9 +251,21 @@ class AdaptiveMuLinUcb:
         if arm != context.on_device:
             return self._probe_for_more(context, expected, arm)
         edge_sd = np.hypot(expected.edge_sd, self.model.edge.doubt)
+        ideal_s = expected.robot_s + np.exp(-_HOPE * edge_sd) * expected.edge_s
+        ideal_s[~context.allowed] = np.inf
+        ideal_s[arm] = np.inf
+        if np.min(ideal_s) >= expected.robot_s[arm]:
+            return 0
+        return self._probe_of_hope(context, expected, ideal_s, arm) or self._look_at_link(context)
+
+    def _probe_of_hope(self, context: Context, expected: Expectation, ideal_s: FloatArray, arm: int) -> int:
+        """
+        Give the size of a probe that could show a link on which another arm is better; 0 for none.
+
+        :param ideal_s: total delay of each arm over a link that takes no time, shape (n,).
+        """
         hope = min(_LINK_HOPE, math.exp(-3.0 * self.model.link.level_sd))
-        hopeful_s = expected.robot_s + hope * expected.link_s + np.exp(-_HOPE * edge_sd) * expected.edge_s
-        hopeful_s[arm] = np.inf
+        hopeful_s = ideal_s + hope * expected.link_s
         best = int(np.argmin(hopeful_s))
         if hopeful_s[best] >= expected.robot_s[arm]:
             return 0
@@ -249,6 +279,26 @@ class AdaptiveMuLinUcb:
         self._probed += 1
         self._allowance_s -= size / self.model.rate
         return size
+
+    def _look_at_link(self, context: Context) -> int:
+        """Give the size of a probe to send whatever is believed of the link; 0 for none."""
+        looks = self._link_looks
+        if not looks.is_due(context.now_s, self.model.link.idle_s):
+            return 0
+        looks.sent(context.now_s)
+        return int(min(_LEAST_LOOK * _LOOKS_GROW**looks.fast, _LARGEST_PROBE))
+
+    def _look_at_edge(self, context: Context, expected: Expectation) -> int | None:
+        """Give the arm to sample whatever is believed of the edge, the one that takes the link the least; or None."""
+        if not (self._samples and self._budget) or context.link_busy:
+            return None
+        idle_edge_s = expected.robot_s + expected.link_s
+        can = context.allowed & (idle_edge_s < (1.0 - _WORTH) * expected.robot_s[context.on_device])
+        can[context.on_device] = False
+        if not can.any() or not self._edge_looks.is_due(context.now_s, self.model.edge.idle_s):
+            return None
+        self._edge_looks.sent(context.now_s)
+        return int(np.argmin(np.where(can, expected.link_s, np.inf)))
 
     def _probe_for_more(self, context: Context, expected: Expectation, arm: int) -> int:
         """

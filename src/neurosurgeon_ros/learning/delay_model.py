@@ -184,6 +184,16 @@ class DelayModel:
         link_s[context.on_device] = 0.0
         return link_s
 
+    def probe_s(self, sent_bytes: int) -> float:
+        """Return the seconds that a probe of some bytes is expected to take on the link, there and back."""
+        x = np.zeros((1, self._link_x.shape[1]))
+        self._fill_link(x, np.array([float(sent_bytes)]))
+        return float(self.link.mean_of(x, arm=-1)[0])
+
+    def compute_s(self, arm: int) -> float:
+        """Return the seconds that an arm's back-end is expected to take at the edge."""
+        return float(self.edge.mean_of(self._edge_x[arm][None, :], arm=arm)[0])
+
     def sent(self, context: Context, arm: int, kind: Kind, expected: Expectation) -> None:
         """Remember what is known now of something that is sent, for when it is answered."""
         self._sent[(context.frame, kind)] = _Sent(
@@ -234,10 +244,15 @@ class DelayModel:
             learner.restore(state[name])
 
     def _learn_apart(self, sent: _Sent, observation: Observation) -> None:
+        """Learn link and edge from an answer; an edge that claims more time than the answer took is not believed."""
+        claimed_s = np.array([observation.queue_s, observation.decode_s, observation.compute_s])
+        believed = float(claimed_s[np.isfinite(claimed_s)].sum()) <= observation.offload_s
         transmit_s = observation.transmit_s
-        if not np.isfinite(transmit_s):
+        if not (believed and np.isfinite(transmit_s)):
             transmit_s = observation.offload_s - sent.edge_s
         self._learn_link(sent.link_x, observation.arm, transmit_s, observation)
+        if not believed:
+            return
         if np.isfinite(observation.compute_s):
             self.edge.learn(sent.edge_x, observation.compute_s, observation.arm)
         if np.isfinite(observation.queue_s):

@@ -40,6 +40,8 @@ _STALE_PER_S, _STALE_HIGH = 0.15, 1.5
 _RESTORED_SD = 0.5
 #: Standard deviation of the logarithm of a change.
 _CHANGE_SD = 1.5
+#: A lasting term that alone is expected to take this many times the whole observation is refuted by it.
+_REFUTED = 2.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,10 +121,11 @@ class LogFilter:
         self._used = prior.level / max(1.0, float(prior.level.sum()))
         self._common, self._ones = common, np.ones(self._dimension)
         self._other: _Belief | None = None
-        self._probability, self._trigger, self._age = 0.0, 0.0, 0
+        self._probability, self._trigger, self._age, self._fitted = 0.0, 0.0, 0, False
         self._noise, self._drift = prior.noise_sd**2, prior.drift if track else 0.0
         self._offset, self._offset_var = np.zeros(n_arms), np.full(n_arms, prior.offset_sd**2)
         self._prior_precision = np.linalg.inv(self._belief.cov)
+        self._lasting = [(j, float(prior.sd[j])) for j in np.flatnonzero(prior.level == 0.0)]
         self._early: list[tuple[FloatArray, float, float]] = []
         self._count, self._last_score, self._idle_s = 0, 0.0, 0.0
         self._slower, self._faster = _Surprises(2.0, 1.0), _Surprises(0.2, 1.0)
@@ -156,6 +159,11 @@ class LogFilter:
     def mean(self) -> FloatArray:
         """Expected phi, shape (d,)."""
         return self._belief.mean
+
+    @property
+    def idle_s(self) -> float:
+        """Seconds since anything was learnt."""
+        return self._idle_s
 
     @property
     def doubt(self) -> float:
@@ -230,6 +238,7 @@ class LogFilter:
             self._early.append((x, log_y, noise + offset_var))
             self._belief = self._fit_early()
             return
+        self._refute(x, log_y)
         if self._other is not None:
             self._weigh(x, log_y, noise + offset_var)
             return
@@ -249,6 +258,22 @@ class LogFilter:
             self._offset_var[arm] = max((1.0 - gain) * offset_var, 1e-6)
         if known and extra_variance == 0.0:
             self._tune(z, spread + offset_var, variance)
+
+    def _refute(self, x: FloatArray, log_y: float) -> None:
+        """
+        Lower each lasting term that is expected to take far longer than all terms together have taken.
+
+        A change is one of the level. What came late in an outage may have been ascribed to a lasting term instead, and
+        every observation after it would look like another change.
+        """
+        for belief in [self._belief] if self._other is None else [self._belief, self._other]:
+            for j, sd in self._lasting:
+                if x[j] > 0.0 and belief.mean[j] + math.log(x[j]) > log_y + math.log(_REFUTED):
+                    belief.mean = belief.mean.copy()
+                    belief.mean[j] = log_y - math.log(x[j])
+                    belief.cov = belief.cov.copy()
+                    belief.cov[j, :] = belief.cov[:, j] = 0.0
+                    belief.cov[j, j] = sd * sd
 
     def _fit_early(self) -> _Belief:
         """
@@ -299,7 +324,7 @@ class LogFilter:
     def _suspect(self, x: FloatArray, log_y: float, noise: float, z: float, variance: float) -> None:
         """Hold a second hypothesis: that the level has changed."""
         self._probability = self._surprises(z).probability_of_change(z, variance)
-        self._trigger, self._age = z, 0
+        self._trigger, self._age, self._fitted = z, 0, False
         self._other = self._changed(self._belief, x, log_y, noise)
         self._settle()
 
@@ -330,18 +355,24 @@ class LogFilter:
                 self._correct(belief, x, log_y, noise, at)
         weighted = self._probability * (odds[1] + 1e-12)
         self._probability = weighted / (weighted + (1.0 - self._probability) * (odds[0] + 1e-12))
+        self._fitted |= fits[0]
         if not any(fits):
             self._other = self._changed(self._other, x, log_y, noise)
         self._settle()
 
     def _settle(self) -> None:
-        """Take a hypothesis for the truth once it is certain enough."""
+        """
+        Take a hypothesis for the truth once it is certain enough.
+
+        Outliers come one by one. So what was believed before is never upheld by calling all that came since an outlier.
+        """
         if self._other is None:
             return
         certain = self._age > 0 and not 1.0 - _CERTAIN < self._probability < _CERTAIN
-        if not certain and self._age < _PATIENCE:
+        refuted = self._probability <= 0.5 and not self._fitted
+        if (refuted or not certain) and self._age < _PATIENCE:
             return
-        changed = self._probability > 0.5
+        changed = refuted or self._probability > 0.5
         self._surprises(self._trigger).learn(self._trigger, changed)
         if changed:
             self._belief = self._other

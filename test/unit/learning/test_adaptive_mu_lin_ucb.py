@@ -298,3 +298,24 @@ def test_an_arm_that_is_decoded_in_no_time_tells_nothing_of_decoding_others() ->
     assert choice.arm == 0
     expected = policy.model.expect(context(40, decode_s=decode_s))
     assert expected.edge_s[1] < 0.03
+
+
+@pytest.mark.parametrize("claimed_s", [1.0, 1e6])
+def test_an_edge_that_claims_more_time_than_the_answer_took_is_not_believed(claimed_s: float) -> None:
+    policy = AdaptiveMuLinUcb(n_arms=3)
+    run(policy, range(1, 50), 10e6)
+    before = policy.model.expect(context(50)).total_s
+    for frame in range(50, 60):
+        choice = policy.select(context(frame))
+        policy.observe(Observation(choice.arm, frame, Kind.FRAME, 0.08, transmit_s=-claimed_s, compute_s=claimed_s))
+    np.testing.assert_allclose(policy.model.expect(context(60)).total_s, before, rtol=0.1)
+
+
+def test_an_edge_that_was_slow_is_looked_at_again_and_used_once_it_is_fast() -> None:
+    policy = AdaptiveMuLinUcb(n_arms=3)
+    run(policy, range(1, 50), 10e6)
+    slow = run(policy, range(50, 350), 10e6, slow_edge=300.0)
+    assert {choice.arm for choice in slow[100:]} == {2}
+    samples = [number for number, choice in enumerate(slow) if choice.sample_arm is not None]
+    assert max(np.diff(samples)) <= 21, "every 2 s at the latest"
+    assert [choice.arm for choice in run(policy, range(350, 400), 10e6)][30:] == [0] * 20

@@ -136,3 +136,30 @@ def test_delays_that_cannot_be_are_ignored(seconds: float) -> None:
     learner = LogFilter(PRIOR, 1)
     learner.learn(terms(1.0), seconds, -1)
     assert learner.count == 0
+
+
+def test_what_nothing_fits_is_not_upheld_by_calling_everything_an_outlier() -> None:
+    """Fast outliers by the dozen, and then a link that is five times as fast."""
+    learner, rng = taught()
+    for number in range(200):
+        learner.advance(0.1)
+        factor = 0.2 if number % 3 == 2 else 1.0
+        learner.learn(terms(20.0), 0.06 * factor * math.exp(0.05 * rng.standard_normal()), -1)
+    assert predicted(learner, 20.0) == pytest.approx(0.06, rel=0.2)
+    for _ in range(8):
+        learner.learn(terms(20.0), 0.012 * math.exp(0.05 * rng.standard_normal()), -1)
+    assert predicted(learner, 20.0) == pytest.approx(0.012, rel=0.3)
+
+
+def test_a_round_trip_longer_than_a_whole_answer_is_refuted() -> None:
+    """What was late in an outage may have been ascribed to the round trip: here it is believed to take 0.8 s."""
+    state = taught()[0].state()
+    state["mean"][0] = math.log(0.8 / 0.005)
+    learner = LogFilter(PRIOR, 2)
+    learner.restore(state)
+    assert predicted(learner, 20.0) > 0.8
+    for number in range(8):
+        size = (20.0, 5.0)[number % 2]
+        learner.learn(terms(size), 0.02 + 0.002 * size, -1)
+    assert predicted(learner, 20.0) == pytest.approx(0.06, rel=0.1)
+    assert predicted(learner, 1.0) == pytest.approx(0.022, rel=0.3)

@@ -1,93 +1,18 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The adaptive policy after an edge was there but silent, and then away: it comes back within 10 s of frames."""
+"""The adaptive policy after whatever happened to link and edge: frames use the edge again within 30 frames."""
 
 from __future__ import annotations
 
-import math
+from dataclasses import dataclass
 
-import numpy as np
 import pytest
+from drives import ON_DEVICE, PERIOD_S, Drive
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from neurosurgeon_ros.learning import make_policy
-from neurosurgeon_ros.learning.interface import Context, Kind, Observation
-
-#: Five arms of a network like YOLOv3-tiny, the last one on the device: MACs, bytes, and the robot's seconds.
-MACS = np.array([2.8e9, 2.0e9, 1.2e9, 0.5e9, 0.0])
-BYTES = np.array([520e3, 350e3, 90e3, 45e3, 0.0])
-ROBOT_S = np.array([0.004, 0.05, 0.11, 0.17, 0.25])
-ON_DEVICE, CHEAPEST = 4, 3
-PERIOD_S, DEADLINE_S = 0.1, 0.375
-ROUND_TRIP_S, EDGE_MACS_PER_S = 0.004, 100e9
-
-
-class Drive:
-    """Frames at 10 Hz through the policy, over a link and an edge of known delays."""
-
-    def __init__(self, mbps: float, seed: int) -> None:
-        self.policy = make_policy("adaptive_mu_lin_ucb", n_arms=len(MACS), seed=seed)
-        self.frame = 0
-        self._bytes_per_s = mbps * 1e6 / 8
-        self._rng = np.random.default_rng(seed)
-        self._features = np.zeros((len(MACS), 7))
-        self._features[:, 0], self._features[:, 6] = MACS, BYTES
-        self._features[:-1, 3] = 13, 10, 7, 3
-
-    def _context(self, available: bool) -> Context:
-        allowed = np.full(len(MACS), available)
-        allowed[ON_DEVICE] = True
-        return Context(
-            frame=self.frame,
-            robot_s=ROBOT_S,
-            features=self._features,
-            decode_s=np.zeros(len(MACS)),
-            point=np.arange(len(MACS)),
-            allowed=allowed,
-            on_device=ON_DEVICE,
-            key_frame=False,
-            now_s=PERIOD_S * self.frame,
-            period_s=PERIOD_S,
-            deadline_s=DEADLINE_S,
-            edge_available=available,
-            penalty_s=np.zeros(len(MACS)),
-        )
-
-    def answer(self, arm: int, kind: Kind, sent_bytes: float) -> None:
-        """Let something be answered."""
-        transmit_s = (ROUND_TRIP_S + sent_bytes / self._bytes_per_s) * math.exp(self._rng.normal(0.0, 0.05))
-        compute_s = 0.0 if arm < 0 else float(MACS[arm]) / EDGE_MACS_PER_S
-        self.policy.observe(
-            Observation(
-                arm=arm,
-                sequence=self.frame,
-                kind=kind,
-                offload_s=transmit_s + compute_s,
-                transmit_s=transmit_s,
-                queue_s=0.0,
-                decode_s=0.0,
-                compute_s=compute_s,
-                sent_bytes=int(sent_bytes),
-            )
-        )
-
-    def step(self, *, available: bool = True, silent: bool = False) -> int:
-        """Choose an arm for one frame and tell what came of it."""
-        self.frame += 1
-        choice = self.policy.select(self._context(available))
-        if choice.arm == ON_DEVICE:
-            seen = Observation(ON_DEVICE, self.frame, Kind.FRAME, math.nan, robot_s=float(ROBOT_S[ON_DEVICE]))
-            self.policy.observe(seen)
-        elif silent:
-            waited_s = DEADLINE_S - float(ROBOT_S[choice.arm])
-            self.policy.observe(Observation(choice.arm, self.frame, Kind.FRAME, waited_s, censored=True))
-        else:
-            self.answer(choice.arm, Kind.FRAME, BYTES[choice.arm])
-        if available and not silent:
-            if choice.sample_arm is not None:
-                self.answer(choice.sample_arm, Kind.SAMPLE, BYTES[choice.sample_arm])
-            if choice.probe_bytes:
-                self.answer(-1, Kind.PROBE, choice.probe_bytes)
-        return choice.arm
+#: Frames within which the edge has to be in use again, and the frames in a row that show that it is.
+BACK_WITHIN, IN_A_ROW = 30, 5
 
 
 @pytest.mark.parametrize("mbps", [16.0, 50.0])
@@ -98,12 +23,67 @@ def test_the_edge_is_in_use_again_soon_after_an_outage(mbps: float, away_s: int,
     for _ in range(150):
         before = drive.step()
     assert before != ON_DEVICE
-    missed = [drive.step(silent=True) for _ in range(20)]
+    drive.mbps = 0.0
+    missed = [drive.step() for _ in range(20)]
     assert missed[0] != ON_DEVICE and missed[-1] == ON_DEVICE, "what is missed is learnt from"
+    drive.available = False
     for _ in range(int(away_s / PERIOD_S)):
-        assert drive.step(available=False) == ON_DEVICE
+        assert drive.step() == ON_DEVICE
+    drive.set_right(mbps)
     if tested:
-        drive.answer(-1, Kind.PROBE, BYTES[CHEAPEST])
+        drive.answer_test()
     arms = [drive.step() for _ in range(30)]
     assert before in arms, "3 s of frames: the rest of 10 s are the breaker's"
     assert arms[-1] == before
+
+
+@dataclass(frozen=True)
+class Episode:
+    """
+    Something that goes wrong with link or edge for a while.
+
+    :param changes: attributes of :class:`Drive`.
+    :param skipped_s: seconds for which no camera sent an image.
+    """
+
+    frames: int
+    changes: dict[str, float]
+    skipped_s: float = 0.0
+
+
+def lasting(name: str, values: st.SearchStrategy[float]) -> st.SearchStrategy[Episode]:
+    return st.builds(lambda frames, value: Episode(frames, {name: value}), st.integers(5, 600), values)
+
+
+EPISODES = st.one_of(
+    lasting("mbps", st.floats(-2.0, 0.0).map(lambda exponent: 10.0**exponent)),
+    lasting("mbps", st.just(0.0)),
+    lasting("available", st.just(0.0)),
+    lasting("slower", st.floats(0.5, 3.0).map(lambda exponent: 10.0**exponent)),
+    lasting("claimed_s", st.sampled_from([0.0, 1e-9, 0.2, 10.0, 1e6])),
+    lasting("noise", st.sampled_from([0.3, 0.5])),
+    st.builds(lambda frames: Episode(frames, {}, skipped_s=7200.0), st.integers(5, 100)),
+)
+
+
+@given(
+    mbps=st.sampled_from([16.0, 50.0, 200.0]),
+    seed=st.integers(0, 1000),
+    episodes=st.lists(EPISODES, min_size=1, max_size=4),
+)
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_no_history_keeps_frames_on_the_robot(mbps: float, seed: int, episodes: list[Episode]) -> None:
+    """Slow, dead and absent links, edges that are slow or claim nonsense, noise, hours without an image."""
+    drive = Drive(mbps, seed)
+    for _ in range(50):
+        drive.step()
+    for episode in episodes:
+        drive.now_s += episode.skipped_s
+        for name, value in episode.changes.items():
+            setattr(drive, name, value)
+        for _ in range(episode.frames):
+            drive.step()
+        drive.set_right(mbps)
+    arms = [drive.step() for _ in range(BACK_WITHIN + IN_A_ROW)]
+    in_use = [arm != ON_DEVICE for arm in arms]
+    assert any(all(in_use[first : first + IN_A_ROW]) for first in range(BACK_WITHIN + 1)), arms
