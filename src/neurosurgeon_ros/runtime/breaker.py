@@ -8,6 +8,10 @@ opens: frames run on the robot, and now and then a test goes to the edge, beside
 takes the whole way that a frame takes, back-end included; once one is answered in time, the circuit closes.
 
 An edge that answers late is something else: how slow it is, is for the policy to learn, so it is given more time.
+
+A dead link looks like a silent edge. So small probes, which the edge answers without a back-end, go out while the
+circuit is open. A probe that is answered after one that was not, or much sooner than the one before, shows that the
+link is back, and a test is due at once.
 """
 
 from __future__ import annotations
@@ -33,6 +37,12 @@ JITTER = 0.25
 
 #: Seconds that a test may take before it has failed.
 TEST_PATIENCE_S = 2.0
+
+#: Seconds between two probes of the link while the circuit is open, and their bytes.
+PROBE_PERIOD_S, PROBE_BYTES = 0.5, 1_000
+
+#: A probe that takes less than this share of what the one before it took shows that the link is back.
+SOONER = 0.5
 
 
 class Circuit(enum.IntEnum):
@@ -62,6 +72,9 @@ class CircuitBreaker:
         self._silent = self._late = 0
         self._back_off_s = SHORTEST_BACK_OFF_S
         self._test_at_s = 0.0
+        self._probe: Key | None = None
+        self._probed_s = self._probe_took_s = 0.0
+        self._link_silent = False
 
     @property
     def obstacle(self) -> str:
@@ -95,6 +108,29 @@ class CircuitBreaker:
         """Take note that a test is under way."""
         self.state, self.test = Circuit.HALF_OPEN, key
 
+    def is_probe_due(self, now_s: float) -> bool:
+        """Whether the circuit is open, and the link was not probed for a while."""
+        return self.state is Circuit.OPEN and now_s - self._probed_s >= PROBE_PERIOD_S
+
+    def probe_sent(self, key: Key, now_s: float) -> None:
+        """Take note that a probe of the link is under way; one before it that is not answered yet is lost."""
+        self._link_silent |= self._probe is not None
+        self._probe, self._probed_s = key, now_s
+
+    def probe_answered(self, key: Key, took_s: float, now_s: float) -> None:
+        """
+        Take note that a probe was answered: a test is due at once if that shows that the link is back.
+
+        :param took_s: seconds that the probe took on the link, there and back.
+        """
+        if key != self._probe:
+            return
+        self._probe = None
+        back = self._link_silent or took_s < SOONER * self._probe_took_s
+        self._link_silent, self._probe_took_s = False, took_s
+        if back and self.state is Circuit.OPEN:
+            self._test_at_s, self._back_off_s = now_s, SHORTEST_BACK_OFF_S
+
     def test_failed(self, now_s: float) -> None:
         """Take note that the test was refused, late or not answered; the next one waits twice as long."""
         self._back_off_s = min(LONGEST_BACK_OFF_S, 2.0 * self._back_off_s)
@@ -105,6 +141,7 @@ class CircuitBreaker:
         self.state, self.test = Circuit.CLOSED, None
         self._silent = self._late = 0
         self._back_off_s = SHORTEST_BACK_OFF_S
+        self._probe, self._probe_took_s, self._link_silent = None, 0.0, False
 
     def _open_if_silent(self, now_s: float) -> None:
         if self.state is Circuit.CLOSED and (self._silent >= SILENT_FRAMES or self._late >= LATE_FRAMES):

@@ -368,8 +368,10 @@ class FrameProcessor:
         """Let the breaker know what an answer tells of the edge, if a back-end was to give it."""
         key, refused = measured.transfer.key, measured.feedback.status is not Status.OK
         if key.kind is Kind.PROBE:
-            return
-        if key == self.breaker.test:
+            if not refused:
+                took_s = math.nan if measured.observation is None else measured.observation.transmit_s
+                self.breaker.probe_answered(key, took_s, self.clock())
+        elif key == self.breaker.test:
             late = measured.observation is not None and measured.observation.offload_s > frame.deadline_s
             if refused or late:
                 self.breaker.test_failed(self.clock())

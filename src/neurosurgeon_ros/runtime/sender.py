@@ -11,7 +11,7 @@ import numpy as np
 
 from neurosurgeon_ros.codecs import EncodedTensor
 from neurosurgeon_ros.learning.interface import Kind
-from neurosurgeon_ros.runtime.breaker import TEST_PATIENCE_S, CircuitBreaker
+from neurosurgeon_ros.runtime.breaker import PROBE_BYTES, TEST_PATIENCE_S, CircuitBreaker
 from neurosurgeon_ros.runtime.conversation import Conversation
 from neurosurgeon_ros.runtime.decision import Uplink
 from neurosurgeon_ros.runtime.engine import Engine
@@ -85,12 +85,18 @@ class Sender:
 
     def send_probe(self, flight: Flight) -> None:
         """Send some bytes to measure the link, if no frame is on it."""
-        size, frame = min(flight.choice.probe_bytes, MAX_PROBE_BYTES), flight.frame
-        if not size or self._uplink.obstacle() or self._breaker.obstacle or self._conversation.fills_link():
+        size, frame, breaker = min(flight.choice.probe_bytes, MAX_PROBE_BYTES), flight.frame, self._breaker
+        testing = breaker.is_probe_due(self._clock())
+        if testing:
+            size = PROBE_BYTES
+        if not size or self._uplink.obstacle() or (breaker.obstacle and not testing) or self._conversation.fills_link():
             return
         data = self._probe.data[:size]
         probe = EncodedTensor(name="probe", dtype="uint8", shape=(data.nbytes,), codec="uint8", data=data)
-        self._conversation.send(self._request(frame, Kind.PROBE, 0, (probe,)), -1)
+        request = self._request(frame, Kind.PROBE, 0, (probe,))
+        self._conversation.send(request, -1)
+        if testing:
+            breaker.probe_sent(request.key, self._clock())
         frame.probe_bytes = data.nbytes
 
     def _encode(self, flight: Flight, arm: int) -> tuple[EncodedTensor, ...]:

@@ -15,6 +15,8 @@ from neurosurgeon_ros.runtime.breaker import (
     JITTER,
     LATE_FRAMES,
     LONGEST_BACK_OFF_S,
+    PROBE_BYTES,
+    PROBE_PERIOD_S,
     SHORTEST_BACK_OFF_S,
     SILENT_FRAMES,
     Circuit,
@@ -105,6 +107,55 @@ def test_the_jitter_is_the_seeds() -> None:
     assert len({back_off_s(opened(seed), 0.0) for seed in range(20)}) > 5
 
 
+PROBES = [Key("robot", 7, number, Kind.PROBE) for number in range(4)]
+
+
+def test_probes_go_out_while_the_circuit_is_open_and_not_otherwise() -> None:
+    breaker = CircuitBreaker()
+    assert not breaker.is_probe_due(100.0)
+    breaker = opened()
+    assert breaker.is_probe_due(100.0)
+    breaker.probe_sent(PROBES[0], 100.0)
+    assert not breaker.is_probe_due(100.0 + 0.9 * PROBE_PERIOD_S)
+    assert breaker.is_probe_due(100.0 + PROBE_PERIOD_S)
+
+
+def after_long_silence() -> CircuitBreaker:
+    """Give a breaker whose tests have failed for a while: the next is due in some 8 s."""
+    breaker = opened()
+    for _ in range(6):
+        breaker.test_sent(TEST)
+        breaker.test_failed(100.0)
+    assert not breaker.is_test_due(101.0)
+    return breaker
+
+
+def test_a_probe_that_is_answered_after_one_that_was_lost_makes_a_test_due() -> None:
+    breaker = after_long_silence()
+    breaker.probe_sent(PROBES[0], 100.0)
+    breaker.probe_sent(PROBES[1], 100.5)
+    breaker.probe_answered(PROBES[0], 0.51, 100.51)
+    assert not breaker.is_test_due(100.6), "an answer to a probe that was given up says nothing"
+    breaker.probe_answered(PROBES[1], 0.01, 100.52)
+    assert breaker.is_test_due(100.6)
+
+
+def test_a_probe_much_sooner_than_the_one_before_makes_a_test_due() -> None:
+    breaker = after_long_silence()
+    for probe, took_s, due in ((PROBES[0], 0.40, False), (PROBES[1], 0.30, False), (PROBES[2], 0.02, True)):
+        breaker.probe_sent(probe, 100.0)
+        breaker.probe_answered(probe, took_s, 100.5)
+        assert breaker.is_test_due(100.5) == due
+
+
+def test_probes_of_a_link_that_is_well_leave_a_silent_edge_its_back_off() -> None:
+    breaker = after_long_silence()
+    for probe in PROBES:
+        breaker.probe_sent(probe, 100.0)
+        breaker.probe_answered(probe, 0.01, 100.01)
+    assert not breaker.is_test_due(101.0)
+
+
 @pytest.fixture
 def edge() -> Iterator[Edge]:
     with Edge() as edge:
@@ -118,7 +169,7 @@ class Clock:
     def __init__(self, robot: Robot) -> None:
         self._begin, self.ahead_s = robot.processor.clock, 0.0
         robot.processor.clock = self
-        robot.processor.conversation._clock = self
+        robot.processor.conversation._clock = robot.processor._sender._clock = self
 
     def __call__(self) -> float:
         return self._begin() + self.ahead_s
@@ -153,8 +204,9 @@ def test_a_frozen_edge_costs_a_few_deadlines_and_not_one_of_each_frame(edge: Edg
         assert robot.feed().outcome is Outcome.ON_DEVICE, "a test is in no frame's way"
         assert not robot.policy.contexts[-1].edge_available
         assert "unanswered" in robot.sink.decisions[-1].reason
-    assert {request.key.kind for request in edge.requests} == {Kind.SAMPLE}
-    assert 3 <= len(edge.requests) <= 10
+    kinds = [request.key.kind for request in edge.requests]
+    assert set(kinds) == {Kind.SAMPLE, Kind.PROBE}
+    assert 3 <= kinds.count(Kind.SAMPLE) <= 10
     assert {decision.circuit for decision in robot.sink.decisions[3:]} == {Circuit.OPEN, Circuit.HALF_OPEN}
     assert robot.processor.breaker.opened == 1
 
@@ -177,6 +229,29 @@ def test_a_test_that_is_answered_closes_the_circuit_and_tells_of_the_link(edge: 
     seen = robot.policy.observations[0]
     assert (seen.kind, seen.arm) == (Kind.PROBE, -1)
     assert seen.sent_bytes > 0 and seen.transmit_s >= 0.0
+
+
+def test_a_link_that_is_back_is_tested_at_once(edge: Edge) -> None:
+    """Nothing is answered for half a minute, and the next test would be due in some 8 s; but a probe is answered."""
+    robot, clock = frozen_robot(edge)
+    robot.policy.policy = Chooser(lambda context: Choice(context.on_device))
+    seconds = 0
+    while seconds < 30 or edge.requests[-1].key.kind is not Kind.SAMPLE:
+        clock.ahead_s += 1.0
+        seconds += 1
+        robot.feed()
+    while robot.sink.decisions[-1].circuit is not Circuit.OPEN:
+        clock.ahead_s += 0.2
+        robot.feed()
+    edge.requests.clear()
+    edge.handle = Edge.deliver
+    for _ in range(6):
+        clock.ahead_s += PROBE_PERIOD_S
+        robot.feed()
+    kinds = [request.key.kind for request in edge.requests]
+    assert kinds[0] is Kind.PROBE and kinds.count(Kind.SAMPLE) == 1
+    assert edge.requests[0].tensors[0].data.nbytes == PROBE_BYTES
+    assert robot.sink.decisions[-1].circuit is Circuit.CLOSED, "within 3 s"
 
 
 def test_an_edge_that_refuses_frame_after_frame_is_left_alone(edge: Edge) -> None:
