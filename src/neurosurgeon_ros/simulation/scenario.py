@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from neurosurgeon_ros.simulation.as_robot import simulate_robot
 from neurosurgeon_ros.simulation.environment import (
     GAUSS,
     Environment,
@@ -119,17 +120,19 @@ class Job:
     :param scenario: the scenario.
     :param policy: the policy's name.
     :param options: the policy's own.
+    :param robot: by the robot's own rules, see :func:`simulate_robot`; else by those of the judged experiments.
     """
 
     scenario: Scenario
     policy: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    robot: bool = False
 
     def run(self) -> Run:
         """Run it."""
         environment = self.scenario.environment()
         policy = simulated_policy(self.policy, environment, seed=self.scenario.seed, **self.options)
-        return simulate(policy, environment)
+        return (simulate_robot if self.robot else simulate)(policy, environment)
 
 
 def _run(job: Job) -> Run:

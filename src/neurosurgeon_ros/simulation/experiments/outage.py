@@ -1,0 +1,108 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A link that is slow or dead for a while, by the robot's own rules: how soon the edge is used as before."""
+
+from __future__ import annotations
+
+import math
+from itertools import product
+
+import numpy as np
+
+from neurosurgeon_ros.learning.interface import FloatArray
+from neurosurgeon_ros.simulation.environment import HEAVY, ROBOT_LAYER_S, Noise
+from neurosurgeon_ros.simulation.experiments import style
+from neurosurgeon_ros.simulation.experiments.result import Result
+from neurosurgeon_ros.simulation.experiments.settings import DEFAULT, Settings
+from neurosurgeon_ros.simulation.processes import StepLink
+from neurosurgeon_ros.simulation.scenario import Job, Scenario
+from neurosurgeon_ros.simulation.simulate import Run
+from neurosurgeon_ros.simulation.table import NetworkTable, network_names
+
+#: Rates during the outage and its length.
+LOW_MBPS = (0.0, 0.01, 0.05, 0.2, 0.5, 1.0)
+SECONDS = (1.0, 3.0, 30.0, 300.0)
+#: The link before and after it, and for how long before.
+_HIGH_MBPS, _BEFORE_S = 50.0, 10.0
+#: The robot's speed, the camera's period, and the deadline in on-device delays, as the nodes have it.
+_ROBOT_GMACS, _PERIOD_S, _DEADLINE = 60.0, 0.1, 1.5
+#: Frames after the outage, frames in a row that show that the edge is used as before, and what is as good as Oracle.
+_AFTER, _IN_A_ROW, _AS_GOOD = 400, 5, 1.05
+
+
+def outage_scenario(table: NetworkTable, low_mbps: float, seconds: float, *, noise: Noise, seed: int) -> Scenario:
+    """
+    Return a link of 50 Mbit/s that falls for some seconds, 10 s after the beginning.
+
+    :param low_mbps: the rate it falls to, at least 0.
+    :param seconds: for how long.
+    """
+    on_device_s = float(table.back_macs[0]) / (1e9 * _ROBOT_GMACS) + ROBOT_LAYER_S * float(table.back_layers[0])
+    before, during = round(_BEFORE_S / _PERIOD_S), round(seconds / _PERIOD_S)
+    frames = before + round(seconds / max(_PERIOD_S, on_device_s)) + _AFTER + 50
+    return Scenario(
+        table,
+        StepLink(((_HIGH_MBPS, before), (low_mbps, during), (_HIGH_MBPS, 1))),
+        robot_gmacs=_ROBOT_GMACS,
+        noise=noise,
+        frames=frames,
+        seed=seed,
+        deadline_s=_DEADLINE * on_device_s,
+        row_s=_PERIOD_S,
+        rows=before + during + 1,
+    )
+
+
+def back_again(run: Run, seconds: float) -> tuple[float, float]:
+    """
+    Return how many frames after an outage five in a row are as good as Oracle's, and the ratio to Oracle from there on.
+
+    :param run: of a scenario of :func:`outage_scenario`.
+    :param seconds: the outage's length.
+    :return: inf and nan where there are no such five frames.
+    """
+    first = int(np.searchsorted(run.starts_s, _BEFORE_S + seconds - 1e-9))
+    good: FloatArray = (run.delay_s[first:] <= _AS_GOOD * run.best_s[first:]).astype(np.float64)
+    found = np.flatnonzero(np.convolve(good, np.ones(_IN_A_ROW), mode="valid") >= _IN_A_ROW - 0.5)
+    if not len(found):
+        return math.inf, math.nan
+    until = int(found[0])
+    return float(until), run.ratio(first + until, first + until + _AFTER)
+
+
+def outage(settings: Settings) -> Result:
+    """Let the link fall and return, and count the frames until the edge is used as before."""
+    seeds = max(1, settings.seeds // 10)
+    cells = list(product(network_names(), LOW_MBPS, SECONDS))
+    jobs = [
+        Job(outage_scenario(settings.table(name), low, seconds, noise=HEAVY, seed=seed), DEFAULT, robot=True)
+        for name, low, seconds in cells
+        for seed in range(seeds)
+    ]
+    runs = iter(settings.runner.run(jobs))
+    rows = []
+    for name, low, seconds in cells:
+        backs = [back_again(next(runs), seconds) for _ in range(seeds)]
+        rows.append(
+            {
+                "network": name,
+                "low_mbps": low,
+                "seconds": seconds,
+                "policy": DEFAULT,
+                "frames_until_back": max(until for until, _ in backs),
+                "ratio_after": max(ratio for _, ratio in backs),
+            }
+        )
+    made, axes = style.figure("Frames after an outage until the edge is used as before, the worst run", 2, 2, height=7)
+    for axis, seconds in zip(axes.flat, SECONDS, strict=True):
+        for number, name in enumerate(network_names()):
+            shown = [row for row in rows if (row["network"], row["seconds"]) == (name, seconds)]
+            until = [float(str(row["frames_until_back"])) for row in shown]
+            axis.plot(range(len(LOW_MBPS)), until, marker="o", color=f"C{number}", label=style.NETWORKS[name])
+        axis.set_xticks(range(len(LOW_MBPS)), [f"{low:g}" for low in LOW_MBPS])
+        axis.set_ylim(0, 32)
+        axis.set_title(f"{seconds:g} s", fontsize=10)
+        axis.set_xlabel("rate during the outage, Mbit/s")
+        axis.set_ylabel("frames")
+    style.legend_below(made, axes[0, 0], 5)
+    return Result(rows, rows, made)

@@ -1,0 +1,54 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A link that falls and returns, by the robot's own rules: the edge is used as before within 30 frames."""
+
+from __future__ import annotations
+
+import math
+from itertools import product
+
+import numpy as np
+import pytest
+
+from neurosurgeon_ros.simulation.environment import GAUSS, HEAVY
+from neurosurgeon_ros.simulation.experiments.outage import LOW_MBPS, SECONDS, back_again, outage_scenario
+from neurosurgeon_ros.simulation.scenario import Job
+from neurosurgeon_ros.simulation.table import network, network_names
+
+DEFAULT = "adaptive_mu_lin_ucb"
+
+
+def frames_until_back(name: str, low_mbps: float, seconds: float, seed: int = 0) -> tuple[float, float]:
+    scenario = outage_scenario(network(name), low_mbps, seconds, noise=(GAUSS, HEAVY)[seed % 2], seed=seed)
+    return back_again(Job(scenario, DEFAULT, robot=True).run(), seconds)
+
+
+@pytest.mark.parametrize("name", network_names())
+def test_the_edge_is_in_use_again_soon_after_three_bad_seconds(name: str) -> None:
+    for low_mbps in (0.0, 0.2):
+        until, ratio = frames_until_back(name, low_mbps, 3.0)
+        assert until <= 15 and ratio <= 1.05, (low_mbps, until, ratio)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", network_names())
+def test_the_edge_is_in_use_again_soon_after_any_outage(name: str) -> None:
+    for low_mbps, seconds, seed in product(LOW_MBPS, SECONDS, range(2)):
+        until, ratio = frames_until_back(name, low_mbps, seconds, seed)
+        assert until <= 30 and ratio <= 1.05, (low_mbps, seconds, seed, until, ratio)
+
+
+def test_a_dead_link_loses_frames_for_as_long_as_it_is_dead_and_no_longer() -> None:
+    scenario = outage_scenario(network("vgg16"), 0.0, 3.0, noise=GAUSS, seed=0)
+    run = Job(scenario, DEFAULT, robot=True).run()
+    during = (run.starts_s + run.delay_s >= 10.0) & (run.starts_s < 13.0)
+    on_device = int(run.arms.max())
+    missed = during & (run.arms != on_device)
+    assert 1 <= np.count_nonzero(missed) <= 5, "some frames, not each"
+    assert (run.delay_s[missed] > run.delay_s[during & ~missed].max()).all(), "the robot finishes them late"
+
+
+def test_a_policy_that_never_comes_back_is_seen() -> None:
+    scenario = outage_scenario(network("vgg16"), 0.0, 1.0, noise=GAUSS, seed=0)
+    until, ratio = back_again(Job(scenario, "on_device", robot=True).run(), 1.0)
+    assert until == math.inf and math.isnan(ratio)
