@@ -11,35 +11,38 @@ import numpy as np
 import pytest
 
 from neurosurgeon_ros.simulation.environment import GAUSS, HEAVY
-from neurosurgeon_ros.simulation.experiments.outage import LOW_MBPS, SECONDS, back_again, outage_scenario
+from neurosurgeon_ros.simulation.experiments.outage import LOW_MBPS, ROBOTS_GMACS, SECONDS, back_again, outage_scenario
 from neurosurgeon_ros.simulation.scenario import Job
 from neurosurgeon_ros.simulation.table import network, network_names
 
 DEFAULT = "adaptive_mu_lin_ucb"
 
 
-def frames_until_back(name: str, low_mbps: float, seconds: float, seed: int = 0) -> tuple[float, float]:
-    scenario = outage_scenario(network(name), low_mbps, seconds, noise=(GAUSS, HEAVY)[seed % 2], seed=seed)
+def frames_until_back(
+    name: str, low_mbps: float, seconds: float, robot_gmacs: float, seed: int = 0
+) -> tuple[float, float]:
+    noise = (GAUSS, HEAVY)[seed % 2]
+    scenario = outage_scenario(network(name), low_mbps, seconds, robot_gmacs=robot_gmacs, noise=noise, seed=seed)
     return back_again(Job(scenario, DEFAULT, robot=True).run(), seconds)
 
 
 @pytest.mark.parametrize("name", network_names())
 def test_the_edge_is_in_use_again_soon_after_three_bad_seconds(name: str) -> None:
-    for low_mbps in (0.0, 0.2):
-        until, ratio = frames_until_back(name, low_mbps, 3.0)
-        assert until <= 15 and ratio <= 1.05, (low_mbps, until, ratio)
+    for low_mbps, robot_gmacs in product((0.0, 0.2), ROBOTS_GMACS):
+        until, ratio = frames_until_back(name, low_mbps, 3.0, robot_gmacs)
+        assert until <= 15 and ratio <= 1.05, (low_mbps, robot_gmacs, until, ratio)
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("name", network_names())
 def test_the_edge_is_in_use_again_soon_after_any_outage(name: str) -> None:
-    for low_mbps, seconds, seed in product(LOW_MBPS, SECONDS, range(2)):
-        until, ratio = frames_until_back(name, low_mbps, seconds, seed)
-        assert until <= 30 and ratio <= 1.05, (low_mbps, seconds, seed, until, ratio)
+    for low_mbps, seconds, robot_gmacs, seed in product(LOW_MBPS, SECONDS, ROBOTS_GMACS, range(2)):
+        until, ratio = frames_until_back(name, low_mbps, seconds, robot_gmacs, seed)
+        assert until <= 30 and ratio <= 1.05, (low_mbps, seconds, robot_gmacs, seed, until, ratio)
 
 
 def test_a_dead_link_loses_frames_for_as_long_as_it_is_dead_and_no_longer() -> None:
-    scenario = outage_scenario(network("vgg16"), 0.0, 3.0, noise=GAUSS, seed=0)
+    scenario = outage_scenario(network("vgg16"), 0.0, 3.0, robot_gmacs=60.0, noise=GAUSS, seed=0)
     run = Job(scenario, DEFAULT, robot=True).run()
     during = (run.starts_s + run.delay_s >= 10.0) & (run.starts_s < 13.0)
     on_device = int(run.arms.max())
@@ -49,6 +52,6 @@ def test_a_dead_link_loses_frames_for_as_long_as_it_is_dead_and_no_longer() -> N
 
 
 def test_a_policy_that_never_comes_back_is_seen() -> None:
-    scenario = outage_scenario(network("vgg16"), 0.0, 1.0, noise=GAUSS, seed=0)
+    scenario = outage_scenario(network("vgg16"), 0.0, 1.0, robot_gmacs=60.0, noise=GAUSS, seed=0)
     until, ratio = back_again(Job(scenario, "on_device", robot=True).run(), 1.0)
     assert until == math.inf and math.isnan(ratio)
