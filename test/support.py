@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from neurosurgeon_ros.nodes.dead_memory import remove_dead_memory, remove_unused_ports
+
 # Above 101 a domain's ports can meet Linux's ephemeral ones; 0 is everybody's default.
 DOMAINS = range(1, 101)
 ENDING_S = 10.0
@@ -45,7 +47,11 @@ def private_domain(folder: Path | None = None) -> Iterator[int]:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
-            yield domain
+            try:
+                yield domain
+            finally:
+                remove_dead_memory()
+                remove_unused_ports()
             return
     raise RuntimeError(f"all ROS domain ids from {DOMAINS[0]} to {DOMAINS[-1]} are held by other tests")
 

@@ -74,8 +74,10 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None, *, polls: 
     code = 0
     try:
         signals = Signals()
-        prepare()
+        problem = prepare()
         _init(args)
+        if problem:
+            get_logger("neurosurgeon").warning(problem)
         node = make_node()
         signals.starting = False
         while _spin(node, SingleThreadedExecutor() if polls else make_executor(), signals):
@@ -127,11 +129,15 @@ def _init(args: list[str] | None) -> None:
         raise StartError(f"ROS 2 refuses the command line or the environment: {said}") from None
 
 
-def prepare() -> None:
-    """Make this process fit for messages that are large or urgent; call before rclpy starts."""
+def prepare() -> str:
+    """
+    Make this process fit for messages that are large or urgent; call before rclpy starts.
+
+    :return: a sentence for the log if it cannot use shared memory, otherwise an empty string.
+    """
     sys.setswitchinterval(SWITCH_S)
     keep_memory()
-    apply_profile()
+    return apply_profile()
 
 
 def make_executor() -> Executor:

@@ -11,6 +11,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from neurosurgeon_ros.nodes.dead_memory import remove_dead_memory
+
 # Above 101 a domain's ports can meet Linux's ephemeral ones; 0 is everybody's default.
 DOMAINS = range(1, 101)
 
@@ -19,6 +21,8 @@ DOMAINS = range(1, 101)
 def private_domain() -> Iterator[dict[str, str]]:
     """
     Hold a domain id that no other run on this machine holds, unless the user has chosen one.
+
+    What processes that were killed meanwhile left in shared memory is removed in the end.
 
     :return: environment variables for every process that is to meet there.
     :raises RuntimeError: when all are in use.
@@ -30,6 +34,7 @@ def private_domain() -> Iterator[dict[str, str]]:
         domain = next((domain for domain in DOMAINS if _hold(domain, stack)), None)
         if domain is None:
             raise RuntimeError(f"all ROS domain ids from {DOMAINS[0]} to {DOMAINS[-1]} are in use: set ROS_DOMAIN_ID")
+        stack.callback(remove_dead_memory)
         yield {"ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
 
 

@@ -1,0 +1,140 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Removes the shared memory of processes that were killed.
+
+Fast DDS gives each process a segment in /dev/shm and ports through which others reach it. A process that is killed
+leaves both behind for good, 35 MB with this package's profile; in a container, whose /dev/shm has 64 MB, the second one
+after it finds no room. Each segment and each port has a lock file, on which its living owner holds a flock, in whatever
+container it runs. What nobody holds is removed here, as ``fastdds shm clean`` does; but only files of this user, and
+with Fast DDS's own mutex of the port held, so that no process that starts meanwhile is left with a port that is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import os
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+SHARED_MEMORY = Path("/dev/shm")
+
+#: Lock files, by what they lock: a segment, or a port with one reader (_el) or with several (_sl).
+_SEGMENT_LOCK = re.compile(r"(fast(?:rtps|dds)_[0-9a-f]{16})_el")
+_PORT_LOCK = re.compile(r"(fast(?:rtps|dds)_port\d+)_[es]l")
+
+_PORT = re.compile(r"fast(?:rtps|dds)_port\d+")
+
+#: Seconds for which a lock file must have been there: its owner makes it first, and locks it then.
+SETTLED_S = 0.5
+
+
+def remove_dead_memory(folder: Path = SHARED_MEMORY, *, settled_s: float = SETTLED_S) -> int:
+    """
+    Remove segments and ports whose owners are dead.
+
+    :param folder: where they lie.
+    :param settled_s: seconds for which a lock file must have been there.
+    :return: bytes that this made free.
+    """
+    freed = 0
+    for name in _names(folder):
+        if found := _SEGMENT_LOCK.fullmatch(name):
+            with _dead(folder / name, settled_s) as dead:
+                freed += _remove(folder / found[1], folder / name) if dead else 0
+        elif found := _PORT_LOCK.fullmatch(name):
+            with _mutex(f"{found[1]}_mutex") as free, _dead(folder / name, settled_s) as dead:
+                if free and dead:
+                    freed += _remove(folder / found[1], folder / name, folder / f"sem.{found[1]}_mutex")
+    return freed
+
+
+def remove_unused_ports(folder: Path = SHARED_MEMORY, *, settled_s: float = SETTLED_S) -> int:
+    """
+    Remove ports that nobody reads from and that no process has open, as a killed writer leaves them.
+
+    A port has no lock while it is only written to. So this is for tests and benchmarks, which know that every process
+    that uses the folder is visible here; a container may share it with others.
+
+    :param folder: where they lie.
+    :param settled_s: seconds for which a port must have been there.
+    :return: bytes that this made free.
+    """
+    ports = {found[0]: folder / found[0] for name in _names(folder) if (found := _PORT.fullmatch(name))}
+    ports = {
+        name: path for name, path in ports.items() if not any((folder / f"{name}_{end}l").exists() for end in "es")
+    }
+    if not ports:
+        return 0
+    for maps in Path("/proc").glob("[0-9]*/maps"):
+        with contextlib.suppress(OSError):
+            text = maps.read_text(errors="replace")
+            ports = {name: path for name, path in ports.items() if str(path) not in text}
+    freed = 0
+    for name, path in ports.items():
+        with _mutex(f"{name}_mutex") as free, contextlib.suppress(OSError):
+            if free and not 0.0 <= time.time() - path.lstat().st_mtime < settled_s:
+                freed += _remove(path, folder / f"sem.{name}_mutex")
+    return freed
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return sorted(path.name for path in folder.iterdir())
+    except OSError:
+        return []
+
+
+@contextlib.contextmanager
+def _dead(lock: Path, settled_s: float) -> Iterator[bool]:
+    """Hold a lock file if nobody alive does; yields whether it is held, is this user's, and was made a while ago."""
+    try:
+        file = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        yield False
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        held, there = os.fstat(file), os.lstat(lock)
+        same = held.st_ino == there.st_ino and held.st_uid == os.geteuid()
+        yield same and not 0.0 <= time.time() - held.st_mtime < settled_s
+    except OSError:
+        yield False
+    finally:
+        os.close(file)
+
+
+def _remove(*paths: Path) -> int:
+    """Remove files if they are this user's; returns the bytes that they had."""
+    freed = 0
+    for path in paths:
+        with contextlib.suppress(OSError):
+            status = path.lstat()
+            if status.st_uid == os.geteuid():
+                path.unlink()
+                freed += status.st_blocks * 512
+    return freed
+
+
+@contextlib.contextmanager
+def _mutex(name: str) -> Iterator[bool]:
+    """Hold one of Fast DDS's mutexes, which are named semaphores; yields whether it is held, or is not there at all."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.sem_open.restype = ctypes.c_void_p
+    semaphore = libc.sem_open(f"/{name}".encode(), 0)
+    if semaphore is None:
+        yield ctypes.get_errno() == errno.ENOENT
+        return
+    handle = ctypes.c_void_p(semaphore)
+    held = libc.sem_trywait(handle) == 0
+    try:
+        yield held
+    finally:
+        if held:
+            libc.sem_post(handle)
+        libc.sem_close(handle)
