@@ -122,20 +122,25 @@ class Health:
         return values
 
 
-def level(trend: Trend, *, obstacle: str, image_topic: str) -> tuple[bytes, str]:
+def level(trend: Trend, *, obstacle: str, image_topic: str, silence: str = "", losses: str = "") -> tuple[bytes, str]:
     """
     Say how a robot is: ERROR when frames are lost or none arrive, WARN when it works without the edge.
 
     :param obstacle: why the edge cannot be used; empty if it can.
+    :param silence: why no image comes.
+    :param losses: how many images do not reach the robot; empty if hardly any.
     """
     if trend.silent_s > SILENCE_S:
-        return DiagnosticStatus.ERROR, f"no image has come on {image_topic} for {trend.silent_s:.0f} s"
+        text = f"no image has come on {image_topic} for {trend.silent_s:.0f} s"
+        return DiagnosticStatus.ERROR, f"{text}: {silence}" if silence else text
     if trend.lost:
         return DiagnosticStatus.ERROR, f"the results of {trend.lost} frames were lost in the last {WINDOW_S:.0f} s"
     if trend.rejected:
         return DiagnosticStatus.ERROR, f"{trend.rejected} images could not be read in the last {WINDOW_S:.0f} s"
     if trend.in_hz == 0.0:
         return DiagnosticStatus.WARN, "no image has come yet"
+    if losses:
+        return DiagnosticStatus.WARN, losses
     if obstacle:
         return DiagnosticStatus.WARN, f"works without the edge: {obstacle}"
     return DiagnosticStatus.OK, "works with the edge"

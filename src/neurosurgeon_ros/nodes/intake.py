@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
+from rclpy.qos import QoSPolicyKind, QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
@@ -37,6 +37,10 @@ LONGEST_TEXT = 300
 
 #: Seconds between two lines of the log about what was refused.
 LOG_PERIOD_S = 5.0
+
+
+#: Policies that parameters may set, as by QoSOverridingOptions.with_default_policies.
+_OVERRIDABLE = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY)
 
 
 class Intake:
@@ -79,7 +83,7 @@ class Intake:
             except InvalidMessage as problem:
                 self.refuse(problem.reason, str(problem), on_refusal)
 
-        options = QoSOverridingOptions.with_default_policies() if overridable else None
+        options = QoSOverridingOptions(overridden_policies(self._node, topic, "subscription")) if overridable else None
         profile = copy.copy(profile)  # rclpy writes what is overridden into the profile, which other topics have, too
         subscription: Subscription = self._node.create_subscription(
             kind,
@@ -109,6 +113,19 @@ class Intake:
     def diagnostics(self) -> dict[str, object]:
         """Give the counts by reason, for people."""
         return {f"refused: {reason}": count for reason, count in sorted(self.refused.items())}
+
+
+def overridden_policies(node: Node, topic: str, entity: str) -> list[QoSPolicyKind]:
+    """
+    Return the policies that parameters `qos_overrides.<topic>.<entity>.<policy>` set for a topic.
+
+    rclpy would declare parameters for all policies, and keep the first profile's values for every later one.
+
+    :param entity: "publisher" or "subscription".
+    """
+    given = f"qos_overrides.{node.resolve_topic_name(topic)}.{entity}."
+    names = {name.removeprefix(given) for name in node._parameter_overrides if name.startswith(given)}
+    return [kind for kind in _OVERRIDABLE if kind.name.lower() in names]
 
 
 def read(kind: type[Any], data: bytes, *, max_bytes: int, pixels: bool = False) -> Any:

@@ -25,6 +25,9 @@ QUIET_SUBSCRIPTION = SubscriptionEventCallbacks(use_default_callbacks=False)
 #: Camera images and drawn images.
 SENSOR_DATA = qos_profile_sensor_data
 
+#: Camera images whose publishers all offer it: the newest, sent again where a fragment was lost.
+RELIABLE_IMAGES = _reliable(1)
+
 #: Detections of accepted frames.
 DETECTIONS = _reliable(10)
 

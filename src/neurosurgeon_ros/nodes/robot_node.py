@@ -15,7 +15,7 @@ from neurosurgeon_ros.learning.key_frames import KeyFrameDetector
 from neurosurgeon_ros.msg import RobotHello
 from neurosurgeon_ros.nodes.camera import Camera
 from neurosurgeon_ros.nodes.edge_link import EdgeLink
-from neurosurgeon_ros.nodes.health import Health, level
+from neurosurgeon_ros.nodes.health import SILENCE_S, Health, Trend, level
 from neurosurgeon_ros.nodes.hellos import Hellos
 from neurosurgeon_ros.nodes.images import COMPRESSED
 from neurosurgeon_ros.nodes.intake import shorten
@@ -66,6 +66,7 @@ class RobotNode(ManagedNode[RobotParameters]):
         self._pipeline: RobotPipeline | None = None
         self._replacing: Beside[RobotParameters] | None = None
         self._health = Health(time.monotonic())
+        self._silence, self._lossy = "", False
 
     # Lifecycle.
 
@@ -119,6 +120,7 @@ class RobotNode(ManagedNode[RobotParameters]):
         if _arms_differ(self._measured, parameters):
             self._table, self._measured = self._build_table(self._builder, parameters), parameters
         self._health = Health(time.monotonic())
+        self._silence, self._lossy = "", False
         self._link = EdgeLink(
             self, self._hellos, namespace=parameters.edge_namespace, identity=self._identity, engine=engine
         )
@@ -280,6 +282,7 @@ class RobotNode(ManagedNode[RobotParameters]):
         for problem in (self._camera.mismatch(), self._rival()):
             if problem:
                 self._say_once(problem)
+        silence, losses = self._look_at_images(trend)
         values: dict[str, object] = {
             "frames in [Hz]": f"{trend.in_hz:.1f}",
             "frames out [Hz]": f"{trend.out_hz:.1f}",
@@ -288,6 +291,8 @@ class RobotNode(ManagedNode[RobotParameters]):
             "frames accepted": counts.accepted,
             "frames dropped": counts.dropped,
             "frames rejected": counts.rejected,
+            "images asked for": self._camera.profile.reliability.name.lower().replace("_", " "),
+            "images lost before the robot": self._camera.losses.lost,
             **self._health.values(),
             "policy": self._measured.policy,
             "arms": len(self._table.arms),
@@ -301,8 +306,25 @@ class RobotNode(ManagedNode[RobotParameters]):
             "answers to no request": self._pipeline.processor.conversation.strays,
             **self._link.intake.diagnostics(),
         }
-        how_bad, text = level(trend, obstacle=obstacle, image_topic=self._camera.topic)
+        how_bad, text = level(trend, obstacle=obstacle, image_topic=self._camera.topic, silence=silence, losses=losses)
         return how_bad, text, values
+
+    def _look_at_images(self, trend: Trend) -> tuple[str, str]:
+        """Say in the log, once for each cause, why no images come or many are lost, and when they come again."""
+        assert self._camera is not None
+        silence = self._camera.why_silent() if trend.silent_s > SILENCE_S else ""
+        if silence and silence != self._silence and not self._camera.mismatch():
+            self.get_logger().warning(
+                f"no image has come on {self._camera.topic} for {trend.silent_s:.0f} s: {silence}"
+            )
+        elif self._silence and not silence:
+            self.get_logger().info(f"images come on {self._camera.topic}")
+        self._silence = silence
+        losses = self._camera.why_lossy()
+        if losses and not self._lossy:
+            self.get_logger().warning(losses)
+        self._lossy = bool(losses)
+        return silence, losses
 
     def _rival(self) -> str:
         """Say who else says hello with this robot's id: two that started at the same moment."""
