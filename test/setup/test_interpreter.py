@@ -12,7 +12,7 @@ from pathlib import Path
 import probe_interpreter
 import pytest
 
-TOOLS = ("dirname", "sh")
+TOOLS = ("dirname", "readlink", "sh")
 
 
 class Machine:

@@ -25,8 +25,10 @@ QUIET_SUBSCRIPTION = SubscriptionEventCallbacks(use_default_callbacks=False)
 #: Camera images and drawn images.
 SENSOR_DATA = qos_profile_sensor_data
 
-#: Camera images whose publishers all offer it: the newest, sent again where a fragment was lost.
-RELIABLE_IMAGES = _reliable(1)
+#: Camera images whose publishers all offer it. Ten are as many as a driver keeps by default and can send again. Images
+#: of megabytes come in pieces through its small segment, and with one place the next image ends the one before it. The
+#: robot takes each as it comes, so that none waits here.
+RELIABLE_IMAGES = _reliable(10)
 
 #: Detections of accepted frames.
 DETECTIONS = _reliable(10)
