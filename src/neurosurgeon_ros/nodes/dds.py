@@ -26,6 +26,16 @@ _SHARE, _LEAST_BYTES = 0.3, 1 << 20
 
 _NAMESPACE = {"p": "http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles"}
 _SHM_ID = "neurosurgeon_shm"
+_PROFILE = 'profile_name="neurosurgeon"'
+
+#: As rmw_fastrtps has it where discovery stays on this machine: 32 processes at most are found.
+_ON_LOOPBACK = (
+    "<maxInitialPeersRange>32</maxInitialPeersRange>"
+    "<interfaceWhiteList><address>127.0.0.1</address></interfaceWhiteList>"
+)
+_FOUND_ON_LOOPBACK = (
+    "<initialPeersList><locator><udpv4><address>127.0.0.1</address></udpv4></locator></initialPeersList>"
+)
 
 
 class Transport(enum.Enum):
@@ -61,8 +71,14 @@ def apply_profile(transport: Transport = Transport.AUTO, *, folder: Path = SHARE
     segment = 0 if transport is Transport.UDP else segment_bytes(wanted, free)
     os.environ[PROFILES_FILE] = str(shipped)
     if segment != wanted:
+        loopback = not segment and discovery_is_local()
         try:
-            os.environ[PROFILES_FILE] = str(_write(make_profile(shipped, segment), segment))
+            os.environ[PROFILES_FILE] = str(
+                _write(make_profile(shipped, segment, loopback=loopback), segment, loopback)
+            )
+            if loopback:
+                os.environ.pop("ROS_LOCALHOST_ONLY", None)
+                os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "SYSTEM_DEFAULT"
         except OSError as problem:
             return f"a Fast DDS profile that fits cannot be written, so the shipped one is used: {problem}"
     if segment or transport is Transport.UDP:
@@ -71,6 +87,30 @@ def apply_profile(transport: Transport = Transport.AUTO, *, folder: Path = SHARE
         f"{folder} has {free / 1e6:.1f} MB left, too little for shared memory: messages between nodes on this machine "
         "go over UDP, which takes longer; give it 64 MB or more (docker run --shm-size=256m, or --ipc=host)"
     )
+
+
+def applied_transport() -> Transport | None:
+    """Return how this process exchanges messages; None if that is not ours to say: another profile, or another RMW."""
+    if not os.environ.get("RMW_IMPLEMENTATION", "rmw_fastrtps").startswith("rmw_fastrtps"):
+        return None
+    path = Path(os.environ.get(PROFILES_FILE, ""))
+    if os.environ.get(NEWER_PROFILES_FILE) or not path.is_file():
+        return None
+    text = path.read_text(encoding="utf-8", errors="replace")
+    if _PROFILE not in text:
+        return None
+    return Transport.AUTO if _SHM_ID in text else Transport.UDP
+
+
+def discovery_is_local() -> bool:
+    """
+    Whether nodes are to be found on this machine alone.
+
+    rmw_fastrtps gives such a process shared memory of its own beside what the profile says. A profile that does
+    without says itself where others are found, and the range is left to it.
+    """
+    only = os.environ.get("ROS_LOCALHOST_ONLY", "")
+    return only == "1" or os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "").upper() == "LOCALHOST"
 
 
 def segment_bytes(wanted: int, free: int) -> int:
@@ -99,12 +139,13 @@ def shipped_segment_bytes(profile: Path) -> int:
     return int(_shared_memory(ElementTree.parse(profile).getroot()).findtext("p:segment_size", "0", _NAMESPACE))
 
 
-def make_profile(profile: Path, segment: int) -> str:
+def make_profile(profile: Path, segment: int, *, loopback: bool = False) -> str:
     """
     Return a profile with a segment of another size.
 
     :param profile: the shipped one.
     :param segment: bytes; 0 for a profile without shared memory.
+    :param loopback: find others, and speak to them, over the loopback interface alone.
     """
     ElementTree.register_namespace("", _NAMESPACE["p"])
     root = ElementTree.parse(profile).getroot()
@@ -119,6 +160,10 @@ def make_profile(profile: Path, segment: int) -> str:
             for child in list(parent):
                 if child is descriptor or (child.text or "").strip() == _SHM_ID:
                     parent.remove(child)
+    if loopback:
+        for place, fragment in ((".//p:transport_descriptor", _ON_LOOPBACK), (".//p:builtin", _FOUND_ON_LOOPBACK)):
+            for element in root.iterfind(place, _NAMESPACE):
+                element.extend(ElementTree.fromstring(f'<_ xmlns="{_NAMESPACE["p"]}">{fragment}</_>'))
     return ElementTree.tostring(root, encoding="unicode")
 
 
@@ -139,9 +184,9 @@ def _folder() -> Path:
     return folder
 
 
-def _write(text: str, segment: int) -> Path:
+def _write(text: str, segment: int, loopback: bool) -> Path:
     """Write a profile whole or not at all; returns its path."""
-    path = _folder() / f"fastdds-{segment >> 20}MB.xml"
+    path = _folder() / f"fastdds-{segment >> 20}MB{'-loopback' * loopback}.xml"
     with tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="utf-8", delete=False) as file:
         file.write(text)
     Path(file.name).replace(path)

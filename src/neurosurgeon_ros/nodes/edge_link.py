@@ -104,6 +104,11 @@ class EdgeLink:
         """What the edge that is there last said of itself."""
         return self._watch.edge(time.monotonic())
 
+    @property
+    def status_topic(self) -> str:
+        """Where edges say that they are there."""
+        return str(self._status.topic_name)
+
     def obstacle(self) -> str:
         """Why the edge cannot be used now, in one sentence; empty if it can."""
         return self._watch.obstacle(time.monotonic()) or (

@@ -21,7 +21,7 @@ from neurosurgeon_ros.nodes import qos
 from neurosurgeon_ros.nodes.edge_health import EdgeHealth, edge_level
 from neurosurgeon_ros.nodes.hellos import PATIENT
 from neurosurgeon_ros.nodes.intake import SMALL_BYTES, Intake, shorten
-from neurosurgeon_ros.nodes.managed import ManagedNode, destroy, steady_timer
+from neurosurgeon_ros.nodes.managed import ManagedNode, destroy, make, steady_timer
 from neurosurgeon_ros.nodes.messages import (
     from_edge_detections,
     from_feedback,
@@ -69,6 +69,11 @@ class EdgeParameters:
         AUTO, "where back-ends run; `auto`: on a GPU where torch finds one, else on the CPU", choices=DEVICES
     )
     half: bool = parameter(False, "let back-ends compute in fp16 on a GPU: faster, and a little less exact")
+    transport: str = parameter(
+        "auto",
+        "between processes on one machine: shared memory where both can use it, or `udp` alone",
+        choices=("auto", "udp"),
+    )
     autostart: bool = parameter(True, "configure and activate at start, without a lifecycle manager")
 
 
@@ -177,6 +182,10 @@ class EdgeNode(ManagedNode[EdgeParameters]):
     def cleanup(self) -> None:
         """Let go of the network."""
         self._engine, self._batching = None, ALONE
+
+    def expected_from(self) -> tuple[str, ...]:
+        """Return the topic of hellos."""
+        return (f"{self.parameters.edge_namespace}/hello",) if self._server is not None else ()
 
     def diagnostics(self) -> tuple[bytes, str, dict[str, object]]:
         """Say whom the edge serves and how busy it is."""
@@ -314,10 +323,7 @@ class EdgeNode(ManagedNode[EdgeParameters]):
 
 def make_edge_node() -> EdgeNode:
     """Make the node, and start it if it is to start by itself; raises StartError."""
-    node = EdgeNode()
-    if node.parameters.autostart:
-        node.autostart()
-    return node
+    return make(EdgeNode)
 
 
 def main(args: list[str] | None = None) -> int:

@@ -9,6 +9,8 @@ both are caught here. See design.ros2.org/articles/node_lifecycle.html.
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -23,12 +25,16 @@ from rclpy.parameter import Parameter
 from rclpy.timer import Timer
 
 from neurosurgeon_ros.nodes import qos
+from neurosurgeon_ros.nodes.dds import Transport, applied_transport
+from neurosurgeon_ros.nodes.deafness import Deaf, Deafness
 from neurosurgeon_ros.nodes.memory import give_back_memory
 from neurosurgeon_ros.nodes.messages import key_values
 from neurosurgeon_ros.nodes.parameters import changed, check_changes, declare, read, unknown_names
-from neurosurgeon_ros.nodes.process import StartError
+from neurosurgeon_ros.nodes.process import NeedsUdp, StartError, require_transport
+from neurosurgeon_ros.nodes.will import Will, take_will
 
 P = TypeVar("P")
+N = TypeVar("N", bound="ManagedNode[Any]")
 
 
 class Refused(Exception):
@@ -64,6 +70,8 @@ class ManagedNode(LifecycleNode, Generic[P]):
         super().__init__(name, parameter_overrides=list(overrides))
         self._kind = kind
         self._last_error = ""
+        self._deafness = Deafness(self)
+        self._deaf: Deaf | None = None
         self._starting = False
         self._configured = False
         try:
@@ -93,12 +101,16 @@ class ManagedNode(LifecycleNode, Generic[P]):
     def cleanup(self) -> None:
         """Let go of everything that configure has made; safe to call at any time."""
 
-    def legacy(self) -> Any:
-        """Return what the node that is made in place of this one has to know of it; see :meth:`heir`."""
-        return None
+    def legacy(self) -> bytes:
+        """Return what the node that is made in place of this one has to know of it; see :meth:`will`."""
+        return b""
 
-    def inherit(self, legacy: Any) -> None:
+    def inherit(self, legacy: bytes) -> None:
         """Take over what :meth:`legacy` of the node before has returned, before anything is configured."""
+
+    def expected_from(self) -> Sequence[str]:
+        """Return the topics, fully resolved, of which messages are missed now, if somebody publishes them."""
+        return ()
 
     def refuse(self, wanted: P) -> str:
         """Say why parameters that are each good by themselves cannot be taken over now; empty if they can."""
@@ -119,9 +131,9 @@ class ManagedNode(LifecycleNode, Generic[P]):
 
         :raises StartError: if one of the two fails; the message says why.
         """
-        self._reach("active")
+        self.reach("active")
 
-    def _reach(self, state: str) -> None:
+    def reach(self, state: str) -> None:
         """Go through the transitions from unconfigured to a state; raises StartError."""
         self._starting = True
         steps = {"active": (self.trigger_configure, self.trigger_activate), "inactive": (self.trigger_configure,)}
@@ -134,24 +146,31 @@ class ManagedNode(LifecycleNode, Generic[P]):
         label: str = self._state_machine.current_state[1]
         return label
 
+    def will(self) -> Will:
+        """Return what makes this node again, with its parameters and in its state of now."""
+        return Will(tuple(self._parameters.values()), self._label(), self.legacy())
+
     def heir(self) -> Callable[[], Node]:
         """
-        Return what makes this node again, with its parameters and in its state of now.
+        Return what makes this node again in this process; making it raises StartError if a transition fails.
 
-        What is made is a :class:`ManagedNode` of the same class, whose constructor takes `overrides`; making it raises
-        StartError if a transition fails.
+        What is made is a :class:`ManagedNode` of the same class, whose constructor takes `overrides`.
         """
-        make: Callable[..., ManagedNode[P]] = type(self)
-        parameters = list(self._parameters.values())
-        state, legacy = self._label(), self.legacy()
+        return functools.partial(_again, type(self), self.will())
 
-        def again() -> Node:
-            node = make(overrides=parameters)
-            node.inherit(legacy)
-            node._reach(state)
-            return node
-
-        return again
+    def is_deaf(self) -> bool:
+        """Say why a peer is not heard, once for each cause; return whether the node will hear it over UDP."""
+        deaf = self._deafness.look(self.expected_from())
+        if deaf == self._deaf:
+            return False
+        self._deaf = deaf
+        if deaf is None:
+            return False
+        if deaf.helps_udp:
+            self.get_logger().warning(f"{deaf.text}: begins again over UDP, without shared memory")
+        else:
+            self.say_error(deaf.text)
+        return deaf.helps_udp
 
     def close(self) -> None:
         """Stop working and let go of everything, whatever state the node is in."""
@@ -272,6 +291,46 @@ class ManagedNode(LifecycleNode, Generic[P]):
         message = DiagnosticArray(status=[status])
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
+
+
+def make(kind: type[N]) -> N:
+    """
+    Make a node as it was left to this process, or else by its parameters, which say whether it starts by itself.
+
+    :param kind: whose constructor takes `overrides`, and whose parameters include `transport` and `autostart`.
+    :raises StartError: if it cannot start.
+    :raises NeedsUdp: if its process uses shared memory and it is to do without.
+    """
+    try:
+        will = take_will()
+    except ValueError as problem:
+        raise StartError(str(problem)) from None
+    if will is not None:
+        return _again(kind, will)
+    node = kind()  # type: ignore[call-arg]
+    parameters = node.parameters
+    state = "active" if parameters.autostart else "unconfigured"
+    try:
+        require_transport(Transport(parameters.transport), lambda: dataclasses.replace(node.will(), state=state))
+    except NeedsUdp:
+        node.destroy_node()
+        raise
+    if parameters.transport == Transport.UDP.value and applied_transport() is None:
+        node.get_logger().warning(
+            f"transport {parameters.transport} has no effect: the profile or the implementation of DDS is another than "
+            "this package's"
+        )
+    if parameters.autostart:
+        node.autostart()
+    return node
+
+
+def _again(kind: Callable[..., N], will: Will) -> N:
+    """Make a node as it was; raises StartError if a transition fails."""
+    node = kind(overrides=will.parameters)
+    node.inherit(will.legacy)
+    node.reach(will.state)
+    return node
 
 
 def steady_timer(node: Node, period_s: float, callback: Callable[[], None]) -> Timer:

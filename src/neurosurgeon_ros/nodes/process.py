@@ -1,15 +1,22 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A node as a process: start-up, spinning, an orderly end at SIGINT and SIGTERM, and a new start when it is deaf."""
+"""
+A node as a process: start-up, spinning, an orderly end at SIGINT and SIGTERM, and a new start when it is deaf.
+
+A node whose ports in shared memory are gone begins again in the same process. One that needs another transport begins
+again in another program in the process's place, since Fast DDS reads its profile once: the process id stays.
+"""
 
 from __future__ import annotations
 
+import enum
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable
 from types import FrameType
+from typing import NoReturn
 
 import rclpy
 from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
@@ -17,9 +24,10 @@ from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from neurosurgeon_ros.nodes.dds import apply_profile
+from neurosurgeon_ros.nodes.dds import PROFILES_FILE, Transport, applied_transport, apply_profile
 from neurosurgeon_ros.nodes.memory import give_back_memory, keep_memory
 from neurosurgeon_ros.nodes.shared_memory import ReadPorts
+from neurosurgeon_ros.nodes.will import VARIABLE, Will, transport_left
 
 #: Seconds between looks at whether the process was told to stop.
 PATIENCE_S = 0.1
@@ -34,6 +42,26 @@ SWITCH_S = 0.0002
 
 class StartError(Exception):
     """A node cannot start; the message is one sentence that says what to do."""
+
+
+class NeedsUdp(Exception):
+    """
+    A node is to run without shared memory, and its process uses it.
+
+    :param will: makes the node again.
+    """
+
+    def __init__(self, will: Will) -> None:
+        super().__init__("without shared memory, in another process")
+        self.will = will
+
+
+class _End(enum.Enum):
+    """Why a node is spun no more."""
+
+    STOPPED = enum.auto()
+    PORTS_LOST = enum.auto()
+    UNHEARD = enum.auto()
 
 
 class _Interrupted(BaseException):
@@ -61,16 +89,17 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None, *, polls: 
     Make a node, spin it until the process is told to stop, and take it down.
 
     A node that has ``heir()`` begins again when other processes do not reach it any more, see
-    :mod:`neurosurgeon_ros.nodes.shared_memory`.
+    :mod:`neurosurgeon_ros.nodes.shared_memory`, and over UDP when its ``is_deaf()`` says so.
 
     :param make_node: makes the node; raises :class:`StartError` if it cannot. A node's ``close()``, if it has one, is
         called before it is destroyed: it joins the node's threads. Its ``heir()``, if it has one, returns what makes
-        it again, as it is, after its ``close()``.
+        it again, as it is, after its ``close()``, and its ``will()`` what makes it again in another process.
     :param args: command line, that of the process by default.
     :param polls: the node needs the executor that polls: for the info of messages, or for events of endpoints.
     :return: exit code: 0 after SIGINT or SIGTERM at any moment, 1 if the node could not start.
     """
     node: Node | None = None
+    will: Will | None = None
     code = 0
     try:
         signals = Signals()
@@ -80,7 +109,12 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None, *, polls: 
             get_logger("neurosurgeon").warning(problem)
         node = make_node()
         signals.starting = False
-        while _spin(node, SingleThreadedExecutor() if polls else make_executor(), signals):
+        while True:
+            end = _spin(node, SingleThreadedExecutor() if polls else make_executor(), signals)
+            if end is _End.STOPPED:
+                break
+            if end is _End.UNHEARD:
+                raise NeedsUdp(node.will())  # type: ignore[attr-defined]
             make_node = node.heir()  # type: ignore[attr-defined]
             node.close()  # type: ignore[attr-defined]
             before, node = node, None
@@ -101,6 +135,8 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None, *, polls: 
             signals.starting = False
     except _Interrupted:
         pass
+    except NeedsUdp as needed:
+        will = needed.will
     except StartError as problem:
         get_logger("neurosurgeon").fatal(str(problem))
         code = 1
@@ -113,7 +149,9 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None, *, polls: 
                 close()
             node.destroy_node()
         rclpy.try_shutdown()
-    if node is None and code == 0:
+    if will is not None and not signals.stopping:
+        _begin_again_over_udp(will)
+    if node is None and will is None and code == 0:
         # Interrupted in the middle of making the node: what it had begun cannot be taken down piece by piece.
         sys.stdout.flush()
         sys.stderr.flush()
@@ -137,7 +175,31 @@ def prepare() -> str:
     """
     sys.setswitchinterval(SWITCH_S)
     keep_memory()
-    return apply_profile()
+    return apply_profile(transport_left())
+
+
+def require_transport(wanted: Transport, will: Callable[[], Will]) -> None:
+    """
+    Let a node go on only if its process exchanges messages as it wants.
+
+    :param will: asked for what makes the node again.
+    :raises NeedsUdp: if it does not.
+    """
+    if wanted is Transport.UDP and applied_transport() is Transport.AUTO:
+        raise NeedsUdp(will())
+
+
+def _begin_again_over_udp(will: Will) -> NoReturn:
+    """Put another program in this one's place, with the same process id, command line and output."""
+    os.environ[VARIABLE] = will.to_text()
+    os.environ.pop(PROFILES_FILE, None)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # The handlers go with the program. What comes before it has its own waits, and its executable lifts this.
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def make_executor() -> Executor:
@@ -154,8 +216,8 @@ def make_executor() -> Executor:
     return EventsExecutor()
 
 
-def _spin(node: Node, executor: Executor, signals: Signals) -> bool:
-    """Spin until the process is to stop, or other processes do not reach the node any more; return which."""
+def _spin(node: Node, executor: Executor, signals: Signals) -> _End:
+    """Spin until the process is to stop, or until other processes and the node do not reach each other."""
     ports = ReadPorts() if hasattr(node, "heir") else None
     look_s = time.monotonic() + LOOK_PERIOD_S
     executor.add_node(node)
@@ -165,14 +227,16 @@ def _spin(node: Node, executor: Executor, signals: Signals) -> bool:
                 look_s = time.monotonic() + LOOK_PERIOD_S
                 if lost := ports.lost():
                     node.get_logger().error(f"{', '.join(sorted(lost))} was removed, nothing is heard: begins again")
-                    return True
+                    return _End.PORTS_LOST
+                if node.is_deaf():  # type: ignore[attr-defined]
+                    return _End.UNHEARD
             try:
                 executor.spin_once(timeout_sec=PATIENCE_S)
             except ExternalShutdownException:
-                return False
+                return _End.STOPPED
             except Exception as problem:  # one callback's error must not end the node
                 node.get_logger().error(f"a callback failed: {type(problem).__name__}: {problem}")
     finally:
         executor.remove_node(node)
         executor.shutdown(timeout_sec=0.5)
-    return False
+    return _End.STOPPED

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rclpy.parameter import Parameter
+from rclpy.serialization import deserialize_message, serialize_message
 
 from neurosurgeon_ros.learning.key_frames import KeyFrameDetector
 from neurosurgeon_ros.msg import RobotHello
@@ -19,7 +20,7 @@ from neurosurgeon_ros.nodes.health import SILENCE_S, Health, Trend, level
 from neurosurgeon_ros.nodes.hellos import Hellos
 from neurosurgeon_ros.nodes.images import COMPRESSED
 from neurosurgeon_ros.nodes.intake import shorten
-from neurosurgeon_ros.nodes.managed import ManagedNode, Refused
+from neurosurgeon_ros.nodes.managed import ManagedNode, Refused, make
 from neurosurgeon_ros.nodes.messages import hello
 from neurosurgeon_ros.nodes.process import run
 from neurosurgeon_ros.nodes.robot_outputs import RobotOutputs
@@ -37,6 +38,9 @@ from neurosurgeon_ros.runtime.processor import FrameProcessor
 from neurosurgeon_ros.runtime.protocol import Identity
 from neurosurgeon_ros.runtime.rebuilding import Beside, TableBuilder
 from neurosurgeon_ros.runtime.robot import RobotPipeline
+
+#: Seconds without an image after which they are missed, if somebody publishes them.
+MISSED_S = 1.0
 
 # Said once, whichever arm it is.
 _NAN = "NaN"
@@ -66,7 +70,7 @@ class RobotNode(ManagedNode[RobotParameters]):
         self._pipeline: RobotPipeline | None = None
         self._replacing: Beside[RobotParameters] | None = None
         self._health = Health(time.monotonic())
-        self._silence, self._lossy = "", False
+        self._silence, self._silent_s, self._lossy = "", 0.0, False
 
     # Lifecycle.
 
@@ -120,7 +124,7 @@ class RobotNode(ManagedNode[RobotParameters]):
         if _arms_differ(self._measured, parameters):
             self._table, self._measured = self._build_table(self._builder, parameters), parameters
         self._health = Health(time.monotonic())
-        self._silence, self._lossy = "", False
+        self._silence, self._silent_s, self._lossy = "", 0.0, False
         self._link = EdgeLink(
             self, self._hellos, namespace=parameters.edge_namespace, identity=self._identity, engine=engine
         )
@@ -208,13 +212,21 @@ class RobotNode(ManagedNode[RobotParameters]):
             self._left = self._hellos.goodbye
         self._hellos = self._engine = self._fidelity = self._builder = self._table = None
 
-    def legacy(self) -> RobotHello | None:
+    def legacy(self) -> bytes:
         """Return the goodbye of the newest session: whoever begins as this robot again says it once more."""
-        return self._hellos.goodbye if self._hellos is not None else self._left
+        goodbye = self._hellos.goodbye if self._hellos is not None else self._left
+        return b"" if goodbye is None else serialize_message(goodbye)
 
-    def inherit(self, legacy: RobotHello | None) -> None:
+    def inherit(self, legacy: bytes) -> None:
         """Take over what :meth:`legacy` of the node before has returned."""
-        self._left = legacy
+        self._left = deserialize_message(legacy, RobotHello) if legacy else None
+
+    def expected_from(self) -> tuple[str, ...]:
+        """Return the topics of edge and camera, while they are silent."""
+        if self._link is None or self._camera is None:
+            return ()
+        status = () if self._link.edge is not None else (self._link.status_topic,)
+        return (*status, self._camera.topic) if self._silent_s > MISSED_S else status
 
     # Parameters.
 
@@ -312,6 +324,7 @@ class RobotNode(ManagedNode[RobotParameters]):
     def _look_at_images(self, trend: Trend) -> tuple[str, str]:
         """Say in the log, once for each cause, why no images come or many are lost, and when they come again."""
         assert self._camera is not None
+        self._silent_s = trend.silent_s
         silence = self._camera.why_silent() if trend.silent_s > SILENCE_S else ""
         if silence and silence != self._silence and not self._camera.mismatch():
             self.get_logger().warning(
@@ -402,10 +415,7 @@ def _named(table: ArmTable) -> str:
 
 def make_robot_node() -> RobotNode:
     """Make the node, and start it if it is to start by itself; raises StartError."""
-    node = RobotNode()
-    if node.parameters.autostart:
-        node.autostart()
-    return node
+    return make(RobotNode)
 
 
 def main(args: list[str] | None = None) -> int:

@@ -97,4 +97,9 @@ class RobotParameters:
     )
     threads: int = parameter(0, "threads of the front-end; 0: as many as there are cores", low=0, high=256)
     seed: int = parameter(0, "of whatever is drawn at random", low=0, high=2**31 - 1)
+    transport: str = parameter(
+        "auto",
+        "between processes on one machine: shared memory where both can use it, or `udp` alone",
+        choices=("auto", "udp"),
+    )
     autostart: bool = parameter(True, "configure and activate at start, without a lifecycle manager")

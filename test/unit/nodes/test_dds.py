@@ -13,7 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neurosurgeon_ros.nodes import dds
-from neurosurgeon_ros.nodes.dds import PROFILES_FILE, Transport, apply_profile, make_profile, segment_bytes
+from neurosurgeon_ros.nodes.dds import (
+    PROFILES_FILE,
+    Transport,
+    applied_transport,
+    apply_profile,
+    make_profile,
+    segment_bytes,
+)
 
 MB = 1 << 20
 SHIPPED = 32 * MB
@@ -85,3 +92,43 @@ def test_a_folder_of_another_user_is_not_written_to(monkeypatch: pytest.MonkeyPa
     assert f"<segment_size>{SHIPPED}</segment_size>" in text
     assert "belongs to another user" in said and said.startswith("a Fast DDS profile that fits cannot be written")
     assert not list((tmp_path / "elsewhere").iterdir())
+
+
+@pytest.mark.parametrize(
+    "variables", [{"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}, {"ROS_LOCALHOST_ONLY": "1"}], ids=["range", "only"]
+)
+def test_udp_where_discovery_is_local_stays_on_the_loopback_interface(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
+    """rmw_fastrtps would add shared memory of its own, so the range is left to the profile."""
+    for name in ("ROS_AUTOMATIC_DISCOVERY_RANGE", "ROS_LOCALHOST_ONLY"):
+        monkeypatch.setenv(name, variables.get(name, "0"))
+    text, said = applied(monkeypatch, 1000 * MB, Transport.UDP)
+    assert said == ""
+    assert text.count("<address>127.0.0.1</address>") == 2
+    assert os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "SYSTEM_DEFAULT"
+    assert "ROS_LOCALHOST_ONLY" not in os.environ
+
+
+def test_udp_across_machines_leaves_discovery_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET")
+    monkeypatch.delenv("ROS_LOCALHOST_ONLY", raising=False)
+    text, _ = applied(monkeypatch, 1000 * MB, Transport.UDP)
+    assert "127.0.0.1" not in text
+    assert os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "SUBNET"
+
+
+def test_the_transport_is_known_by_the_profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert applied_transport() is None
+    applied(monkeypatch, 1000 * MB)
+    assert applied_transport() is Transport.AUTO
+    monkeypatch.delenv(PROFILES_FILE)
+    applied(monkeypatch, 1000 * MB, Transport.UDP)
+    assert applied_transport() is Transport.UDP
+    monkeypatch.setenv("RMW_IMPLEMENTATION", "rmw_cyclonedds_cpp")
+    assert applied_transport() is None
+    monkeypatch.delenv("RMW_IMPLEMENTATION")
+    own = tmp_path / "own.xml"
+    own.write_text("<dds/>")
+    monkeypatch.setenv(PROFILES_FILE, str(own))
+    assert applied_transport() is None
