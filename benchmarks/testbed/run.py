@@ -125,6 +125,8 @@ def _start_nodes(
         }
         if system.min_fidelity is not None:
             robot["min_fidelity"] = system.min_fidelity
+        if system.codecs:
+            robot["codecs"] = system.codecs
         if system.max_in_flight > 1:
             robot["max_in_flight"] = system.max_in_flight
         processes.node(Side.ROBOT, "robot_node", robot, remapped)

@@ -21,6 +21,7 @@ class System:
     :param name: in the report.
     :param policy: of this package; empty: an alternative to it.
     :param min_fidelity: least agreement that this package's arms must have; None: its default.
+    :param codecs: this package's; none: its default.
     :param max_in_flight: this package's frames that may be on their way at once.
     :param on_robot: the alternative's detector runs on the robot.
     :param jpeg_quality: the alternative's images travel as JPEG of this quality; 0: raw.
@@ -32,6 +33,7 @@ class System:
     name: str
     policy: str = ""
     min_fidelity: float | None = None
+    codecs: tuple[str, ...] = ()
     max_in_flight: int = 1
     on_robot: bool = False
     jpeg_quality: int = 0

@@ -25,9 +25,13 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 from neurosurgeon_ros.nodes.dds import Transport, applied_transport
 from neurosurgeon_ros.nodes.dead_memory import SHARED_MEMORY
 from neurosurgeon_ros.nodes.peers import full_name, is_named
+from neurosurgeon_ros.nodes.shared_memory import read_ports
 
 #: Seconds for which an endpoint has no name before it counts as unheard.
 UNHEARD_S = 3.0
+
+#: Seconds after which the graph has forgotten a process that was killed before it had said its name.
+FORGOTTEN_S = 25.0
 
 #: Fast DDS's identifiers begin with two bytes of the vendor and two of the machine.
 _MACHINE = slice(0, 4)
@@ -45,10 +49,12 @@ class Deaf:
 
     :param text: a sentence, the same while the cause is.
     :param helps_udp: whether they will without shared memory.
+    :param certain: whether it is so although the peer may have been killed, too.
     """
 
     text: str
     helps_udp: bool
+    certain: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,33 +81,34 @@ class Deafness:
 
     def look(self, topics: Iterable[str]) -> Deaf | None:
         """
-        Say why a publisher of a topic is not heard, for the first that is not; call it once a second or so.
+        Say why a publisher is not heard, for the one that has not been for longest; call it once a second or so.
 
         :param topics: fully resolved.
         """
         now_s, since_s = time.monotonic(), {}
-        found: tuple[str, bytes] | None = None
+        topic_of: dict[bytes, str] = {}
         for topic in topics:
             for info in self._node.get_publishers_info_by_topic(topic):
-                if is_named(info):
-                    continue
-                identifier = bytes(info.endpoint_gid)
-                since_s[identifier] = self._since_s.get(identifier, now_s)
-                if found is None and now_s - since_s[identifier] >= UNHEARD_S:
-                    found = topic, identifier
+                if not is_named(info):
+                    identifier = bytes(info.endpoint_gid)
+                    since_s[identifier] = self._since_s.get(identifier, now_s)
+                    topic_of[identifier] = topic
         self._since_s = since_s
-        own = self._own_identifier() if found is not None else b""
-        if found is None or not own:
+        identifier = min(since_s, key=since_s.__getitem__, default=b"")
+        unheard_s = now_s - since_s.get(identifier, now_s)
+        own = self._own_identifier() if unheard_s >= UNHEARD_S else b""
+        if not own:
             return None
         domain = self._node.context.get_domain_id()
-        near = own[_MACHINE] == found[1][_MACHINE]
-        return explain(
-            found[0],
+        near = own[_MACHINE] == identifier[_MACHINE]
+        deaf = explain(
+            topic_of[identifier],
             domain=domain,
-            ports=ports_of(domain, self._folder) if near else None,
+            ports=others_ports(domain, self._folder) if near else None,
             user=os.geteuid(),
             transport=applied_transport(),
         )
+        return deaf if deaf.certain or unheard_s >= FORGOTTEN_S else None
 
     def _own_identifier(self) -> bytes:
         """Return the identifier of one of the node's own publishers; empty if the graph does not know any yet."""
@@ -115,7 +122,7 @@ def explain(topic: str, *, domain: int, ports: Sequence[Port] | None, user: int,
     Say why the publisher of a topic is not heard.
 
     :param domain: ROS domain id.
-    :param ports: of all processes of the domain that use this /dev/shm; None if the publisher is on another machine.
+    :param ports: of the domain's other processes in this /dev/shm; None if the publisher is on another machine.
     :param user: id of this process's user.
     :param transport: this process's; None if it is not ours to say.
     """
@@ -141,19 +148,21 @@ def explain(topic: str, *, domain: int, ports: Sequence[Port] | None, user: int,
         )
     else:
         cause = "both are on this machine, and do not have the same /dev/shm, as in a container without --ipc=host"
+    certain = other is not None or not ports
     if transport is None:
-        return Deaf(f"{heard}: {cause}; give both a Fast DDS profile without shared memory", False)
-    return Deaf(f"{heard}: {cause}", True)
+        return Deaf(f"{heard}: {cause}; give both a Fast DDS profile without shared memory", False, certain)
+    return Deaf(f"{heard}: {cause}", True, certain)
 
 
-def ports_of(domain: int, folder: Path = SHARED_MEMORY) -> list[Port]:
-    """Return the ports of a domain in shared memory."""
+def others_ports(domain: int, folder: Path = SHARED_MEMORY) -> list[Port]:
+    """Return the ports of a domain in shared memory, those left out from which this process reads."""
     first = _FIRST_PORT + _PORTS_OF_DOMAIN * domain
     found = []
     try:
+        own = read_ports()
         for path in sorted(folder.iterdir()):
             number = _PORT.fullmatch(path.name)
-            if number is not None and first <= int(number[1]) < first + _PORTS_OF_DOMAIN:
+            if number is not None and str(path) not in own and first <= int(number[1]) < first + _PORTS_OF_DOMAIN:
                 status = path.stat()
                 found.append(Port(path, status.st_uid, status.st_mode & 0o777))
     except OSError:  # a port that went away meanwhile

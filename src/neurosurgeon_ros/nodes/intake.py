@@ -69,6 +69,9 @@ class Intake:
         """
         Subscribe; call from the executor's thread alone.
 
+        Once the subscription is destroyed nothing is taken any more, also where the executor had a message ready
+        already, behind the transition that destroyed it.
+
         :param kind: the message's type.
         :param take: is given each message that keeps to its limits; may raise :class:`InvalidMessage`.
         :param max_bytes: of a message as it travels.
@@ -78,6 +81,8 @@ class Intake:
         """
 
         def receive(data: bytes) -> None:
+            if not any(one is subscription for one in self._node.subscriptions):
+                return
             try:
                 take(read(kind, data, max_bytes=max_bytes, pixels=pixels))
             except InvalidMessage as problem:

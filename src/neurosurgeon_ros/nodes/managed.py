@@ -334,8 +334,19 @@ def _again(kind: Callable[..., N], will: Will) -> N:
 
 
 def steady_timer(node: Node, period_s: float, callback: Callable[[], None]) -> Timer:
-    """Make a timer that runs by the machine's clock, whatever `use_sim_time` says: peers and people do not simulate."""
-    return node.create_timer(period_s, callback, clock=Clock(clock_type=ClockType.STEADY_TIME))
+    """
+    Make a timer that runs by the machine's clock, whatever `use_sim_time` says: peers and people do not simulate.
+
+    Once it is destroyed it calls no more, also where the executor had it ready already, behind the transition that
+    destroyed it and what it needs.
+    """
+
+    def tick() -> None:
+        if any(one is timer for one in node.timers):
+            callback()
+
+    timer = node.create_timer(period_s, tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
+    return timer
 
 
 def destroy(node: Any, *entities: Any) -> None:

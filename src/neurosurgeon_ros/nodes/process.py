@@ -29,6 +29,9 @@ from neurosurgeon_ros.nodes.memory import give_back_memory, keep_memory
 from neurosurgeon_ros.nodes.shared_memory import ReadPorts
 from neurosurgeon_ros.nodes.will import VARIABLE, Will, transport_left
 
+#: By which a process is told to stop.
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 #: Seconds between looks at whether the process was told to stop.
 PATIENCE_S = 0.1
 
@@ -74,7 +77,7 @@ class Signals:
     def __init__(self) -> None:
         self.starting = True
         self.stopping = False
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in SIGNALS:
             signal.signal(number, self._handle)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
@@ -136,12 +139,14 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None, *, polls: 
     except _Interrupted:
         pass
     except NeedsUdp as needed:
-        will = needed.will
+        will, signals.starting = needed.will, False
+        # What comes from here on waits for the program that takes this one's place: its executable lifts this.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     except StartError as problem:
         get_logger("neurosurgeon").fatal(str(problem))
         code = 1
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in SIGNALS if will is None else ():
             signal.signal(number, signal.SIG_IGN)
         if node is not None:
             close = getattr(node, "close", None)
@@ -195,10 +200,6 @@ def _begin_again_over_udp(will: Will) -> NoReturn:
     os.environ.pop(PROFILES_FILE, None)
     sys.stdout.flush()
     sys.stderr.flush()
-    # The handlers go with the program. What comes before it has its own waits, and its executable lifts this.
-    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 

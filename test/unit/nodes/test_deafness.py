@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from neurosurgeon_ros.nodes.dds import Transport
-from neurosurgeon_ros.nodes.deafness import Deaf, Port, explain, ports_of
+from neurosurgeon_ros.nodes.deafness import Deaf, Port, explain, others_ports
 
 ROOT, NOBODY, STRANGER = 0, 65534, 4_000_000_000
 PATH = Path("/dev/shm/fastrtps_port7411")
@@ -42,10 +42,17 @@ def test_the_cause_is_told(ports: list[Port] | None, transport: Transport | None
     assert deaf.helps_udp is helps_udp
 
 
+def test_a_peer_that_may_have_been_killed_is_given_time() -> None:
+    """What it leaves looks as if it had the same /dev/shm."""
+    assert not said([Port(PATH, NOBODY, 0o644)]).certain
+    assert said([]).certain
+    assert said([Port(PATH, ROOT, 0o644)]).certain
+
+
 def test_ports_are_those_of_the_domain(tmp_path: Path) -> None:
     for name in ("fastrtps_port7650", "fastdds_port7899", "fastrtps_port7900", "fastrtps_port7660_el", "other"):
         (tmp_path / name).touch(mode=0o640)
-    found = ports_of(1, tmp_path)
+    found = others_ports(1, tmp_path)
     assert [port.path.name for port in found] == ["fastdds_port7899", "fastrtps_port7650"]
     assert {(port.owner, port.mode) for port in found} == {(os.geteuid(), 0o640)}
-    assert ports_of(1, tmp_path / "missing") == []
+    assert others_ports(1, tmp_path / "missing") == []
