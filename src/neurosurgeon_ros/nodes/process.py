@@ -16,7 +16,6 @@ import sys
 import time
 from collections.abc import Callable
 from types import FrameType
-from typing import NoReturn
 
 import rclpy
 from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
@@ -154,8 +153,8 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None, *, polls: 
                 close()
             node.destroy_node()
         rclpy.try_shutdown()
-    if will is not None and not signals.stopping:
-        _begin_again_over_udp(will)
+    if will is not None:
+        _begin_again_over_udp(will, signals)
     if node is None and will is None and code == 0:
         # Interrupted in the middle of making the node: what it had begun cannot be taken down piece by piece.
         sys.stdout.flush()
@@ -194,13 +193,15 @@ def require_transport(wanted: Transport, will: Callable[[], Will]) -> None:
         raise NeedsUdp(will())
 
 
-def _begin_again_over_udp(will: Will) -> NoReturn:
-    """Put another program in this one's place, with the same process id, command line and output."""
+def _begin_again_over_udp(will: Will, signals: Signals) -> None:
+    """Put another program in this one's place, with its process id, command line and output, unless told to stop."""
     os.environ[VARIABLE] = will.to_text()
     os.environ.pop(PROFILES_FILE, None)
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    # A signal that came by another thread, before they all had it blocked, has its handler called by now at the latest.
+    if not signals.stopping:
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def make_executor() -> Executor:
