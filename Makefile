@@ -49,7 +49,8 @@ test: ## run every test but the long ones
 	@$(RUN) python -m pytest -n $(WORKERS)
 
 test-full: ## run every test
-	@$(RUN) python -m pytest -n $(WORKERS) -m ""
+	@$(RUN) python -m pytest -n $(WORKERS) -m "not alone"
+	@$(RUN) python -m pytest -m alone
 
 lint: ## check style and types
 	@$(RUN) ruff check

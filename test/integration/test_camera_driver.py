@@ -20,6 +20,7 @@ from watcher import Watcher, watching
 from neurosurgeon_ros.nodes import qos
 
 RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
+ALONE = (pytest.mark.full, pytest.mark.alone)
 OVERRIDE = ("-p", "qos_overrides./image_raw.subscription.reliability:=reliable")
 
 
@@ -149,9 +150,9 @@ def resident_kb(process: Process) -> int:
     ("size", "hz", "images"),
     [
         (("1280", "720"), 15, 60),
-        pytest.param(("1280", "720"), 15, 300, marks=pytest.mark.full),
-        pytest.param(("1920", "1080"), 15, 300, marks=pytest.mark.full),
-        pytest.param(("3840", "2160"), 5, 100, marks=pytest.mark.full),
+        pytest.param(("1280", "720"), 15, 300, marks=ALONE),
+        pytest.param(("1920", "1080"), 15, 300, marks=ALONE),
+        pytest.param(("3840", "2160"), 5, 100, marks=ALONE),
     ],
 )
 def test_no_image_of_a_driver_as_it_comes_is_lost(

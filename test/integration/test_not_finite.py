@@ -27,7 +27,8 @@ class Infinite(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(3, 4, 3)
         self.pool = nn.AdaptiveMaxPool2d(4)
-        self.scores = nn.Linear(64, 3)
+        # Enough work behind the cut that the edge is worth it on any machine.
+        self.scores = nn.Sequential(nn.Linear(64, 4096), nn.Linear(4096, 4096), nn.Linear(4096, 3))
 
     def forward(self, image):
         x = self.pool(torch.relu(self.conv(image)) / 0.0)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from pictures import video_frame
+from rclpy.qos import QoSProfile
 from support import Processes
 from watcher import Watcher, watching
 
@@ -42,7 +43,7 @@ class Crowd:
         node = watcher.node
         self._hello = node.create_publisher(RobotHello, "/neurosurgeon/hello", qos.PRESENCE)
         self._requests = node.create_publisher(
-            PartialInference, "/neurosurgeon/partial_inference", qos.PARTIAL_INFERENCE
+            PartialInference, "/neurosurgeon/partial_inference", QoSProfile(depth=2 * ROBOTS)
         )
         self._heard = []
         for name in self.names:
