@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import queue
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -244,10 +245,19 @@ def test_a_link_that_is_back_is_tested_at_once(edge: Edge) -> None:
         clock.ahead_s += 0.2
         robot.feed()
     edge.requests.clear()
-    edge.handle = Edge.deliver
+    tested = threading.Event()
+
+    def deliver(edge: Edge, reply: Reply) -> None:
+        edge.deliver(reply)
+        if reply.feedback.key.kind is Kind.SAMPLE:
+            tested.set()
+
+    edge.handle = deliver
     for _ in range(6):
         clock.ahead_s += PROBE_PERIOD_S
         robot.feed()
+        if robot.sink.decisions[-1].circuit is Circuit.HALF_OPEN:
+            assert tested.wait(LONG_S), "the answer comes at once, by the robot's clock"
     kinds = [request.key.kind for request in edge.requests]
     assert kinds[0] is Kind.PROBE and kinds.count(Kind.SAMPLE) == 1
     assert edge.requests[0].tensors[0].data.nbytes == PROBE_BYTES
