@@ -45,6 +45,10 @@ class Transport(enum.Enum):
     UDP = "udp"
 
 
+#: Values of the parameter `transport`.
+DDS_TRANSPORTS = tuple(transport.value for transport in Transport)
+
+
 def apply_profile(transport: Transport = Transport.AUTO, *, folder: Path = SHARED_MEMORY) -> str:
     """
     Let Fast DDS load the shipped profile, config/fastdds.xml, unless the user named one.

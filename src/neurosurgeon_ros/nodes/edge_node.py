@@ -18,6 +18,7 @@ from rclpy.publisher import Publisher
 from neurosurgeon_ros.models import MODELS, OWN_MODEL
 from neurosurgeon_ros.msg import DelayFeedback, EdgeDetections, EdgeStatus, PartialInference, RobotHello
 from neurosurgeon_ros.nodes import qos
+from neurosurgeon_ros.nodes.dds import DDS_TRANSPORTS, Transport
 from neurosurgeon_ros.nodes.edge_health import EdgeHealth, edge_level
 from neurosurgeon_ros.nodes.hellos import PATIENT
 from neurosurgeon_ros.nodes.intake import SMALL_BYTES, Intake, shorten
@@ -70,9 +71,9 @@ class EdgeParameters:
     )
     half: bool = parameter(False, "let back-ends compute in fp16 on a GPU: faster, and a little less exact")
     transport: str = parameter(
-        "auto",
+        Transport.AUTO.value,
         "between processes on one machine: shared memory where both can use it, or `udp` alone",
-        choices=("auto", "udp"),
+        choices=DDS_TRANSPORTS,
     )
     autostart: bool = parameter(True, "configure and activate at start, without a lifecycle manager")
 

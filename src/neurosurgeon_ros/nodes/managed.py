@@ -30,7 +30,7 @@ from neurosurgeon_ros.nodes.deafness import Deaf, Deafness
 from neurosurgeon_ros.nodes.memory import give_back_memory
 from neurosurgeon_ros.nodes.messages import key_values
 from neurosurgeon_ros.nodes.parameters import changed, check_changes, declare, read, unknown_names
-from neurosurgeon_ros.nodes.process import NeedsUdp, StartError, require_transport
+from neurosurgeon_ros.nodes.process import NeedsUdp, StartError
 from neurosurgeon_ros.nodes.will import Will, take_will
 
 P = TypeVar("P")
@@ -309,13 +309,11 @@ def make(kind: type[N]) -> N:
         return _again(kind, will)
     node = kind()  # type: ignore[call-arg]
     parameters = node.parameters
-    state = "active" if parameters.autostart else "unconfigured"
-    try:
-        require_transport(Transport(parameters.transport), lambda: dataclasses.replace(node.will(), state=state))
-    except NeedsUdp:
-        node.destroy_node()
-        raise
-    if parameters.transport == Transport.UDP.value and applied_transport() is None:
+    if parameters.transport == Transport.UDP.value and (applied := applied_transport()) is not Transport.UDP:
+        if applied is Transport.AUTO:
+            will = dataclasses.replace(node.will(), state="active" if parameters.autostart else "unconfigured")
+            node.destroy_node()
+            raise NeedsUdp(will)
         node.get_logger().warning(
             f"transport {parameters.transport} has no effect: the profile or the implementation of DDS is another than "
             "this package's"

@@ -23,7 +23,7 @@ from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from neurosurgeon_ros.nodes.dds import PROFILES_FILE, Transport, applied_transport, apply_profile
+from neurosurgeon_ros.nodes.dds import PROFILES_FILE, apply_profile
 from neurosurgeon_ros.nodes.memory import give_back_memory, keep_memory
 from neurosurgeon_ros.nodes.shared_memory import ReadPorts
 from neurosurgeon_ros.nodes.will import VARIABLE, Will, transport_left
@@ -180,17 +180,6 @@ def prepare() -> str:
     sys.setswitchinterval(SWITCH_S)
     keep_memory()
     return apply_profile(transport_left())
-
-
-def require_transport(wanted: Transport, will: Callable[[], Will]) -> None:
-    """
-    Let a node go on only if its process exchanges messages as it wants.
-
-    :param will: asked for what makes the node again.
-    :raises NeedsUdp: if it does not.
-    """
-    if wanted is Transport.UDP and applied_transport() is Transport.AUTO:
-        raise NeedsUdp(will())
 
 
 def _begin_again_over_udp(will: Will, signals: Signals) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from neurosurgeon_ros.codecs import CODECS
 from neurosurgeon_ros.learning import DEFAULT_POLICY, POLICIES
 from neurosurgeon_ros.models import MODELS, OWN_MODEL
+from neurosurgeon_ros.nodes.dds import DDS_TRANSPORTS, Transport
 from neurosurgeon_ros.nodes.images import RAW, TRANSPORTS
 from neurosurgeon_ros.nodes.parameters import parameter
 from neurosurgeon_ros.runtime.admission import AUTO
@@ -98,8 +99,8 @@ class RobotParameters:
     threads: int = parameter(0, "threads of the front-end; 0: as many as there are cores", low=0, high=256)
     seed: int = parameter(0, "of whatever is drawn at random", low=0, high=2**31 - 1)
     transport: str = parameter(
-        "auto",
+        Transport.AUTO.value,
         "between processes on one machine: shared memory where both can use it, or `udp` alone",
-        choices=("auto", "udp"),
+        choices=DDS_TRANSPORTS,
     )
     autostart: bool = parameter(True, "configure and activate at start, without a lifecycle manager")
