@@ -84,7 +84,7 @@ def milliseconds(name: str, n_arms: int, frames: int, rounds: int, mbps: float) 
                 )
             begin = time.thread_time()
             for observation in observations:
-                policy.observe(observation)
+                policy.observe(observation, context)
             spent += time.thread_time() - begin
         best = min(best, 1e3 * spent / frames)
     return best

@@ -22,10 +22,10 @@ from torch import nn
 
 from neurosurgeon_ros.cli.images import read_image
 from neurosurgeon_ros.codecs import TensorSpec, get_codec
+from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.models.files import find
+from neurosurgeon_ros.models.shipped.yolov3_tiny import Yolov3Tiny
 from neurosurgeon_ros.models.weights import load_weights
-from neurosurgeon_ros.models.yolov3_tiny import Yolov3Tiny
-from neurosurgeon_ros.runtime.engine import Engine
 
 ROUNDS = 60
 PAUSE_S = 0.02

@@ -19,12 +19,12 @@ import cv2
 import numpy as np
 import torch
 
+from neurosurgeon_ros.calibration.admission import Admission
+from neurosurgeon_ros.calibration.agreement import LEAST_SCORE, Matches, f1, match_detections
+from neurosurgeon_ros.calibration.calibrate import SUPPRESSION_IOU, encode, judging, through
+from neurosurgeon_ros.calibration.fidelity import find_fidelity
+from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.models.files import find
-from neurosurgeon_ros.runtime.admission import Admission
-from neurosurgeon_ros.runtime.agreement import LEAST_SCORE, Matches, f1, match_detections
-from neurosurgeon_ros.runtime.calibrate import SUPPRESSION_IOU, encode, judging, through
-from neurosurgeon_ros.runtime.engine import Engine
-from neurosurgeon_ros.runtime.fidelity import find_fidelity
 
 
 def main() -> None:

@@ -25,18 +25,18 @@ from typing import Any
 
 #: What is timed: stage, module (with class), attribute. A stage inside another counts for itself alone.
 STAGES = (
-    ("ROS 2 context", "neurosurgeon_ros.nodes.process", "_init"),
-    ("node", "neurosurgeon_ros.nodes.managed:ManagedNode", "__init__"),
+    ("ROS 2 context", "neurosurgeon_ros.ros.process.process", "_init"),
+    ("node", "neurosurgeon_ros.ros.managed:ManagedNode", "__init__"),
     ("fidelity", "neurosurgeon_ros.nodes.robot_node", "find_fidelity"),
     ("hellos", "neurosurgeon_ros.nodes.robot_node", "Hellos"),
-    ("weights", "neurosurgeon_ros.runtime.engine", "load_model"),
+    ("weights", "neurosurgeon_ros.inference.engine", "load_model"),
     ("trace", "neurosurgeon_ros.partition.network", "_trace"),
     ("cut", "neurosurgeon_ros.partition.network", "find_cuts"),
     ("pack", "neurosurgeon_ros.partition.network", "pack"),
     ("faster steps", "neurosurgeon_ros.partition.network", "exchange_slow_steps"),
-    ("fingerprint and rest of partitioning", "neurosurgeon_ros.runtime.engine", "partition"),
-    ("calibration", "neurosurgeon_ros.runtime.rebuilding", "build_arm_table"),
-    ("arms, pipeline, topics", "neurosurgeon_ros.nodes.managed:ManagedNode", "autostart"),
+    ("fingerprint and rest of partitioning", "neurosurgeon_ros.inference.engine", "partition"),
+    ("calibration", "neurosurgeon_ros.calibration.table_builder", "build_arm_table"),
+    ("arms, pipeline, topics", "neurosurgeon_ros.ros.managed:ManagedNode", "autostart"),
 )
 #: Seconds after which a robot that gives nothing is given up.
 LONG_S = 60.0
@@ -99,7 +99,7 @@ def start_once(parameters: list[str]) -> dict[str, float]:
     from sensor_msgs.msg import Image
     from vision_msgs.msg import Detection2DArray
 
-    from neurosurgeon_ros.nodes.images import from_bgr
+    from neurosurgeon_ros.camera.images import from_bgr
 
     picture = from_bgr(np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8), None)
     came: list[float] = []

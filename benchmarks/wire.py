@@ -98,7 +98,7 @@ def spin(node: Node) -> None:
     """Hand over messages as this package's nodes do."""
     import rclpy
 
-    from neurosurgeon_ros.nodes.process import make_executor
+    from neurosurgeon_ros.ros.process.process import make_executor
 
     executor = make_executor()
     executor.add_node(node)
@@ -108,14 +108,14 @@ def spin(node: Node) -> None:
 
 def edge_end() -> None:
     """Answer each request with a delay feedback."""
-    from neurosurgeon_ros.nodes.process import prepare
+    from neurosurgeon_ros.ros.process.process import prepare
 
     prepare()
     import rclpy
 
     from neurosurgeon_ros.msg import DelayFeedback, PartialInference
-    from neurosurgeon_ros.nodes import qos
-    from neurosurgeon_ros.nodes.intake import Intake
+    from neurosurgeon_ros.ros import qos
+    from neurosurgeon_ros.ros.intake import Intake
 
     rclpy.init()
     node = rclpy.create_node("wire_edge")
@@ -136,7 +136,7 @@ def edge_end() -> None:
 
 def robot_end(plan: dict[str, object]) -> list[Result]:
     """Send messages of each size, one after the other, and time them."""
-    from neurosurgeon_ros.nodes.process import prepare
+    from neurosurgeon_ros.ros.process.process import prepare
 
     prepare()
     import rclpy
@@ -144,9 +144,9 @@ def robot_end(plan: dict[str, object]) -> list[Result]:
     from neurosurgeon_ros.codecs import EncodedTensor
     from neurosurgeon_ros.learning.interface import Kind
     from neurosurgeon_ros.msg import DelayFeedback, PartialInference
-    from neurosurgeon_ros.nodes import qos
-    from neurosurgeon_ros.nodes.messages import from_request
-    from neurosurgeon_ros.runtime.protocol import Key, Request
+    from neurosurgeon_ros.protocol.requests import Key, Request
+    from neurosurgeon_ros.ros import qos
+    from neurosurgeon_ros.ros.messages import from_request
 
     rclpy.init()
     node = rclpy.create_node("wire_robot")

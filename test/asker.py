@@ -10,8 +10,8 @@ from collections.abc import Callable
 from watcher import Watcher
 
 from neurosurgeon_ros.msg import DelayFeedback, EdgeDetections, PartialInference, RobotHello, Tensor
-from neurosurgeon_ros.nodes import qos
-from neurosurgeon_ros.runtime.protocol import PROTOCOL_VERSION
+from neurosurgeon_ros.protocol.requests import PROTOCOL_VERSION
+from neurosurgeon_ros.ros import qos
 
 #: Width and height of the input of the edge's network.
 SIDE = 416

@@ -11,7 +11,7 @@ import numpy as np
 
 from neurosurgeon_ros.learning import make_policy
 from neurosurgeon_ros.learning.interface import Context, FloatArray, Kind, Observation
-from neurosurgeon_ros.runtime.transfers import PATIENCE, SHORTEST_S, UNKNOWN_RATE
+from neurosurgeon_ros.robot.uplink.outstanding import GIVE_UP_FACTOR, SHORTEST_S, UNKNOWN_RATE
 
 #: Five arms of a network like YOLOv3-tiny, the last one on the device: MACs, bytes, and the robot's seconds.
 MACS = np.array([2.8e9, 2.0e9, 1.2e9, 0.5e9, 0.0])
@@ -40,7 +40,8 @@ class Drive:
         self._features = np.zeros((len(MACS), 7))
         self._features[:, 0], self._features[:, 6] = MACS, BYTES
         self._features[:-1, 3] = 13, 10, 7, 3
-        self._waiting: list[tuple[float, Observation]] = []
+        self._waiting: list[tuple[float, Observation, Context]] = []
+        self._now = self._context(busy=False)
 
     def set_right(self, mbps: float) -> None:
         """Let link and edge be well, and nothing be on the link."""
@@ -60,7 +61,8 @@ class Drive:
         self.now_s += PERIOD_S
         self._report()
         busy = self._busy_until_s > self.now_s + _SAME_S
-        choice = self.policy.select(self._context(busy))
+        self._now = self._context(busy)
+        choice = self.policy.select(self._now)
         took_s = self._run(choice.arm)
         if self.available and not busy:
             if choice.sample_arm is not None:
@@ -79,18 +81,18 @@ class Drive:
     def _run(self, arm: int) -> float:
         if arm == ON_DEVICE:
             seen = Observation(ON_DEVICE, self.frame, Kind.FRAME, math.nan, robot_s=float(ROBOT_S[ON_DEVICE]))
-            self.policy.observe(seen)
+            self.policy.observe(seen, self._now)
             return float(ROBOT_S[ON_DEVICE])
         offload_s, patience_s = self._send(arm, Kind.FRAME, float(BYTES[arm])), DEADLINE_S - float(ROBOT_S[arm])
         if offload_s <= patience_s:
             return float(ROBOT_S[arm]) + offload_s
-        self.policy.observe(Observation(arm, self.frame, Kind.FRAME, patience_s, censored=True))
+        self.policy.observe(Observation(arm, self.frame, Kind.FRAME, patience_s, censored=True), self._now)
         return DEADLINE_S + float(ROBOT_S[ON_DEVICE] - ROBOT_S[arm])
 
     def _send(self, arm: int, kind: Kind, sent_bytes: float) -> float:
         """Put something on the link; returns the seconds until its answer."""
         ready_s = self.now_s + (float(ROBOT_S[arm]) if kind is Kind.FRAME else 0.0)
-        patience_s = max(SHORTEST_S, PATIENCE * 8.0 * sent_bytes / UNKNOWN_RATE)
+        patience_s = max(SHORTEST_S, GIVE_UP_FACTOR * 8.0 * sent_bytes / UNKNOWN_RATE)
         if not self.mbps:
             self._busy_until_s = ready_s + patience_s
             return math.inf
@@ -116,14 +118,14 @@ class Drive:
             seen = replace(seen, compute_s=self.claimed_s, transmit_s=offload_s - self.claimed_s)
         self._busy_until_s = max(self._busy_until_s, ready_s + min(offload_s, patience_s))
         if offload_s <= patience_s:
-            self._waiting.append((ready_s + offload_s, seen))
+            self._waiting.append((ready_s + offload_s, seen, self._now))
         return offload_s
 
     def _report(self) -> None:
         due = [answer for answer in self._waiting if answer[0] <= self.now_s + _SAME_S]
         self._waiting = [answer for answer in self._waiting if answer[0] > self.now_s + _SAME_S]
-        for _, seen in sorted(due, key=lambda answer: answer[0]):
-            self.policy.observe(seen)
+        for _, seen, context in sorted(due, key=lambda answer: answer[0]):
+            self.policy.observe(seen, context)
 
     def _context(self, busy: bool) -> Context:
         allowed = np.full(len(MACS), bool(self.available) and not busy)

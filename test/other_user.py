@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from neurosurgeon_ros.models.files import cache_folder
-from neurosurgeon_ros.nodes.dead_memory import SHARED_MEMORY
+from neurosurgeon_ros.ros.process.stale_memory import SHARED_MEMORY
 
 #: User and group id of nobody.
 NOBODY = 65534

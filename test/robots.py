@@ -14,19 +14,21 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from neurosurgeon_ros.calibration.arm_table import ArmTable, build_arm_table
+from neurosurgeon_ros.edge.server import EdgeServer
+from neurosurgeon_ros.inference.engine import Engine
+from neurosurgeon_ros.inference.throttle import Throttle
 from neurosurgeon_ros.learning import make_policy
 from neurosurgeon_ros.learning.interface import Choice, Context, Observation, Policy
 from neurosurgeon_ros.learning.key_frames import KeyFrameDetector
 from neurosurgeon_ros.models import Detections, Letterbox, Model
 from neurosurgeon_ros.models.letterbox import letterbox
-from neurosurgeon_ros.runtime.arms import ArmTable, build_arm_table
-from neurosurgeon_ros.runtime.decision import Arrival, Counts, Decision, FrameResult, RobotSettings
-from neurosurgeon_ros.runtime.edge import EdgeServer
-from neurosurgeon_ros.runtime.engine import Engine
-from neurosurgeon_ros.runtime.inbox import Inbox
-from neurosurgeon_ros.runtime.pace import Pace
-from neurosurgeon_ros.runtime.processor import FrameProcessor
-from neurosurgeon_ros.runtime.protocol import Identity, Reply, Request
+from neurosurgeon_ros.protocol.requests import Identity, Reply, Request
+from neurosurgeon_ros.robot.arrival import Arrival, Counts
+from neurosurgeon_ros.robot.decision import Decision, FrameResult, RobotSettings
+from neurosurgeon_ros.robot.processor import FrameProcessor
+from neurosurgeon_ros.robot.uplink.inbox import Inbox
+from neurosurgeon_ros.robot.uplink.link import NO_EDGE, Obstacle
 
 SIDE = 32
 #: Seconds in which whatever is to come has come; no test waits that long when all is well.
@@ -114,9 +116,9 @@ class Spy:
         self.contexts.append(context)
         return self.policy.select(context)
 
-    def observe(self, observation: Observation) -> None:
+    def observe(self, observation: Observation, context: Context) -> None:
         self.observations.append(observation)
-        self.policy.observe(observation)
+        self.policy.observe(observation, context)
 
 
 class Chooser:
@@ -128,7 +130,7 @@ class Chooser:
     def select(self, context: Context) -> Choice:
         return self.choose(context)
 
-    def observe(self, observation: Observation) -> None:
+    def observe(self, observation: Observation, context: Context) -> None:
         pass
 
 
@@ -163,7 +165,7 @@ class Edge:
     def __init__(self, handle: Callable[[Edge, Reply], None] | None = None) -> None:
         self.requests: list[Request] = []
         self.problems: list[str] = []
-        self.blocked = ""
+        self.blocked: Obstacle | None = None
         self.inbox: Inbox | None = None
         self.handle = handle or Edge.deliver
         engine = small_engine()
@@ -178,7 +180,7 @@ class Edge:
     def __exit__(self, *_: object) -> None:
         self.server.stop()
 
-    def obstacle(self) -> str:
+    def obstacle(self) -> Obstacle | None:
         return self.blocked
 
     def publish(self, request: Request) -> None:
@@ -187,7 +189,7 @@ class Edge:
 
     def vanish(self) -> None:
         """Be gone, as the robot sees it."""
-        self.blocked = "no edge is there"
+        self.blocked = NO_EDGE
         assert self.inbox is not None
         self.inbox.ring()
 
@@ -220,11 +222,17 @@ class Robot:
         self.processor.settings = replace(self.processor.settings, deadline_s=deadline_s)
         image = picture(number) if image is None else image
         arrival = Arrival(f"header {number}", time.monotonic(), lambda: image)
-        self.processor.process(arrival, image, self.counts, time.monotonic())
+        self.processor.finish(self.processor.begin(arrival, image, self.counts, self.processor.clock()))
         return self.sink.results[-1]
 
 
-def make_robot(edge: Edge, policy: Policy | str = "edge_only", *, pace: Pace | None = None) -> Robot:
+def make_robot(
+    edge: Edge,
+    policy: Policy | str = "edge_only",
+    *,
+    throttle: Throttle | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Robot:
     """Make a robot that runs the small network."""
     table = small_table()
     spy = Spy(make_policy(policy, n_arms=len(table.arms)) if isinstance(policy, str) else policy)
@@ -236,10 +244,11 @@ def make_robot(edge: Edge, policy: Policy | str = "edge_only", *, pace: Pace | N
         policy=spy,
         policy_name="tested",
         key_frames=KeyFrameDetector(),
-        uplink=edge,
+        link=edge,
         sink=sink,
         settings=RobotSettings(confidence=0.0),
-        pace=pace or Pace(),
+        throttle=throttle or Throttle(),
+        clock=clock,
     )
-    edge.inbox = processor.conversation.inbox
+    edge.inbox = processor.uplink.requests.inbox
     return Robot(processor, spy, sink, edge)

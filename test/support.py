@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from neurosurgeon_ros.nodes.dead_memory import remove_dead_memory, remove_unused_ports
+from neurosurgeon_ros.ros.process.stale_memory import remove_dead_memory, remove_unused_ports
 
 # Above 101 a domain's ports can meet Linux's ephemeral ones; 0 is everybody's default.
 DOMAINS = range(1, 101)

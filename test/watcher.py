@@ -23,10 +23,10 @@ from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
+from neurosurgeon_ros.camera.images import from_bgr
 from neurosurgeon_ros.msg import EdgeStatus, PartitionDecision
-from neurosurgeon_ros.nodes import qos
-from neurosurgeon_ros.nodes.images import from_bgr
-from neurosurgeon_ros.runtime.decision import Outcome
+from neurosurgeon_ros.robot.decision import Outcome
+from neurosurgeon_ros.ros import qos
 
 #: Seconds in which whatever is to come has come.
 LONG_S = 60.0

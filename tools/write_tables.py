@@ -13,9 +13,9 @@ from pathlib import Path
 
 from neurosurgeon_ros.nodes.edge_node import EdgeParameters
 from neurosurgeon_ros.nodes.link_node import LinkParameters
-from neurosurgeon_ros.nodes.parameters import table
 from neurosurgeon_ros.nodes.robot_parameters import RobotParameters
 from neurosurgeon_ros.nodes.video_node import VideoParameters
+from neurosurgeon_ros.ros.parameters import table
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (ROOT / "README.md", ROOT / "docs" / "parameters.md")

@@ -13,8 +13,8 @@ import numpy as np
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
-from neurosurgeon_ros.nodes import qos
-from neurosurgeon_ros.nodes.images import from_bgr
+from neurosurgeon_ros.camera.images import from_bgr
+from neurosurgeon_ros.ros import qos
 
 
 @dataclass(frozen=True, slots=True)

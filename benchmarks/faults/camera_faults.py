@@ -12,7 +12,7 @@ from sensor_msgs.msg import Image
 from benchmarks.faults.camera import Bend
 from benchmarks.faults.fault import Fault, Inject, pass_time
 from benchmarks.faults.stage import Stage
-from neurosurgeon_ros.nodes.images import from_bgr
+from neurosurgeon_ros.camera.images import from_bgr
 
 GROUP = "camera"
 

@@ -19,7 +19,7 @@ from rosgraph_msgs.msg import Clock
 
 from benchmarks.faults.fault import Fault, Inject, pass_time
 from benchmarks.faults.stage import Stage
-from neurosurgeon_ros.nodes.dds import PROFILES_FILE, apply_profile
+from neurosurgeon_ros.ros.process.dds import PROFILES_FILE, apply_profile
 
 GROUP = "clock"
 DAY_S = 86_400.0

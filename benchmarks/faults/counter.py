@@ -16,8 +16,8 @@ from vision_msgs.msg import Detection2DArray
 
 from benchmarks.faults.camera import Key, Shown
 from neurosurgeon_ros.msg import PartitionDecision
-from neurosurgeon_ros.nodes import qos
-from neurosurgeon_ros.runtime.decision import Outcome
+from neurosurgeon_ros.robot.decision import Outcome
+from neurosurgeon_ros.ros import qos
 
 RELIABLE = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1000, reliability=ReliabilityPolicy.RELIABLE)
 

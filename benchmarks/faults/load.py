@@ -15,7 +15,7 @@ from benchmarks.faults.counter import RELIABLE
 from benchmarks.faults.fault import Fault, Load, pass_time
 from benchmarks.faults.relay import Fate
 from benchmarks.faults.stage import Stage
-from neurosurgeon_ros.nodes import qos
+from neurosurgeon_ros.ros import qos
 
 GROUP = "load"
 BOUND = "frames are late by no more than the bound, or dropped before they are accepted"

@@ -21,7 +21,7 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 
 from neurosurgeon_ros.msg import DelayFeedback, EdgeDetections, EdgeStatus, PartialInference, RobotHello
-from neurosurgeon_ros.nodes import qos
+from neurosurgeon_ros.ros import qos
 
 ROBOT_SIDE, EDGE_SIDE = "/robot_side", "/edge_side"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.faults import camera_faults, clock, edge_process, link, load, messages, robot_process
 from benchmarks.faults.fault import Fault, Load
 from benchmarks.faults.stage import Stage, make_stage
-from neurosurgeon_ros.runtime.decision import Outcome
+from neurosurgeon_ros.robot.decision import Outcome
 
 #: In the order of running: those that start a robot anew, which measures its arms again, come last.
 FAULTS: tuple[Fault, ...] = (

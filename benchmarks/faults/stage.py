@@ -24,9 +24,9 @@ from benchmarks.faults.counter import Counter, Tally
 from benchmarks.faults.relay import EDGE_SIDE, ROBOT_SIDE, Relay
 from neurosurgeon_ros.cli.demo.children import Child, start_node, wait_for_end
 from neurosurgeon_ros.cli.demo.domain import private_domain
-from neurosurgeon_ros.nodes.dds import apply_profile
-from neurosurgeon_ros.nodes.shared_memory import read_ports
-from neurosurgeon_ros.runtime.decision import Outcome
+from neurosurgeon_ros.robot.decision import Outcome
+from neurosurgeon_ros.ros.process.dds import apply_profile
+from neurosurgeon_ros.ros.process.shared_memory import read_ports
 
 #: Seconds that a node may take until it works.
 START_S = 60.0

@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from neurosurgeon_ros.calibration.agreement import f1, match_detections
+from neurosurgeon_ros.calibration.fidelity import MARGIN, find_fidelity
+from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.models import Detections
-from neurosurgeon_ros.runtime.agreement import f1, match_detections
-from neurosurgeon_ros.runtime.engine import Engine
-from neurosurgeon_ros.runtime.fidelity import MARGIN, find_fidelity
 
 #: JPEG qualities that are tried for the lowest one that agrees well enough.
 QUALITIES = (10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 85, 90, 92, 94, 96, 98)

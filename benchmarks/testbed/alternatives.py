@@ -29,11 +29,12 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
-from neurosurgeon_ros.nodes import qos
-from neurosurgeon_ros.nodes.images import to_bgr
-from neurosurgeon_ros.nodes.messages import from_detections
-from neurosurgeon_ros.runtime.engine import Engine
-from neurosurgeon_ros.runtime.pace import Pace
+from neurosurgeon_ros.calibration.delay_profile import measure_delays
+from neurosurgeon_ros.camera.images import to_bgr
+from neurosurgeon_ros.inference.engine import Engine
+from neurosurgeon_ros.inference.throttle import Throttle
+from neurosurgeon_ros.ros import qos
+from neurosurgeon_ros.ros.messages import from_detections
 from testbed.qos import IMAGES_OVER_A_LINK, SENSOR_DATA
 
 
@@ -65,11 +66,11 @@ class Detector(Node):
             torch.set_num_threads(task.threads)
         self._engine = Engine.load(task.model)
         self._engine.warm_up()
-        self._pace = Pace(task.speed)
+        self._throttle = Throttle(task.speed)
         self._preprocess_s = self._network_s = 0.0
         if task.speed < 1.0:
             on_device = self._engine.arms(())
-            cost = self._engine.calibrate(on_device)
+            cost = measure_delays(self._engine, on_device)
             # This node compares no frames: only the letterbox is its pre-processing.
             self._preprocess_s = self._least_preprocess_seconds()
             self._network_s = float(cost.front_s[-1]) + cost.postprocess_s
@@ -94,9 +95,9 @@ class Detector(Node):
     def _detect(self, image: NDArray[np.uint8], header: Header) -> None:
         model = self._engine.model
         with torch.inference_mode():
-            with self._pace.stage(self._preprocess_s):
+            with self._throttle.stage(self._preprocess_s):
                 x, letterbox = model.preprocess(image)
-            with self._pace.stage(self._network_s):
+            with self._throttle.stage(self._network_s):
                 outputs = self._engine.partitioned.run_whole(x)
                 found = model.postprocess(outputs, letterbox, confidence=0.25, iou=0.45)
         self._detections.publish(from_detections(found, model.labels, header))

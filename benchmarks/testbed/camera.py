@@ -31,13 +31,13 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
+from neurosurgeon_ros.camera.images import from_bgr
+from neurosurgeon_ros.camera.video_source import VideoSource
+from neurosurgeon_ros.diagnostics.monitor import to_seen_decision, to_seen_detections
+from neurosurgeon_ros.inference.throttle import Throttle
 from neurosurgeon_ros.msg import PartitionDecision
-from neurosurgeon_ros.nodes import qos
-from neurosurgeon_ros.nodes.dds import apply_profile
-from neurosurgeon_ros.nodes.images import from_bgr
-from neurosurgeon_ros.nodes.monitor import to_seen_decision, to_seen_detections
-from neurosurgeon_ros.nodes.video_source import VideoSource
-from neurosurgeon_ros.runtime.pace import Pace
+from neurosurgeon_ros.ros import qos
+from neurosurgeon_ros.ros.process.dds import apply_profile
 from testbed.qos import IMAGES_OVER_A_LINK, SENSOR_DATA
 
 #: Seconds that nodes may take until they are there, and that the last answers may take.
@@ -77,7 +77,7 @@ class Camera(Node):
         super().__init__("camera", start_parameter_services=False, enable_rosout=False)
         self._task = task
         self._frames = read_video(task.video, rate_hz=task.rate_hz)
-        self._pace = Pace(task.speed)
+        self._throttle = Throttle(task.speed)
         self._index: dict[int, int] = {}
         self._sent_s: list[float] = []
         self._answers: dict[int, dict[str, Any]] = {}
@@ -137,7 +137,7 @@ class Camera(Node):
         if not task.jpeg_quality:
             self._images.publish(from_bgr(frame, header))
             return
-        with self._pace.stage(self._encode_s):
+        with self._throttle.stage(self._encode_s):
             data = to_jpeg(frame, task.jpeg_quality)
         self._images.publish(CompressedImage(header=header, format="bgr8; jpeg compressed bgr8", data=data))
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.models.files import find
-from neurosurgeon_ros.runtime.engine import Engine
 from testbed import machine
 from testbed.accuracy import LEAST_F1, fidelity_with_jpeg, judge
 from testbed.camera import read_video

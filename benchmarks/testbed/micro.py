@@ -20,19 +20,21 @@ from bench_policy import contexts
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
+from neurosurgeon_ros.calibration.arm_table import build_arm_table
+from neurosurgeon_ros.calibration.calibrate import encode
+from neurosurgeon_ros.camera.images import from_bgr, to_bgr
 from neurosurgeon_ros.codecs import CODECS, CameraImage
+from neurosurgeon_ros.inference.arm import Arm
+from neurosurgeon_ros.inference.engine import Engine
+from neurosurgeon_ros.inference.throttle import Throttle
 from neurosurgeon_ros.learning import DEFAULT_POLICY, make_policy
 from neurosurgeon_ros.learning.key_frames import KeyFrameDetector
 from neurosurgeon_ros.models.files import find
-from neurosurgeon_ros.nodes.images import from_bgr, to_bgr
-from neurosurgeon_ros.nodes.messages import from_detections
-from neurosurgeon_ros.runtime.arms import build_arm_table
-from neurosurgeon_ros.runtime.calibrate import encode
-from neurosurgeon_ros.runtime.decision import Arrival, Counts, RobotSettings
-from neurosurgeon_ros.runtime.engine import Arm, Engine
-from neurosurgeon_ros.runtime.pace import Pace
-from neurosurgeon_ros.runtime.processor import FrameProcessor
-from neurosurgeon_ros.runtime.protocol import Identity
+from neurosurgeon_ros.protocol.requests import Identity
+from neurosurgeon_ros.robot.arrival import Arrival, Counts
+from neurosurgeon_ros.robot.decision import RobotSettings
+from neurosurgeon_ros.robot.processor import FrameProcessor
+from neurosurgeon_ros.ros.messages import from_detections
 from testbed.camera import read_video
 
 #: A customary camera's image.
@@ -138,10 +140,10 @@ class Decider:
             policy=make_policy(DEFAULT_POLICY, n_arms=len(table.arms)),
             policy_name=DEFAULT_POLICY,
             key_frames=scores,
-            uplink=_Nowhere(),
+            link=_Nowhere(),
             sink=_Nowhere(),
             settings=RobotSettings(),
-            pace=Pace(),
+            throttle=Throttle(),
         )
 
     def __call__(self) -> None:
@@ -150,10 +152,10 @@ class Decider:
         arrival = Arrival(None, time.monotonic(), lambda: self._image)
         counts = Counts(received=self._sequence, accepted=self._sequence)
         flight = self._processor.begin(arrival, self._image, counts, time.monotonic())
-        if flight.transfer is None:
+        if flight.request is None:
             raise RuntimeError("the policy sent nothing: the robot's speed no longer makes the edge worth it")
-        self._processor.conversation.let_go(self._sequence)
-        self._processor.conversation.forget()
+        self._processor.uplink.requests.release(self._sequence)
+        self._processor.uplink.requests.forget()
 
 
 class _Encoded:
@@ -173,9 +175,8 @@ class _Encoded:
 class _Nowhere:
     """An uplink and a sink that take everything."""
 
-    def obstacle(self) -> str:
+    def obstacle(self) -> None:
         """Have none."""
-        return ""
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *_: None

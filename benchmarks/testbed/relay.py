@@ -22,9 +22,9 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CompressedImage, Image
 
 from neurosurgeon_ros.msg import PartialInference
-from neurosurgeon_ros.nodes import qos
-from neurosurgeon_ros.nodes.dds import apply_profile
 from neurosurgeon_ros.nodes.wire import Wire
+from neurosurgeon_ros.ros import qos
+from neurosurgeon_ros.ros.process.dds import apply_profile
 from testbed.qos import IMAGES_OVER_A_LINK
 
 KINDS = {"PartialInference": PartialInference, "Image": Image, "CompressedImage": CompressedImage}

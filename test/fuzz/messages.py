@@ -11,7 +11,7 @@ from vision_msgs.msg import Detection2D, ObjectHypothesisWithPose
 
 from neurosurgeon_ros.codecs import TensorSpec
 from neurosurgeon_ros.msg import DelayFeedback, EdgeDetections, EdgeStatus, PartialInference, RobotHello, Tensor
-from neurosurgeon_ros.runtime.protocol import PROTOCOL_VERSION
+from neurosurgeon_ros.protocol.requests import PROTOCOL_VERSION
 
 FINGERPRINT = "f" * 64
 

@@ -18,12 +18,12 @@ from torch import nn
 
 from neurosurgeon_ros.learning import make_policy
 from neurosurgeon_ros.learning.state import load_state, save_state
-from neurosurgeon_ros.models.darknet import load_darknet
 from neurosurgeon_ros.models.files import FileProblem
 from neurosurgeon_ros.models.own import load_own
+from neurosurgeon_ros.models.shipped.darknet import load_darknet
 from neurosurgeon_ros.models.weights import load_weights
 from neurosurgeon_ros.msg import PartitionDecision
-from neurosurgeon_ros.nodes.recording import read_recording
+from neurosurgeon_ros.recording.recording import read_recording
 
 #: Of so many cases one is tried where torch takes milliseconds, and where it takes a tenth of a second.
 SLOW, SLOWEST = 20, 200

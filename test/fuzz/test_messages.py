@@ -17,14 +17,16 @@ from rclpy.serialization import serialize_message
 from robots import small_engine
 from std_msgs.msg import Header
 
+from neurosurgeon_ros.camera.compressed import decode_compressed, to_compressed
+from neurosurgeon_ros.camera.images import ENCODINGS, check_image, from_bgr, to_bgr
 from neurosurgeon_ros.codecs import CodecError
+from neurosurgeon_ros.diagnostics.markers import frustums, obstacle
 from neurosurgeon_ros.models import Detections
 from neurosurgeon_ros.msg import PartialInference
-from neurosurgeon_ros.nodes.compressed import decode_compressed, to_compressed
-from neurosurgeon_ros.nodes.images import ENCODINGS, check_image, from_bgr, to_bgr
-from neurosurgeon_ros.nodes.intake import read
-from neurosurgeon_ros.nodes.markers import frustums, obstacle
-from neurosurgeon_ros.nodes.messages import (
+from neurosurgeon_ros.protocol.validation import InvalidRequest, check_probe, check_request
+from neurosurgeon_ros.robot.arrival import ImageRejected
+from neurosurgeon_ros.ros.intake import read
+from neurosurgeon_ros.ros.messages import (
     InvalidMessage,
     check_version,
     to_edge_detections,
@@ -32,8 +34,6 @@ from neurosurgeon_ros.nodes.messages import (
     to_feedback,
     to_request,
 )
-from neurosurgeon_ros.runtime.decision import ImageRejected
-from neurosurgeon_ros.runtime.validation import InvalidRequest, check_probe, check_request
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (16, 24, 3), dtype=np.uint8)
 MOST_BYTES = 65536
@@ -76,7 +76,7 @@ def test_a_damaged_request_is_refused_or_decoded_to_what_the_model_takes(fuzz: F
         if request.letterbox is None:
             check_probe(request)
             return
-        check_request(request, engine)
+        check_request(request, engine.partitioned, "yolov3_tiny")
         decoded = engine.decode(request.partition_point, request.tensors)
         wanted = engine.partitioned.points[request.partition_point].tensors
         assert [tuple(one.shape) for one in decoded] == [one.shape for one in wanted]

@@ -29,6 +29,8 @@ from std_msgs.msg import Header
 from support import Process, Processes
 from watcher import Watcher, watching
 
+from neurosurgeon_ros.camera.compressed import to_compressed
+from neurosurgeon_ros.camera.images import from_bgr
 from neurosurgeon_ros.msg import (
     DelayFeedback,
     EdgeDetections,
@@ -37,9 +39,7 @@ from neurosurgeon_ros.msg import (
     PartitionDecision,
     RobotHello,
 )
-from neurosurgeon_ros.nodes import qos
-from neurosurgeon_ros.nodes.compressed import to_compressed
-from neurosurgeon_ros.nodes.images import from_bgr
+from neurosurgeon_ros.ros import qos
 
 #: Messages after which a node is asked whether it is still there, unless its queue holds fewer.
 MOST_AT_ONCE = 15

@@ -17,9 +17,9 @@ from rclpy.context import Context
 from rclpy.parameter import Parameter
 
 from neurosurgeon_ros.nodes.edge_node import EdgeParameters
-from neurosurgeon_ros.nodes.managed import ManagedNode
-from neurosurgeon_ros.nodes.parameters import refusal
 from neurosurgeon_ros.nodes.robot_parameters import RobotParameters
+from neurosurgeon_ros.ros.managed import ManagedNode
+from neurosurgeon_ros.ros.parameters import refusal
 
 TEXTS = ("", "auto", "fp32", "/", "//", "/a b", "a\0b", "é" * 100, "yolov3_tiny", "x:y", "../a.pt2", "x" * 100_000)
 INTEGERS = (0, 1, -1, 2, 8, 2**31, -(2**31), 2**63 - 1, -(2**63))

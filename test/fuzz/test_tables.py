@@ -14,7 +14,7 @@ import pytest
 from fuzz.cases import Case, Fuzz
 
 from neurosurgeon_ros.cli.report.source import SourceProblem, read_decisions
-from neurosurgeon_ros.nodes.records import SeenDecision
+from neurosurgeon_ros.diagnostics.records import SeenDecision
 from neurosurgeon_ros.simulation.replay import read_replay
 
 CELLS = (

@@ -11,11 +11,11 @@ from support import Processes
 from vision_msgs.msg import Detection2DArray
 from watcher import watching
 
+from neurosurgeon_ros.camera.compressed import to_compressed
 from neurosurgeon_ros.learning.interface import Kind
 from neurosurgeon_ros.msg import PartialInference
-from neurosurgeon_ros.nodes import qos
-from neurosurgeon_ros.nodes.compressed import to_compressed
-from neurosurgeon_ros.runtime.decision import Outcome
+from neurosurgeon_ros.robot.decision import Outcome
+from neurosurgeon_ros.ros import qos
 
 WORDS = (
     *("-p", "image_transport:=compressed", "-p", "threads:=1", "-p", "policy:=edge_only"),

@@ -10,7 +10,7 @@ from support import Process, Processes
 from watcher import watching
 
 from benchmarks.faults.stage import has_others, remove_ports
-from neurosurgeon_ros.runtime.decision import Outcome
+from neurosurgeon_ros.robot.decision import Outcome
 
 
 def _remove_ports(process: Process) -> set[str]:

@@ -12,8 +12,8 @@ from support import Processes
 from visualization_msgs.msg import Marker, MarkerArray
 from watcher import Watcher, watching
 
-from neurosurgeon_ros.nodes import qos
-from neurosurgeon_ros.nodes.compressed import to_compressed
+from neurosurgeon_ros.camera.compressed import to_compressed
+from neurosurgeon_ros.ros import qos
 
 TOPIC = "/cam/image/compressed"
 WORDS = (

@@ -17,7 +17,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from support import Process, Processes
 from watcher import Watcher, watching
 
-from neurosurgeon_ros.nodes import qos
+from neurosurgeon_ros.ros import qos
 
 RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
 ALONE = (pytest.mark.full, pytest.mark.alone)

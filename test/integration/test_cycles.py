@@ -10,10 +10,10 @@ from watcher import Watcher, watching
 
 from benchmarks.faults.stage import has_others, remove_ports
 from neurosurgeon_ros.msg import RobotHello
-from neurosurgeon_ros.nodes import qos
-from neurosurgeon_ros.runtime.decision import Outcome
-from neurosurgeon_ros.runtime.presence import new_secret
-from neurosurgeon_ros.runtime.protocol import PROTOCOL_VERSION
+from neurosurgeon_ros.protocol.presence import new_secret
+from neurosurgeon_ros.protocol.requests import PROTOCOL_VERSION
+from neurosurgeon_ros.robot.decision import Outcome
+from neurosurgeon_ros.ros import qos
 
 #: How often a robot is taken down and up again.
 CYCLES = 20

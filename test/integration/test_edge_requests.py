@@ -16,9 +16,9 @@ from support import Process, Processes
 from watcher import Watcher, watching
 
 from neurosurgeon_ros.msg import DelayFeedback, EdgeStatus, PartialInference, RobotHello
-from neurosurgeon_ros.nodes import qos
-from neurosurgeon_ros.runtime.decision import Outcome
-from neurosurgeon_ros.runtime.protocol import PROTOCOL_VERSION
+from neurosurgeon_ros.protocol.requests import PROTOCOL_VERSION
+from neurosurgeon_ros.robot.decision import Outcome
+from neurosurgeon_ros.ros import qos
 
 #: Bytes that an edge may hold in all: most are torch and the network, and none are kept ready for bounded messages.
 EDGE_BYTES = 900 << 20

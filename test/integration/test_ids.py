@@ -17,13 +17,13 @@ from rclpy.node import Node
 from support import Processes, wait_for
 from watcher import Watcher, watching
 
+from neurosurgeon_ros.diagnostics.monitor import Monitor
+from neurosurgeon_ros.diagnostics.records import SeenRobot
 from neurosurgeon_ros.msg import RobotHello
-from neurosurgeon_ros.nodes import qos
-from neurosurgeon_ros.nodes.hellos import Hellos, Holder
-from neurosurgeon_ros.nodes.messages import goodbye, hello
-from neurosurgeon_ros.nodes.monitor import Monitor
-from neurosurgeon_ros.nodes.records import SeenRobot
-from neurosurgeon_ros.runtime.protocol import Identity
+from neurosurgeon_ros.protocol.requests import Identity
+from neurosurgeon_ros.ros import qos
+from neurosurgeon_ros.ros.hellos import Hellos, Holder
+from neurosurgeon_ros.ros.messages import goodbye, hello
 
 #: Robots that claim one id at once, and how often.
 CLAIMANTS, ROUNDS = 3, 4

@@ -20,9 +20,9 @@ from rclpy.signals import SignalHandlerOptions
 from support import Processes, wait_for
 
 from neurosurgeon_ros.msg import PartialInference, Tensor
-from neurosurgeon_ros.nodes import qos
-from neurosurgeon_ros.nodes.dds import apply_profile
 from neurosurgeon_ros.nodes.wire import Wire
+from neurosurgeon_ros.ros import qos
+from neurosurgeon_ros.ros.process.dds import apply_profile
 
 MBPS = 8.0
 SIZE = 50_000

@@ -9,7 +9,7 @@ import signal
 from support import Processes
 from watcher import watching
 
-from neurosurgeon_ros.runtime.decision import Outcome
+from neurosurgeon_ros.robot.decision import Outcome
 
 
 def test_a_robots_lifecycle_and_parameters(processes: Processes) -> None:

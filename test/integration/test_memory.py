@@ -25,12 +25,12 @@ from std_msgs.msg import Header
 from support import Process, Processes
 from watcher import watching
 
+from neurosurgeon_ros.camera.images import MAX_BYTES
 from neurosurgeon_ros.codecs.camera import AS_RECEIVED
 from neurosurgeon_ros.msg import DelayFeedback, EdgeDetections, EdgeStatus, PartialInference, RobotHello, Tensor
-from neurosurgeon_ros.nodes import qos
-from neurosurgeon_ros.nodes.cdr import MOST_STRUCTURES
-from neurosurgeon_ros.nodes.images import MAX_BYTES
-from neurosurgeon_ros.nodes.intake import DETECTIONS_BYTES, SMALL_BYTES
+from neurosurgeon_ros.ros import qos
+from neurosurgeon_ros.ros.cdr import MOST_STRUCTURES
+from neurosurgeon_ros.ros.intake import DETECTIONS_BYTES, SMALL_BYTES
 
 MIB = 1 << 20
 

@@ -13,8 +13,8 @@ from support import Processes
 from watcher import Watcher, watching
 
 from neurosurgeon_ros.msg import PartialInference
-from neurosurgeon_ros.nodes import qos
-from neurosurgeon_ros.runtime.decision import Outcome
+from neurosurgeon_ros.robot.decision import Outcome
+from neurosurgeon_ros.ros import qos
 
 FRAMES = 5
 NETWORK = """

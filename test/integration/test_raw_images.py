@@ -10,11 +10,11 @@ import pytest
 from support import Processes
 from watcher import Watcher, watching
 
+from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.learning.interface import Kind
 from neurosurgeon_ros.msg import PartialInference
-from neurosurgeon_ros.nodes import qos
-from neurosurgeon_ros.runtime.decision import Outcome
-from neurosurgeon_ros.runtime.engine import Engine
+from neurosurgeon_ros.robot.decision import Outcome
+from neurosurgeon_ros.ros import qos
 
 FRAMES = 20
 #: YOLOv3-tiny's partition points.

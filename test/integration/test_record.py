@@ -28,7 +28,7 @@ from vision_msgs.msg import BoundingBox2D, Detection2D, Detection2DArray, LabelI
 from watcher import Watcher, watching
 
 from neurosurgeon_ros.msg import PartitionDecision
-from neurosurgeon_ros.nodes import qos
+from neurosurgeon_ros.ros import qos
 
 START_S = 60.0
 

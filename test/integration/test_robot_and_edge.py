@@ -12,7 +12,7 @@ from support import Process, Processes
 from watcher import LONG_S, Watcher, watching
 
 from neurosurgeon_ros.models.coco import COCO_NAMES
-from neurosurgeon_ros.runtime.decision import Outcome
+from neurosurgeon_ros.robot.decision import Outcome
 
 ROBOT = ("threads:=1", "policy:=edge_only", "codecs:=[uint8]", "deadline_ms:=5000.0")
 

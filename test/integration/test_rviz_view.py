@@ -15,7 +15,7 @@ from rclpy.qos import DurabilityPolicy, QoSCompatibility, QoSProfile, Reliabilit
 from watcher import watching
 
 from neurosurgeon_ros.nodes.robot_outputs import RobotOutputs
-from neurosurgeon_ros.runtime.protocol import Identity
+from neurosurgeon_ros.protocol.requests import Identity
 
 TYPES = {
     "rviz_default_plugins/Image": "sensor_msgs/msg/Image",

@@ -18,12 +18,12 @@ from support import Processes
 from watcher import Watcher, watching
 
 from neurosurgeon_ros.codecs import EncodedTensor
+from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.models import Letterbox
 from neurosurgeon_ros.msg import DelayFeedback, EdgeDetections, PartialInference, RobotHello, Tensor
-from neurosurgeon_ros.nodes import qos
-from neurosurgeon_ros.nodes.messages import from_detections
-from neurosurgeon_ros.runtime.engine import Engine
-from neurosurgeon_ros.runtime.protocol import PROTOCOL_VERSION
+from neurosurgeon_ros.protocol.requests import PROTOCOL_VERSION
+from neurosurgeon_ros.ros import qos
+from neurosurgeon_ros.ros.messages import from_detections
 
 ROBOTS = 5
 #: Pixels, and score, by which a box may differ: batches round otherwise.

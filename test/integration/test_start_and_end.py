@@ -49,7 +49,9 @@ def test_a_node_that_cannot_start_says_why_in_one_sentence(
         assert "Traceback" not in process.output
         for part in said:
             assert part in process.output
-        assert len(process.output.splitlines()) == 1, process.output
+        # Other users' nodes, which a test runs beside, may hold a port of shared memory, and Fast DDS says so.
+        lines = [line for line in process.output.splitlines() if "RTPS_TRANSPORT_SHM" not in line]
+        assert len(lines) == 1, process.output
 
 
 def test_weights_in_the_cache_folder_that_are_not_the_published_ones_are_said(

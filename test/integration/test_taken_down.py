@@ -14,10 +14,10 @@ from rclpy.executors import Executor
 from rclpy.node import Node
 from std_msgs.msg import Header
 
-from neurosurgeon_ros.nodes import qos
-from neurosurgeon_ros.nodes.intake import Intake
-from neurosurgeon_ros.nodes.managed import steady_timer
-from neurosurgeon_ros.nodes.process import make_executor
+from neurosurgeon_ros.ros import qos
+from neurosurgeon_ros.ros.intake import Intake
+from neurosurgeon_ros.ros.managed import steady_timer
+from neurosurgeon_ros.ros.process.process import make_executor
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from shared_memory import needs_mounts, own_shared_memory, segments_of
 from support import Process, Processes
 from watcher import watching
 
-from neurosurgeon_ros.runtime.decision import Outcome
+from neurosurgeon_ros.robot.decision import Outcome
 
 ROBOT = ("--ros-args", "-p", "threads:=1", "-p", "codecs:=[uint8]")
 EDGE = ("--ros-args", "-p", "threads:=1", "-p", "max_batch:=1")

@@ -16,10 +16,10 @@ from sensor_msgs.msg import CompressedImage
 from support import Processes, wait_for
 from watcher import watching
 
-from neurosurgeon_ros.nodes import qos
-from neurosurgeon_ros.nodes.compressed import decode_compressed
-from neurosurgeon_ros.nodes.monitor import Monitor
-from neurosurgeon_ros.nodes.records import SeenImage
+from neurosurgeon_ros.camera.compressed import decode_compressed
+from neurosurgeon_ros.diagnostics.monitor import Monitor
+from neurosurgeon_ros.diagnostics.records import SeenImage
+from neurosurgeon_ros.ros import qos
 
 FRAMES = 10
 

@@ -33,7 +33,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from support import hold_domain
 from watcher import Watcher, watching
 
-from neurosurgeon_ros.runtime.decision import Outcome
+from neurosurgeon_ros.robot.decision import Outcome
 
 #: Seconds that everything may take to come up, on a busy machine.
 START_S = 120.0

@@ -13,7 +13,7 @@ import yaml
 from support import Processes
 from watcher import watching
 
-from neurosurgeon_ros.runtime.decision import Outcome
+from neurosurgeon_ros.robot.decision import Outcome
 
 pytestmark = pytest.mark.skipif(
     shutil.which("ros2") is None,

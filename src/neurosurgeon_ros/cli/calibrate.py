@@ -12,7 +12,7 @@ from neurosurgeon_ros.cli.arguments import UsageError, number, whole_number
 from neurosurgeon_ros.cli.network import add_network_options, load_engine, make_console, notes
 
 if TYPE_CHECKING:
-    from neurosurgeon_ros.runtime.fidelity import FidelityTable
+    from neurosurgeon_ros.calibration.fidelity import FidelityTable
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -52,9 +52,9 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from neurosurgeon_ros.calibration.calibrate import calibrate
+    from neurosurgeon_ros.calibration.fidelity import CalibrationProblem, write_fidelity
     from neurosurgeon_ros.cli.images import read_images
-    from neurosurgeon_ros.runtime.calibrate import calibrate
-    from neurosurgeon_ros.runtime.fidelity import CalibrationProblem, write_fidelity
 
     images, described = read_images(args.images, args.most, "--images")
     engine = load_engine(args)

@@ -14,8 +14,8 @@ from neurosurgeon_ros.cli.arguments import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from neurosurgeon_ros.runtime.engine import Engine
-    from neurosurgeon_ros.runtime.fidelity import FidelityTable
+    from neurosurgeon_ros.calibration.fidelity import FidelityTable
+    from neurosurgeon_ros.inference.engine import Engine
 
 #: Characters of a line where the output is no terminal.
 WIDTH = 200
@@ -40,7 +40,7 @@ def load_engine(args: argparse.Namespace, *, keep_all: bool = False) -> Engine:
 
     :raises UsageError: if that cannot be done.
     """
-    from neurosurgeon_ros.runtime.engine import Engine
+    from neurosurgeon_ros.inference.engine import Engine
 
     try:
         return Engine.load(args.model, weights=args.weights, random_weights=args.random_weights, keep_all=keep_all)
@@ -55,7 +55,7 @@ def load_fidelity(args: argparse.Namespace, engine: Engine) -> FidelityTable | N
     :returns: None if there is none.
     :raises UsageError: if it cannot be read.
     """
-    from neurosurgeon_ros.runtime.fidelity import CalibrationProblem, find_fidelity
+    from neurosurgeon_ros.calibration.fidelity import CalibrationProblem, find_fidelity
 
     usual = load_engine(args) if args.all else engine
     try:

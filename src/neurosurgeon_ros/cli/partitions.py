@@ -13,9 +13,10 @@ from neurosurgeon_ros.cli.arguments import UsageError, number
 from neurosurgeon_ros.cli.network import add_network_options, load_engine, load_fidelity, make_console, notes, smallest
 
 if TYPE_CHECKING:
+    from neurosurgeon_ros.calibration.fidelity import FidelityTable
     from neurosurgeon_ros.codecs import TensorSpec
-    from neurosurgeon_ros.runtime.engine import Arm, Engine
-    from neurosurgeon_ros.runtime.fidelity import FidelityTable
+    from neurosurgeon_ros.inference.arm import Arm
+    from neurosurgeon_ros.inference.engine import Engine
 
 #: Codecs with a column of their own.
 SHOWN = ("fp16", "int8")
@@ -77,10 +78,10 @@ def describe(engine: Engine, fidelity: FidelityTable | None, min_fidelity: float
     """Give all that is known of a network's partition points, as JSON takes it."""
     import torch
 
+    from neurosurgeon_ros.calibration.admission import Admission
     from neurosurgeon_ros.codecs import CODECS
     from neurosurgeon_ros.learning.interface import FEATURES
     from neurosurgeon_ros.partition import profile
-    from neurosurgeon_ros.runtime.admission import Admission
 
     admission = Admission(min_fidelity=min_fidelity, fidelity=fidelity)
     arms = [arm for arm in engine.arms(CODECS, limits=admission.limits) if arm.codec]
@@ -106,7 +107,7 @@ def describe(engine: Engine, fidelity: FidelityTable | None, min_fidelity: float
                         "codec": arm.codec,
                         "bytes": admission.expected_bytes(engine, arm),
                         "fidelity": _fidelity(engine, fidelity, arm),
-                        "lossless": engine.is_lossless(arm),
+                        "lossless": arm.is_lossless,
                         "allowed": arm in allowed,
                     }
                     for arm in arms
@@ -129,7 +130,7 @@ def describe(engine: Engine, fidelity: FidelityTable | None, min_fidelity: float
 
 
 def _fidelity(engine: Engine, fidelity: FidelityTable | None, arm: Arm) -> float | None:
-    if engine.is_lossless(arm):
+    if arm.is_lossless:
         return 1.0
     known = fidelity.arms.get(arm.name) if fidelity else None
     return known.fidelity if known else None

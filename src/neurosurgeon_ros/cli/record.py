@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     :return: exit code.
     :raises UsageError: if the file is there already or its folder is not, or a name is no good.
     """
-    from neurosurgeon_ros.nodes.recorder import RecorderOptions, record
+    from neurosurgeon_ros.recording.recorder import RecorderOptions, record
 
     if args.file.exists():
         raise UsageError(f"{args.file} is there already: give another name, or remove it")

@@ -13,8 +13,9 @@ from neurosurgeon_ros.cli.network import add_network_options, load_engine, load_
 
 if TYPE_CHECKING:
     from neurosurgeon_ros.codecs.limits import CrossingLimits
+    from neurosurgeon_ros.inference.arm import Arm
+    from neurosurgeon_ros.inference.engine import Engine
     from neurosurgeon_ros.models.model import Image
-    from neurosurgeon_ros.runtime.engine import Arm, Engine
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -51,15 +52,15 @@ def run(args: argparse.Namespace) -> int:
     table = Table("arm")
     for header in ("bytes", "difference", ""):
         table.add_column(header, justify="right")
-    failed = [arm.name for arm, (_, difference) in differences.items() if engine.is_lossless(arm) and difference]
+    failed = [arm.name for arm, (_, difference) in differences.items() if arm.is_lossless and difference]
     for arm, (sent, difference) in differences.items():
-        verdict = "" if not engine.is_lossless(arm) else "differs" if difference else "equal"
+        verdict = "" if not arm.is_lossless else "differs" if difference else "equal"
         table.add_row(arm.name, f"{sent:,}", f"{difference:.3g}", verdict)
     console = make_console()
     console.print(table)
     for note in notes(engine):
         console.print(note, highlight=False, soft_wrap=True)
-    lossless = sum(map(engine.is_lossless, differences))
+    lossless = sum(arm.is_lossless for arm in differences)
     if failed:
         print(f"{len(failed)} of {lossless} lossless arms differ from the whole network: {', '.join(failed)}")
         return 1
@@ -83,9 +84,9 @@ def verify(
 
     import torch
 
+    from neurosurgeon_ros.calibration.agreement import largest_difference
+    from neurosurgeon_ros.calibration.calibrate import encode
     from neurosurgeon_ros.codecs import CODECS
-    from neurosurgeon_ros.runtime.agreement import largest_difference
-    from neurosurgeon_ros.runtime.calibrate import encode
 
     differences = {}
     with torch.inference_mode():
@@ -93,7 +94,7 @@ def verify(
         held = engine.partitioned.run_front(x, engine.on_device - 1, keep=range(engine.on_device - 1))
         whole = engine.partitioned.run_whole(x)
         for arm in engine.arms(CODECS, limits=limits or {}):
-            if not arm.codec or not (all_codecs or engine.is_lossless(arm)):
+            if not arm.codec or not (all_codecs or arm.is_lossless):
                 continue
             encoded = encode(engine, arm, held[arm.point], image)
             # As over a network: what arrives lies in memory of its own.

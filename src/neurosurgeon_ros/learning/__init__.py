@@ -7,7 +7,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from neurosurgeon_ros.learning.adaptive_mu_lin_ucb import AdaptiveMuLinUcb
+from neurosurgeon_ros.learning.adaptive.policy import AdaptiveMuLinUcb
 from neurosurgeon_ros.learning.epsilon_greedy import EpsilonGreedy
 from neurosurgeon_ros.learning.fixed import EdgeOnly, OnDevice
 from neurosurgeon_ros.learning.interface import Policy

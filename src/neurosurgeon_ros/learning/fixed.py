@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from neurosurgeon_ros.learning.interface import FEATURES, Choice, Context, Kind, Observation
+from neurosurgeon_ros.learning.interface import FEATURES, Choice, Context, Observation, is_offloading_delay
 
 _PSI = FEATURES.index("psi")
 #: Weight of the newest delay in the running mean that serves as prediction.
@@ -23,7 +23,7 @@ class OnDevice:
         """Choose p = P."""
         return Choice(arm=context.on_device, predicted_offload_s=0.0)
 
-    def observe(self, observation: Observation) -> None:
+    def observe(self, observation: Observation, context: Context) -> None:
         """Learn nothing."""
 
 
@@ -42,9 +42,8 @@ class EdgeOnly:
             return Choice(arm=arm, predicted_offload_s=0.0)
         return Choice(arm=arm, predicted_offload_s=self._mean_s.get(arm, float("nan")))
 
-    def observe(self, observation: Observation) -> None:
+    def observe(self, observation: Observation, context: Context) -> None:
         """Keep a running mean of each arm's delay, for the prediction alone."""
-        if observation.kind is not Kind.FRAME or observation.censored or not np.isfinite(observation.offload_s):
-            return
-        mean_s = self._mean_s.get(observation.arm, observation.offload_s)
-        self._mean_s[observation.arm] = mean_s + _NEWEST * (observation.offload_s - mean_s)
+        if is_offloading_delay(observation, context):
+            mean_s = self._mean_s.get(observation.arm, observation.offload_s)
+            self._mean_s[observation.arm] = mean_s + _NEWEST * (observation.offload_s - mean_s)

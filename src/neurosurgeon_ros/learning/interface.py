@@ -10,6 +10,7 @@ An *arm* is an index into the arrays of a :class:`Context`: a partition point wi
 from __future__ import annotations
 
 import enum
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -128,7 +129,6 @@ class Observation:
     :param compute_s: seconds of back-end and post-processing at the edge; NaN where unknown.
     :param censored: `offload_s` is only known to be at least this.
     :param overlapped: another transfer of ours was on its way during this one.
-    :param age_frames: accepted frames between choosing and observing.
     :param sent_bytes: bytes of payload that travelled.
     :param robot_s: measured robot-side seconds of the frame; NaN where it was not measured.
     """
@@ -143,16 +143,29 @@ class Observation:
     compute_s: float = float("nan")
     censored: bool = False
     overlapped: bool = False
-    age_frames: int = 0
     sent_bytes: int = 0
     robot_s: float = float("nan")
 
 
 class Policy(Protocol):
-    """Chooses an arm for each frame and learns from what is measured; the loop around it is three lines."""
+    """Chooses an arm for each frame and learns from what is measured."""
 
     def select(self, context: Context) -> Choice:
         """Choose an arm among ``context.allowed``."""
 
-    def observe(self, observation: Observation) -> None:
-        """Learn from one measurement. Late, censored and overlapped ones come marked, in any order."""
+    def observe(self, observation: Observation, context: Context) -> None:
+        """
+        Learn from one measurement. Late, censored and overlapped ones come marked, in any order.
+
+        :param context: that of the frame that it was sent with; it may be older than the one chosen for last.
+        """
+
+
+def is_offloading_delay(observation: Observation, context: Context) -> bool:
+    """Whether an observation is the whole offloading delay of a frame, the only kind that the paper's policies use."""
+    return (
+        observation.kind is Kind.FRAME
+        and observation.arm != context.on_device
+        and not observation.censored
+        and math.isfinite(observation.offload_s)
+    )

@@ -10,19 +10,16 @@ Learning", The Web Conference 2021.
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from neurosurgeon_ros.learning.checks import in_range, whole
-from neurosurgeon_ros.learning.interface import FEATURES, Choice, Context, FloatArray, Kind, Observation
+from neurosurgeon_ros.learning.interface import FEATURES, Choice, Context, FloatArray, Observation, is_offloading_delay
 from neurosurgeon_ros.learning.phases import interval, phase
 from neurosurgeon_ros.learning.ridge import Ridge
 
-#: Frames whose answer is awaited; features of older ones are forgotten.
-_OUTSTANDING = 1024
 #: Seconds in one unit of delay, see :class:`MuLinUcb`.
 DELAY_UNIT_S = 0.15
 
@@ -92,7 +89,6 @@ class MuLinUcb:
         self.ridge = Ridge(len(FEATURES), in_range("beta", beta, 0.0, math.inf, open_low=True))
         self._scale: FloatArray | None = None
         self._largest_norm = 0.0  # C_x
-        self._chosen: OrderedDict[int, tuple[int, FloatArray]] = OrderedDict()
 
     def alpha(self, phase_length: int) -> float:
         """
@@ -122,9 +118,6 @@ class MuLinUcb:
         if arm == context.on_device:
             return Choice(arm=arm, predicted_offload_s=0.0)
 
-        self._chosen[context.frame] = (arm, x[arm].copy())
-        if len(self._chosen) > _OUTSTANDING:
-            self._chosen.popitem(last=False)
         return Choice(
             arm=arm,
             forced=forced,
@@ -132,14 +125,11 @@ class MuLinUcb:
             optimistic_offload_s=max(0.0, float(predicted_s[arm] - bonus_s[arm])),
         )
 
-    def observe(self, observation: Observation) -> None:
+    def observe(self, observation: Observation, context: Context) -> None:
         """Learn the delay of a frame that went to the edge; nothing from p = P, bounds, samples or probes."""
-        if observation.kind is not Kind.FRAME or observation.censored or not np.isfinite(observation.offload_s):
-            return
-        arm, x = self._chosen.pop(observation.sequence, (-1, np.zeros(0)))
-        if arm != observation.arm:
-            return
-        self.ridge.update(x, observation.offload_s / self._unit_s)
+        if is_offloading_delay(observation, context):
+            x = self._features(context)[observation.arm]
+            self.ridge.update(x, observation.offload_s / self._unit_s)
 
     def state(self) -> dict[str, Any]:
         """Give what was learnt, as JSON takes it."""

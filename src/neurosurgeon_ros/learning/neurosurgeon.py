@@ -67,8 +67,9 @@ class Neurosurgeon:
         arm = int(np.argmin(np.where(context.allowed, context.cost_s + offload_s, np.inf)))
         return Choice(arm=arm, predicted_offload_s=float(offload_s[arm]))
 
-    def observe(self, observation: Observation) -> None:
+    def observe(self, observation: Observation, context: Context) -> None:
         """Take the link's rate from the first probe."""
+        del context
         if observation.kind is Kind.PROBE and not self._bytes_per_s and observation.transmit_s > 0.0:
             self._bytes_per_s = observation.sent_bytes / observation.transmit_s
 

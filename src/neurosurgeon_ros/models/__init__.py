@@ -18,11 +18,11 @@ from neurosurgeon_ros.models.model import Detections, Model
 
 # Modules are imported when they are asked for, so that one network does not pay for the others.
 _REGISTERED = {
-    "yolov3_tiny": "neurosurgeon_ros.models.yolov3_tiny",
-    "mobilenet_v2": "neurosurgeon_ros.models.mobilenet_v2",
-    "yolov2_tiny": "neurosurgeon_ros.models.yolov2_tiny",
-    "vgg16": "neurosurgeon_ros.models.vgg16",
-    "resnet50": "neurosurgeon_ros.models.resnet50",
+    "yolov3_tiny": "neurosurgeon_ros.models.shipped.yolov3_tiny",
+    "mobilenet_v2": "neurosurgeon_ros.models.shipped.mobilenet_v2",
+    "yolov2_tiny": "neurosurgeon_ros.models.shipped.yolov2_tiny",
+    "vgg16": "neurosurgeon_ros.models.shipped.vgg16",
+    "resnet50": "neurosurgeon_ros.models.shipped.resnet50",
 }
 
 #: Registered names.

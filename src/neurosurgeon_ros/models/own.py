@@ -26,11 +26,11 @@ import torch
 from torch import nn
 
 from neurosurgeon_ros.models.files import FileProblem
-from neurosurgeon_ros.models.fold import fold_batch_norms
 from neurosurgeon_ros.models.letterbox import Letterbox, letterbox
 from neurosurgeon_ros.models.model import Detections, Model, Postprocess
 from neurosurgeon_ros.models.modules import find_function
 from neurosurgeon_ros.models.postprocesses import CLASSIFICATION, Reading, find_reading
+from neurosurgeon_ros.models.shipped.fold import fold_batch_norms
 from neurosurgeon_ros.models.weights import load_weights
 
 _PROGRAM = re.compile(r"(?P<path>.+\.pt2)(?::(?P<postprocess>.+))?")

@@ -16,8 +16,8 @@ CLASSIFICATION = "classification"
 
 #: Names of networks whose raw heads a user's own network may have.
 _DETECTORS = {
-    "yolov3_tiny": "neurosurgeon_ros.models.yolov3_tiny",
-    "yolov2_tiny": "neurosurgeon_ros.models.yolov2_tiny",
+    "yolov3_tiny": "neurosurgeon_ros.models.shipped.yolov3_tiny",
+    "yolov2_tiny": "neurosurgeon_ros.models.shipped.yolov2_tiny",
 }
 
 #: Names that can be given.

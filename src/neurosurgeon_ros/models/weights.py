@@ -16,9 +16,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from neurosurgeon_ros.models.darknet import load_darknet
 from neurosurgeon_ros.models.files import FILES, FileProblem, find, verify
-from neurosurgeon_ros.models.fold import fold_batch_norms
+from neurosurgeon_ros.models.shipped.darknet import load_darknet
+from neurosurgeon_ros.models.shipped.fold import fold_batch_norms
 
 _SAFETENSORS_TYPES = {
     "F64": torch.float64,

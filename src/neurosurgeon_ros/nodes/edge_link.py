@@ -8,23 +8,25 @@ import time
 
 from rclpy.node import Node
 
+from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.msg import DelayFeedback, EdgeDetections, EdgeStatus, PartialInference, RobotHello
-from neurosurgeon_ros.nodes import qos
-from neurosurgeon_ros.nodes.hellos import Hellos
-from neurosurgeon_ros.nodes.intake import DETECTIONS_BYTES, SMALL_BYTES, Intake
-from neurosurgeon_ros.nodes.managed import destroy, steady_timer
-from neurosurgeon_ros.nodes.messages import (
+from neurosurgeon_ros.protocol.presence import EdgeReport
+from neurosurgeon_ros.protocol.requests import Identity, Request
+from neurosurgeon_ros.robot.uplink.discovery import EdgeDiscovery
+from neurosurgeon_ros.robot.uplink.inbox import Inbox
+from neurosurgeon_ros.robot.uplink.link import NO_EDGE, Obstacle, ObstacleKind
+from neurosurgeon_ros.ros import qos
+from neurosurgeon_ros.ros.hellos import Hellos
+from neurosurgeon_ros.ros.intake import DETECTIONS_BYTES, SMALL_BYTES, Intake
+from neurosurgeon_ros.ros.managed import destroy, steady_timer
+from neurosurgeon_ros.ros.messages import (
     from_request,
     to_edge_detections,
     to_edge_report,
     to_feedback,
 )
-from neurosurgeon_ros.nodes.outbox import AT_ONCE_BYTES, Outbox
-from neurosurgeon_ros.nodes.peers import LOOK_PERIOD_S, Peers
-from neurosurgeon_ros.runtime.engine import Engine
-from neurosurgeon_ros.runtime.inbox import Inbox
-from neurosurgeon_ros.runtime.presence import EdgeReport, EdgeWatch
-from neurosurgeon_ros.runtime.protocol import Identity, Request
+from neurosurgeon_ros.ros.outbox import AT_ONCE_BYTES, Outbox
+from neurosurgeon_ros.ros.peers import LOOK_PERIOD_S, Peers
 
 #: Seconds between hellos.
 HELLO_PERIOD_S = 0.5
@@ -35,10 +37,12 @@ WATCH_PERIOD_S = 0.1
 #: Edges that are looked at as soon as they are heard; others wait for the next look.
 MAX_KNOWN = 64
 
+_UNMATCHED = Obstacle(ObstacleKind.TOPICS_UNMATCHED, "the topics to and from the edge are not matched yet")
+
 
 class EdgeLink:
     """
-    The uplink of a robot's pipeline, as :class:`neurosurgeon_ros.runtime.decision.Uplink`.
+    The transport of a robot's uplink, as :class:`neurosurgeon_ros.robot.uplink.link.Link`.
 
     The edge is used only while its status comes, it serves the robot's model, it has answered the robot's hello, and
     every topic between the two is matched, so that no first answer is lost.
@@ -52,7 +56,7 @@ class EdgeLink:
         self._hellos = hellos
         self._identity = identity
         self._labels = {name: index for index, name in enumerate(engine.model.labels)}
-        self._watch = EdgeWatch(
+        self._discovery = EdgeDiscovery(
             robot_id=identity.robot_id,
             session=identity.session,
             fingerprint=engine.fingerprint,
@@ -63,7 +67,7 @@ class EdgeLink:
         self._peers = Peers(node)
         self._foreign: dict[str, str] = {}
         self._known: set[str] = set()
-        self._obstacle = "no edge is there"
+        self._obstacle: Obstacle | None = NO_EDGE
         base = f"{namespace}/{identity.robot_id}"
         self._requests = node.create_publisher(
             PartialInference,
@@ -102,18 +106,16 @@ class EdgeLink:
     @property
     def edge(self) -> EdgeReport | None:
         """What the edge that is there last said of itself."""
-        return self._watch.edge(time.monotonic())
+        return self._discovery.edge(time.monotonic())
 
     @property
     def status_topic(self) -> str:
         """Where edges say that they are there."""
         return str(self._status.topic_name)
 
-    def obstacle(self) -> str:
-        """Why the edge cannot be used now, in one sentence; empty if it can."""
-        return self._watch.obstacle(time.monotonic()) or (
-            "" if self._matched else "the topics to and from the edge are not matched yet"
-        )
+    def obstacle(self) -> Obstacle | None:
+        """Return why the edge cannot be used now; None if it can."""
+        return self._discovery.obstacle(time.monotonic()) or (None if self._matched else _UNMATCHED)
 
     def publish(self, request: Request) -> None:
         """Send a request: its message is made now, so that its tensors may change; large ones go beside the caller."""
@@ -132,13 +134,13 @@ class EdgeLink:
             return
         self._obstacle = obstacle
         log = node.get_logger()
-        if not obstacle:
+        if obstacle is None:
             edge = self.edge
             log.info(f"uses the edge {edge.edge_id if edge else ''}")
-        elif "has no model" in obstacle or "another robot" in obstacle:
-            log.error(obstacle)
+        elif obstacle.is_mistake:
+            log.error(obstacle.text)
         else:
-            log.warning(f"works without the edge: {obstacle}")
+            log.warning(f"works without the edge: {obstacle.text}")
         if self._inbox is not None:
             self._inbox.ring()
 
@@ -161,7 +163,7 @@ class EdgeLink:
         if message.node in self._foreign:
             self.intake.refused["of a node with other message types"] += 1
             return
-        self._watch.hear(to_edge_report(message), time.monotonic())
+        self._discovery.hear(to_edge_report(message), time.monotonic())
 
     def _on_detections(self, message: EdgeDetections) -> None:
         if self._is_ours(message):

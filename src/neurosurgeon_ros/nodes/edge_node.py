@@ -15,28 +15,28 @@ from pathlib import Path
 from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
 
+from neurosurgeon_ros.diagnostics.edge_health import EdgeHealth, edge_level
+from neurosurgeon_ros.edge.robots import RequestBudget, RobotRegistry
+from neurosurgeon_ros.edge.server import EdgeServer
+from neurosurgeon_ros.inference.batching import ALONE, try_batches
+from neurosurgeon_ros.inference.device import AUTO, DEVICES
+from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.models import MODELS, OWN_MODEL
 from neurosurgeon_ros.msg import DelayFeedback, EdgeDetections, EdgeStatus, PartialInference, RobotHello
-from neurosurgeon_ros.nodes import qos
-from neurosurgeon_ros.nodes.dds import DDS_TRANSPORTS, Transport
-from neurosurgeon_ros.nodes.edge_health import EdgeHealth, edge_level
-from neurosurgeon_ros.nodes.hellos import PATIENT
-from neurosurgeon_ros.nodes.intake import SMALL_BYTES, Intake, shorten
-from neurosurgeon_ros.nodes.managed import ManagedNode, destroy, make, steady_timer
-from neurosurgeon_ros.nodes.messages import (
+from neurosurgeon_ros.protocol.presence import session_of, to_id
+from neurosurgeon_ros.protocol.requests import PROTOCOL_VERSION, Feedback, Reply, Status
+from neurosurgeon_ros.ros import qos
+from neurosurgeon_ros.ros.intake import SMALL_BYTES, Intake, shorten
+from neurosurgeon_ros.ros.managed import ManagedNode, destroy, make, steady_timer
+from neurosurgeon_ros.ros.messages import (
     from_edge_detections,
     from_feedback,
     to_request,
 )
-from neurosurgeon_ros.nodes.parameters import parameter
-from neurosurgeon_ros.nodes.peers import LOOK_PERIOD_S, Peers
-from neurosurgeon_ros.nodes.process import run
-from neurosurgeon_ros.runtime.batching import ALONE, try_batches
-from neurosurgeon_ros.runtime.device import AUTO, DEVICES
-from neurosurgeon_ros.runtime.edge import EdgeServer
-from neurosurgeon_ros.runtime.engine import Engine
-from neurosurgeon_ros.runtime.presence import RequestBudget, RobotRegistry, session_of, to_id
-from neurosurgeon_ros.runtime.protocol import PROTOCOL_VERSION, Feedback, Reply, Status
+from neurosurgeon_ros.ros.parameters import parameter
+from neurosurgeon_ros.ros.peers import LOOK_PERIOD_S, Peers
+from neurosurgeon_ros.ros.process.dds import DDS_TRANSPORTS, Transport
+from neurosurgeon_ros.ros.process.process import run
 
 #: Seconds between statuses.
 STATUS_PERIOD_S = 0.5
@@ -87,7 +87,7 @@ class _Robot:
 
 
 class EdgeNode(ManagedNode[EdgeParameters]):
-    """ROS around :class:`neurosurgeon_ros.runtime.edge.EdgeServer`."""
+    """ROS around :class:`neurosurgeon_ros.edge.server.EdgeServer`."""
 
     def __init__(self, overrides: Sequence[Parameter] = ()) -> None:
         super().__init__("edge_node", EdgeParameters, overrides)
@@ -155,12 +155,14 @@ class EdgeNode(ManagedNode[EdgeParameters]):
         )
         self._entities = [
             self._status,
-            self._intake.subscribe(RobotHello, f"{namespace}/hello", self._on_hello, PATIENT, max_bytes=SMALL_BYTES),
+            self._intake.subscribe(
+                RobotHello, f"{namespace}/hello", self._on_hello, qos.HELLOS_OF_ALL, max_bytes=SMALL_BYTES
+            ),
             self._intake.subscribe(
                 PartialInference,
                 f"{namespace}/partial_inference",
                 self._on_request,
-                qos.PARTIAL_INFERENCE,
+                qos.requests_of(self.parameters.max_robots),
                 max_bytes=self.parameters.max_request_bytes,
             ),
             steady_timer(self, STATUS_PERIOD_S, self._publish_status),

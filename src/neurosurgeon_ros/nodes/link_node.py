@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from rclpy.node import Node
 
 from neurosurgeon_ros.msg import PartialInference
-from neurosurgeon_ros.nodes import qos
-from neurosurgeon_ros.nodes.parameters import declare, parameter
-from neurosurgeon_ros.nodes.process import run
 from neurosurgeon_ros.nodes.wire import Wire
+from neurosurgeon_ros.ros import qos
+from neurosurgeon_ros.ros.parameters import declare, parameter
+from neurosurgeon_ros.ros.process.process import run
 
 #: Longest time, in seconds, by which a message's own stamp is believed to lie back.
 LONGEST_HOP_S = 0.5

@@ -19,15 +19,16 @@ from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, LabelInfo
 from visualization_msgs.msg import MarkerArray
 
+from neurosurgeon_ros.camera.images import from_bgr
+from neurosurgeon_ros.diagnostics import markers
+from neurosurgeon_ros.diagnostics.drawing import draw_detections
 from neurosurgeon_ros.models import Detections
 from neurosurgeon_ros.msg import PartitionDecision
-from neurosurgeon_ros.nodes import markers, qos
-from neurosurgeon_ros.nodes.images import from_bgr
-from neurosurgeon_ros.nodes.managed import destroy
-from neurosurgeon_ros.nodes.messages import from_decision, from_detections, label_info
-from neurosurgeon_ros.runtime.decision import Decision, FrameResult
-from neurosurgeon_ros.runtime.drawing import draw_detections
-from neurosurgeon_ros.runtime.protocol import Identity
+from neurosurgeon_ros.protocol.requests import Identity
+from neurosurgeon_ros.robot.decision import Decision, FrameResult
+from neurosurgeon_ros.ros import qos
+from neurosurgeon_ros.ros.managed import destroy
+from neurosurgeon_ros.ros.messages import from_decision, from_detections, label_info
 
 #: Seconds that subscribers have at the end to take what was published last.
 LAST_WORDS_S = 1.0

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from neurosurgeon_ros.calibration.admission import AUTO
+from neurosurgeon_ros.camera.images import RAW, TRANSPORTS
 from neurosurgeon_ros.codecs import CODECS
 from neurosurgeon_ros.learning import DEFAULT_POLICY, POLICIES
 from neurosurgeon_ros.models import MODELS, OWN_MODEL
-from neurosurgeon_ros.nodes.dds import DDS_TRANSPORTS, Transport
-from neurosurgeon_ros.nodes.images import RAW, TRANSPORTS
-from neurosurgeon_ros.nodes.parameters import parameter
-from neurosurgeon_ros.runtime.admission import AUTO
+from neurosurgeon_ros.ros.parameters import parameter
+from neurosurgeon_ros.ros.process.dds import DDS_TRANSPORTS, Transport
 
 #: Changing one of these asks for other arms, which have to be measured.
 ARM_PARAMETERS = ("codecs", "min_fidelity", "allow_raw_images", "min_partition_point")

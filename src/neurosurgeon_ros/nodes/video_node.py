@@ -15,12 +15,12 @@ from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from neurosurgeon_ros.nodes import qos
-from neurosurgeon_ros.nodes.compressed import to_compressed
-from neurosurgeon_ros.nodes.images import COMPRESSED, RAW, TRANSPORTS, from_bgr, transport_topic
-from neurosurgeon_ros.nodes.parameters import declare, parameter, unknown_names
-from neurosurgeon_ros.nodes.process import StartError, run
-from neurosurgeon_ros.nodes.video_source import VideoProblem, VideoSource
+from neurosurgeon_ros.camera.compressed import to_compressed
+from neurosurgeon_ros.camera.images import COMPRESSED, RAW, TRANSPORTS, from_bgr, transport_topic
+from neurosurgeon_ros.camera.video_source import VideoProblem, VideoSource
+from neurosurgeon_ros.ros import qos
+from neurosurgeon_ros.ros.parameters import declare, parameter, unknown_names
+from neurosurgeon_ros.ros.process.process import StartError, run
 
 #: Seconds that the end waits for the player, which a camera may hold up.
 JOIN_S = 1.0

@@ -8,8 +8,8 @@ Any :class:`torch.nn.Module` goes in, with an example of its input; :func:`parti
 """
 
 from neurosurgeon_ros.partition.errors import PartitionError
-from neurosurgeon_ros.partition.margins import Rows
 from neurosurgeon_ros.partition.network import BeforeStep, PartitionedNetwork, WholeWithoutMargins, partition
+from neurosurgeon_ros.partition.padding import Rows
 from neurosurgeon_ros.partition.points import INPUT, ON_DEVICE, PartitionPoint
 from neurosurgeon_ros.partition.profile import Profile, StepProfile, profile
 

@@ -17,7 +17,7 @@ import torch
 from torch import fx, nn
 
 from neurosurgeon_ros.partition.graph import is_tensor
-from neurosurgeon_ros.partition.memory import lies_channels_last
+from neurosurgeon_ros.partition.memory_format import lies_channels_last
 
 
 class HalvingMaxPool2d(nn.Module):

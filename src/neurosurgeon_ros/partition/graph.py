@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from neurosurgeon_ros.partition.memory import dense, is_dense, lies_channels_last
+from neurosurgeon_ros.partition.memory_format import dense, is_dense, lies_channels_last
 from neurosurgeon_ros.partition.work import WorkCounter
 
 _NO_OPERATIONS = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)

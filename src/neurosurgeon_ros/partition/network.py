@@ -14,11 +14,10 @@ from neurosurgeon_ros.partition.errors import PartitionError
 from neurosurgeon_ros.partition.faster import exchange_slow_steps
 from neurosurgeon_ros.partition.fingerprint import fingerprint, graph_digest
 from neurosurgeon_ros.partition.graph import SharedWrite, normalise, steps
-from neurosurgeon_ros.partition.margins import Rows, without_margins
-from neurosurgeon_ros.partition.memory import dense
-from neurosurgeon_ros.partition.pack import pack
+from neurosurgeon_ros.partition.joint_run import join, take_apart
+from neurosurgeon_ros.partition.memory_format import dense
+from neurosurgeon_ros.partition.padding import Rows, without_margins
 from neurosurgeon_ros.partition.points import Cut, PartitionPoint, describe, find_cuts
-from neurosurgeon_ros.partition.together import join, take_apart
 from neurosurgeon_ros.partition.trace import (
     Trace,
     run_example,
@@ -26,6 +25,7 @@ from neurosurgeon_ros.partition.trace import (
     trace_with_export,
     trace_with_fx,
 )
+from neurosurgeon_ros.partition.weight_packing import pack
 
 Tensors = tuple[torch.Tensor, ...]
 
@@ -120,7 +120,7 @@ class PartitionedNetwork:
         Run the back-end once for several inputs of the network's batch size 1.
 
         The graph is that of the example, whose sizes are fixed in it: whether a network gives in a batch what it gives
-        alone has to be tried, as :func:`neurosurgeon_ros.runtime.batching.try_batches` does.
+        alone has to be tried, as :func:`neurosurgeon_ros.inference.batching.try_batches` does.
 
         :param many: for each input, what crosses at p.
         :param p: partition point, 0 to P - 1.

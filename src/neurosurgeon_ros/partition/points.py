@@ -11,7 +11,7 @@ from torch import fx, nn
 
 from neurosurgeon_ros.codecs.tensor import TensorSpec
 from neurosurgeon_ros.partition.graph import is_tensor, steps
-from neurosurgeon_ros.partition.memory import is_dense, lies_channels_last
+from neurosurgeon_ros.partition.memory_format import is_dense, lies_channels_last
 from neurosurgeon_ros.partition.trace import operation_name
 from neurosurgeon_ros.partition.work import Work
 

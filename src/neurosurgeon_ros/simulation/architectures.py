@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from neurosurgeon_ros.models.fold import fold_batch_norms
-from neurosurgeon_ros.models.yolov3_tiny import Yolov3Tiny
+from neurosurgeon_ros.models.shipped.fold import fold_batch_norms
+from neurosurgeon_ros.models.shipped.yolov3_tiny import Yolov3Tiny
 from neurosurgeon_ros.partition import partition, profile
 from neurosurgeon_ros.simulation.table import NetworkTable
 

@@ -3,7 +3,7 @@
 """
 One policy in one environment, by the robot's own rules instead of those of the judged experiments.
 
-The robot's code keeps the transfers and the circuit breaker: at most one transfer fills the link, one that takes too
+The robot's code keeps the requests and the circuit breaker: at most one request fills the link, one that takes too
 long is given up and its answer teaches nothing, an edge that is silent gets tests and probes instead of frames, and an
 arm that is hopeless is not sent. Samples go out once the frame is finished, if the link is free then. A writer keeps
 its last few messages, as DDS does: on a link that is down a new message displaces the oldest.
@@ -17,10 +17,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from neurosurgeon_ros.learning.interface import Choice, Context, Kind, Observation, Policy
-from neurosurgeon_ros.runtime.breaker import PROBE_BYTES, TEST_PATIENCE_S, Circuit, CircuitBreaker
-from neurosurgeon_ros.runtime.protocol import Key
-from neurosurgeon_ros.runtime.strategy import HOPELESS_DEADLINES
-from neurosurgeon_ros.runtime.transfers import SHORTEST_S, Transfer, Transfers
+from neurosurgeon_ros.protocol.requests import Key
+from neurosurgeon_ros.robot.selector import enforce
+from neurosurgeon_ros.robot.uplink.breaker import PROBE_BYTES, TEST_PATIENCE_S, Circuit, CircuitBreaker
+from neurosurgeon_ros.robot.uplink.outstanding import SHORTEST_S, OutstandingRequest, OutstandingRequests
 from neurosurgeon_ros.simulation.environment import Environment
 from neurosurgeon_ros.simulation.simulate import Run, Simulation
 
@@ -63,11 +63,11 @@ class _Message:
 
 
 class _RobotSimulation(Simulation):
-    """The robot's transfers, breaker and writer over the simulation's clock and link."""
+    """The robot's requests, breaker and writer over the simulation's clock and link."""
 
     def __init__(self, policy: Policy, environment: Environment) -> None:
         super().__init__(policy, environment)
-        self._transfers = Transfers()
+        self._requests = OutstandingRequests()
         self._breaker = CircuitBreaker(environment.seed)
         self._test_arm: int | None = None
         self._held: list[_Message] = []
@@ -75,9 +75,9 @@ class _RobotSimulation(Simulation):
         self._only_robot[environment.on_device] = True
 
     def _context(self, k: int, now_s: float) -> Context:
-        breaker, transfers = self._breaker, self._transfers
-        link_free = not transfers.fills_link(now_s)
-        if breaker.test is not None and transfers.find(breaker.test) is None:
+        breaker, requests = self._breaker, self._requests
+        link_free = not requests.fills_link(now_s)
+        if breaker.test is not None and requests.find(breaker.test) is None:
             breaker.test_failed(now_s)
         self._test_arm = None
         if link_free and breaker.is_test_due(now_s):
@@ -87,15 +87,11 @@ class _RobotSimulation(Simulation):
             super()._context(k, now_s),
             allowed=self._allowed if closed and link_free else self._only_robot,
             edge_available=closed,
-            link_busy=bool(transfers.outstanding(now_s)),
+            link_busy=bool(requests.under_way(now_s)),
         )
 
     def _choose(self, context: Context) -> Choice:
-        choice = self._policy.select(context)
-        optimistic_s = float(context.robot_s[choice.arm]) + choice.optimistic_offload_s
-        hopeless = optimistic_s > HOPELESS_DEADLINES * context.deadline_s
-        if choice.arm != context.on_device and (hopeless or not context.allowed[choice.arm]):
-            return replace(choice, arm=context.on_device, predicted_offload_s=math.nan)
+        choice, _ = enforce(self._policy.select(context), context, str)
         return choice
 
     def _frame(self, k: int, choice: Choice, now_s: float) -> float:
@@ -115,7 +111,7 @@ class _RobotSimulation(Simulation):
         end_s = now_s + delay_s
         probe_bytes = self._send_probe(k, choice, now_s if choice.arm == self._environment.on_device else end_s)
         self._report(end_s)
-        arm, free = choice.sample_arm, not self._transfers.fills_link(end_s)
+        arm, free = choice.sample_arm, not self._requests.fills_link(end_s)
         if self._test_arm is not None and free:
             self._send(k, self._test_arm, Kind.SAMPLE, end_s, noise=2)
             self._breaker.test_sent(self._key(k + 1, Kind.SAMPLE))
@@ -128,7 +124,7 @@ class _RobotSimulation(Simulation):
         testing = self._breaker.is_probe_due(at_s)
         size = PROBE_BYTES if testing else choice.probe_bytes
         closed = self._breaker.state is Circuit.CLOSED
-        if not size or not (closed or testing) or self._transfers.fills_link(at_s):
+        if not size or not (closed or testing) or self._requests.fills_link(at_s):
             return 0
         self._probe(k, size, at_s)
         if testing:
@@ -157,10 +153,12 @@ class _RobotSimulation(Simulation):
         message = _Message(self._key(k + 1, Kind.PROBE), k, 4, now_s, sent_bytes, float(sent_bytes), 0.0, math.nan)
         self._hold(-1, SHORTEST_S, message)
 
-    def _hold(self, arm: int, patience_s: float, message: _Message) -> float:
+    def _hold(self, arm: int, give_up_s: float, message: _Message) -> float:
         """Give a message to the writer; returns when its answer is there."""
         now_s = message.ready_s
-        self._transfers.send(message.key, arm=arm, sent_bytes=message.sent_bytes, now_s=now_s, patience_s=patience_s)
+        self._requests.add(
+            OutstandingRequest(message.key, arm, self._now, now_s, message.sent_bytes, give_up_s=give_up_s)
+        )
         waiting = [held for held in self._held if held.left_s > now_s]
         if len(waiting) >= _DEPTH:
             self._held.remove(waiting[0])
@@ -187,42 +185,38 @@ class _RobotSimulation(Simulation):
             self._answer(message)
 
     def _answer(self, message: _Message) -> None:
-        self._transfers.outstanding(message.done_s)
-        transfer = self._transfers.find(message.key)
-        if transfer is None:  # it was given up
+        self._requests.under_way(message.done_s)
+        request = self._requests.find(message.key)
+        if request is None or request.context is None:  # it was given up
             return
         environment, k = self._environment, message.frame
         transmit_s = message.left_s - message.ready_s + environment.round_trip_s
         transmit_s *= float(self._noise[k, message.noise])
         compute_s = message.compute_s * float(self._noise[k, message.noise + 1])
         queue_s = float(environment.queue_s[k]) if message.compute_s else 0.0
-        self._transfers.answer(message.key, transmit_s)
+        self._requests.answered(request, transmit_s)
         observation = Observation(
-            arm=transfer.arm,
+            arm=request.arm,
             sequence=k + 1,
-            kind=message.key.kind if transfer.arm >= 0 else Kind.PROBE,
+            kind=message.key.kind if request.arm >= 0 else Kind.PROBE,
             offload_s=transmit_s + queue_s + compute_s,
             transmit_s=transmit_s,
             queue_s=queue_s,
             decode_s=0.0,
             compute_s=compute_s,
-            overlapped=transfer.overlapped,
+            overlapped=request.overlapped,
             sent_bytes=message.sent_bytes,
             robot_s=message.robot_s,
         )
-        self._judge(transfer, observation, message.done_s)
-        self._policy.observe(observation)
-
-    def _judge(self, transfer: Transfer, observation: Observation, now_s: float) -> None:
-        breaker, key = self._breaker, transfer.key
-        if key.kind is Kind.PROBE:
-            breaker.probe_answered(key, observation.transmit_s, now_s)
-        elif key != breaker.test:
-            breaker.answered(in_time=False)
-        elif observation.offload_s > self._environment.deadline_s:
-            breaker.test_failed(now_s)
-        else:
-            breaker.answered(in_time=True)
+        self._breaker.judge(
+            message.key,
+            is_refused=False,
+            transmit_s=transmit_s,
+            offload_s=observation.offload_s,
+            deadline_s=environment.deadline_s,
+            now_s=message.done_s,
+        )
+        self._policy.observe(observation, request.context)
 
     def _key(self, sequence: int, kind: Kind) -> Key:
         return Key("simulated", self._environment.seed, sequence, kind)

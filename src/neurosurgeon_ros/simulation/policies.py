@@ -32,7 +32,7 @@ class Oracle:
         arm = int(np.argmin(np.where(context.allowed, self._total_s, np.inf)))
         return Choice(arm=arm, predicted_offload_s=float(self._total_s[arm] - context.robot_s[arm]))
 
-    def observe(self, observation: Observation) -> None:
+    def observe(self, observation: Observation, context: Context) -> None:
         """Learn nothing: there is nothing left to learn."""
 
 

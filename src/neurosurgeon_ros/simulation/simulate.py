@@ -77,11 +77,11 @@ class Simulation:
         self._stages_s = environment.stages_s()
         self._noise = environment.noise.sample((frames, _NOISES), np.random.default_rng(environment.seed))
         self._link_free_s = 0.0
-        self._under_way: list[tuple[float, int, Observation]] = []
+        self._under_way: list[tuple[float, int, Observation, Context]] = []
         self._sent = 0
         n_arms = len(environment.robot_s)
         self._decode_s, self._allowed, self._points = np.zeros(n_arms), np.ones(n_arms, dtype=bool), np.arange(n_arms)
-        self._busy_until_s = 0.0
+        self._now: Context
 
     def run(self) -> Run:
         """Run the policy through all frames."""
@@ -100,7 +100,8 @@ class Simulation:
             starts_s[k], best_s[k] = now_s, total_s.min()
             if reveal is not None:
                 reveal(total_s)
-            choice = self._choose(self._context(k, now_s))
+            self._now = self._context(k, now_s)
+            choice = self._choose(self._now)
             arms[k], forced[k], predicted_s[k] = choice.arm, choice.forced, choice.predicted_offload_s
             delay_s[k] = self._frame(k, choice, now_s)
             sent = self._send_beside(k, choice, now_s, delay_s[k])
@@ -223,8 +224,9 @@ class Simulation:
 
     def _later(self, when_s: float, observation: Observation) -> None:
         self._sent += 1
-        heapq.heappush(self._under_way, (when_s, self._sent, observation))
+        heapq.heappush(self._under_way, (when_s, self._sent, observation, self._now))
 
     def _report(self, now_s: float) -> None:
         while self._under_way and self._under_way[0][0] <= now_s + 1e-12:
-            self._policy.observe(heapq.heappop(self._under_way)[2])
+            _, _, observation, context = heapq.heappop(self._under_way)
+            self._policy.observe(observation, context)

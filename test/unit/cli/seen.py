@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from neurosurgeon_ros.nodes.records import HeaderKey, SeenDecision, SeenDetections, SeenImage
+from neurosurgeon_ros.diagnostics.records import HeaderKey, SeenDecision, SeenDetections, SeenImage
 
 PERIOD_NS = 40_000_000
 

@@ -15,11 +15,11 @@ import pytest
 import torch
 from robots import picture, small_engine
 
+from neurosurgeon_ros.calibration.fidelity import read_fidelity
 from neurosurgeon_ros.cli import main
 from neurosurgeon_ros.cli.verify import verify
+from neurosurgeon_ros.inference.arm import Arm
 from neurosurgeon_ros.models.files import find
-from neurosurgeon_ros.runtime.engine import Arm
-from neurosurgeon_ros.runtime.fidelity import read_fidelity
 
 OWN = """
 import torch

@@ -18,9 +18,9 @@ from support import wait_for
 from neurosurgeon_ros.cli.demo.children import Child, ask_to_end, wait_for_end
 from neurosurgeon_ros.cli.demo.domain import private_domain
 from neurosurgeon_ros.cli.demo.session import Interrupt
+from neurosurgeon_ros.diagnostics.monitor import to_seen_decision
+from neurosurgeon_ros.diagnostics.records import SeenDecision
 from neurosurgeon_ros.msg import PartitionDecision
-from neurosurgeon_ros.nodes.monitor import to_seen_decision
-from neurosurgeon_ros.nodes.records import SeenDecision
 
 
 def child(tmp_path: Path, program: str) -> Child:

@@ -19,9 +19,9 @@ from rclpy.serialization import serialize_message
 from neurosurgeon_ros.cli.demo.summary import write_decisions
 from neurosurgeon_ros.cli.main import main
 from neurosurgeon_ros.cli.report.figures import dropped, offload_error, spans, table
+from neurosurgeon_ros.diagnostics.records import SeenDecision
 from neurosurgeon_ros.msg import PartitionDecision
-from neurosurgeon_ros.nodes.records import SeenDecision
-from neurosurgeon_ros.nodes.schemas import schema_text
+from neurosurgeon_ros.recording.schemas import schema_text
 
 from .seen import decision, on_device
 

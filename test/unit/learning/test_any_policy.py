@@ -77,14 +77,15 @@ def test_chooses_an_allowed_arm_and_sane_figures_whatever_is_observed(name: str,
         )
         choice = policy.select(context)
         check(choice, context)
-        waiting.append((choice.arm, frame, Kind.FRAME, int(features[choice.arm, PSI])))
+        waiting.append((context, choice.arm, frame, Kind.FRAME, int(features[choice.arm, PSI])))
         if choice.sample_arm is not None:
-            waiting.append((choice.sample_arm, frame, Kind.SAMPLE, int(features[choice.sample_arm, PSI])))
+            waiting.append((context, choice.sample_arm, frame, Kind.SAMPLE, int(features[choice.sample_arm, PSI])))
         if choice.probe_bytes:
-            waiting.append((-1, frame, Kind.PROBE, choice.probe_bytes))
+            waiting.append((context, -1, frame, Kind.PROBE, choice.probe_bytes))
         rng.shuffle(waiting)
         for _ in range(int(rng.integers(0, len(waiting) + 1))):
-            policy.observe(answer(rng, *waiting.pop()))
+            asked_in, *asked = waiting.pop()
+            policy.observe(answer(rng, *asked), asked_in)
 
 
 def check(choice: Choice, context: Context) -> None:

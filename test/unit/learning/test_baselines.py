@@ -44,7 +44,7 @@ def test_lin_ucb_stays_on_the_device_where_mu_lin_ucb_escapes() -> None:
             arms.append(policy.select(context(frame)).arm)
             offload_s = (2.0 if frame <= 100 else 0.02) * (1.0, 0.5, 0.0)[arms[-1]]
             if arms[-1] < 2:
-                policy.observe(Observation(arms[-1], frame, Kind.FRAME, offload_s))
+                policy.observe(Observation(arms[-1], frame, Kind.FRAME, offload_s), context(frame))
         last[name] = arms[-100:].count(2)
     assert last["lin_ucb"] == 100
     assert last["mu_lin_ucb"] < 20
@@ -58,7 +58,8 @@ def test_epsilon_greedy_explores_its_share_and_repeats_with_its_seed() -> None:
         for frame in range(1, 501):
             choices.append(policy.select(context(frame)))
             if choices[-1].arm < 2:
-                policy.observe(Observation(choices[-1].arm, frame, Kind.FRAME, (0.05, 0.02)[choices[-1].arm]))
+                offload_s = (0.05, 0.02)[choices[-1].arm]
+                policy.observe(Observation(choices[-1].arm, frame, Kind.FRAME, offload_s), context(frame))
         runs.append([choice.arm for choice in choices])
         assert sum(choice.forced for choice in choices) == pytest.approx(100, abs=30)
         greedy = [choice.arm for choice in choices[100:] if not choice.forced]
@@ -72,12 +73,12 @@ def test_neurosurgeon_measures_the_link_once_and_then_never_learns() -> None:
     assert first.arm == 2
     assert first.probe_bytes > 0
     assert policy.select(context(2)).probe_bytes == 0
-    policy.observe(Observation(-1, 1, Kind.PROBE, 0.01, transmit_s=0.01, sent_bytes=100_000))
+    policy.observe(Observation(-1, 1, Kind.PROBE, 0.01, transmit_s=0.01, sent_bytes=100_000), context(1))
     chosen = policy.select(context(3))
     assert chosen.arm == 0
     assert chosen.predicted_offload_s == pytest.approx(600e3 / 10e6 + 0.02)
-    policy.observe(Observation(0, 3, Kind.FRAME, 9.0, transmit_s=9.0))
-    policy.observe(Observation(-1, 3, Kind.PROBE, 9.0, transmit_s=9.0, sent_bytes=100_000))
+    policy.observe(Observation(0, 3, Kind.FRAME, 9.0, transmit_s=9.0), context(3))
+    policy.observe(Observation(-1, 3, Kind.PROBE, 9.0, transmit_s=9.0, sent_bytes=100_000), context(3))
     assert policy.select(context(4)) == chosen
 
 

@@ -44,8 +44,8 @@ def test_edge_only_takes_the_earliest_point_in_its_lightest_codec() -> None:
 def test_edge_only_predicts_what_it_saw() -> None:
     policy = make_policy("edge_only", n_arms=4)
     assert math.isnan(policy.select(context()).predicted_offload_s)
-    policy.observe(Observation(arm=1, sequence=1, kind=Kind.FRAME, offload_s=0.25))
-    policy.observe(Observation(arm=1, sequence=2, kind=Kind.FRAME, offload_s=9.0, censored=True))
+    policy.observe(Observation(arm=1, sequence=1, kind=Kind.FRAME, offload_s=0.25), context())
+    policy.observe(Observation(arm=1, sequence=2, kind=Kind.FRAME, offload_s=9.0, censored=True), context())
     assert policy.select(context()).predicted_offload_s == 0.25
 
 

@@ -65,7 +65,7 @@ def test_worked_example_of_five_frames() -> None:
         assert choice.arm == arm
         assert choice.forced == (frame == 4)
         if delay_s is not None:
-            policy.observe(frame_observation(arm, frame, delay_s))
+            policy.observe(frame_observation(arm, frame, delay_s), context(frame, key_frame=key_frame))
         used = np.ix_([CONV, PSI], [CONV, PSI])
         np.testing.assert_allclose(policy.ridge.a[used], a)
         np.testing.assert_allclose(policy.ridge.a_inverse[used], np.linalg.inv(a))
@@ -78,7 +78,7 @@ def test_choice_reports_expectation_and_lower_bound() -> None:
     first = policy.select(context(1))
     assert math.isnan(first.predicted_offload_s)
     assert first.optimistic_offload_s == 0.0
-    policy.observe(frame_observation(0, 1, 4.0))
+    policy.observe(frame_observation(0, 1, 4.0), context(1))
     second = policy.select(context(2, key_frame=True))
     assert second.predicted_offload_s == pytest.approx(4 / 3)
     assert second.optimistic_offload_s == pytest.approx(4 / 3 - math.sqrt(1 / 3))
@@ -127,14 +127,13 @@ def test_forced_sampling_yields_to_what_is_allowed() -> None:
         Observation(arm=-1, sequence=1, kind=Kind.PROBE, offload_s=0.1),
         frame_observation(0, 1, float("nan")),
         frame_observation(ON_DEVICE, 1, 0.1),
-        frame_observation(0, 77, 4.0),
     ],
-    ids=["censored", "sample", "probe", "not measured", "on_device", "never chosen"],
+    ids=["censored", "sample", "probe", "not measured", "on_device"],
 )
 def test_learns_from_delays_of_frames_at_the_edge_alone(observation: Observation) -> None:
     policy = literal()
     policy.select(context(1))
-    policy.observe(observation)
+    policy.observe(observation, context(1))
     assert policy.ridge.count == 0
 
 
@@ -144,8 +143,8 @@ def test_late_answer_counts_with_the_features_it_was_chosen_with() -> None:
     changed = context(2)
     changed.features[0] *= 3.0
     policy.select(changed)
-    policy.observe(dataclasses.replace(frame_observation(0, 1, 1.0), censored=True))
-    policy.observe(frame_observation(0, 1, 4.0))
+    policy.observe(dataclasses.replace(frame_observation(0, 1, 1.0), censored=True), context(1))
+    policy.observe(frame_observation(0, 1, 4.0), context(1))
     np.testing.assert_allclose(policy.ridge.a[np.ix_([CONV, PSI], [CONV, PSI])], [[2, 1], [1, 2]])
 
 

@@ -46,12 +46,14 @@ def taught(name: str) -> Policy:
         if choice.probe_bytes:
             transmit_s = choice.probe_bytes / 5e6
             policy.observe(
-                Observation(-1, frame, Kind.PROBE, transmit_s, transmit_s=transmit_s, sent_bytes=choice.probe_bytes)
+                Observation(-1, frame, Kind.PROBE, transmit_s, transmit_s=transmit_s, sent_bytes=choice.probe_bytes),
+                context(frame),
             )
         if choice.arm < 2:
             transmit_s = (0.12, 0.02)[choice.arm]
             policy.observe(
-                Observation(choice.arm, frame, Kind.FRAME, transmit_s + 0.01, transmit_s=transmit_s, compute_s=0.01)
+                Observation(choice.arm, frame, Kind.FRAME, transmit_s + 0.01, transmit_s=transmit_s, compute_s=0.01),
+                context(frame),
             )
     return policy
 

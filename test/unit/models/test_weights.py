@@ -14,8 +14,8 @@ import torch
 from torch import nn
 
 from neurosurgeon_ros.models import FileProblem, load_model
+from neurosurgeon_ros.models.shipped.yolov2_tiny import FORMS, Yolov2Tiny, form_of
 from neurosurgeon_ros.models.weights import load_weights
-from neurosurgeon_ros.models.yolov2_tiny import FORMS, Yolov2Tiny, form_of
 
 
 def small() -> nn.Sequential:

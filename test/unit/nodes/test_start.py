@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from neurosurgeon_ros.nodes import start
-from neurosurgeon_ros.nodes.dds import PROFILES_FILE, apply_profile
+from neurosurgeon_ros.ros.process.dds import PROFILES_FILE, apply_profile
 
 
 def test_nothing_is_missing_here() -> None:

@@ -332,7 +332,7 @@ def test_faster_steps_change_no_bit_and_no_point(
     faster = partition(network, x, keep_all=True)
     assert_halves_equal_the_whole(faster, x)
     monkeypatch.setattr("neurosurgeon_ros.partition.network.exchange_slow_steps", lambda *_: None)
-    monkeypatch.setattr("neurosurgeon_ros.partition.pack._fuse", lambda *_: None)
+    monkeypatch.setattr("neurosurgeon_ros.partition.weight_packing._fuse", lambda *_: None)
     plain = partition(network, x, keep_all=True)
     assert faster.fingerprint == plain.fingerprint
     assert [point.name for point in faster.points] == [point.name for point in plain.points]

@@ -54,7 +54,7 @@ class Scripted:
         self.contexts.append(context)
         return self.script.pop(0) if self.script else Choice(arm=2)
 
-    def observe(self, observation: Observation) -> None:
+    def observe(self, observation: Observation, context: Context) -> None:
         self.seen.append((len(self.contexts), observation))
 
 

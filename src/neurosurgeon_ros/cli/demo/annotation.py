@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosurgeon_ros.cli.demo.matching import Frame
-from neurosurgeon_ros.runtime.drawing import draw_detections
+from neurosurgeon_ros.diagnostics.drawing import draw_detections
 
 #: Frames from which the video's rate is taken before the first of them is written.
 FRAMES_FOR_RATE = 20

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from neurosurgeon_ros.nodes.dead_memory import remove_dead_memory
+from neurosurgeon_ros.ros.process.stale_memory import remove_dead_memory
 
 # Above 101 a domain's ports can meet Linux's ephemeral ones; 0 is everybody's default.
 DOMAINS = range(1, 101)

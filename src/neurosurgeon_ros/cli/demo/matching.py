@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosurgeon_ros.nodes.records import HeaderKey, Seen, SeenDecision, SeenDetections, SeenImage
+from neurosurgeon_ros.diagnostics.records import HeaderKey, Seen, SeenDecision, SeenDetections, SeenImage
 
 #: Bytes of images that are kept for frames still to come.
 IMAGES_BYTES = 256 * 1024 * 1024

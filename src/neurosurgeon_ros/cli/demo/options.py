@@ -125,10 +125,10 @@ def read_options(args: argparse.Namespace) -> DemoOptions:
     :raises UsageError: if a name is unknown, or a file is missing or no video.
     """
     # Torch comes with these, so that they wait until the command is run.
+    from neurosurgeon_ros.calibration.admission import AUTO
     from neurosurgeon_ros.codecs import CODECS
     from neurosurgeon_ros.learning import DEFAULT_POLICY, POLICIES
     from neurosurgeon_ros.models import MODELS, OWN_MODEL
-    from neurosurgeon_ros.runtime.admission import AUTO
 
     own_model = re.fullmatch(OWN_MODEL[0], args.model)
     codecs = () if args.codecs is None else tuple(name.strip() for name in args.codecs.split(","))
@@ -171,8 +171,8 @@ def _check_names(option: str, names: Sequence[str], choices: Sequence[str]) -> N
 
 def _video(given: str | None) -> str:
     """Find the video and see that it can be played."""
+    from neurosurgeon_ros.camera.video_source import VideoProblem, VideoSource
     from neurosurgeon_ros.models.files import FileProblem, find
-    from neurosurgeon_ros.nodes.video_source import VideoProblem, VideoSource
 
     try:
         video = str(find(STREET_VIDEO)) if given is None else given

@@ -27,8 +27,15 @@ from neurosurgeon_ros.cli.demo.options import DemoOptions
 from neurosurgeon_ros.cli.demo.summary import Setting, in_words, summarise, write_decisions, write_summary
 from neurosurgeon_ros.cli.demo.viewing import reserved
 from neurosurgeon_ros.cli.view.history import History
-from neurosurgeon_ros.nodes.monitor import Monitor
-from neurosurgeon_ros.nodes.records import Seen, SeenDecision, SeenDetections, SeenDiagnostics, SeenEdge, SeenRobot
+from neurosurgeon_ros.diagnostics.monitor import Monitor
+from neurosurgeon_ros.diagnostics.records import (
+    Seen,
+    SeenDecision,
+    SeenDetections,
+    SeenDiagnostics,
+    SeenEdge,
+    SeenRobot,
+)
 
 if TYPE_CHECKING:
     from neurosurgeon_ros.cli.view.server import View  # brings Bokeh

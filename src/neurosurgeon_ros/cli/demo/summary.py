@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from neurosurgeon_ros.nodes.records import SeenDecision
+from neurosurgeon_ros.diagnostics.records import SeenDecision
 
 #: Observations that a prediction error needs.
 LEAST_OBSERVATIONS = 30

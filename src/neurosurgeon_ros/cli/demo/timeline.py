@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from neurosurgeon_ros.nodes.records import SeenDecision
+from neurosurgeon_ros.diagnostics.records import SeenDecision
 
 #: Stages with their colours and the fields that belong to them. Neighbours differ in lightness, so that the picture can
 #: be read in grey; white is hatched.

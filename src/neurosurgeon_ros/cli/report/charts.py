@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 
 from neurosurgeon_ros.cli.demo.timeline import draw_delays, draw_points
 from neurosurgeon_ros.cli.report.figures import dropped, spans
-from neurosurgeon_ros.nodes.records import SeenDecision
+from neurosurgeon_ros.diagnostics.records import SeenDecision
 
 #: Inches (72 CSS pixels each) and columns of the legend.
 WIDE = (13.0, 4.6, 3)

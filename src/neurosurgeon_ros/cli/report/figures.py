@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosurgeon_ros.nodes.records import SeenDecision
+from neurosurgeon_ros.diagnostics.records import SeenDecision
 
 #: How the outcomes are called.
 OUTCOMES = {

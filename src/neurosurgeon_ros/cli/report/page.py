@@ -10,7 +10,7 @@ from html import escape
 
 from neurosurgeon_ros.cli.report.charts import CHARTS, NARROW, WIDE, draw
 from neurosurgeon_ros.cli.report.figures import Span, spans, table
-from neurosurgeon_ros.nodes.records import SeenDecision
+from neurosurgeon_ros.diagnostics.records import SeenDecision
 
 #: Spans without the edge that are listed; the longest come first.
 MAX_SPANS = 50

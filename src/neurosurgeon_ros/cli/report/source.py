@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from neurosurgeon_ros.nodes.records import HeaderKey, SeenDecision
-from neurosurgeon_ros.runtime.presence import to_id
+from neurosurgeon_ros.diagnostics.records import HeaderKey, SeenDecision
+from neurosurgeon_ros.protocol.presence import to_id
 
 #: The first bytes of every MCAP file.
 MCAP_MAGIC = b"\x89MCAP0\r\n"
@@ -62,7 +62,7 @@ def _clean(decision: SeenDecision) -> SeenDecision:
 
 
 def _from_mcap(path: Path) -> list[SeenDecision]:
-    from neurosurgeon_ros.nodes.recording import read_recording
+    from neurosurgeon_ros.recording.recording import read_recording
 
     return read_recording(path)
 

@@ -9,7 +9,7 @@ import threading
 from collections import Counter, deque
 from dataclasses import dataclass
 
-from neurosurgeon_ros.nodes.records import SeenDecision
+from neurosurgeon_ros.diagnostics.records import SeenDecision
 
 #: Frames that the charts show.
 SHOWN = 150

@@ -1,0 +1,113 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Which arms a robot may use: how well they agree with the whole network, and whether they show the camera's image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from neurosurgeon_ros.calibration.fidelity import FidelityTable
+from neurosurgeon_ros.codecs import CODECS
+from neurosurgeon_ros.codecs.camera import CUSTOMARY_PIXELS
+from neurosurgeon_ros.codecs.limits import CrossingLimits
+from neurosurgeon_ros.inference.arm import NO_LIMITS, Arm
+from neurosurgeon_ros.inference.engine import Engine
+
+#: In a list of codecs: whatever there is.
+AUTO = "auto"
+
+#: Loses so little that it is used without a calibration.
+_ALMOST_LOSSLESS = ("fp16", "fp16-zstd")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Admission:
+    """
+    Rules that no policy may break.
+
+    :param min_fidelity: least agreement with the whole network, in [0, 1]; 0 asks for none.
+    :param fidelity: what was measured of it; None if nothing was: only arms without loss and fp16 may be used then.
+    :param allow_raw_images: whether a tensor of the input's own shape may leave the robot.
+    :param min_partition_point: name of the earliest point whose tensors may leave the robot; empty: any.
+    """
+
+    min_fidelity: float = 0.95
+    fidelity: FidelityTable | None = None
+    allow_raw_images: bool = True
+    min_partition_point: str = ""
+
+    @property
+    def limits(self) -> Mapping[str, CrossingLimits]:
+        """Limits of quantisation, by name of the arm, that :meth:`Engine.arms` takes."""
+        return self.fidelity.limits if self.fidelity else NO_LIMITS
+
+    def admit(self, engine: Engine, arms: Sequence[Arm]) -> tuple[Arm, ...]:
+        """
+        Give the arms that may be used; `on_device` always may.
+
+        :raises ValueError: if the network has no point of the name `min_partition_point`.
+        """
+        first = self._first_point(engine)
+        return tuple(
+            arm
+            for arm in arms
+            if arm.point == engine.on_device
+            or (
+                arm.point >= first
+                and (self.allow_raw_images or not _shows_image(engine, arm.point))
+                and self._agrees(engine, arm)
+            )
+        )
+
+    def fidelity_of(self, engine: Engine, arm: Arm) -> float:
+        """Give an arm's expected agreement, in [0, 1]; 1 where nothing is known of it."""
+        known = self.fidelity.arms.get(arm.name) if self.fidelity and not arm.is_lossless else None
+        return known.fidelity if known else 1.0
+
+    def expected_bytes(self, engine: Engine, arm: Arm, *, customary: bool = False) -> float:
+        """
+        Give the bytes that an arm is expected to send: what was measured, else what is usual.
+
+        :param customary: give those of an image of ``CUSTOMARY_PIXELS`` where the camera's image itself travels, rather
+            than of images like those that were measured.
+        """
+        known = self.fidelity.arms.get(arm.name) if self.fidelity else None
+        if known is None or self.fidelity is None:
+            return float(engine.expected_bytes(arm))
+        if customary and arm.camera_codec is not None and self.fidelity.pixels:
+            return known.sent_bytes * CUSTOMARY_PIXELS / self.fidelity.pixels
+        return known.sent_bytes
+
+    def _agrees(self, engine: Engine, arm: Arm) -> bool:
+        if self.min_fidelity == 0.0 or arm.is_lossless:
+            return True
+        known = self.fidelity.arms.get(arm.name) if self.fidelity else None
+        return known.reaches(self.min_fidelity) if known else arm.codec in _ALMOST_LOSSLESS
+
+    def _first_point(self, engine: Engine) -> int:
+        if not self.min_partition_point:
+            return 0
+        names = [point.name for point in engine.partitioned.points]
+        if self.min_partition_point not in names:
+            raise ValueError(
+                f"{engine.model.name} has no partition point {self.min_partition_point!r}; "
+                f"choose one of {', '.join(names)}"
+            )
+        return names.index(self.min_partition_point)
+
+
+#: Every arm, whatever it loses and shows.
+ALL_ARMS = Admission(min_fidelity=0.0)
+
+
+def expand(codecs: Sequence[str]) -> tuple[str, ...]:
+    """Give the codecs that a list names, where `auto` stands for all."""
+    return CODECS if AUTO in codecs else tuple(codecs)
+
+
+def _shows_image(engine: Engine, point: int) -> bool:
+    """Say whether the image itself crosses at a point, be it as it came or with other values: a skip may carry it."""
+    points = engine.partitioned.points
+    shapes = {spec.shape for spec in points[0].tensors}
+    return point == 0 or any(spec.shape in shapes for spec in points[point].tensors)

@@ -1,0 +1,164 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The arm table: what is known of every arm before the first frame, as arrays that the policies read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from neurosurgeon_ros.calibration.admission import ALL_ARMS, Admission
+from neurosurgeon_ros.calibration.delay_profile import DelayProfile, measure_delays
+from neurosurgeon_ros.calibration.pruning import Costs, worth_having
+from neurosurgeon_ros.codecs.camera import AS_RECEIVED
+from neurosurgeon_ros.inference.arm import Arm
+from neurosurgeon_ros.inference.engine import Engine
+from neurosurgeon_ros.inference.threads import torch_threads
+from neurosurgeon_ros.learning.interface import FEATURES, BoolArray, FloatArray, IntArray
+
+PSI = FEATURES.index("psi")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ArmTable:
+    """
+    The arms that are worth having at some rate and some speed of the edge; n arms, in the order of p.
+
+    :param arms: the last one is `on_device`.
+    :param profile: uncontended seconds on this machine, its arrays for these arms.
+    :param robot_s: seconds on the robot, see :func:`robot_seconds`. Shape (n,).
+    :param features: the back-end's contextual features, psi in expected encoded bytes. Shape (n, 7).
+    :param decode_s: expected seconds of decoding at the edge. Shape (n,).
+    :param point: partition point p. Shape (n,).
+    :param fidelity: expected agreement with the whole network in fp32, in [0, 1]. Shape (n,).
+    :param allowed: whether the arm may be chosen at all. Shape (n,).
+    :param camera: whether the arm sends the camera's image; what it weighs, and takes to encode, are those of an image
+        of ``CUSTOMARY_PIXELS``. Shape (n,).
+    :param left_out: arms that may not be used, or that are nowhere noticeably better than those that are here.
+    """
+
+    arms: tuple[Arm, ...]
+    profile: DelayProfile
+    robot_s: FloatArray
+    features: FloatArray
+    decode_s: FloatArray
+    point: IntArray
+    fidelity: FloatArray
+    allowed: BoolArray
+    camera: BoolArray
+    left_out: tuple[Arm, ...] = ()
+
+    @property
+    def on_device(self) -> int:
+        """Index of the arm p = P."""
+        return len(self.arms) - 1
+
+    @property
+    def as_received(self) -> int | None:
+        """Index of the arm that sends the camera's picture as it came; None if there is none."""
+        found = [index for index, arm in enumerate(self.arms) if arm.codec == AS_RECEIVED.name]
+        return found[0] if found else None
+
+    def index(self, name: str) -> int:
+        """Index of an arm by its name; raises ValueError if there is none."""
+        for index, arm in enumerate(self.arms):
+            if arm.name == name:
+                return index
+        raise ValueError(f"there is no arm {name!r}; choose one of {', '.join(arm.name for arm in self.arms)}")
+
+
+def build_arm_table(
+    engine: Engine,
+    codecs: Sequence[str],
+    *,
+    admission: Admission = ALL_ARMS,
+    speed: float = 1.0,
+    threads: int = 0,
+    fidelity_price_s: float = 0.0,
+    keep_all: bool = False,
+    images_compressed: bool = False,
+    repeats: int = 7,
+    measure: Callable[[Engine, Sequence[Arm]], DelayProfile] | None = None,
+) -> ArmTable:
+    """
+    Measure every arm of a network on this machine.
+
+    :param codecs: registered names; every partition point is taken with each that can carry some of its tensors.
+    :param admission: which of these arms may be used.
+    :param speed: speed of the emulated robot as a fraction of this machine's.
+    :param threads: torch threads that frames will run with; 0 leaves torch's own choice.
+    :param fidelity_price_s: seconds by which an arm counts as slower for each hundredth of agreement that it loses.
+    :param keep_all: keep arms that are nowhere noticeably better than others, too.
+    What sends the camera's image takes no other arm's place, since only the camera tells what it weighs.
+
+    :param images_compressed: whether images come compressed, so that they may travel as they came.
+    :param repeats: measurements of each step, where `measure` is not given.
+    :param measure: gives the profile in the place of :func:`.delay_profile.measure_delays`.
+    :raises ValueError: if a codec or the earliest point of `admission` is unknown.
+    """
+    every = engine.arms(codecs, limits=admission.limits, as_received=images_compressed)
+    candidates = admission.admit(engine, every)
+    with torch_threads(threads):
+        measured = measure(engine, candidates) if measure else measure_delays(engine, candidates, repeats=repeats)
+    points = engine.partitioned.points
+    point = np.array([arm.point for arm in candidates], dtype=np.int64)
+    features = np.array([points[arm.point].features for arm in candidates], dtype=np.float64)
+    features[:, PSI] = [admission.expected_bytes(engine, arm, customary=True) for arm in candidates]
+    camera = np.array([arm.camera_codec is not None for arm in candidates], dtype=np.bool_)
+    robot_s = robot_seconds(measured, point, camera)
+
+    fidelity = np.array([admission.fidelity_of(engine, arm) for arm in candidates])
+    kept = list(range(len(candidates)))
+    if not keep_all:
+        received = np.array([arm.codec == AS_RECEIVED.name for arm in candidates])
+        worth = {*np.flatnonzero(received).tolist()}
+        for among in (np.flatnonzero(~camera), np.flatnonzero(camera & ~received)):
+            if not len(among):
+                continue
+            among = np.union1d(among, [len(candidates) - 1])
+            costs = Costs(
+                robot_s=(robot_s / speed + 100.0 * fidelity_price_s * (1.0 - fidelity))[among],
+                decode_s=measured.decode_s[among],
+                back_s=(measured.front_s[-1] - measured.front_s[point])[among],
+                sent_bytes=features[among, PSI],
+            )
+            worth |= {*among[worth_having(costs, speed)].tolist()}
+        kept = sorted(worth)
+    profile = replace(measured, encode_s=measured.encode_s[kept], decode_s=measured.decode_s[kept])
+    table = ArmTable(
+        arms=tuple(candidates[index] for index in kept),
+        profile=profile,
+        robot_s=robot_s[kept] / speed,
+        features=features[kept],
+        decode_s=measured.decode_s[kept],
+        point=point[kept],
+        fidelity=fidelity[kept],
+        allowed=np.ones(len(kept), dtype=np.bool_),
+        camera=camera[kept],
+        left_out=tuple(arm for arm in every if arm not in {candidates[index] for index in kept}),
+    )
+    for array in (
+        *(table.robot_s, table.features, table.decode_s, table.point, table.fidelity, table.allowed, table.camera),
+        *(profile.front_s, profile.encode_s, profile.decode_s),
+    ):
+        array.flags.writeable = False
+    return table
+
+
+def robot_seconds(profile: DelayProfile, point: IntArray, camera: BoolArray) -> FloatArray:
+    """
+    Give what each arm takes on the robot, the last of them `on_device`.
+
+    That is pre-processing, front-end and encoding; where the camera's image travels, encoding alone; for `on_device`
+    the whole network and post-processing.
+
+    :param point: p of each arm. Shape (n,).
+    :param camera: as in :class:`ArmTable`. Shape (n,).
+    :returns: seconds on this machine, shape (n,).
+    """
+    robot_s: FloatArray = profile.front_s[point] + profile.encode_s
+    robot_s[~camera] += profile.preprocess_s
+    robot_s[-1] += profile.postprocess_s
+    return robot_s

@@ -1,0 +1,110 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What each step of a network takes on this machine, measured at start with nothing else to do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+
+from neurosurgeon_ros.codecs import CameraImage, EncodedTensor
+from neurosurgeon_ros.inference.arm import Arm
+from neurosurgeon_ros.inference.engine import Engine
+from neurosurgeon_ros.inference.timing import least_seconds
+from neurosurgeon_ros.learning.interface import FloatArray
+from neurosurgeon_ros.learning.key_frames import KeyFrameDetector
+from neurosurgeon_ros.partition import profile
+
+#: Shape of the image that delays are measured with: a customary camera's.
+CAMERA_SHAPE = (480, 640, 3)
+
+#: Seconds for which the network is profiled at least.
+PROFILE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DelayProfile:
+    """
+    What each step takes on this machine with nothing else to do; seconds.
+
+    :param score_s: key-frame score.
+    :param preprocess_s: image to input tensor.
+    :param front_s: front-end up to each p, shape (P + 1,); front_s[0] = 0, front_s[P] is the whole network.
+    :param encode_s: of each arm; 0 for `on_device`.
+    :param decode_s: of each arm; 0 for `on_device`.
+    :param postprocess_s: raw outputs to detections.
+    """
+
+    score_s: float
+    preprocess_s: float
+    front_s: FloatArray
+    encode_s: FloatArray
+    decode_s: FloatArray
+    postprocess_s: float
+
+
+def measure_delays(engine: Engine, arms: Sequence[Arm], *, repeats: int = 7) -> DelayProfile:
+    """
+    Measure every step on this machine; the fastest of `repeats` counts, which nothing else delayed.
+
+    Torch's thread count is the calling thread's: it has to be the one that frames run with.
+    """
+    image, model = np.random.default_rng(0).integers(0, 256, CAMERA_SHAPE, dtype=np.uint8), engine.model
+    with torch.inference_mode():
+        x, letterbox = model.preprocess(image)
+        front_s = _front_seconds(engine, x, repeats)
+        outputs = engine.partitioned.run_whole(x)
+        fronts = engine.partitioned.run_front(x, engine.on_device - 1, keep=range(engine.on_device - 1))
+        encode_s, decode_s = np.zeros(len(arms)), np.zeros(len(arms))
+        for index, arm in enumerate(arms):
+            if arm.codec:
+                encode_s[index], decode_s[index] = _codec_seconds(engine, arm, fronts[arm.point], repeats)
+        key_frames = KeyFrameDetector()
+        return DelayProfile(
+            score_s=least_seconds(lambda: key_frames.score(image), repeats),
+            preprocess_s=least_seconds(lambda: model.preprocess(image), repeats),
+            front_s=front_s,
+            encode_s=encode_s,
+            decode_s=decode_s,
+            postprocess_s=least_seconds(
+                lambda: model.postprocess(outputs, letterbox, confidence=0.25, iou=0.45), repeats
+            ),
+        )
+
+
+def _front_seconds(engine: Engine, x: torch.Tensor, repeats: int) -> FloatArray:
+    """Profile again and again for a while, since other processes come and go; the fastest pass counts."""
+    end = time.perf_counter() + PROFILE_S
+    front_s = profile(engine.partitioned, x, repeats=repeats, warmup=2).front_s
+    while time.perf_counter() < end:
+        front_s = np.minimum(front_s, profile(engine.partitioned, x, repeats=1, warmup=0).front_s)
+    return front_s
+
+
+def _codec_seconds(engine: Engine, arm: Arm, tensors: Sequence[torch.Tensor], repeats: int) -> tuple[float, float]:
+    if arm.camera_codec is not None:
+        image = customary_image()
+        encode: Callable[[], tuple[EncodedTensor, ...]] = lambda: engine.encode_image(arm, image)  # noqa: E731
+    else:
+        encode = lambda: engine.encode(arm, tensors)  # noqa: E731
+    encoded = encode()
+    return least_seconds(encode, repeats), least_seconds(lambda: engine.decode(arm.point, encoded), repeats)
+
+
+def customary_image() -> CameraImage:
+    """
+    Make a camera's image of a customary size, whose JPEG takes about as many bytes and as long as it usually does.
+
+    Light changes faster from pixel to pixel than colour, as in what cameras see.
+    """
+    height, width, channels = CAMERA_SHAPE
+    draw = np.random.default_rng(0)
+    light = cv2.resize(draw.uniform(0.0, 255.0, (height // 10, width // 10)), (width, height))
+    tint = cv2.resize(draw.uniform(-24.0, 24.0, (height // 24, width // 24, channels)), (width, height))
+    pixels = np.clip(light[:, :, None] + tint, 0.0, 255.0).astype(np.uint8)
+    return CameraImage(pixels, cv2.imencode(".jpg", pixels)[1].data)

@@ -1,0 +1,65 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Arm tables for one network on one machine: the first measured in quiet, later ones beside a running robot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from neurosurgeon_ros.calibration.admission import Admission
+from neurosurgeon_ros.calibration.arm_table import ArmTable, build_arm_table, robot_seconds
+from neurosurgeon_ros.calibration.kept_delays import KeptDelays
+from neurosurgeon_ros.inference.engine import Engine
+
+
+class TableBuilder:
+    """
+    Makes arm tables of a network.
+
+    :param speed: speed of the emulated robot as a fraction of this machine's.
+    :param threads: torch threads that frames run with; 0 leaves torch's own choice.
+    :param images_compressed: whether images come compressed, so that they may travel as they came.
+    :param kept: of earlier starts, for the first table; None to measure it.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        speed: float,
+        threads: int,
+        images_compressed: bool = False,
+        kept: KeptDelays | None = None,
+    ) -> None:
+        self._engine = engine
+        self._speed = speed
+        self._threads = threads
+        self._images_compressed = images_compressed
+        self._kept = kept
+        self._first: ArmTable | None = None
+
+    def build(self, codecs: Sequence[str], admission: Admission, fidelity_price_s: float) -> ArmTable:
+        """
+        Make a table; what does not depend on the codecs is taken from the first one, which nothing disturbed.
+
+        :raises ValueError: see :func:`~neurosurgeon_ros.calibration.arm_table.build_arm_table`.
+        """
+        table = build_arm_table(
+            self._engine,
+            codecs,
+            admission=admission,
+            speed=self._speed,
+            threads=self._threads,
+            fidelity_price_s=fidelity_price_s,
+            images_compressed=self._images_compressed,
+            measure=self._kept.calibrate if self._kept is not None and self._first is None else None,
+        )
+        if self._first is None:
+            self._first = table
+            return table
+        quiet = self._first.profile
+        profile = replace(quiet, encode_s=table.profile.encode_s, decode_s=table.profile.decode_s)
+        robot_s = robot_seconds(profile, table.point, table.camera) / self._speed
+        robot_s.flags.writeable = False
+        return replace(table, profile=profile, robot_s=robot_s)

@@ -1,0 +1,218 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A robot's camera: images as they come, raw or compressed, on the topics that image_transport names."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import time
+from collections import deque
+from collections.abc import Callable
+
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from neurosurgeon_ros.camera.compressed import check_compressed, decode_compressed
+from neurosurgeon_ros.camera.image_sources import Silence, other_sources, sources_of, wanted_reliability
+from neurosurgeon_ros.camera.images import (
+    COMPRESSED,
+    IMAGE_TOPIC,
+    MAX_BYTES,
+    RAW,
+    camera_info_topic,
+    check_image,
+    to_bgr,
+    transport_topic,
+)
+from neurosurgeon_ros.camera.losses import Losses
+from neurosurgeon_ros.robot.arrival import Arrival, ImageRejected
+from neurosurgeon_ros.ros import qos
+from neurosurgeon_ros.ros.intake import SMALL_BYTES, Intake, overridden_policies
+from neurosurgeon_ros.ros.managed import destroy, steady_timer
+from neurosurgeon_ros.ros.peers import full_name, is_named, type_name
+
+#: Seconds between two looks at who publishes the images.
+LOOK_PERIOD_S = 0.2
+
+#: Images of which the other of two subscriptions may give the same once more.
+_REMEMBERED = 4
+
+
+class Camera:
+    """
+    Subscribes from its making to :meth:`close`. For the executor's thread.
+
+    The subscription is reliable where every publisher of the images offers it, and best effort otherwise, see
+    :func:`neurosurgeon_ros.camera.image_sources.wanted_reliability`; it changes when publishers do. Parameters
+    `qos_overrides` come first.
+
+    :param transport: "raw" or "compressed".
+    :param take: is given each image that can be decoded, by its header.
+    :param reject: told of each other one why, in one sentence.
+
+    :ivar info: the camera's newest calibration; None if none has come.
+    :ivar losses: images that did not reach the robot.
+    """
+
+    def __init__(
+        self, node: Node, transport: str, *, take: Callable[[Arrival], object], reject: Callable[[str], object]
+    ) -> None:
+        self._node = node
+        self._transport = transport
+        self._take = take
+        self._reject = reject
+        self._came = False
+        self.info: CameraInfo | None = None
+        self.losses = Losses()
+        self.topic = transport_topic(node, transport)
+        self._kind = CompressedImage if transport == COMPRESSED else Image
+        self._intake = Intake(node)
+        # The newest comes last; another one before it stays until the newest has met the publishers.
+        self._images = [self._subscribe(self._wanted())]
+        self._latest: deque[tuple[Subscription, Image | CompressedImage]] = deque(maxlen=_REMEMBERED)
+        self._info_topic = camera_info_topic(node.resolve_topic_name(IMAGE_TOPIC))
+        self._infos = self._intake.subscribe(
+            CameraInfo, self._info_topic, self._on_info, qos.SENSOR_DATA, max_bytes=SMALL_BYTES
+        )
+        self._timer = steady_timer(node, LOOK_PERIOD_S, self._look)
+
+    def close(self) -> None:
+        """Take no more images."""
+        self._node.destroy_timer(self._timer)
+        destroy(self._node, *self._images, self._infos)
+
+    @property
+    def profile(self) -> QoSProfile:
+        """Quality of service that images are asked for with."""
+        return self._images[-1].qos_profile
+
+    def mismatch(self) -> str:
+        """Say why images will not come although somebody publishes some, by the graph; empty if nothing is wrong."""
+        expected = type_name(self._kind)
+        for info in filter(is_named, self._node.get_publishers_info_by_topic(self.topic)):
+            if info.topic_type != expected:
+                return (
+                    f"{self.topic} carries {info.topic_type} from {full_name(info)}, expected {expected} "
+                    f"for image_transport {self._transport}: remap {IMAGE_TOPIC}, or set image_transport"
+                )
+        if self._node.count_publishers(self.topic) == 0:
+            other = COMPRESSED if self._transport == RAW else RAW
+            topic = transport_topic(self._node, other)
+            if self._node.count_publishers(topic) > 0:
+                return f"nobody publishes {self.topic}, but {topic} is there: set image_transport to {other}"
+        return ""
+
+    def why_silent(self) -> str:
+        """Say why no image comes, by the graph, and what to do; one sentence that is the same while the cause is."""
+        silence = Silence(
+            topic=self.topic,
+            transport=self._transport,
+            profile=self.profile,
+            sources=sources_of(self._node, self.topic),
+            others=other_sources(self._node, self.topic),
+            came=self._came,
+        )
+        return self.mismatch() or silence.cause()
+
+    def why_lossy(self) -> str:
+        """Say how many images were lost before they reached the robot, and what to do; empty if hardly any were."""
+        lost, sent = self.losses.recent(time.monotonic())
+        if not lost or self.profile.reliability == ReliabilityPolicy.RELIABLE:
+            return ""
+        return (
+            f"{lost} of the last {sent} images on {self.topic} were lost before they reached the robot, since its "
+            "publisher offers best effort: let the driver publish reliably, or start it with "
+            "FASTRTPS_DEFAULT_PROFILES_FILE naming this package's config/fastdds.xml, whose segment holds an image"
+        )
+
+    # The subscription.
+
+    def _look(self) -> None:
+        """Subscribe anew if the publishers offer something else than before, and let the subscription before go."""
+        sources = [source for source in sources_of(self._node, self.topic) if source.kind == type_name(self._kind)]
+        if len(self._images) > 1 and self._images[-1].get_publisher_count() >= len(sources):
+            destroy(self._node, self._images.pop(0))
+            self._latest.clear()
+        if not self._is_overridden("reliability") and sources:
+            wanted = wanted_reliability(sources)
+            if wanted != self.profile.reliability:
+                while len(self._images) > 1:
+                    destroy(self._node, self._images.pop(0))
+                self._images.append(self._subscribe(wanted))
+        self._count_senders()
+
+    def _wanted(self) -> ReliabilityPolicy:
+        return wanted_reliability(
+            source for source in sources_of(self._node, self.topic) if source.kind == type_name(self._kind)
+        )
+
+    def _subscribe(self, reliability: ReliabilityPolicy) -> Subscription:
+        profile = copy.copy(qos.RELIABLE_IMAGES if reliability == ReliabilityPolicy.RELIABLE else qos.SENSOR_DATA)
+        handle = self._on_compressed if self._transport == COMPRESSED else self._on_image
+        mine: list[Subscription] = []
+        subscription = self._intake.subscribe(
+            self._kind,
+            self.topic,
+            functools.partial(self._receive, mine, handle),
+            profile,
+            max_bytes=MAX_BYTES + SMALL_BYTES,
+            on_refusal=self._reject,
+            overridable=True,
+            pixels=True,
+        )
+        mine.append(subscription)
+        return subscription
+
+    def _is_overridden(self, policy: str) -> bool:
+        return any(one.name.lower() == policy for one in overridden_policies(self._node, self.topic, "subscription"))
+
+    def _count_senders(self) -> None:
+        """Find out whether whoever publishes the images publishes a camera_info beside each."""
+        images = {source.node for source in sources_of(self._node, self.topic)}
+        infos = {source.node for source in sources_of(self._node, self._info_topic)}
+        self.losses.comparable = len(images) == 1 and images == infos and "" not in images and len(self._images) == 1
+
+    # What comes.
+
+    def _receive(
+        self,
+        mine: list[Subscription],
+        handle: Callable[[Image | CompressedImage], object],
+        message: Image | CompressedImage,
+    ) -> None:
+        """Take an image, unless the other one of two subscriptions has given it already."""
+        if len(self._images) > 1:
+            if any(other is not mine[0] and _same(message, seen) for other, seen in self._latest):
+                return
+            self._latest.append((mine[0], message))
+        self._came = True
+        self.losses.images += 1
+        handle(message)
+
+    def _on_image(self, message: Image) -> None:
+        try:
+            check_image(message)
+        except ImageRejected as problem:
+            self._reject(str(problem))
+            return
+        self._take(Arrival(message.header, time.monotonic(), lambda: to_bgr(message)))
+
+    def _on_compressed(self, message: CompressedImage) -> None:
+        try:
+            check_compressed(message)
+        except ImageRejected as problem:
+            self._reject(str(problem))
+            return
+        data = memoryview(message.data)
+        self._take(Arrival(message.header, time.monotonic(), lambda: decode_compressed(message), data))
+
+    def _on_info(self, message: CameraInfo) -> None:
+        self.info = message
+        self.losses.infos += 1
+
+
+def _same(one: Image | CompressedImage, other: Image | CompressedImage) -> bool:
+    return bool(one.header == other.header and one.data == other.data)

@@ -1,0 +1,152 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Compressed camera images, jpeg and png: their headers are read before a decoder is let near them.
+
+A decoder takes memory for the size that the header names, so that size is held against a limit first. See ITU-T T.81
+(jpeg), section B, and the PNG specification, section 5.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from sensor_msgs.msg import CompressedImage
+from std_msgs.msg import Header
+
+from neurosurgeon_ros.camera.images import MAX_BYTES
+from neurosurgeon_ros.codecs.picture import decode_bgr
+from neurosurgeon_ros.robot.arrival import ImageRejected
+
+JPEG, PNG = "jpeg", "png"
+
+#: Scans of a progressive jpeg; encoders make about ten.
+MAX_SCANS = 64
+
+#: Pixels times scans of a jpeg: a decoder goes over all of them in each, about a second for twice as many.
+MAX_SCANNED = 500_000_000
+
+_JPEG_BEGIN, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+_PNG_BEGIN = b"\x89PNG\r\n\x1a\n"
+
+# Markers without a length: TEM, and RST0 to SOI.
+_BARE = {0x01, *range(0xD0, 0xD9)}
+# Start of frame: all of C0 to CF but the tables DHT and DAC, and the reserved JPG.
+_START_OF_FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+_START_OF_SCAN = 0xDA
+
+
+@dataclass(frozen=True, slots=True)
+class CompressedShape:
+    """What a compressed image's header says: its kind, "jpeg" or "png", and its size in pixels."""
+
+    kind: str
+    width: int
+    height: int
+
+
+def check_compressed(message: CompressedImage) -> CompressedShape:
+    """
+    Read a compressed image's header, whatever `format` says of it.
+
+    :raises ImageRejected: if it is neither jpeg nor png, is cut off, or is empty or too large once decoded.
+    """
+    data = memoryview(message.data)
+    if bytes(data[:2]) == _JPEG_BEGIN:
+        shape = _jpeg_shape(data)
+    elif bytes(data[:8]) == _PNG_BEGIN:
+        shape = _png_shape(data)
+    else:
+        said = f", its format says {message.format!r}" if message.format else ""
+        raise ImageRejected(f"the compressed image is neither jpeg nor png{said}: publish one of the two")
+    if shape.width == 0 or shape.height == 0:
+        raise ImageRejected(f"the {shape.kind} image is empty ({shape.width} x {shape.height} pixels)")
+    decoded = 3 * shape.width * shape.height
+    if decoded > MAX_BYTES:
+        raise ImageRejected(
+            f"the {shape.kind} image has {shape.width} x {shape.height} pixels, {decoded} bytes once decoded; "
+            f"at most {MAX_BYTES} are accepted"
+        )
+    return shape
+
+
+def decode_compressed(message: CompressedImage) -> NDArray[np.uint8]:
+    """
+    Decode a compressed image.
+
+    :return: BGR, uint8, shape (height, width, 3), as it was encoded: an orientation in its metadata is not followed.
+    :raises ImageRejected: see :func:`check_compressed`; or if the decoder refuses it.
+    """
+    shape = check_compressed(message)
+    try:
+        image = decode_bgr(memoryview(message.data))
+    except cv2.error as problem:
+        raise ImageRejected(f"the {shape.kind} image could not be decoded: {problem.err}") from None
+    if image is None or image.shape != (shape.height, shape.width, 3):
+        raise ImageRejected(f"the {shape.kind} image could not be decoded: its data are damaged")
+    return image
+
+
+def to_compressed(image: NDArray[np.uint8], header: Header, *, quality: int = 90) -> CompressedImage:
+    """
+    Make a jpeg message.
+
+    :param image: BGR, uint8, shape (h, w, 3).
+    :param quality: of the jpeg, 1 to 100.
+    """
+    done, data = cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, quality))
+    if not done:
+        raise ValueError(f"an image of shape {image.shape} could not be encoded as jpeg")
+    message = CompressedImage(header=header, format="bgr8; jpeg compressed bgr8")
+    message.data.frombytes(data.tobytes())
+    return message
+
+
+def _jpeg_shape(data: memoryview) -> CompressedShape:
+    """Go from segment to segment up to the first scan, and see that an end follows it."""
+    place, size = 2, None
+    while place + 4 <= len(data):
+        if data[place] != 0xFF:
+            raise ImageRejected("the jpeg image's header is damaged")
+        marker = data[place + 1]
+        if marker == 0xFF or marker in _BARE:  # padding, and markers that stand alone
+            place += 1 if marker == 0xFF else 2
+            continue
+        (length,) = struct.unpack_from(">H", data, place + 2)
+        if marker in _START_OF_FRAME:
+            if length < 8 or place + 9 > len(data):
+                break
+            height, width = struct.unpack_from(">HH", data, place + 5)
+            size = CompressedShape(JPEG, width, height)
+        if marker == _START_OF_SCAN:
+            if size is None:
+                raise ImageRejected("the jpeg image's header names no size")
+            scans = bytes(data[place:])
+            if scans.rfind(_JPEG_END) < 0:
+                break
+            count = scans.count(bytes((0xFF, _START_OF_SCAN)))
+            if count > MAX_SCANS:
+                raise ImageRejected(f"the jpeg image has over {MAX_SCANS} scans, each of which costs a pass over it")
+            if count > 1 and count * size.width * size.height > MAX_SCANNED:
+                raise ImageRejected(
+                    f"the jpeg image has {count} scans of {size.width} x {size.height} pixels, which take a second to "
+                    "decode: publish a baseline jpeg"
+                )
+            return size
+        if length < 2:
+            raise ImageRejected("the jpeg image's header is damaged")
+        place += 2 + length
+    raise ImageRejected(f"the jpeg image has {len(data)} bytes and no end: it was cut off")
+
+
+def _png_shape(data: memoryview) -> CompressedShape:
+    if len(data) < 33 or b"IEND" not in bytes(data[-16:]):
+        raise ImageRejected(f"the png image has {len(data)} bytes and no end: it was cut off")
+    if bytes(data[12:16]) != b"IHDR":
+        raise ImageRejected("the png image's header is damaged")
+    width, height = struct.unpack_from(">II", data, 16)
+    return CompressedShape(PNG, width, height)

@@ -1,0 +1,99 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""An edge's state of health over the last seconds, for its diagnostics."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+from collections import Counter, deque
+
+from diagnostic_msgs.msg import DiagnosticStatus
+
+from neurosurgeon_ros.diagnostics.robot_health import WINDOW_S
+from neurosurgeon_ros.protocol.requests import Feedback, Status
+
+#: Answers that means are taken over at most.
+MOST_ANSWERS = 1000
+
+#: What an answer of each status is called.
+_OUTCOMES = {
+    Status.OK: "answered",
+    Status.OVERLOADED: "refused",
+    Status.INVALID: "invalid",
+    Status.MODEL_MISMATCH: "of another model",
+    Status.FAILED: "failed",
+}
+
+_STAGES = {
+    "queue": lambda feedback: feedback.queue_s,
+    "decode": lambda feedback: feedback.decode_s,
+    "compute": lambda feedback: feedback.compute_s,
+    "post-process": lambda feedback: feedback.postprocess_s,
+}
+
+
+class EdgeHealth:
+    """
+    Answers come from any thread, the rest from the executor's.
+
+    :param now_s: the start, monotonic seconds.
+    """
+
+    def __init__(self, now_s: float) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[Status] = Counter()
+        self._then: deque[tuple[float, Counter[Status]]] = deque([(now_s, Counter())])
+        self._answers: deque[tuple[float, Feedback]] = deque(maxlen=MOST_ANSWERS)
+
+    def answered(self, feedback: Feedback, now_s: float) -> None:
+        """Take note of a request that is done with, well or not."""
+        with self._lock:
+            self._counts[feedback.status] += 1
+            if feedback.status is Status.OK:
+                self._answers.append((now_s, feedback))
+
+    def look(self, now_s: float) -> tuple[Counter[Status], dict[str, object]]:
+        """
+        Give the last seconds, at each diagnostics.
+
+        :return: requests that were done with in these seconds, by status; and counts, rates, and means of delays in
+            milliseconds, for people.
+        """
+        with self._lock:
+            counts = Counter(self._counts)
+            while self._answers and now_s - self._answers[0][0] > WINDOW_S:
+                self._answers.popleft()
+            feedback = [feedback for _, feedback in self._answers]
+        self._then.append((now_s, counts))
+        while len(self._then) > 2 and now_s - self._then[1][0] >= WINDOW_S:
+            self._then.popleft()
+        then_s, then = self._then[0]
+        span_s = max(now_s - then_s, 1e-9)
+        recent = counts - then
+        values: dict[str, object] = {"requests [Hz]": f"{recent.total() / span_s:.1f}"}
+        values |= {f"{name} [Hz]": f"{recent[status] / span_s:.1f}" for status, name in _OUTCOMES.items()}
+        values |= {name: counts[status] for status, name in _OUTCOMES.items()}
+        if feedback:
+            for stage, seconds in _STAGES.items():
+                values[f"{stage} delay [ms]"] = f"{1e3 * statistics.fmean(map(seconds, feedback)):.1f}"
+        return recent, values
+
+
+def edge_level(recent: Counter[Status], robots: int) -> tuple[bytes, str]:
+    """
+    Say how an edge is: ERROR when requests fail, WARN when it cannot serve all that it is asked.
+
+    :param recent: requests that were done with in the last seconds, by status.
+    :param robots: how many it serves.
+    """
+    within = f"in the last {WINDOW_S:.0f} s"
+    if recent[Status.FAILED]:
+        return DiagnosticStatus.ERROR, f"{recent[Status.FAILED]} requests failed {within}"
+    for status in (Status.INVALID, Status.MODEL_MISMATCH, Status.OVERLOADED):
+        if recent[status]:
+            return (
+                DiagnosticStatus.WARN,
+                f"{recent[status]} of {recent.total()} requests were {_OUTCOMES[status]} {within}",
+            )
+    return DiagnosticStatus.OK, f"serves {robots} robots" if robots != 1 else "serves 1 robot"

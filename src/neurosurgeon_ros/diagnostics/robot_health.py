@@ -1,0 +1,167 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A robot's state of health over the last seconds, for its diagnostics."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+import threading
+from collections import deque
+from dataclasses import dataclass
+
+from diagnostic_msgs.msg import DiagnosticStatus
+
+from neurosurgeon_ros.robot.arrival import Counts
+from neurosurgeon_ros.robot.decision import Decision, Delays, Outcome
+
+#: Seconds that rates and means look back.
+WINDOW_S = 5.0
+
+#: Seconds without an image after which none is said to arrive; as long after the start.
+SILENCE_S = 3.0
+
+#: Decisions that means are taken over at most.
+MOST_DECISIONS = 1000
+
+_STAGES = tuple(field.name for field in dataclasses.fields(Delays))
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """
+    The last seconds in numbers.
+
+    :param in_hz: images per second from the camera.
+    :param out_hz: detections messages per second.
+    :param rejected: images that could not be converted, in these seconds.
+    :param lost: accepted frames whose results could not be handed out, in these seconds.
+    :param silent_s: seconds since the last image, or since the start if none has come.
+    """
+
+    in_hz: float
+    out_hz: float
+    dropped_hz: float
+    rejected: int
+    lost: int
+    silent_s: float
+
+
+class Health:
+    """
+    Decisions come from the pipeline's thread, :meth:`trend` is asked from the executor's.
+
+    :param now_s: the start, monotonic seconds.
+    """
+
+    def __init__(self, now_s: float) -> None:
+        self._lock = threading.Lock()
+        self._decisions: deque[tuple[float, Decision]] = deque(maxlen=MOST_DECISIONS)
+        self._counts: deque[tuple[float, Counts]] = deque([(now_s, Counts())])
+        self._image_s = now_s
+        self._outcomes = dict.fromkeys(Outcome, 0)
+        self._lost: deque[float] = deque(maxlen=MOST_DECISIONS)
+
+    def decided(self, decision: Decision, now_s: float) -> None:
+        """Take note of a frame that is done."""
+        with self._lock:
+            self._decisions.append((now_s, decision))
+            self._outcomes[decision.outcome] += 1
+
+    def lost(self, now_s: float) -> None:
+        """Take note of a frame whose results could not be handed out."""
+        with self._lock:
+            self._lost.append(now_s)
+
+    def trend(self, counts: Counts, now_s: float) -> Trend:
+        """
+        Take note of the counts so far, and give the last seconds.
+
+        :param counts: since the start.
+        """
+        if counts.received != self._counts[-1][1].received:
+            self._image_s = now_s
+        self._counts.append((now_s, counts))
+        while len(self._counts) > 2 and now_s - self._counts[1][0] >= WINDOW_S:
+            self._counts.popleft()
+        then_s, then = self._counts[0]
+        with self._lock:
+            while self._decisions and now_s - self._decisions[0][0] > WINDOW_S:
+                self._decisions.popleft()
+            while self._lost and now_s - self._lost[0] > WINDOW_S:
+                self._lost.popleft()
+            lost = len(self._lost)
+        span_s = max(now_s - then_s, 1e-9)
+        return Trend(
+            in_hz=(counts.received - then.received) / span_s,
+            out_hz=(counts.accepted - then.accepted) / span_s,
+            dropped_hz=(counts.dropped - then.dropped) / span_s,
+            rejected=counts.rejected - then.rejected,
+            lost=lost,
+            silent_s=now_s - self._image_s,
+        )
+
+    def values(self) -> dict[str, object]:
+        """Give outcomes since the start, and means of the last seconds' delays, in milliseconds for people."""
+        with self._lock:
+            recent = [decision for _, decision in self._decisions]
+            outcomes = dict(self._outcomes)
+        values: dict[str, object] = {f"outcome {outcome.name.lower()}": n for outcome, n in outcomes.items()}
+        for stage in _STAGES:
+            seconds = [value for one in recent if not math.isnan(value := getattr(one.delays, stage))]
+            if seconds:
+                values[f"{stage.replace('_', ' ')} delay [ms]"] = f"{1e3 * statistics.fmean(seconds):.1f}"
+        rate = link_rate(recent)
+        values["link rate [Mbit/s]"] = "unknown" if math.isnan(rate) else f"{rate / 1e6:.1f}"
+        if recent:
+            last = recent[-1]
+            values["last arm"] = last.arm
+            values["key frames"] = f"{sum(one.key_frame for one in recent)} of {len(recent)}"
+            values["forced"] = f"{sum(one.forced for one in recent)} of {len(recent)}"
+            values["prediction error [ms]"] = _prediction_error(recent)
+        return values
+
+
+def level(trend: Trend, *, obstacle: str, image_topic: str, silence: str = "", losses: str = "") -> tuple[bytes, str]:
+    """
+    Say how a robot is: ERROR when frames are lost or none arrive, WARN when it works without the edge.
+
+    :param obstacle: why the edge cannot be used; empty if it can.
+    :param silence: why no image comes.
+    :param losses: how many images do not reach the robot; empty if hardly any.
+    """
+    if trend.silent_s > SILENCE_S:
+        text = f"no image has come on {image_topic} for {trend.silent_s:.0f} s"
+        return DiagnosticStatus.ERROR, f"{text}: {silence}" if silence else text
+    if trend.lost:
+        return DiagnosticStatus.ERROR, f"the results of {trend.lost} frames were lost in the last {WINDOW_S:.0f} s"
+    if trend.rejected:
+        return DiagnosticStatus.ERROR, f"{trend.rejected} images could not be read in the last {WINDOW_S:.0f} s"
+    if trend.in_hz == 0.0:
+        return DiagnosticStatus.WARN, "no image has come yet"
+    if losses:
+        return DiagnosticStatus.WARN, losses
+    if obstacle:
+        return DiagnosticStatus.WARN, f"works without the edge: {obstacle}"
+    return DiagnosticStatus.OK, "works with the edge"
+
+
+def link_rate(decisions: list[Decision]) -> float:
+    """
+    Estimate the link's rate from frames that were answered.
+
+    :return: bits per second, the median over the frames; NaN without any.
+    """
+    rates = [
+        8.0 * one.sent_bytes / one.delays.transmit
+        for one in decisions
+        if one.outcome is Outcome.EDGE and one.delays.transmit > 0.0 and one.sent_bytes
+    ]
+    return statistics.median(rates) if rates else math.nan
+
+
+def _prediction_error(decisions: list[Decision]) -> str:
+    errors = [abs(one.predicted_offload_s - one.delays.offload) for one in decisions if one.outcome is Outcome.EDGE]
+    known = [error for error in errors if not math.isnan(error)]
+    return f"{1e3 * statistics.fmean(known):.1f}" if known else "unknown"

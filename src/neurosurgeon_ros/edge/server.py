@@ -1,0 +1,298 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What an edge does with requests: validate, queue, decode, back-end, post-process, answer.
+
+Every request whose key could be read is answered, if only by an error with its reason. One worker thread runs the
+back-ends; validation and probes are answered by the thread that brings the request. Requests of several robots that
+wait for the same back-end share a run of it where that is faster; each is answered for itself.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from neurosurgeon_ros.codecs import CodecError
+from neurosurgeon_ros.edge.fair_queue import FairQueue, Refusal, Waiting
+from neurosurgeon_ros.inference.batching import ALONE, Batching
+from neurosurgeon_ros.inference.engine import Engine
+from neurosurgeon_ros.inference.threads import use_threads
+from neurosurgeon_ros.learning.interface import Kind
+from neurosurgeon_ros.models import Detections
+from neurosurgeon_ros.protocol.requests import Feedback, Reply, Request, Status
+from neurosurgeon_ros.protocol.validation import InvalidRequest, check_probe, check_request
+
+#: Seconds over which the load is averaged.
+LOAD_WINDOW_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeCounts:
+    """
+    What an edge has done since it started.
+
+    :param requests: came in.
+    :param refused: of these, answered with an error.
+    :param batched: of these, answered from a back-end that they shared.
+    """
+
+    requests: int = 0
+    refused: int = 0
+    batched: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Decoded:
+    """A request whose tensors are there."""
+
+    waiting: Waiting
+    tensors: tuple[torch.Tensor, ...]
+    decode_s: float
+
+
+class EdgeServer:
+    """
+    The edge's queue and worker.
+
+    :param engines: by fingerprint.
+    :param reply: takes each answer; called from the worker's thread or from the one that called :meth:`submit`.
+    :param on_problem: told in one sentence of errors that a person should read; called from the threads that answer.
+    :param max_queue: requests that wait at most; more are refused with the load as the reason.
+    :param threads: torch threads of the worker; 0 leaves torch's own choice.
+    :param batching: by fingerprint, where batches are worth it; nowhere where it says nothing.
+    """
+
+    def __init__(
+        self,
+        engines: Mapping[str, Engine],
+        reply: Callable[[Reply], None],
+        *,
+        on_problem: Callable[[str], None],
+        max_queue: int = 8,
+        threads: int = 0,
+        batching: Mapping[str, Batching] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.engines = dict(engines)
+        self._reply = reply
+        self._on_problem = on_problem
+        self._threads = threads
+        self._clock = clock
+        self._condition = threading.Condition()
+        self._batching = dict(batching or {})
+        self._queue = FairQueue(max_queue, self._batch_sizes)
+        self._busy_until_s: float | None = None
+        self._stopping = False
+        self._counts = EdgeCounts()
+        self._busy: deque[tuple[float, float]] = deque()
+        self._worker = threading.Thread(target=self._run, name="edge server", daemon=True)
+
+    @property
+    def counts(self) -> EdgeCounts:
+        """Requests since the start."""
+        return self._counts
+
+    @property
+    def queue_length(self) -> int:
+        """Requests that wait now."""
+        return len(self._queue)
+
+    def load(self) -> float:
+        """Share of the last second that the worker spent on requests, in [0, 1]."""
+        now_s = self._clock()
+        with self._condition:
+            busy_s = sum(max(0.0, end - max(begin, now_s - LOAD_WINDOW_S)) for begin, end in self._busy)
+        return min(1.0, busy_s / LOAD_WINDOW_S)
+
+    def start(self) -> None:
+        """Start the worker."""
+        self._worker.start()
+
+    def stop(self) -> None:
+        """Finish the request that is being worked on, refuse those that wait, and join the worker."""
+        with self._condition:
+            self._stopping = True
+            waiting = self._queue.clear()
+            self._condition.notify_all()
+        for request in waiting:
+            self._refuse(request, Status.OVERLOADED, "the edge is shutting down")
+        self._worker.join()
+
+    def forget(self, robot_id: str) -> None:
+        """Drop what waits of a robot that is gone; nobody is left to be answered."""
+        with self._condition:
+            self._queue.forget(robot_id)
+
+    def submit(self, request: Request) -> None:
+        """
+        Take a request: refuse it, answer it if it is a probe, or queue it.
+
+        A newer request of a robot takes the place of its older one that still waits; that one is refused. So is what
+        would be answered after its deadline, since others are before it; see :class:`.fair_queue.FairQueue`.
+        """
+        arrived_s = self._clock()
+        with self._condition:
+            self._counts = replace(self._counts, requests=self._counts.requests + 1)
+        try:
+            if request.key.kind is Kind.PROBE:
+                check_probe(request)
+                self._send(Reply(Feedback(request.key, queue_s=self._clock() - arrived_s), request.header))
+                return
+            engine = self.engines.get(request.fingerprint)
+            if engine is None:
+                served = ", ".join(f"{e.model.name} ({f[:12]})" for f, e in self.engines.items()) or "none"
+                self._refuse(
+                    request,
+                    Status.MODEL_MISMATCH,
+                    f"this edge has no model {request.fingerprint[:12]!r}, it serves {served}",
+                )
+                return
+            check_request(request, engine.partitioned, engine.model.name)
+        except InvalidRequest as problem:
+            self._refuse(request, Status.INVALID, str(problem))
+            return
+        self._enqueue(Waiting(request, engine, arrived_s))
+
+    def _enqueue(self, arrived: Waiting) -> None:
+        with self._condition:
+            if self._stopping:
+                refused = [Refusal(arrived.request, "the edge is shutting down")]
+            else:
+                until_s = self._busy_until_s
+                busy_s = -1.0 if until_s is None else max(0.0, until_s - arrived.arrived_s)
+                refused = self._queue.put(arrived, busy_s=busy_s)
+                self._condition.notify()
+        self._refuse_all(refused)
+
+    def _refuse_all(self, refused: list[Refusal]) -> None:
+        for one in refused:
+            self._refuse(one.request, Status.OVERLOADED, one.reason)
+
+    def _refuse(self, request: Request, status: Status, reason: str) -> None:
+        with self._condition:
+            self._counts = replace(self._counts, refused=self._counts.refused + 1)
+        self._send(Reply(Feedback(request.key, status, reason), request.header))
+
+    def _send(self, reply: Reply) -> None:
+        """Give an answer away; one that cannot be sent must not end the edge for all, nor cost others theirs."""
+        try:
+            self._reply(reply)
+        except Exception as problem:
+            self._on_problem(f"an answer was lost: {type(problem).__name__}: {problem}")
+
+    def _batch_sizes(self, request: Request) -> Sequence[int]:
+        return self._batching.get(request.fingerprint, ALONE).sizes(request.partition_point)
+
+    def _run(self) -> None:
+        use_threads(self._threads)
+        with torch.inference_mode():
+            while True:
+                with self._condition:
+                    self._condition.wait_for(lambda: len(self._queue) or self._stopping)
+                    if self._stopping:
+                        return
+                    begin = self._clock()
+                    batch, refused = self._queue.take(begin)
+                    self._busy_until_s = None
+                    if batch:
+                        self._busy_until_s = begin + self._queue.times.expected_s(batch[0].request, len(batch))
+                self._refuse_all(refused)
+                if batch:
+                    self._work(batch)
+                end = self._clock()
+                with self._condition:
+                    self._busy_until_s = None
+                    while self._busy and self._busy[0][1] < end - LOAD_WINDOW_S:
+                        self._busy.popleft()
+                    self._busy.append((begin, end))
+                    is_idle = not len(self._queue)
+                if batch and is_idle:
+                    batch[0].engine.prepare()
+
+    def _work(self, batch: Sequence[Waiting]) -> None:
+        """Answer requests of the same network and partition point; what fails in one is no matter of the others."""
+        first = batch[0].request
+        begin = self._clock()
+        decoded = [one for one in map(self._decode, batch) if one is not None]
+        complete = len(decoded) == len(batch)
+        batching = self._batching.get(first.fingerprint, ALONE)
+        for size in batching.split(first.partition_point, len(decoded)):
+            together, decoded = decoded[:size], decoded[size:]
+            self._run_back(together, batching)
+        if complete and len(batch) > 1:
+            with self._condition:
+                self._queue.times.took(first, self._clock() - begin, len(batch))
+
+    def _decode(self, one: Waiting) -> _Decoded | None:
+        """Decode what came with a request; None if it cannot be, and was refused."""
+        begin = self._clock()
+        try:
+            tensors = one.engine.decode(one.request.partition_point, one.request.tensors)
+        except CodecError as problem:
+            self._refuse(one.request, Status.INVALID, str(problem))
+        except Exception as problem:  # one robot's request must not end the edge for all
+            self._refuse(one.request, Status.FAILED, f"{type(problem).__name__}: {problem}")
+        else:
+            return _Decoded(one, tensors, self._clock() - begin)
+        return None
+
+    def _run_back(self, together: list[_Decoded], batching: Batching) -> None:
+        """Run a back-end for one request or for several, and answer them."""
+        engine, point = together[0].waiting.engine, together[0].waiting.request.partition_point
+        begin = self._clock()
+        try:
+            if len(together) == 1:
+                outputs = [engine.run_back(together[0].tensors, point)]
+            else:
+                outputs = engine.run_back_together([one.tensors for one in together], point)
+        except Exception as problem:
+            if len(together) > 1:  # which of them it was shows when each has a run of its own
+                for one in together:
+                    self._run_back([one], batching)
+            else:
+                self._refuse(together[0].waiting.request, Status.FAILED, f"{type(problem).__name__}: {problem}")
+            return
+        compute_s = batching.alone_s(point, len(together), self._clock() - begin)
+        if len(together) > 1:
+            with self._condition:
+                self._counts = replace(self._counts, batched=self._counts.batched + len(together))
+        for one, output in zip(together, outputs, strict=True):
+            self._finish(one, output, compute_s)
+
+    def _finish(self, one: _Decoded, output: object, compute_s: float) -> None:
+        """
+        Post-process what the back-end gave for a request, and answer it.
+
+        :param compute_s: what it would have taken alone; what it stayed here longer than that was for the others' sake,
+            and counts as queueing.
+        """
+        request, engine = one.waiting.request, one.waiting.engine
+        detections: Detections | None = None
+        begin = self._clock()
+        try:
+            if request.letterbox is not None:
+                detections = engine.model.postprocess(
+                    output, request.letterbox, confidence=request.confidence, iou=request.iou
+                )
+        except Exception as problem:  # one robot's request must not end the edge for all
+            self._refuse(request, Status.FAILED, f"{type(problem).__name__}: {problem}")
+            return
+        end = self._clock()
+        postprocess_s = end - begin
+        own_s = one.decode_s + compute_s + postprocess_s
+        feedback = Feedback(
+            request.key,
+            queue_s=max(0.0, end - one.waiting.arrived_s - own_s),
+            decode_s=one.decode_s,
+            compute_s=compute_s,
+            postprocess_s=postprocess_s,
+        )
+        with self._condition:
+            self._queue.times.took(request, own_s)
+        self._send(Reply(feedback, request.header, detections if request.key.kind is Kind.FRAME else None))

@@ -1,0 +1,211 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""One network ready to run: loaded and cut, its parts run on their device, and what crosses encoded and decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from neurosurgeon_ros.codecs import CameraImage, CameraPicture, CodecError, EncodedTensor, TensorSpec, get_codec
+from neurosurgeon_ros.codecs.limits import CrossingLimits
+from neurosurgeon_ros.inference.arm import NO_LIMITS, Arm, list_arms
+from neurosurgeon_ros.inference.device import CPU, DeviceBackEnds, choose_device
+from neurosurgeon_ros.inference.timing import least_seconds
+from neurosurgeon_ros.inference.trimming import Trimming
+from neurosurgeon_ros.models import Letterbox, Model, load_model
+from neurosurgeon_ros.partition import BeforeStep, PartitionedNetwork, partition
+
+#: Sizes of images whose letterbox is remembered.
+_MOST_SIZES = 16
+
+
+class Engine:
+    """
+    A model with its partition points.
+
+    :param model: the network with its pre- and post-processing.
+    :param keep_all: keep also the partition points where an earlier one carries no more.
+    :param device: of the back-ends, one of :data:`.device.DEVICES`; front-ends run on the CPU.
+    :param half: let back-ends compute in fp16, on a GPU.
+
+    :ivar unquantised: tensors that were to be quantised, but had NaN or infinity and were encoded as fp32.
+    """
+
+    def __init__(self, model: Model, *, keep_all: bool = False, device: str = CPU, half: bool = False) -> None:
+        chosen = choose_device(device)
+        self.model = model
+        self.unquantised = 0
+        self._fitted: dict[tuple[int, ...], Letterbox] = {}
+        self.partitioned: PartitionedNetwork = partition(model.network, model.example_input, keep_all=keep_all)
+        self._trimming = Trimming(self.partitioned)
+        self._elsewhere: DeviceBackEnds | None = None
+        if chosen.type != CPU:
+            self._elsewhere = DeviceBackEnds(model, self.partitioned, chosen, keep_all=keep_all, half=half)
+
+    @classmethod
+    def load(
+        cls,
+        name: str,
+        *,
+        weights: Path | None = None,
+        random_weights: bool = False,
+        keep_all: bool = False,
+        device: str = CPU,
+        half: bool = False,
+    ) -> Engine:
+        """
+        Load a network, as :func:`neurosurgeon_ros.models.load_model` finds it.
+
+        :param name: a registered one, `package.module:factory`, or `FILE.pt2` or `FILE.pt2:POSTPROCESSING`.
+        :param weights: its weights file; None for the one in the cache folder.
+        :param random_weights: take random weights instead of a file.
+        :param keep_all: as in the constructor, like `device` and `half`.
+        :raises ValueError: if there is no such network, or it cannot be loaded or cut; the message is one sentence.
+        """
+        choose_device(device)  # before the weights are read
+        model = load_model(name, weights=weights, random_weights=random_weights)
+        return cls(model, keep_all=keep_all, device=device, half=half)
+
+    @property
+    def device(self) -> str:
+        """Where back-ends run: `cpu` or `cuda`."""
+        return self._elsewhere.device.type if self._elsewhere is not None else CPU
+
+    def run_back(self, tensors: Sequence[torch.Tensor], p: int) -> Any:
+        """
+        Run the back-end after p on the engine's device; its outputs are on the CPU, and there.
+
+        For one thread at a time.
+        """
+        if self._elsewhere is not None:
+            return self._elsewhere.run(tensors, p)
+        trimmed = self._trimming.find(tensors) if p == 0 and len(tensors) == 1 else None
+        return self.partitioned.run_back(tensors, p) if trimmed is None else trimmed.run(tensors)
+
+    def prepare(self) -> None:
+        """Make what back-ends have lacked so far; it takes a few times as long as one, so while nobody waits."""
+        self._trimming.prepare()
+
+    def run_whole(self, x: torch.Tensor, before_step: BeforeStep | None = None) -> Any:
+        """
+        Run the whole network on the CPU, without the input's margins where that was made ready; for one thread.
+
+        :param before_step: called before each step; what it raises ends the run.
+        """
+        trimmed = self._trimming.find((x,))
+        if trimmed is None:
+            return self.partitioned.run_whole(x, before_step)
+        return trimmed.run((x,), before_step)
+
+    def eliminate_padding(self, shape: tuple[int, ...]) -> bool:
+        """
+        Let :meth:`run_whole` leave out the padding of images of this shape from now on.
+
+        :param shape: (height, width, 3).
+        :returns: whether they have any that can be left out.
+        """
+        return self._trimming.expect(self._empty(shape)) is not None
+
+    def compare_padding(self, shape: tuple[int, ...]) -> tuple[float, float]:
+        """Return the seconds of :meth:`run_whole` for such an image, and of the network with nothing left out."""
+        x, whole = self._empty(shape), self.partitioned.run_whole
+        return least_seconds(lambda: self.run_whole(x), 1), least_seconds(lambda: whole(x), 1)
+
+    def _empty(self, shape: tuple[int, ...]) -> torch.Tensor:
+        return self.model.preprocess(np.zeros(shape, dtype=np.uint8))[0]
+
+    def run_back_together(self, many: Sequence[Sequence[torch.Tensor]], p: int) -> list[Any]:
+        """Run the back-end after p once for several requests; see :mod:`neurosurgeon_ros.inference.batching`."""
+        if self._elsewhere is not None:
+            return self._elsewhere.run_together(many, p)
+        trimmed = self._trimming.find([x for (x,) in many]) if p == 0 and len(many[0]) == 1 else None
+        return self.partitioned.run_back_together(many, p) if trimmed is None else trimmed.run_together(many)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 (hexadecimal) of graph and weights."""
+        return self.partitioned.fingerprint
+
+    @property
+    def on_device(self) -> int:
+        """Partition point P."""
+        return len(self.partitioned.points) - 1
+
+    def arms(
+        self, codecs: Sequence[str], *, limits: Mapping[str, CrossingLimits] = NO_LIMITS, as_received: bool = False
+    ) -> tuple[Arm, ...]:
+        """Return every partition point with every codec, see :func:`~neurosurgeon_ros.inference.arm.list_arms`."""
+        return list_arms(self.partitioned.points, codecs, limits=limits, as_received=as_received)
+
+    def expected_bytes(self, arm: Arm) -> int:
+        """Return the bytes that an arm usually sends."""
+        specs = self.partitioned.points[arm.point].tensors
+        return sum(codec.expected_bytes(spec) for codec, spec in zip(arm.carriers, specs, strict=True))
+
+    def fitted(self, shape: tuple[int, ...]) -> Letterbox:
+        """
+        Tell how an image is fitted into the network's input, without its pre-processing.
+
+        :param shape: of the image, (height, width, 3).
+        """
+        known = self._fitted.get(shape)
+        if known is None:
+            if len(self._fitted) >= _MOST_SIZES:
+                self._fitted.clear()
+            known = self._fitted[shape] = self.model.preprocess(np.zeros(shape, dtype=np.uint8))[1]
+        return known
+
+    def encode_image(self, arm: Arm, image: CameraImage) -> tuple[EncodedTensor, ...]:
+        """
+        Let the camera's image stand for the network's input, by an arm that has a camera codec.
+
+        :raises CodecError: the image cannot travel so.
+        """
+        codec = arm.camera_codec
+        if codec is None:
+            raise CodecError(f"Arm {arm.name} sends tensors, not the camera's image; encode what run_front returned.")
+        return (codec.carry(image, self.partitioned.points[arm.point].tensors[0]),)
+
+    def encode(self, arm: Arm, tensors: Sequence[torch.Tensor]) -> tuple[EncodedTensor, ...]:
+        """
+        Encode what crosses at an arm's partition point; tensors that cannot be quantised are counted.
+
+        :raises CodecError: the arm sends the camera's image, for which there is :meth:`encode_image`.
+        """
+        specs, codecs = self.partitioned.points[arm.point].tensors, arm.carriers
+        encoded = tuple(codec.encode(tensor, spec) for codec, tensor, spec in zip(codecs, tensors, specs, strict=True))
+        self.unquantised += sum(one.codec != codec.name for one, codec in zip(encoded, codecs, strict=True))
+        return encoded
+
+    def decode(self, point: int, encoded: Sequence[EncodedTensor]) -> tuple[torch.Tensor, ...]:
+        """
+        Decode what came for a partition point.
+
+        The camera's image is pre-processed as on the robot.
+
+        :raises CodecError: if it is not what the point has.
+        """
+        specs = self.partitioned.points[point].tensors
+        codecs = [get_codec(one.codec) for one in encoded]
+        if point == 0 and len(codecs) == len(specs) == 1 and isinstance(codecs[0], CameraPicture):
+            return (self._preprocessed(codecs[0].image(encoded[0], specs[0]), specs[0]),)
+        return tuple(codec.decode(one, spec) for codec, one, spec in zip(codecs, encoded, specs, strict=True))
+
+    def _preprocessed(self, image: NDArray[np.uint8], spec: TensorSpec) -> torch.Tensor:
+        x, _ = self.model.preprocess(image)
+        if tuple(x.shape) != spec.shape:
+            raise CodecError(f"{self.model.name} makes {tuple(x.shape)} of the image, and takes {spec.shape}.")
+        return x
+
+    def warm_up(self) -> None:
+        """Run both halves of every cut once, so that no frame pays for a first time."""
+        x = self.model.example_input
+        with torch.inference_mode():
+            for point in self.partitioned.points[: self.on_device]:
+                self.run_back(self.partitioned.run_front(x, point.index)[point.index], point.index)

@@ -1,0 +1,102 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What is chosen: the arm of a frame by what is believed of the delays, and when its answer is overdue."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from neurosurgeon_ros.learning.adaptive.belief import DelayModel, Expectation
+from neurosurgeon_ros.learning.checks import in_range
+from neurosurgeon_ros.learning.interface import BoolArray, Context, FloatArray
+
+#: Nodes (standard deviations) and weights of Gauss-Hermite quadrature for a standard normal variable.
+_NODES = (-2.8570, -1.3556, 0.0, 1.3556, 2.8570)
+_WEIGHTS = (0.011257, 0.222076, 0.533333, 0.222076, 0.011257)
+#: Standard deviation of the log rate above which nothing is known of the link.
+_BLIND_SD = 0.6
+#: Standard deviations by which an edge that never answered is taken to be faster than nominal.
+_UNSEEN_EDGE = 1.0
+#: Standard deviations above expectation from which an answer is overdue.
+_OVERDUE = 2.0
+#: Share of the robot's own delay above which the answer is expected hardly sooner than the robot would be done.
+_HARDLY_SOONER = 0.8
+
+
+class ChoiceRule:
+    """
+    The paper's index over a model of delays.
+
+    - Among allowed arms, the one with the lowest ``robot + offloading delay`` is chosen, the latter taken
+      ``alpha sqrt(1 - L_t)`` standard deviations (of its logarithm) below expectation (paper section 3.4).
+    - While nothing is known of the link, the arm with the lowest expected ratio to the best arm is chosen, over all
+      rates that the link may have: a wrong guess costs most where the best delay is short.
+    - An arm whose answer is expected after the deadline is not chosen: the robot would finish the frame anyway.
+
+    :param alpha: breadth of the confidence bound, in standard deviations, at least 0.
+    :param weight_key: L of key frames, in [0, 1).
+    :param weight_other: L of other frames, in [0, 1).
+    :raises ValueError: if an option is out of range.
+    """
+
+    def __init__(self, model: DelayModel, *, alpha: float, weight_key: float, weight_other: float) -> None:
+        self._model = model
+        self._alpha = in_range("alpha", alpha, 0.0, math.inf)
+        self._weight_key = in_range("weight_key", weight_key, 0.0, 1.0, open_high=True)
+        self._weight_other = in_range("weight_other", weight_other, 0.0, 1.0, open_high=True)
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether nothing is known of the link."""
+        return self._model.link.level_sd > _BLIND_SD
+
+    def value(self, context: Context, expected: Expectation) -> FloatArray:
+        """
+        Return what is minimised, shape (n,): the optimistic delay, or the expected ratio to the best while blind.
+
+        Whether the frame is a key frame is evaluated only if another arm would be chosen then.
+        """
+        if self.is_blind:
+            return np.where(context.allowed, self._expected_ratio(context, expected), np.inf)
+        other, key = (
+            np.where(context.allowed, self._optimistic_s(expected, weight), np.inf)
+            for weight in (self._weight_other, self._weight_key)
+        )
+        same = int(np.argmin(other)) == int(np.argmin(key))
+        value = other if same or not context.key_frame else key
+        return np.where(_too_late(context, expected), np.inf, value)
+
+    def overdue_s(self, context: Context, expected: Expectation, arm: int) -> float:
+        """Return the offloading delay of an arm from which its answer is overdue, in seconds."""
+        delay_s = expected.total_s - context.penalty_s
+        if delay_s[arm] > _HARDLY_SOONER * delay_s[context.on_device]:
+            return 0.0
+        link_sd = math.hypot(float(expected.link_sd[arm]), self._model.link.noise_sd)
+        edge_sd = math.hypot(float(expected.edge_sd[arm]), self._model.edge.noise_sd)
+        link_s, edge_s = float(expected.link_s[arm]), float(expected.edge_s[arm])
+        return link_s * math.exp(_OVERDUE * link_sd) + edge_s * math.exp(_OVERDUE * edge_sd)
+
+    def _optimistic_s(self, expected: Expectation, weight: float) -> FloatArray:
+        breadth = self._alpha * math.sqrt(1.0 - weight)
+        edge_breadth = breadth if self._model.edge.count else _UNSEEN_EDGE
+        return expected.robot_s + expected.optimistic_s(breadth, edge_breadth)
+
+    def _expected_ratio(self, context: Context, expected: Expectation) -> FloatArray:
+        edge_breadth = _UNSEEN_EDGE
+        if self._model.edge.count:
+            edge_breadth = self._alpha * math.sqrt(1.0 - self._weight_other)
+        known_s = expected.robot_s + expected.edge_s * np.exp(-edge_breadth * expected.edge_sd)
+        value = np.zeros(len(known_s))
+        for node, share in zip(_NODES, _WEIGHTS, strict=True):
+            total_s = known_s + self._model.link_at(node * self._model.link.level_sd, context)
+            value += share * total_s / max(float(np.min(total_s[context.allowed])), 1e-9)
+        return value
+
+
+def _too_late(context: Context, expected: Expectation) -> BoolArray:
+    """Return the arms whose answers are expected after the deadline, shape (n,)."""
+    late: BoolArray = expected.total_s - context.penalty_s > context.deadline_s - context.waited_s
+    late[context.on_device] = False
+    return late

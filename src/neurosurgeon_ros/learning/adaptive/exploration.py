@@ -1,0 +1,257 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What is explored: probes and samples beside the frames, and forced sampling on the critical path."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from neurosurgeon_ros.learning.adaptive.belief import SMALL_PROBE, DelayModel, Expectation
+from neurosurgeon_ros.learning.adaptive.keep_alive import KeepAlive
+from neurosurgeon_ros.learning.checks import in_range
+from neurosurgeon_ros.learning.interface import FEATURES, Context, FloatArray, Kind, Observation
+from neurosurgeon_ros.learning.phases import interval, phase
+
+_PSI = FEATURES.index("psi")
+#: Standard deviations below expectation at which a delay is hoped for.
+HOPE = 2.0
+#: The same for a sample on the critical path.
+_FORCED_HOPE = 1.0
+#: Share of a frame's delay that an arm must promise to save, to be sampled.
+_WORTH = 0.05
+#: Bytes of the first probe, and the bounds of later ones.
+_FIRST_PROBE, _LEAST_PROBE, _LARGEST_PROBE = 32_000, 4_000, 64_000
+#: Share of the bytes of the hoped-for arm that a probe has at least, and bytes that are enough in any case. Links and
+#: queues let the first bytes through at once, so that smaller probes look faster than the link is.
+_TELLING_SHARE, _TELLING_PROBE = 0.4, 12_000
+#: Every so many probes is a small one, the second among them.
+_SMALL_EVERY = 8
+#: How much faster than expected the link may have become since the last look.
+_LINK_HOPE = 0.05
+#: A probe for a heavier arm: standard deviations of hope, how many times as heavy the arm is, and the largest, bytes.
+_HEAVY_HOPE, _HEAVIER, _HEAVIEST_PROBE = 3.0, 4.0, 256_000
+#: Seconds between two looks at a link, and at an edge, that is believed too slow for every frame: at least, at most.
+_LINK_LOOKS_S, _EDGE_LOOKS_S = (0.3, 1.0), (0.6, 2.0)
+#: Bytes of the first look at the link, and how many times larger the next is after a fast answer: a small probe may
+#: have passed in a burst that a slow link lets through.
+_LEAST_LOOK, _LOOKS_GROW = 1_000, 8
+#: Seconds of the link that samples and probes may take at first, and save up at most.
+_FIRST_ALLOWANCE_S, _LARGEST_ALLOWANCE_S = 0.1, 1.0
+#: T_0 of the forced-sampling schedule, frames (paper section 3.5).
+_FIRST_PHASE = 200
+
+
+class Exploration:
+    """
+    Decides what is measured that no frame would measure.
+
+    - While frames stay on the robot, *probes* of some kilobytes measure the link, if any link could change the choice.
+    - Tensors of earlier partition points go to the edge as *samples* beside the frame where their delay might be better
+      than the choice's. Samples and probes take at most `budget` of the link's time.
+    - No belief lasts untested: while frames stay on the robot, a probe of 1 kB looks at the link within a second, and a
+      sample at the edge within two, whatever is believed of them and left of the budget.
+    - A sample that does not fit the budget, or of a point that the front-end does not reach, is put on the critical
+      path by forced sampling, on non-key frames first: the arm with the most to gain for what it is expected to cost,
+      among those that are not so heavy that a probe has to tell first.
+
+    :param budget: share of the link's time for samples and probes, in [0, 1].
+    :param mu: exponent of the forced-sampling interval, in (0, 1).
+    :param probes: switch: probe the link.
+    :param samples: switch: send samples beside the frames; else forced sampling must do it all.
+    :param informed: switch: forced sampling takes the arm with the most to gain for its cost, when there is any; else
+        it excludes `on_device` at every interval, as in the paper.
+    :raises ValueError: if an option is out of range.
+    """
+
+    def __init__(
+        self, model: DelayModel, *, budget: float, mu: float, probes: bool, samples: bool, informed: bool
+    ) -> None:
+        self._model = model
+        self._budget = in_range("budget", budget, 0.0, 1.0)
+        self._mu = in_range("mu", mu, 0.0, 1.0, open_low=True, open_high=True)
+        self._probes, self._samples, self._informed = probes, samples, informed
+        self._allowance_s = _FIRST_ALLOWANCE_S if self._budget else 0.0
+        self._link_looks, self._edge_looks = KeepAlive(*_LINK_LOOKS_S), KeepAlive(*_EDGE_LOOKS_S)
+        self._probed, self._forced_at = 0, 0
+        self._now_s: float | None = None
+
+    def advance(self, now_s: float) -> None:
+        """Let time pass, in which the link's time for samples and probes is earned."""
+        if self._now_s is not None:
+            earned_s = self._budget * max(0.0, now_s - self._now_s)
+            self._allowance_s = min(_LARGEST_ALLOWANCE_S, self._allowance_s + earned_s)
+        self._now_s = now_s
+
+    def sample(self, context: Context, expected: Expectation, arm: int) -> int | None:
+        """
+        Return the arm to send as a sample beside a frame; None for none.
+
+        :param arm: of the frame.
+        """
+        sample = self._promising(context, expected, self._hopeful(expected, HOPE), arm)
+        if sample is None and arm == context.on_device:
+            sample = self._look_at_edge(context, expected)
+        return sample
+
+    def force(self, context: Context, expected: Expectation, value: FloatArray, arm: int) -> int | None:
+        """
+        Return an arm to be sampled on the critical path; None for none.
+
+        :param value: what the choice minimised, shape (n,).
+        :param arm: that was chosen.
+        """
+        forced = self._forced(context, expected, value, arm)
+        if forced is not None:
+            self._forced_at = context.frame
+        return forced
+
+    def probe(self, context: Context, expected: Expectation, arm: int) -> int:
+        """
+        Return the bytes of a probe to send beside a frame; 0 for none.
+
+        :param arm: of the frame.
+        """
+        if not (self._probes and self._budget and context.edge_available and not context.link_busy):
+            return 0
+        if arm != context.on_device:
+            return self._probe_for_more(context, expected, arm)
+        edge_sd = np.hypot(expected.edge_sd, self._model.edge.doubt)
+        ideal_s = expected.robot_s + np.exp(-HOPE * edge_sd) * expected.edge_s
+        ideal_s[~context.allowed] = np.inf
+        ideal_s[arm] = np.inf
+        if np.min(ideal_s) >= expected.robot_s[arm]:
+            return 0
+        return self._probe_of_hope(context, expected, ideal_s, arm) or self._look_at_link(context)
+
+    def offloaded(self, now_s: float) -> None:
+        """Record that a frame goes to the edge, which looks at link and edge by itself."""
+        self._link_looks.used(now_s)
+        self._edge_looks.used(now_s)
+
+    def observe(self, observation: Observation) -> None:
+        """Compare a probe's or a sample's delay with what is expected, before it is learnt."""
+        if observation.kind is Kind.PROBE:
+            self._link_looks.answered(observation.transmit_s, self._model.probe_s(observation.sent_bytes))
+        elif observation.kind is Kind.SAMPLE:
+            self._edge_looks.answered(observation.compute_s, self._model.compute_s(observation.arm))
+
+    # The link.
+
+    def _probe_of_hope(self, context: Context, expected: Expectation, ideal_s: FloatArray, arm: int) -> int:
+        """
+        Return the bytes of a probe that could show a link on which another arm is better; 0 for none.
+
+        :param ideal_s: total delay of each arm over a link that takes no time, shape (n,).
+        """
+        hope = min(_LINK_HOPE, math.exp(-3.0 * self._model.link.level_sd))
+        hopeful_s = ideal_s + hope * expected.link_s
+        best = int(np.argmin(hopeful_s))
+        if hopeful_s[best] >= expected.robot_s[arm]:
+            return 0
+        telling = _TELLING_SHARE * float(context.features[best, _PSI])
+        affordable = self._allowance_s * self._model.rate
+        size = int(min(affordable, _LARGEST_PROBE)) if self._probed else _FIRST_PROBE
+        if self._probed == 1 or self._probed % _SMALL_EVERY == _SMALL_EVERY - 1:
+            size = SMALL_PROBE
+        elif size < min(max(telling, _LEAST_PROBE), _TELLING_PROBE):
+            return 0
+        self._probed += 1
+        self._allowance_s -= size / self._model.rate
+        return size
+
+    def _look_at_link(self, context: Context) -> int:
+        """Return the bytes of a probe to send whatever is believed of the link; 0 for none."""
+        looks = self._link_looks
+        if not looks.is_due(context.now_s, self._model.link.idle_s):
+            return 0
+        looks.sent(context.now_s)
+        return int(min(_LEAST_LOOK * _LOOKS_GROW**looks.fast, _LARGEST_PROBE))
+
+    def _probe_for_more(self, context: Context, expected: Expectation, arm: int) -> int:
+        """
+        Return the bytes of a probe to send while frames go to the edge; 0 for none.
+
+        Small tensors tell little of what large ones take: the round trip hides their bytes. Where an arm with many more
+        of them may be better, a large probe in the link's idle time tells.
+        """
+        total_s = expected.total_s
+        hopeful_s = expected.robot_s + np.exp(-_HEAVY_HOPE * expected.link_sd) * expected.link_s + expected.edge_s
+        sent_bytes = context.features[:, _PSI]
+        heavier = context.allowed & (sent_bytes > _HEAVIER * sent_bytes[arm]) & (hopeful_s < total_s[arm])
+        idle_s = min(self._allowance_s, context.period_s - float(total_s[arm]))
+        if not heavier.any() or idle_s * self._model.rate < _LARGEST_PROBE:
+            return 0
+        size = int(min(idle_s * self._model.rate, np.max(sent_bytes[heavier]), _HEAVIEST_PROBE))
+        self._allowance_s -= size / self._model.rate
+        return size
+
+    # The edge.
+
+    def _promising(self, context: Context, expected: Expectation, hopeful_s: FloatArray, arm: int) -> int | None:
+        """Return the arm whose tensors, which the front-end computes anyway, promise most for the link's time."""
+        if not self._samples or context.link_busy:
+            return None
+        total_s = float(expected.total_s[arm])
+        gain_s = total_s - hopeful_s
+        idle_s = self._allowance_s
+        if arm != context.on_device:
+            idle_s = min(idle_s, context.period_s - total_s)
+        computed = context.allowed & (context.point < context.point[arm])
+        can = computed & (gain_s > _WORTH * total_s) & (expected.link_s <= idle_s)
+        if not can.any():
+            return None
+        best = int(np.argmax(np.where(can, gain_s / np.maximum(expected.link_s, 1e-6), -np.inf)))
+        self._allowance_s -= float(expected.link_s[best])
+        return best
+
+    def _look_at_edge(self, context: Context, expected: Expectation) -> int | None:
+        """Return the arm to sample whatever is believed of the edge, the one that takes the link the least; or None."""
+        if not (self._samples and self._budget) or context.link_busy:
+            return None
+        idle_edge_s = expected.robot_s + expected.link_s
+        can = context.allowed & (idle_edge_s < (1.0 - _WORTH) * expected.robot_s[context.on_device])
+        can[context.on_device] = False
+        if not can.any() or not self._edge_looks.is_due(context.now_s, self._model.edge.idle_s):
+            return None
+        self._edge_looks.sent(context.now_s)
+        return int(np.argmin(np.where(can, expected.link_s, np.inf)))
+
+    # The critical path.
+
+    def _forced(self, context: Context, expected: Expectation, value: FloatArray, arm: int) -> int | None:
+        length, number = phase(context.frame, horizon=0, first_phase=_FIRST_PHASE)
+        every = interval(length, self._mu)
+        if not self._informed:
+            others = np.where(np.arange(len(value)) == context.on_device, np.inf, value)
+            best = int(np.argmin(others))
+            due = number % every == 0 and arm == context.on_device and np.isfinite(others[best])
+            return best if due and not self._samples else None
+        waited = context.frame - self._forced_at
+        if waited < every:
+            return None
+        total_s = expected.total_s
+        gain_s = total_s[arm] - self._hopeful(expected, _FORCED_HOPE)
+        can = context.allowed & (gain_s > _WORTH * total_s[arm])
+        can[[arm, context.on_device]] = False
+        if self._samples:
+            can &= (context.point >= context.point[arm]) | (expected.link_s > _LARGEST_ALLOWANCE_S)
+        if self._probes and arm != context.on_device:
+            can &= context.features[:, _PSI] <= _HEAVIER * context.features[arm, _PSI]
+        if not can.any() or (waited < 2 * every and context.key_frame):
+            return None
+        cost_s = np.maximum(total_s - total_s[arm], 1e-3 * total_s[arm])
+        return int(np.argmax(np.where(can, gain_s / cost_s, -np.inf)))
+
+    def _hopeful(self, expected: Expectation, deviations: float) -> FloatArray:
+        """
+        Return total delays at their optimistic end, doubts about old and few observations included; shape (n,).
+
+        Probes are there to settle doubts about the link.
+        """
+        link_sd = expected.link_sd if self._probes else np.hypot(expected.link_sd, self._model.link.doubt)
+        edge_sd = np.hypot(expected.edge_sd, self._model.edge.doubt)
+        offload_s = expected.link_s * np.exp(-deviations * link_sd) + expected.edge_s * np.exp(-deviations * edge_sd)
+        hopeful_s: FloatArray = expected.robot_s + offload_s
+        return hopeful_s

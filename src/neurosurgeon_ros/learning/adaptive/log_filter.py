@@ -1,0 +1,265 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+A delay that is a sum of positive terms, learnt with noise proportional to the delay, and tracked while it changes.
+
+    log y = log(sum_j exp(phi_j) x_j) + offset(arm) + noise
+
+is an extended Kalman filter's model: the derivative of the right side by phi_j is the share of term j in the sum. So
+terms are positive by construction, a factor of two is one step whatever the unit, and one observation moves each phi_j
+by as much as its term explains. A residual that is too large for noise is held as two hypotheses, an outlier or a
+change, until further observations tell which it was; how often and how large either is, is learnt on the way.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from neurosurgeon_ros.learning.adaptive.hypotheses import GATE, Hypotheses
+from neurosurgeon_ros.learning.adaptive.log_belief import Belief, fit
+from neurosurgeon_ros.learning.interface import FloatArray
+
+#: Observations at the start that are fitted together.
+_EARLY = 6
+#: Bounds of the noise's variance, of log y.
+_NOISE_LOW, _NOISE_HIGH = 0.02**2, 0.5**2
+#: Bounds of the level's drift, variance of its logarithm per second.
+_DRIFT_LOW, _DRIFT_HIGH = 1e-5, 0.5
+#: How doubt grows while nothing is observed: standard deviation per second, and at most.
+_STALE_PER_S, _STALE_HIGH = 0.15, 1.5
+#: Standard deviation of the logarithm of what the level may have changed by while the robot was off.
+_RESTORED_SD = 0.5
+#: A lasting term that alone is expected to take this many times the whole observation is refuted by it.
+_REFUTED = 2.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prior:
+    """
+    What is believed of d terms before anything was observed.
+
+    :param sd: standard deviation of each phi_j on its own, shape (d,).
+    :param level: 1 for terms that change together (the link's rate, the edge's load), else 0; shape (d,).
+    :param level_sd: standard deviation of what they have in common.
+    :param noise_sd: standard deviation of log y at first; it is learnt.
+    :param offset_sd: standard deviation of each arm's own offset.
+    :param drift: variance per second by which the level wanders at first; it is learnt.
+    """
+
+    sd: FloatArray
+    level: FloatArray
+    level_sd: float
+    noise_sd: float = 0.1
+    offset_sd: float = 0.1
+    drift: float = 0.03
+
+
+class LogFilter:
+    """
+    Learns one such sum; times are seconds.
+
+    :param prior: of the d terms, in units in which phi = 0 is the nominal value.
+    :param n_arms: arms that have an offset of their own.
+    :param track: whether the level drifts.
+    :param detect: whether large residuals are told apart into outliers and changes.
+    """
+
+    def __init__(self, prior: Prior, n_arms: int, *, track: bool = True, detect: bool = True) -> None:
+        self._level, self._track, self._detect = prior.level, track, detect
+        self._dimension = len(prior.sd)
+        common = np.outer(prior.level, prior.level)
+        belief = Belief(np.zeros(self._dimension), np.diag(prior.sd**2) + prior.level_sd**2 * common)
+        self._held = Hypotheses(belief, common)
+        self._used = prior.level / max(1.0, float(prior.level.sum()))
+        self._common, self._ones = common, np.ones(self._dimension)
+        self._noise, self._drift = prior.noise_sd**2, prior.drift if track else 0.0
+        self._offset, self._offset_var = np.zeros(n_arms), np.full(n_arms, prior.offset_sd**2)
+        self._prior_precision = np.linalg.inv(belief.cov)
+        self._lasting = [(j, float(prior.sd[j])) for j in np.flatnonzero(prior.level == 0.0)]
+        self._early: list[tuple[FloatArray, float, float]] = []
+        self._count, self._last_score, self._idle_s = 0, 0.0, 0.0
+
+    @property
+    def count(self) -> int:
+        """Number of observations learnt."""
+        return self._count
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the first observations are in, which are fitted together."""
+        return self._count >= _EARLY
+
+    @property
+    def pending(self) -> bool:
+        """Whether a large residual waits to be told an outlier or a change."""
+        return self._held.changed is not None
+
+    @property
+    def level_sd(self) -> float:
+        """Standard deviation of the level's logarithm."""
+        return math.sqrt(max(0.0, float(self._used @ self._held.belief.cov @ self._used)))
+
+    @property
+    def noise_sd(self) -> float:
+        """Standard deviation of log y that observations have beside what is not known of them."""
+        return math.sqrt(self._noise)
+
+    @property
+    def mean(self) -> FloatArray:
+        """Expected phi, shape (d,)."""
+        return self._held.belief.mean
+
+    @property
+    def idle_s(self) -> float:
+        """Seconds since anything was learnt."""
+        return self._idle_s
+
+    @property
+    def doubt(self) -> float:
+        """
+        Reason to look again, as a standard deviation of the logarithm: few observations, or old ones.
+
+        The first answers may have come from an edge that was busy or still warming up. This costs looks off the
+        critical path only; choices are made with what is known.
+        """
+        young = 1.0 / self._count if 0 < self._count < _EARLY else 0.0
+        return max(young, min(_STALE_HIGH, _STALE_PER_S * self._idle_s))
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass: what is known grows old, and the level drifts."""
+        self._idle_s += max(0.0, seconds)
+        if self._track and seconds > 0.0:
+            self._held.drift(seconds * self._drift)
+
+    def predict(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """
+        Predict delays and how well they are known.
+
+        :param x: nominal seconds of each term, a row for each arm, shape (n, d).
+        :return: seconds, and the standard deviation of their logarithm; shape (n,) each.
+        """
+        held = self._held
+        terms = x * np.exp(held.belief.mean)
+        total = terms @ self._ones
+        terms /= np.maximum(total, 1e-12)[:, None]  # now each term's share
+        variance = np.einsum("ij,ij->i", terms @ held.belief.cov, terms)
+        variance += self._offset_var
+        seconds = total * np.exp(self._offset)
+        if held.changed is not None:
+            changed = (x @ np.exp(held.changed.mean)) * np.exp(self._offset)
+            seconds += held.probability * (changed - seconds)
+        return seconds, np.sqrt(np.maximum(variance, 0.0, out=variance), out=variance)
+
+    def mean_of(self, x: FloatArray, *, arm: int | None = None, shift: float = 0.0) -> FloatArray:
+        """
+        Predict delays by the likelier hypothesis alone.
+
+        :param x: nominal seconds of each term, shape (n, d).
+        :param arm: the arm of a single row, -1 for none; None where there is a row for each arm.
+        :param shift: added to the level's logarithm.
+        :return: seconds, shape (n,).
+        """
+        seconds: FloatArray = x @ np.exp(self._held.likelier.mean + shift * self._level)
+        if arm is None or arm >= 0:
+            seconds *= np.exp(self._offset if arm is None else self._offset[arm])
+        return seconds
+
+    def learn(self, x: FloatArray, seconds: float, arm: int, *, extra_variance: float = 0.0) -> None:
+        """
+        Learn one observation.
+
+        :param x: nominal seconds of each term, shape (d,).
+        :param seconds: what was observed, > 0.
+        :param arm: whose offset it carries; -1 for none.
+        :param extra_variance: of log y beyond the usual noise; residuals of such an observation prove no change.
+        """
+        if seconds <= 0.0 or float(x.sum()) <= 0.0:
+            return
+        self._idle_s = 0.0
+        noise = self._noise + extra_variance
+        log_y = math.log(seconds) - (float(self._offset[arm]) if arm >= 0 else 0.0)
+        offset_var = float(self._offset_var[arm]) if arm >= 0 else 0.0
+        if not self.is_known:
+            self._count += 1
+            self._early.append((x, log_y, noise + offset_var))
+            self._held.belief = fit(self._early, self._prior_precision)
+            return
+        self._refute(x, log_y)
+        if self.pending:
+            self._held.weigh(x, log_y, noise + offset_var)
+            return
+        belief = self._held.belief
+        at = belief.residual(x, log_y)
+        z, _, _, spread = at
+        variance = spread + offset_var + noise
+        known = spread < 0.25
+        if self._detect and known and abs(z) > GATE * math.sqrt(variance):
+            if extra_variance == 0.0:
+                self._held.suspect(x, log_y, noise, z, variance)
+            return
+        self._count += 1
+        belief.correct(x, log_y, noise + offset_var, at)
+        if arm >= 0:
+            gain = offset_var / variance
+            self._offset[arm] += gain * z
+            self._offset_var[arm] = max((1.0 - gain) * offset_var, 1e-6)
+        if known and extra_variance == 0.0:
+            self._tune(z, spread + offset_var, variance)
+
+    def _refute(self, x: FloatArray, log_y: float) -> None:
+        """
+        Lower each lasting term that is expected to take far longer than all terms together have taken.
+
+        A change is one of the level. What came late in an outage may have been ascribed to a lasting term instead, and
+        every observation after it would look like another change.
+        """
+        for belief in self._held.all():
+            for j, sd in self._lasting:
+                if x[j] > 0.0 and belief.mean[j] + math.log(x[j]) > log_y + math.log(_REFUTED):
+                    belief.refute(j, log_y - math.log(x[j]), sd)
+
+    def state(self) -> dict[str, Any]:
+        """Return what was learnt, as JSON takes it."""
+        return {
+            "mean": self._held.belief.mean.tolist(),
+            "cov": self._held.belief.cov.tolist(),
+            "offset": self._offset.tolist(),
+            "offset_var": self._offset_var.tolist(),
+            "noise": self._noise,
+            "drift": self._drift,
+            "count": self._count,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """
+        Go on from what was learnt before; the level may have changed since.
+
+        :raises ValueError: if the state is of another number of terms or arms.
+        """
+        arrays = {key: np.array(state[key], dtype=np.float64) for key in ("mean", "cov", "offset", "offset_var")}
+        shapes = (self._dimension,), (self._dimension, self._dimension), self._offset.shape, self._offset.shape
+        for (key, array), shape in zip(arrays.items(), shapes, strict=True):
+            if array.shape != shape or not np.isfinite(array).all():
+                raise ValueError(f"{key} has shape {array.shape}, but must have shape {shape} and be finite")
+        if state["count"] < _EARLY:
+            return
+        self._held.belief = Belief(arrays["mean"], arrays["cov"] + _RESTORED_SD**2 * self._common)
+        self._offset, self._offset_var = arrays["offset"], arrays["offset_var"]
+        self._noise, self._drift = float(state["noise"]), float(state["drift"])
+        self._count = int(state["count"])
+
+    def _tune(self, z: float, explained: float, variance: float) -> None:
+        """Learn the noise from the residuals' size, and the drift from whether one follows the other."""
+        rate = max(1.0 / (10.0 + self._count), 0.02)
+        self._noise += rate * (z * z - explained - self._noise)
+        self._noise = min(max(self._noise, _NOISE_LOW), _NOISE_HIGH)
+        score = min(max(z / math.sqrt(variance), -2.0), 2.0)
+        if self._track:
+            drift = self._drift * math.exp(0.1 * score * self._last_score)
+            self._drift = min(max(drift, _DRIFT_LOW), _DRIFT_HIGH)
+        self._last_score = score

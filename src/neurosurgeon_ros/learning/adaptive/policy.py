@@ -1,0 +1,116 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The default policy: muLinUCB with delays modelled apart, change tracked, and exploration off the critical path."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from neurosurgeon_ros.learning.adaptive.belief import DelayModel, Nominal, Parts
+from neurosurgeon_ros.learning.adaptive.choice import ChoiceRule
+from neurosurgeon_ros.learning.adaptive.exploration import HOPE, Exploration
+from neurosurgeon_ros.learning.interface import Choice, Context, Observation
+
+
+class AdaptiveMuLinUcb:
+    """
+    The paper's index over a model of delays that follows change, with exploration beside the frames.
+
+    Three parts, a file each: what is believed of link, edge and robot (:class:`.belief.DelayModel`), which arm is
+    chosen by it (:class:`.choice.ChoiceRule`), and what is measured beside (:class:`.exploration.Exploration`).
+
+    The robot begins to finish a frame itself once the edge's answer is later than two standard deviations, or at once
+    where the answer is expected hardly sooner than the robot would be done.
+
+    :param n_arms: number of arms.
+    :param seed: unused, the algorithm draws nothing at random.
+    :param alpha: as of :class:`.choice.ChoiceRule`, and so are the weights.
+    :param budget: as of :class:`.exploration.Exploration`, and so are `mu`, `probes`, `samples` and `informed`.
+    :param hedge: switch: the robot begins a frame itself when the answer is overdue; else at the deadline.
+    :param features_in_seconds: switch, as are the following five: see :class:`.belief.Parts`.
+    :param nominal: orders of magnitude to begin with.
+    :raises ValueError: if an option is out of range.
+    """
+
+    def __init__(
+        self,
+        *,
+        n_arms: int,
+        seed: int = 0,
+        alpha: float = 0.5,
+        weight_key: float = 0.8,
+        weight_other: float = 0.2,
+        mu: float = 0.25,
+        budget: float = 0.1,
+        probes: bool = True,
+        samples: bool = True,
+        informed: bool = True,
+        hedge: bool = True,
+        features_in_seconds: bool = True,
+        separate: bool = True,
+        track: bool = True,
+        detect: bool = True,
+        censored: bool = True,
+        track_robot: bool = True,
+        nominal: Nominal | None = None,
+    ) -> None:
+        del seed
+        parts = Parts(features_in_seconds, separate, track, detect, censored, track_robot)
+        self.model = DelayModel(n_arms, nominal or Nominal(), parts)
+        self._rule = ChoiceRule(self.model, alpha=alpha, weight_key=weight_key, weight_other=weight_other)
+        self._exploration = Exploration(
+            self.model, budget=budget, mu=mu, probes=probes, samples=samples, informed=informed
+        )
+        self._hedge = hedge
+
+    def select(self, context: Context) -> Choice:
+        """Choose an arm, and what goes to the edge beside it."""
+        rule, exploration = self._rule, self._exploration
+        exploration.advance(context.now_s)
+        expected = self.model.expect(context)
+        value = rule.value(context, expected)
+        arm = int(np.argmin(value))
+
+        sample, forced = None, None
+        if context.edge_available and not rule.is_blind:
+            sample = exploration.sample(context, expected, arm)
+            if sample is None:
+                forced = exploration.force(context, expected, value, arm)
+        if forced is not None:
+            arm = forced
+        probe_bytes = 0 if sample is not None else exploration.probe(context, expected, arm)
+
+        is_offloaded = arm != context.on_device
+        if is_offloaded:
+            exploration.offloaded(context.now_s)
+        return Choice(
+            arm=arm,
+            sample_arm=sample,
+            probe_bytes=probe_bytes,
+            forced=forced is not None,
+            predicted_offload_s=float(expected.link_s[arm] + expected.edge_s[arm]) if is_offloaded else 0.0,
+            optimistic_offload_s=float(expected.optimistic_s(HOPE, HOPE)[arm]) if is_offloaded else 0.0,
+            predicted_robot_s=float((expected.robot_s - context.penalty_s)[arm]),
+            overdue_s=rule.overdue_s(context, expected, arm) if is_offloaded and self._hedge else math.inf,
+        )
+
+    def observe(self, observation: Observation, context: Context) -> None:
+        """Learn from a frame, a sample or a probe."""
+        self._exploration.observe(observation)
+        self.model.learn(observation, context)
+
+    def state(self) -> dict[str, Any]:
+        """Return what was learnt, as JSON takes it."""
+        return self.model.state()
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """
+        Go on from what was learnt before.
+
+        :raises ValueError: if the state does not fit.
+        """
+        self.model.restore(state)

@@ -1,0 +1,242 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What a robot has from activate to deactivate: camera, pipeline, edge and publishers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from neurosurgeon_ros.camera.camera import Camera
+from neurosurgeon_ros.diagnostics.robot_health import SILENCE_S, Health, Trend, level
+from neurosurgeon_ros.inference.throttle import Throttle
+from neurosurgeon_ros.learning.key_frames import KeyFrameDetector
+from neurosurgeon_ros.nodes.configured_robot import ConfiguredRobot, named
+from neurosurgeon_ros.nodes.edge_link import EdgeLink
+from neurosurgeon_ros.nodes.robot_outputs import RobotOutputs
+from neurosurgeon_ros.nodes.robot_parameters import ARM_PARAMETERS, RobotParameters
+from neurosurgeon_ros.protocol.requests import Identity
+from neurosurgeon_ros.robot.arrival import Arrival
+from neurosurgeon_ros.robot.decision import Decision, FrameResult, RobotSettings
+from neurosurgeon_ros.robot.latest_job import LatestJobRunner
+from neurosurgeon_ros.robot.pipeline import RobotPipeline
+from neurosurgeon_ros.robot.processor import FrameProcessor
+from neurosurgeon_ros.robot.saved_policy import SavedPolicy
+from neurosurgeon_ros.ros.intake import shorten
+from neurosurgeon_ros.ros.managed import ManagedNode
+
+#: Seconds without an image after which they are missed, if somebody publishes them.
+MISSED_S = 1.0
+
+#: One kind for the complaint about NaN, whichever arm it is.
+_NAN = "NaN"
+
+
+class ActiveRobot:
+    """
+    Starts everything when it is made, and is the pipeline's sink. A frame goes from the camera to :meth:`_on_arrival`.
+
+    :param identity: of this activation; the id is held already.
+    :param complain: called with an error for people, and its kind; each kind is said once.
+    """
+
+    def __init__(
+        self,
+        node: ManagedNode[RobotParameters],
+        configured: ConfiguredRobot,
+        identity: Identity,
+        *,
+        complain: Callable[[str, str], None],
+    ) -> None:
+        parameters, engine = node.parameters, configured.engine
+        self._node, self._configured, self._complain = node, configured, complain
+        table = configured.measure(parameters)
+        self._health = Health(time.monotonic())
+        self._silence, self._silent_s, self._lossy = "", 0.0, False
+        with ExitStack() as stack:
+            self._outputs = RobotOutputs(
+                node,
+                identity,
+                engine.model.labels,
+                confidence=parameters.confidence,
+                camera_info=lambda: self._camera.info,
+                say=self._complain_once,
+            )
+            stack.callback(self._outputs.close)
+            self._outputs.marker_range_m = parameters.marker_range
+            self.link = EdgeLink(
+                node, configured.hellos, namespace=parameters.edge_namespace, identity=identity, engine=engine
+            )
+            stack.callback(self.link.close)
+            self._policy = self._load_policy(parameters)
+            self._key_frames = KeyFrameDetector(parameters.key_frame_threshold)
+            processor = FrameProcessor(
+                identity=identity,
+                engine=engine,
+                table=table,
+                policy=self._policy.policy,
+                policy_name=parameters.policy,
+                key_frames=self._key_frames,
+                link=self.link,
+                sink=self,
+                settings=_settings(parameters),
+                throttle=Throttle(parameters.robot_speed),
+                seed=parameters.seed,
+            )
+            self._pipeline = RobotPipeline(processor, self, on_problem=node.say_error, threads=parameters.threads)
+            self._pipeline.start()
+            stack.callback(self._save)
+            stack.callback(self._pipeline.stop)
+            self._replacing = LatestJobRunner(self._replace_policy, on_problem=self._say_kept)
+            stack.callback(self._replacing.close)
+            self.link.connect(processor.uplink.requests.inbox)
+            self._camera = Camera(node, parameters.image_transport, take=self._on_arrival, reject=self._on_rejected)
+            stack.callback(self._camera.close)
+            self._stack = stack.pop_all()
+
+    def close(self) -> None:
+        """Take no more frames, let the one under way come out, save what was learnt, and go silent."""
+        self._stack.close()
+
+    def expected_from(self) -> tuple[str, ...]:
+        """Return the topics of edge and camera, while they are silent."""
+        status = () if self.link.edge is not None else (self.link.status_topic,)
+        return (*status, self._camera.topic) if self._silent_s > MISSED_S else status
+
+    # A frame in: offered to the pipeline's slot, from which robot/pipeline.py takes it.
+
+    def _on_arrival(self, arrival: Arrival) -> None:
+        self._pipeline.offer(arrival)
+
+    def _on_rejected(self, reason: str) -> None:
+        self._pipeline.reject()
+        self.rejected(reason)
+
+    # A frame out; called from the pipeline's thread.
+
+    def detections(self, result: FrameResult) -> None:
+        """Publish the detections of an accepted frame."""
+        try:
+            self._outputs.detections(result)
+        except Exception:
+            self._health.lost(time.monotonic())
+            raise
+
+    def decision(self, decision: Decision) -> None:
+        """Publish what was chosen for an accepted frame."""
+        if self._configured.engine.unquantised:
+            text = f"{decision.arm} gave NaN or infinity, which cannot be quantised and travels as fp32"
+            self._complain(text, _NAN)
+        self._health.decided(decision, time.monotonic())
+        self._outputs.decision(decision)
+
+    def rejected(self, reason: str) -> None:
+        """Say once of each reason why an image was rejected."""
+        self._complain_once(f"image rejected: {shorten(reason)}")
+
+    # Parameters.
+
+    def change(self, before: RobotParameters, wanted: RobotParameters) -> None:
+        """Apply changed parameters: from the next frame on, or once the arms that they ask for are measured."""
+        self._pipeline.processor.settings = _settings(wanted)
+        self._key_frames.threshold = wanted.key_frame_threshold
+        self._outputs.marker_range_m = wanted.marker_range
+        if wanted.confidence != before.confidence:
+            self._outputs.say_labels(wanted.confidence)
+        if any(getattr(before, name) != getattr(wanted, name) for name in ("policy", *ARM_PARAMETERS)):
+            self._replacing.submit(wanted)
+
+    def _replace_policy(self, wanted: RobotParameters) -> None:
+        """Give the pipeline another policy and its arms; runs in a thread of its own, so that frames go on."""
+        table = self._configured.measure(wanted)
+        policy = self._load_policy(wanted)
+        self._pipeline.processor.replace(table, policy.policy, wanted.policy)
+        self._policy = policy
+        self._node.get_logger().info(f"from the next frame on: {wanted.policy}, {named(table)}")
+
+    def _say_kept(self, problem: str) -> None:
+        self._node.say_error(f"policy and codecs stay as they were: {problem}")
+
+    def _load_policy(self, parameters: RobotParameters) -> SavedPolicy:
+        policy = self._configured.make_policy(parameters, self._configured.table)
+        if policy.problem:
+            self._node.say_error(f"starts without what was learnt before: {policy.problem}")
+        return policy
+
+    def _save(self) -> None:
+        try:
+            self._policy.save()
+        except OSError as problem:
+            self._node.say_error(f"what was learnt cannot be saved: {problem}")
+
+    # Diagnostics.
+
+    def diagnostics(self, rival: str) -> tuple[bytes, str, dict[str, object]]:
+        """
+        Say whether frames come and the edge helps.
+
+        :param rival: who else says hello with this robot's id, in one sentence; empty for nobody.
+        """
+        counts, obstacle, edge = self._pipeline.counts, self.link.obstacle(), self.link.edge
+        uplink, engine = self._pipeline.processor.uplink, self._configured.engine
+        trend = self._health.trend(counts, time.monotonic())
+        for problem in (self._camera.mismatch(), rival):
+            if problem:
+                self._complain_once(problem)
+        silence, losses = self._look_at_images(trend)
+        values: dict[str, object] = {
+            "frames in [Hz]": f"{trend.in_hz:.1f}",
+            "frames out [Hz]": f"{trend.out_hz:.1f}",
+            "frames dropped [Hz]": f"{trend.dropped_hz:.1f}",
+            "frames received": counts.received,
+            "frames accepted": counts.accepted,
+            "frames dropped": counts.dropped,
+            "frames rejected": counts.rejected,
+            "images asked for": self._camera.profile.reliability.name.lower().replace("_", " "),
+            "images lost before the robot": self._camera.losses.lost,
+            **self._health.values(),
+            "policy": self._configured.measured.policy,
+            "arms": len(self._configured.table.arms),
+            "partition points": len(engine.partitioned.points),
+            "tensors with NaN or infinity": engine.unquantised,
+            "circuit breaker": uplink.breaker.state.name.lower().replace("_", "-"),
+            "circuit breaker opened": uplink.breaker.opened,
+            "edge": edge.edge_id if edge is not None else "none",
+            "edge load": f"{edge.load:.2f}" if edge is not None else "unknown",
+            "edge queue length": edge.queue_length if edge is not None else "unknown",
+            "answers to no request": uplink.requests.strays,
+            **self.link.intake.diagnostics(),
+        }
+        why = "" if obstacle is None else obstacle.text
+        how, text = level(trend, obstacle=why, image_topic=self._camera.topic, silence=silence, losses=losses)
+        return how, text, values
+
+    def _look_at_images(self, trend: Trend) -> tuple[str, str]:
+        """Say in the log, once for each cause, why no images come or many are lost, and when they come again."""
+        log, topic = self._node.get_logger(), self._camera.topic
+        self._silent_s = trend.silent_s
+        silence = self._camera.why_silent() if trend.silent_s > SILENCE_S else ""
+        if silence and silence != self._silence and not self._camera.mismatch():
+            log.warning(f"no image has come on {topic} for {trend.silent_s:.0f} s: {silence}")
+        elif self._silence and not silence:
+            log.info(f"images come on {topic}")
+        self._silence = silence
+        losses = self._camera.why_lossy()
+        if losses and not self._lossy:
+            log.warning(losses)
+        self._lossy = bool(losses)
+        return silence, losses
+
+    def _complain_once(self, text: str) -> None:
+        self._complain(text, text)
+
+
+def _settings(parameters: RobotParameters) -> RobotSettings:
+    return RobotSettings(
+        deadline_s=parameters.deadline_ms / 1e3,
+        confidence=parameters.confidence,
+        iou=parameters.iou,
+        fidelity_price_s=parameters.fidelity_price_ms / 1e3,
+        max_in_flight=parameters.max_in_flight,
+    )

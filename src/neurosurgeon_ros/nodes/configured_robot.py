@@ -1,0 +1,119 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What a robot has from configure to cleanup: its network, and the arms that were measured on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rclpy.impl.rcutils_logger import RcutilsLogger
+
+from neurosurgeon_ros.calibration.admission import Admission, expand
+from neurosurgeon_ros.calibration.arm_table import ArmTable
+from neurosurgeon_ros.calibration.fidelity import FidelityTable, find_fidelity
+from neurosurgeon_ros.calibration.kept_delays import KeptDelays
+from neurosurgeon_ros.calibration.table_builder import TableBuilder
+from neurosurgeon_ros.camera.images import COMPRESSED
+from neurosurgeon_ros.inference.engine import Engine
+from neurosurgeon_ros.nodes.robot_parameters import ARM_PARAMETERS, RobotParameters
+from neurosurgeon_ros.robot.saved_policy import SavedPolicy
+from neurosurgeon_ros.ros.hellos import Hellos
+
+
+class ConfiguredRobot:
+    """
+    Loads the network and measures every arm when it is made.
+
+    :param robot_id: this robot's id.
+    :param hellos: with which the id is taken.
+    :raises ValueError: the network cannot be loaded or cut, or a parameter names what it does not have.
+
+    :ivar table: the arms that were measured last.
+    :ivar measured: the parameters that they were measured for.
+    """
+
+    def __init__(self, robot_id: str, hellos: Hellos, parameters: RobotParameters) -> None:
+        self.robot_id = robot_id
+        self.hellos = hellos
+        weights = Path(parameters.weights) if parameters.weights else None
+        self.engine = Engine.load(parameters.model, weights=weights, random_weights=parameters.random_weights)
+        self._fidelity = find_fidelity(self.engine.fingerprint)
+        self._builder = TableBuilder(
+            self.engine,
+            speed=parameters.robot_speed,
+            threads=parameters.threads,
+            images_compressed=parameters.image_transport == COMPRESSED,
+            kept=KeptDelays(),
+        )
+        self.table: ArmTable
+        self.measured = parameters
+        self._build(parameters)
+
+    def close(self) -> None:
+        """Give the id back."""
+        self.hellos.close()
+
+    def measure(self, wanted: RobotParameters) -> ArmTable:
+        """Return the arms that parameters ask for; they are measured if those before are others."""
+        if any(getattr(self.measured, name) != getattr(wanted, name) for name in ARM_PARAMETERS):
+            self._build(wanted)
+        self.measured = wanted
+        return self.table
+
+    def make_policy(self, parameters: RobotParameters, table: ArmTable) -> SavedPolicy:
+        """Make the policy that chooses among these arms."""
+        return SavedPolicy(
+            parameters.policy,
+            table,
+            model=self.engine.fingerprint,
+            speed=parameters.robot_speed,
+            seed=parameters.seed,
+            state_file=Path(parameters.state_file).expanduser() if parameters.state_file else None,
+        )
+
+    def refuse(self, wanted: RobotParameters) -> str:
+        """Say what of these parameters the network does not have; empty if it has everything."""
+        try:
+            _admission(wanted, self._fidelity).admit(self.engine, ())
+        except ValueError as problem:
+            return str(problem)
+        return ""
+
+    def describe(self, log: RcutilsLogger, parameters: RobotParameters) -> None:
+        """Log what was loaded and measured, and what of it a person may not expect."""
+        on_device_ms = 1e3 * self.table.robot_s[self.table.on_device]
+        log.info(
+            f"{parameters.model} {self.engine.fingerprint[:12]} on {self.robot_id}: "
+            f"{named(self.table)}, {on_device_ms:.0f} ms on the device"
+        )
+        if parameters.random_weights:
+            log.warning("the weights are random: delays mean something, detections do not")
+        if self.engine.partitioned.obstacle:
+            log.warning(self.engine.partitioned.obstacle)
+        if self._fidelity is not None:
+            log.info(f"fidelity was calibrated on {self._fidelity.images}")
+        elif parameters.min_fidelity > 0.0:
+            log.warning(
+                f"{parameters.model} has no calibration: only arms without loss and fp16 are used; "
+                f"`neurosurgeon calibrate {parameters.model}` makes one"
+            )
+        if len(self.table.arms) == 1:
+            log.warning("no arm may be sent to the edge: every frame stays on the robot")
+
+    def _build(self, parameters: RobotParameters) -> None:
+        admission = _admission(parameters, self._fidelity)
+        self.table = self._builder.build(expand(parameters.codecs), admission, parameters.fidelity_price_ms / 1e3)
+
+
+def named(table: ArmTable) -> str:
+    """Return the names of a table's arms, for people."""
+    return f"{len(table.arms)} arms ({', '.join(arm.name for arm in table.arms)})"
+
+
+def _admission(parameters: RobotParameters, fidelity: FidelityTable | None) -> Admission:
+    return Admission(
+        min_fidelity=parameters.min_fidelity,
+        fidelity=fidelity,
+        allow_raw_images=parameters.allow_raw_images,
+        min_partition_point=parameters.min_partition_point,
+    )

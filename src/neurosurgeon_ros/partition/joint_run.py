@@ -1,0 +1,53 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Several requests as one batch: tensors joined along their first dimension, and outputs taken apart again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch.utils import _pytree as pytree
+
+from neurosurgeon_ros.partition.errors import PartitionError
+from neurosurgeon_ros.partition.memory_format import dense
+from neurosurgeon_ros.partition.points import PartitionPoint
+
+
+def join(many: Sequence[Sequence[torch.Tensor]], point: PartitionPoint) -> tuple[torch.Tensor, ...]:
+    """
+    Join the tensors of several requests.
+
+    :param many: for each request what crosses at the point, each tensor of shape (1, ...).
+    :returns: tensors of shape (requests, ...), which lie in memory as those of one request do.
+    :raises PartitionError: a tensor has no dimension of size 1 to join along.
+    """
+    for spec in point.tensors:
+        if not spec.shape or spec.shape[0] != 1:
+            raise PartitionError(
+                f"Tensor {spec.name!r} of partition point {point.name} has shape {spec.shape}; requests can be joined "
+                "only where the first dimension is 1."
+            )
+    return tuple(
+        dense(torch.cat([tensors[index] for tensors in many]), spec.channels_last)
+        for index, spec in enumerate(point.tensors)
+    )
+
+
+def take_apart(outputs: Any, number: int) -> list[Any]:
+    """
+    Give each request what a network returned for it.
+
+    :param outputs: tensors of shape (number, ...), in any structure.
+    :param number: of requests.
+    :returns: for each request that structure, with tensors of shape (1, ...).
+    :raises PartitionError: something among the outputs has no row for each request.
+    """
+    leaves, structure = pytree.tree_flatten(outputs)
+    for leaf in leaves:
+        if not isinstance(leaf, torch.Tensor) or leaf.dim() == 0 or leaf.shape[0] != number:
+            given = f"a tensor {tuple(leaf.shape)}" if isinstance(leaf, torch.Tensor) else type(leaf).__name__
+            raise PartitionError(f"Of a batch of {number} the network returned {given}, not a row for each.")
+    rows = [leaf.split(1) for leaf in leaves]
+    return [pytree.tree_unflatten([row[index] for row in rows], structure) for index in range(number)]

@@ -1,0 +1,117 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What arms take and weigh as frames show it: running means that begin with the arm table's profile."""
+
+from __future__ import annotations
+
+import math
+
+from neurosurgeon_ros.calibration.arm_table import PSI, ArmTable
+from neurosurgeon_ros.codecs.camera import CUSTOMARY_PIXELS
+from neurosurgeon_ros.learning.interface import FloatArray
+
+#: Weight of the newest value in a running mean.
+NEWEST = 0.2
+
+#: A gap between frames counts as at most this many periods, so that a camera's pause is not taken for its rate.
+LONGEST_GAP = 2.0
+
+#: The derived deadline: this many times the on-device delay, if that is more than the camera's period.
+DEADLINE_FACTOR = 1.5
+
+
+class ArmStatistics:
+    """
+    Running means of one arm table. For the robot's worker.
+
+    :param speed: speed of the emulated robot as a fraction of this machine's.
+
+    :ivar period_s: expected seconds between accepted frames; 0 until two have come.
+    :ivar features: the table's, with psi in the bytes that were sent lately. Read-only, shape (n, 7).
+    :ivar robot_s: the table's, with what encoding took lately. Read-only, shape (n,).
+    """
+
+    def __init__(self, table: ArmTable, speed: float) -> None:
+        self.period_s = 0.0
+        self.features: FloatArray = table.features
+        self.robot_s: FloatArray = table.robot_s
+        self._on_device_s = float(table.robot_s[table.on_device])
+        self._padding_saving_s = 0.0
+        self._encode_s = table.profile.encode_s / speed
+        self._speed = speed
+        self._has_received_bytes = False
+        self._camera = table.camera
+        self._pixels = CUSTOMARY_PIXELS
+        self._arrived_s = math.nan
+
+    def for_table(self, table: ArmTable) -> ArmStatistics:
+        """Return the statistics of another table, which begin with its profile, under the same camera."""
+        statistics = ArmStatistics(table, self._speed)
+        statistics.period_s, statistics._arrived_s = self.period_s, self._arrived_s
+        statistics.set_image_size(self._pixels)
+        statistics.set_padding_saving(self._padding_saving_s)
+        return statistics
+
+    def record_arrival(self, arrived_s: float) -> None:
+        """Record when an accepted frame came from the camera, seconds on the clock."""
+        gap_s = arrived_s - self._arrived_s
+        self._arrived_s = arrived_s
+        if gap_s > 0.0 and self.period_s == 0.0:
+            self.period_s = gap_s
+        elif gap_s > 0.0:
+            self.period_s += NEWEST * (min(gap_s, LONGEST_GAP * self.period_s) - self.period_s)
+
+    @property
+    def image_share(self) -> float:
+        """Pixels of the camera's images over those of a customary one, for which the arm table was made."""
+        return self._pixels / CUSTOMARY_PIXELS
+
+    def set_image_size(self, pixels: int) -> None:
+        """Set the pixels of the camera's images: their bytes and their encoding time are proportional to them."""
+        share = pixels / self._pixels
+        if share in (0.0, 1.0):
+            return
+        features, robot_s, means_s = self.features.copy(), self.robot_s.copy(), self._encode_s.copy()
+        robot_s[self._camera] += (share - 1.0) * means_s[self._camera]
+        means_s[self._camera] *= share
+        features[self._camera, PSI] *= share
+        self._replace(features, robot_s)
+        self._encode_s, self._pixels = means_s, pixels
+
+    def set_padding_saving(self, seconds: float) -> None:
+        """Set the robot's seconds that the whole network saves by leaving out the image's padding."""
+        if seconds == self._padding_saving_s:
+            return
+        robot_s = self.robot_s.copy()
+        robot_s[-1] -= seconds - self._padding_saving_s
+        self._on_device_s -= seconds - self._padding_saving_s
+        self._padding_saving_s = seconds
+        self._replace(self.features, robot_s)
+
+    def record_encoding(self, arm: int, encode_s: float, sent_bytes: int) -> None:
+        """Record the seconds that encoding an arm's tensors took, and their bytes."""
+        features, robot_s, means_s = self.features.copy(), self.robot_s.copy(), self._encode_s.copy()
+        features[arm, PSI] += NEWEST * (sent_bytes - features[arm, PSI])
+        step_s = NEWEST * (encode_s - means_s[arm])
+        means_s[arm] += step_s
+        robot_s[arm] += step_s
+        self._replace(features, robot_s)
+        self._encode_s = means_s
+
+    def record_received_bytes(self, arm: int, received_bytes: int) -> None:
+        """Record the bytes of a camera's picture that `arm` would send as it came."""
+        features = self.features.copy()
+        newest = NEWEST if self._has_received_bytes else 1.0
+        features[arm, PSI] += newest * (received_bytes - features[arm, PSI])
+        self._replace(features, self.robot_s)
+        self._has_received_bytes = True
+
+    @property
+    def deadline_s(self) -> float:
+        """Seconds after which a frame is finished on the robot, where the user sets none."""
+        return max(self.period_s, DEADLINE_FACTOR * self._on_device_s)
+
+    def _replace(self, features: FloatArray, robot_s: FloatArray) -> None:
+        """Take other arrays; those before stay as they are, since contexts hold them."""
+        features.flags.writeable = robot_s.flags.writeable = False
+        self.features, self.robot_s = features, robot_s

@@ -1,0 +1,147 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The robot's worker: one thread that takes every frame from the latest-frame slot to its detections.
+
+With `max_in_flight` above 1 it begins the next frame while answers to earlier ones are on their way.
+
+So each accepted frame gives exactly one detections message, in camera order, whatever fails on the way.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from neurosurgeon_ros.inference.threads import use_threads
+from neurosurgeon_ros.robot.arrival import Arrival, Counts, ImageRejected
+from neurosurgeon_ros.robot.decision import Sink
+from neurosurgeon_ros.robot.frame import Flight
+from neurosurgeon_ros.robot.processor import FrameProcessor
+from neurosurgeon_ros.robot.slot import LatestSlot
+
+T = TypeVar("T")
+
+
+class RobotPipeline:
+    """
+    Camera images in, one answer for each accepted one out.
+
+    :param processor: takes a frame on its way; belongs to the worker from :meth:`start` to :meth:`stop`.
+    :param on_problem: told in one sentence of errors that a person should read; called from the worker's thread.
+    :param threads: torch threads of the worker; 0 leaves torch's own choice.
+    """
+
+    def __init__(
+        self, processor: FrameProcessor, sink: Sink, *, on_problem: Callable[[str], None], threads: int = 0
+    ) -> None:
+        self.processor = processor
+        self._sink = sink
+        self._on_problem = on_problem
+        self._threads = threads
+        self._slot: LatestSlot[Arrival] = LatestSlot()
+        self._flights: deque[Flight] = deque()
+        self._lock = threading.Lock()
+        self._counts = Counts()
+        self._worker = threading.Thread(target=self._run, name="robot pipeline", daemon=True)
+
+    @property
+    def counts(self) -> Counts:
+        """Images since the start."""
+        return self._counts
+
+    def start(self) -> None:
+        """Start the worker."""
+        self._worker.start()
+
+    def stop(self) -> None:
+        """Take no more frames, let the one that is being worked on come out, and join the worker."""
+        self._count(dropped=int(self._slot.close()))
+        self.processor.uplink.requests.close()
+        self._worker.join()
+
+    def offer(self, arrival: Arrival) -> None:
+        """Lay a camera image into the slot."""
+        self._count(received=1)
+        if self._slot.put(arrival):
+            self._count(dropped=1)
+        if self.processor.settings.max_in_flight > 1:
+            self.processor.uplink.requests.inbox.ring()  # the worker may be waiting for an answer
+
+    def reject(self) -> None:
+        """Count an image that was seen to be broken before it came to the slot."""
+        self._count(received=1, rejected=1)
+
+    def _run(self) -> None:
+        use_threads(self._threads)
+        with torch.inference_mode():
+            while (arrival := self._slot.take()) is not None:
+                self._guarded(self._take, arrival)
+                while self._flights:
+                    self._go_on()
+                if self._slot.is_empty:
+                    self._guarded(FrameProcessor.prepare, self.processor)
+
+    def _go_on(self) -> None:
+        """Begin the frame that waits, if one may be on its way beside the others; else finish the oldest."""
+        oldest = self._flights[0]
+        has_room = len(self._flights) < self.processor.settings.max_in_flight
+
+        def next_waits() -> bool:
+            return has_room and not self._slot.is_empty
+
+        if not self.processor.is_settled(oldest, next_waits):
+            arrival = self._slot.take_now()
+            if arrival is not None:
+                self._guarded(self._take, arrival)
+            return
+        self._flights.popleft()
+        self._guarded(self._finish, oldest)
+
+    def _guarded(self, step: Callable[[T], None], what: T) -> None:
+        try:
+            step(what)
+        except Exception as problem:  # results that cannot be handed out must not end the frames to come
+            self._on_problem(f"a frame's results were lost: {type(problem).__name__}: {problem}")
+
+    def _take(self, arrival: Arrival) -> None:
+        taken_s = self.processor.clock()
+        try:
+            image = arrival.decode()
+        except Exception as problem:  # whatever a camera sent, it is no reason to end
+            self._count(rejected=1)
+            said = isinstance(problem, ImageRejected)
+            self._sink.rejected(str(problem) if said else f"{type(problem).__name__}: {problem}")
+            return
+        counts = self._count(accepted=1)
+        try:
+            self._flights.append(self.processor.begin(arrival, image, counts, taken_s))
+        except Exception as problem:  # whatever it is, the frame gets its one message and the next its turn
+            while self._flights:
+                self._guarded(self._finish, self._flights.popleft())
+            self._rescue(arrival, image, counts, problem)
+
+    def _finish(self, flight: Flight) -> None:
+        try:
+            self.processor.finish(flight)
+        except Exception as problem:  # as above
+            frame = flight.frame
+            self._rescue(frame.arrival, frame.image.pixels, frame.counts, problem)
+
+    def _rescue(self, arrival: Arrival, image: NDArray[np.uint8], counts: Counts, problem: Exception) -> None:
+        self._on_problem(f"frame {counts.accepted} failed on the robot: {type(problem).__name__}: {problem}")
+        self.processor.rescue(arrival, image, counts, f"{type(problem).__name__}: {problem}")
+
+    def _count(self, *, received: int = 0, accepted: int = 0, dropped: int = 0, rejected: int = 0) -> Counts:
+        with self._lock:
+            old = self._counts
+            self._counts = Counts(
+                old.received + received, old.accepted + accepted, old.dropped + dropped, old.rejected + rejected
+            )
+            return self._counts

@@ -1,0 +1,274 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+One frame's way on the robot: choose an arm, send, wait for the answer or finish it here, deliver, learn.
+
+:meth:`FrameProcessor.begin` and :meth:`FrameProcessor.finish` are the two halves of the way; between them other frames
+may begin.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from neurosurgeon_ros.calibration.arm_table import ArmTable
+from neurosurgeon_ros.inference.engine import Engine
+from neurosurgeon_ros.inference.throttle import Throttle
+from neurosurgeon_ros.learning.interface import Context, Observation, Policy
+from neurosurgeon_ros.learning.key_frames import KeyFrame, KeyFrameDetector
+from neurosurgeon_ros.protocol.requests import Identity, Kind
+from neurosurgeon_ros.robot.arm_statistics import ArmStatistics
+from neurosurgeon_ros.robot.arrival import Arrival, Counts
+from neurosurgeon_ros.robot.decision import Delays, FrameResult, Outcome, RobotSettings, Sink
+from neurosurgeon_ros.robot.finisher import Finisher
+from neurosurgeon_ros.robot.frame import Flight, Frame, Scoring
+from neurosurgeon_ros.robot.local_inference import LocalInference
+from neurosurgeon_ros.robot.results import ResultDelivery
+from neurosurgeon_ros.robot.selector import ArmSelector
+from neurosurgeon_ros.robot.sender import Sender
+from neurosurgeon_ros.robot.uplink.link import Link
+from neurosurgeon_ros.robot.uplink.uplink import Availability, EdgeUplink
+
+#: Seconds for which a decision waits for the delay feedback of a frame whose detections are out.
+FEEDBACK_GRACE_S = 0.05
+
+
+class FrameProcessor:
+    """
+    Takes one accepted frame after the other to its detections.
+
+    Owned by one thread, but for `settings`, :meth:`replace`, and the uplink's inbox.
+
+    :param policy_name: the policy's registered name, for the decisions.
+    :param seed: of the probes' bytes and the breaker's jitter.
+
+    :ivar uplink: the edge that frames may go to.
+    """
+
+    def __init__(
+        self,
+        *,
+        identity: Identity,
+        engine: Engine,
+        table: ArmTable,
+        policy: Policy,
+        policy_name: str,
+        key_frames: KeyFrameDetector,
+        link: Link,
+        sink: Sink,
+        settings: RobotSettings,
+        throttle: Throttle,
+        seed: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.uplink = EdgeUplink(link, identity=identity, fingerprint=engine.fingerprint, seed=seed, clock=clock)
+        self._engine = engine
+        self._key_frames = key_frames
+        self._results = ResultDelivery(sink, engine)
+        self._throttle = throttle
+        self._selector = ArmSelector(table, policy, policy_name, ArmStatistics(table, throttle.speed))
+        self._replacement: tuple[ArmTable, Policy, str] | None = None
+        self._local = LocalInference(engine, throttle)
+        self._sender = Sender(self.uplink, engine, self._local, throttle=throttle, clock=clock)
+        self._finisher = Finisher(self.uplink, engine, self._local, clock=clock)
+
+    @property
+    def table(self) -> ArmTable:
+        """The arms that are chosen among now."""
+        return self._selector.table
+
+    @property
+    def policy(self) -> Policy:
+        """The policy that chooses now."""
+        return self._selector.policy
+
+    def replace(self, table: ArmTable, policy: Policy, policy_name: str) -> None:
+        """
+        Choose by another policy, among other arms, from the next frame on; called from any thread.
+
+        Frames that have begun come out as they were begun. Their policy is told nothing once the next frame begins:
+        nobody learns from what is still under way then. Of several calls between two frames the last one holds.
+
+        :param table: of the same network; the policy was made for its arms.
+        :param policy_name: the policy's registered name, for the decisions.
+        """
+        self._replacement = (table, policy, policy_name)
+
+    # Begin: choose an arm, and send.
+
+    def begin(self, arrival: Arrival, image: NDArray[np.uint8], counts: Counts, accepted_s: float) -> Flight:
+        """
+        Do what the robot does for a frame before there is an answer.
+
+        :param image: BGR, uint8, shape (h, w, 3).
+        :param counts: images so far, this one included; its number is ``counts.accepted``.
+        :param accepted_s: when it was taken out of the slot, on the clock.
+        """
+        self._take_replacement()
+        frame = self._accept(arrival, image, counts, accepted_s)
+        self._learn(frame, None)
+        available = self.uplink.check(max_in_flight=frame.settings.max_in_flight)
+        frame.reason = available.reason
+        flight = self._choose(frame, available)
+        if not flight.is_on_device:
+            self._sender.send_frame(flight)
+            frame.scoring.get()  # there is time for it now
+        return flight
+
+    def _take_replacement(self) -> None:
+        replacement, self._replacement = self._replacement, None
+        if replacement is not None:
+            self._selector = self._selector.followed_by(*replacement)
+            self.uplink.requests.disown()
+
+    def _accept(self, arrival: Arrival, image: NDArray[np.uint8], counts: Counts, accepted_s: float) -> Frame:
+        """Record what the frame shows of camera and images, and make it."""
+        selector, statistics, settings = self._selector, self._selector.statistics, self.settings
+        statistics.record_arrival(arrival.received_s)
+        self._local.record_image(image.shape)
+        statistics.set_padding_saving(self._local.padding_saving_s(selector.table.profile) / self._throttle.speed)
+        return Frame(
+            arrival=arrival,
+            counts=counts,
+            image=selector.camera_image(arrival, image),
+            settings=settings,
+            deadline_s=settings.deadline_s or statistics.deadline_s,
+            scoring=Scoring(lambda: self._score(image)),
+            letterbox=self._engine.fitted(image.shape),
+            delays=Delays(slot=accepted_s - arrival.received_s, preprocess=self.clock() - accepted_s),
+            preprocess=lambda: self._preprocess(image),
+        )
+
+    def _choose(self, frame: Frame, available: Availability) -> Flight:
+        """Let the policy choose the frame's arm, and what goes to the edge beside it."""
+        selector, has_picture = self._selector, frame.image.received is not None
+        test_arm = selector.test_arm(has_picture) if available.test_due else None
+        context = self._context(frame, available, has_picture)
+        choice, overruled = selector.choose(context, has_picture=has_picture)
+        frame.reason = frame.reason or overruled
+        sample_arm = choice.sample_arm if test_arm is None else test_arm
+        return Flight(frame, selector, context, choice, sample_arm, is_test=test_arm is not None)
+
+    def _context(self, frame: Frame, available: Availability, has_picture: bool) -> Context:
+        return self._selector.context(
+            frame=frame.sequence,
+            key_frame=frame.scoring,
+            deadline_s=frame.deadline_s,
+            waited_s=max(0.0, self.clock() - frame.arrival.received_s),
+            fidelity_price_s=frame.settings.fidelity_price_s,
+            now_s=self.clock(),
+            edge_available=available.obstacle is None,
+            link_free=available.link_free,
+            link_busy=available.link_busy,
+            has_picture=has_picture,
+        )
+
+    def _preprocess(self, image: NDArray[np.uint8]) -> tuple[torch.Tensor, float]:
+        begin_s = self.clock()
+        with self._throttle.stage(self.table.profile.preprocess_s):
+            x, _ = self._engine.model.preprocess(image)
+        return x, self.clock() - begin_s
+
+    def _score(self, image: NDArray[np.uint8]) -> KeyFrame:
+        with self._throttle.stage(self.table.profile.score_s):
+            return self._key_frames.score(image)
+
+    # Finish: find its detections, deliver, learn.
+
+    def is_settled(self, flight: Flight, interrupted: Callable[[], bool]) -> bool:
+        """Wait until :meth:`finish` need not wait for the edge; see :meth:`Finisher.is_settled`."""
+        return self._finisher.is_settled(flight, interrupted)
+
+    def finish(self, flight: Flight) -> None:
+        """Deliver a frame's detections once the edge has sent them, or find them here; then learn, and decide."""
+        frame = flight.frame
+        if flight.request is None:
+            self._sender.send_probe(flight)  # it travels while the network runs here
+        found, outcome = self._finisher.find(flight)
+        frame.delays = replace(frame.delays, total=self.clock() - frame.arrival.received_s)
+        frame.is_out = True
+        self._results.deliver(
+            FrameResult(
+                header=frame.arrival.header,
+                sequence=frame.sequence,
+                detections=found,
+                outcome=outcome,
+                arm=flight.selector.table.arms[flight.choice.arm].name,
+                total_s=frame.delays.total,
+                image=frame.image.pixels,
+            )
+        )
+        if flight.request is not None and outcome is Outcome.EDGE:
+            self.uplink.requests.await_feedback(flight.request, self.clock() + FEEDBACK_GRACE_S)
+        self._learn(frame, flight)
+        if outcome is Outcome.ON_DEVICE:
+            self._learn_on_device(flight)
+        self._sender.send_sample(flight)
+        if outcome is not Outcome.ON_DEVICE:
+            self._sender.send_probe(flight)
+        self._results.decide(flight.decision(outcome, found, self.uplink.breaker.state))
+
+    def _learn(self, frame: Frame, flight: Flight | None) -> None:
+        """
+        Let the policy learn from every answer that has come.
+
+        :param frame: that is being worked on.
+        :param flight: of this frame, if its arm is chosen.
+        """
+        for measured in self.uplink.take_measured(frame.deadline_s):
+            feedback, observation, request = measured.feedback, measured.observation, measured.request
+            if observation is None:
+                continue
+            if flight is not None and request is flight.request:
+                observation = replace(observation, robot_s=flight.offloaded_s)
+                frame.delays = replace(
+                    frame.delays,
+                    offload=observation.offload_s,
+                    transmit=observation.transmit_s,
+                    edge_queue=feedback.queue_s,
+                    edge_decode=feedback.decode_s,
+                    edge_compute=feedback.compute_s,
+                    edge_postprocess=feedback.postprocess_s,
+                )
+            if request.context is not None:
+                self.policy.observe(observation, request.context)
+
+    def _learn_on_device(self, flight: Flight) -> None:
+        """Let the policy learn what a frame took that ran on the device by choice."""
+        frame, arm = flight.frame, flight.choice.arm
+        if flight.selector is self._selector:
+            seen = Observation(arm, frame.sequence, Kind.FRAME, math.nan, robot_s=frame.delays.robot_s)
+            self.policy.observe(seen, flight.context)
+
+    # What goes wrong, and what there is time for.
+
+    def rescue(self, arrival: Arrival, image: NDArray[np.uint8], counts: Counts, reason: str) -> None:
+        """
+        Deliver what a frame still lacks on which :meth:`begin` or :meth:`finish` failed.
+
+        :param reason: what failed, in one sentence.
+        """
+        self.uplink.requests.release(counts.accepted)
+        self._results.rescue(
+            arrival,
+            image,
+            counts,
+            reason,
+            now_s=self.clock(),
+            selector=self._selector,
+            settings=self.settings,
+            circuit=self.uplink.breaker.state,
+        )
+
+    def prepare(self) -> None:
+        """Prepare what the frames to come gain from; it takes some frames' time, so while none waits."""
+        self._local.prepare()

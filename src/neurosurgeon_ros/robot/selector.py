@@ -1,0 +1,160 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Selection: a policy with the arms that it chooses among, and the rules that hold for every policy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from neurosurgeon_ros.calibration.arm_table import PSI, ArmTable
+from neurosurgeon_ros.codecs import CameraImage
+from neurosurgeon_ros.codecs.camera import sendable_size
+from neurosurgeon_ros.learning.interface import BoolArray, Choice, Context, Policy, Truth
+from neurosurgeon_ros.robot.arm_statistics import ArmStatistics
+from neurosurgeon_ros.robot.arrival import Arrival
+
+#: An arm is not sent as a frame if even its optimistic delay is over this many deadlines.
+HOPELESS_DEADLINES = 3.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ArmSelector:
+    """
+    Chooses the arm of each frame.
+
+    :param policy: chooses among the arms of `table`, and has learnt of no others.
+    :param policy_name: its registered name, for the decisions.
+    :param statistics: of the arms of `table`.
+    """
+
+    table: ArmTable
+    policy: Policy
+    policy_name: str
+    statistics: ArmStatistics
+
+    def context(
+        self,
+        *,
+        frame: int,
+        key_frame: Truth,
+        deadline_s: float,
+        waited_s: float,
+        fidelity_price_s: float,
+        now_s: float,
+        edge_available: bool,
+        link_free: bool,
+        link_busy: bool,
+        has_picture: bool = False,
+    ) -> Context:
+        """
+        Return what the policy may choose from for one frame.
+
+        :param frame: number of the accepted frame.
+        :param key_frame: whether it is a key frame, evaluated only where that matters.
+        :param waited_s: seconds of its deadline that the frame has waited.
+        :param edge_available: whether an edge may be used; without one there is only `on_device`.
+        :param link_free: whether no earlier request could still fill the link; otherwise the same.
+        :param link_busy: whether anything of ours is under way.
+        :param has_picture: whether the camera's picture may travel as it came.
+        """
+        table = self.table
+        allowed = self.allowed(has_picture)
+        if not (edge_available and link_free):
+            allowed = np.zeros_like(allowed)
+            allowed[table.on_device] = True
+        return Context(
+            frame=frame,
+            robot_s=self.statistics.robot_s,
+            features=self.statistics.features,
+            decode_s=table.decode_s,
+            point=table.point,
+            allowed=allowed,
+            on_device=table.on_device,
+            key_frame=key_frame,
+            now_s=now_s,
+            period_s=self.statistics.period_s,
+            deadline_s=deadline_s,
+            waited_s=waited_s,
+            edge_available=edge_available,
+            link_busy=link_busy,
+            penalty_s=100.0 * fidelity_price_s * (1.0 - table.fidelity),
+        )
+
+    def camera_image(self, arrival: Arrival, pixels: NDArray[np.uint8]) -> CameraImage:
+        """Return a frame's image, with the camera's own JPEG if that may travel; its size and bytes are recorded."""
+        height, width = pixels.shape[:2]
+        self.statistics.set_image_size(width * height)
+        arm, data = self.table.as_received, arrival.encoded
+        if arm is None or data is None or sendable_size(data) != (width, height):
+            return CameraImage(pixels)
+        self.statistics.record_received_bytes(arm, data.nbytes)
+        return CameraImage(pixels, data)
+
+    def allowed(self, has_picture: bool) -> BoolArray:
+        """
+        Return which arms could send something of one frame; shape (n,).
+
+        :param has_picture: as in :meth:`context`.
+        """
+        as_received = self.table.as_received
+        if has_picture or as_received is None:
+            return self.table.allowed
+        allowed = self.table.allowed.copy()
+        allowed[as_received] = False
+        return allowed
+
+    def choose(self, context: Context, *, has_picture: bool = False) -> tuple[Choice, str]:
+        """
+        Let the policy choose, and enforce the rules that hold for every policy.
+
+        :param has_picture: as it was for the context.
+        :return: the choice to follow, and in one sentence why it is not the policy's; empty if it is.
+        """
+        choice, reason = enforce(self.policy.select(context), context, lambda arm: self.table.arms[arm].name)
+        sample = choice.sample_arm
+        if sample is not None and (
+            sample == context.on_device
+            or context.point[sample] > context.point[choice.arm]  # the front-end does not compute its tensors
+            or not self.allowed(has_picture)[sample]
+        ):
+            choice = replace(choice, sample_arm=None)
+        return choice, reason
+
+    def test_arm(self, has_picture: bool) -> int | None:
+        """
+        Return the arm with the fewest bytes, to test the edge with; None if there is none but `on_device`.
+
+        :param has_picture: as in :meth:`context`.
+        """
+        offloading = self.allowed(has_picture).copy()
+        offloading[self.table.on_device] = False
+        if not offloading.any():
+            return None
+        return int(np.argmin(np.where(offloading, self.statistics.features[:, PSI], np.inf)))
+
+    def followed_by(self, table: ArmTable, policy: Policy, policy_name: str) -> ArmSelector:
+        """Return a selector with another policy and its arms, under the same camera."""
+        return ArmSelector(table, policy, policy_name, self.statistics.for_table(table))
+
+
+def enforce(choice: Choice, context: Context, name: Callable[[int], str]) -> tuple[Choice, str]:
+    """
+    Keep the frame on the robot where a policy's choice is not allowed, or hopeless.
+
+    :param name: returns the name of an arm, for people.
+    :return: the choice to follow, and in one sentence why it is not the policy's; empty if it is.
+    """
+    arm, reason = choice.arm, ""
+    optimistic_s = float(context.robot_s[arm]) + choice.optimistic_offload_s
+    if arm != context.on_device and not context.allowed[arm]:
+        reason = f"{name(arm)} may not be chosen"
+    elif arm != context.on_device and optimistic_s > HOPELESS_DEADLINES * context.deadline_s:
+        reason = f"{name(arm)} would take over {HOPELESS_DEADLINES:.0f} deadlines even at best"
+    if reason:
+        choice = replace(choice, arm=context.on_device, predicted_offload_s=math.nan)
+    return choice, reason

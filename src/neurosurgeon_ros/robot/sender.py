@@ -1,0 +1,70 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Encodes what goes to the edge of a frame, and beside it: samples, tests and probes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from neurosurgeon_ros.codecs import EncodedTensor
+from neurosurgeon_ros.inference.engine import Engine
+from neurosurgeon_ros.inference.throttle import Throttle
+from neurosurgeon_ros.robot.frame import Flight
+from neurosurgeon_ros.robot.local_inference import LocalInference
+from neurosurgeon_ros.robot.uplink.uplink import EdgeUplink
+
+
+class Sender:
+    """For the robot's worker."""
+
+    def __init__(
+        self,
+        uplink: EdgeUplink,
+        engine: Engine,
+        local: LocalInference,
+        *,
+        throttle: Throttle,
+        clock: Callable[[], float],
+    ) -> None:
+        self._uplink = uplink
+        self._engine = engine
+        self._local = local
+        self._throttle = throttle
+        self._clock = clock
+
+    def send_frame(self, flight: Flight) -> None:
+        """Encode what the frame's arm sends, and send it."""
+        frame, arm, statistics = flight.frame, flight.choice.arm, flight.selector.statistics
+        table = flight.selector.table
+        if not table.camera[arm]:
+            flight.tensors(flight.point, self._local, self._clock)
+        begin_s = self._clock()
+        share = statistics.image_share if table.camera[arm] else 1.0
+        with self._throttle.stage(share * float(table.profile.encode_s[arm])):
+            encoded = self._encode(flight, arm)
+        encode_s = self._clock() - begin_s
+        flight.request = self._uplink.send_frame(flight.caption, arm, flight.point, encoded)
+        frame.delays = replace(frame.delays, encode=encode_s)
+        flight.offloaded_s = frame.delays.robot_s
+        if arm != table.as_received:  # what comes in has the same bytes, whether it is sent or not
+            statistics.record_encoding(arm, encode_s, flight.request.sent_bytes)
+
+    def send_sample(self, flight: Flight) -> None:
+        """Send tensors that the front-end has computed anyway, as a sample or a test, if no frame is on the link."""
+        arm, table = flight.sample_arm, flight.selector.table
+        if arm is None or not self._uplink.may_send_sample(is_test=flight.is_test):
+            return
+        encoded = self._encode(flight, arm)
+        self._uplink.send_sample(flight.caption, arm, int(table.point[arm]), encoded, is_test=flight.is_test)
+        flight.sent_sample = table.arms[arm].name
+
+    def send_probe(self, flight: Flight) -> None:
+        """Send the probe that the policy or the breaker wants, if no frame is on the link."""
+        flight.probe_bytes = self._uplink.send_probe(flight.caption, flight.choice.probe_bytes)
+
+    def _encode(self, flight: Flight, arm: int) -> tuple[EncodedTensor, ...]:
+        table = flight.selector.table
+        if table.camera[arm]:
+            return self._engine.encode_image(table.arms[arm], flight.frame.image)
+        return self._engine.encode(table.arms[arm], flight.tensors(int(table.point[arm]), self._local, self._clock))

@@ -1,0 +1,181 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+A circuit breaker between a robot and its edge.
+
+An edge that takes requests and does not answer would cost every frame its deadline. After a few such frames the circuit
+opens: frames run on the robot, and from time to time a test goes to the edge beside a frame. A test goes the whole way
+of a frame, back-end included. Once a test is answered in time, the circuit closes.
+
+An edge that answers late is another case: the policy learns how slow it is, so the breaker gives it more time.
+
+A dead link looks like a silent edge. The robot therefore sends small probes, which the edge answers without a back-end,
+while the circuit is open. A probe that is answered after one that was lost, or much sooner than the one before, shows
+that the link is back, and a test is due at once.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import numpy as np
+
+from neurosurgeon_ros.protocol.requests import Key, Kind
+from neurosurgeon_ros.robot.uplink.link import Obstacle, ObstacleKind
+
+#: Frames in a row that are refused or get no answer at all, after which the circuit opens.
+SILENT_FRAMES = 3
+
+#: Frames in a row that are not answered in time, even if they are later, after which it opens, too.
+LATE_FRAMES = 10
+
+#: Seconds from opening to the first test, and at most from one failed test to the next.
+SHORTEST_BACK_OFF_S = 0.5
+LONGEST_BACK_OFF_S = 3.0
+
+#: A back-off is longer or shorter by up to this share, so that robots do not all test at once.
+JITTER = 0.25
+
+#: Seconds that a test may take before it has failed.
+TEST_PATIENCE_S = 2.0
+
+#: Seconds between two probes of the link while the circuit is open, and their bytes.
+PROBE_PERIOD_S, PROBE_BYTES = 0.5, 1_000
+
+#: A probe that takes less than this share of what the one before it took shows that the link is back.
+SOONER = 0.5
+
+
+class Circuit(enum.IntEnum):
+    """Whether frames may go to the edge; the values are those of PartitionDecision.circuit."""
+
+    CLOSED = 0
+    OPEN = 1
+    HALF_OPEN = 2
+
+
+class CircuitBreaker:
+    """
+    Owned by the robot's worker; other threads may read its state.
+
+    :param seed: of the jitter.
+
+    :ivar state: closed: frames go to the edge; open: none do; half-open: none do, and a test is under way.
+    :ivar test: key of the test that is under way; None if there is none.
+    :ivar opened: how often it has opened since the start.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self.state = Circuit.CLOSED
+        self.test: Key | None = None
+        self.opened = 0
+        self._random = np.random.default_rng(seed)
+        self._silent = self._late = 0
+        self._back_off_s = SHORTEST_BACK_OFF_S
+        self._test_at_s = 0.0
+        self._probe: Key | None = None
+        self._probed_s = self._probe_took_s = 0.0
+        self._link_silent = False
+
+    @property
+    def obstacle(self) -> Obstacle | None:
+        """Why no frame may go to the edge; None if it may."""
+        if self.state is Circuit.CLOSED:
+            return None
+        state = self.state.name.lower().replace("_", "-")
+        return Obstacle(
+            ObstacleKind.CIRCUIT_OPEN, f"the edge left requests unanswered, so the circuit to it is {state}"
+        )
+
+    def frame_failed(self, now_s: float) -> None:
+        """Record that a frame was refused, or that its deadline came before its answer."""
+        self._silent += 1
+        self._late += 1
+        self._open_if_silent(now_s)
+
+    def frame_unanswered(self, now_s: float) -> None:
+        """Record that the robot finished a frame before its answer came, and before its deadline."""
+        self._silent += 1
+        self._open_if_silent(now_s)
+
+    def answered(self, *, in_time: bool) -> None:
+        """Record an answer that a back-end gave; a late one only shows that the edge is not silent."""
+        self._silent = 0
+        if in_time:
+            self.reset()
+
+    def judge(
+        self, key: Key, *, is_refused: bool, transmit_s: float, offload_s: float, deadline_s: float, now_s: float
+    ) -> None:
+        """
+        Record what a late answer, or one to a request beside the frames, tells of the edge.
+
+        :param is_refused: the edge answered with an error.
+        :param transmit_s: seconds on the link, there and back; NaN where unknown.
+        :param offload_s: seconds from the request to the answer; NaN where unknown.
+        :param deadline_s: of a frame.
+        """
+        if key.kind is Kind.PROBE:
+            if not is_refused:
+                self.probe_answered(key, transmit_s, now_s)
+        elif key == self.test:
+            if is_refused or offload_s > deadline_s:
+                self.test_failed(now_s)
+            else:
+                self.answered(in_time=True)
+        elif not is_refused:
+            self.answered(in_time=False)
+        elif key.kind is Kind.FRAME:
+            self.frame_failed(now_s)
+
+    def is_test_due(self, now_s: float) -> bool:
+        """Whether the circuit is open and the back-off over."""
+        return self.state is Circuit.OPEN and now_s >= self._test_at_s
+
+    def test_sent(self, key: Key) -> None:
+        """Record that a test is under way."""
+        self.state, self.test = Circuit.HALF_OPEN, key
+
+    def is_probe_due(self, now_s: float) -> bool:
+        """Whether the circuit is open, and the link was not probed for a while."""
+        return self.state is Circuit.OPEN and now_s - self._probed_s >= PROBE_PERIOD_S
+
+    def probe_sent(self, key: Key, now_s: float) -> None:
+        """Record that a probe of the link is under way; an earlier one that is not answered yet is lost."""
+        self._link_silent |= self._probe is not None
+        self._probe, self._probed_s = key, now_s
+
+    def probe_answered(self, key: Key, took_s: float, now_s: float) -> None:
+        """
+        Record that a probe was answered: a test is due at once if that shows that the link is back.
+
+        :param took_s: seconds that the probe took on the link, there and back.
+        """
+        if key != self._probe:
+            return
+        self._probe = None
+        back = self._link_silent or took_s < SOONER * self._probe_took_s
+        self._link_silent, self._probe_took_s = False, took_s
+        if back and self.state is Circuit.OPEN:
+            self._test_at_s, self._back_off_s = now_s, SHORTEST_BACK_OFF_S
+
+    def test_failed(self, now_s: float) -> None:
+        """Record that the test was refused, late or not answered; the next one waits twice as long."""
+        self._back_off_s = min(LONGEST_BACK_OFF_S, 2.0 * self._back_off_s)
+        self._open(now_s)
+
+    def reset(self) -> None:
+        """Close: the edge has answered in time, or is gone, and what comes back owes nothing."""
+        self.state, self.test = Circuit.CLOSED, None
+        self._silent = self._late = 0
+        self._back_off_s = SHORTEST_BACK_OFF_S
+        self._probe, self._probe_took_s, self._link_silent = None, 0.0, False
+
+    def _open_if_silent(self, now_s: float) -> None:
+        if self.state is Circuit.CLOSED and (self._silent >= SILENT_FRAMES or self._late >= LATE_FRAMES):
+            self.opened += 1
+            self._open(now_s)
+
+    def _open(self, now_s: float) -> None:
+        self.state, self.test = Circuit.OPEN, None
+        self._test_at_s = now_s + self._back_off_s * (1.0 + JITTER * float(self._random.uniform(-1.0, 1.0)))

@@ -1,0 +1,75 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Edge discovery: which edge a robot keeps to, by the statuses that it hears, and whether that edge serves it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection
+
+from neurosurgeon_ros.protocol.presence import EDGE_TIMEOUT_S, EdgeReport
+from neurosurgeon_ros.robot.uplink.link import NO_EDGE, Obstacle, ObstacleKind
+
+
+class EdgeDiscovery:
+    """
+    A robot's view of its edge. Safe for any number of threads.
+
+    It keeps to one edge until that one is gone, or another one serves its model and that one does not.
+
+    :param robot_id: this robot's id.
+    :param session: this start's random number.
+    :param fingerprint: of the robot's model.
+    :param former: sessions that this robot has ended; an edge may name one of them until it has heard the new one.
+    """
+
+    def __init__(self, *, robot_id: str, session: int, fingerprint: str, former: Collection[int] = ()) -> None:
+        self._robot_id = robot_id
+        self._session = session
+        self._fingerprint = fingerprint
+        self._former = frozenset(former) - {session}
+        self._lock = threading.Lock()
+        self._report: EdgeReport | None = None
+        self._heard_s = float("-inf")
+
+    def hear(self, report: EdgeReport, now_s: float) -> None:
+        """Record an edge's status, unless the robot keeps to another edge."""
+        with self._lock:
+            known = self._report
+            if (
+                known is not None
+                and report.edge_id != known.edge_id
+                and now_s - self._heard_s <= EDGE_TIMEOUT_S
+                and (self._fingerprint in known.models or self._fingerprint not in report.models)
+            ):
+                return
+            self._report, self._heard_s = report, now_s
+
+    def edge(self, now_s: float) -> EdgeReport | None:
+        """Return the edge that is there now, or None."""
+        with self._lock:
+            return self._report if now_s - self._heard_s <= EDGE_TIMEOUT_S else None
+
+    def obstacle(self, now_s: float) -> Obstacle | None:
+        """Return why the edge cannot be used now; None if it can."""
+        edge = self.edge(now_s)
+        if edge is None:
+            return NO_EDGE
+        if self._fingerprint not in edge.models:
+            served = ", ".join(f"{name} ({fingerprint[:12]})" for fingerprint, name in edge.models.items()) or "none"
+            return Obstacle(
+                ObstacleKind.OTHER_MODEL,
+                f"the edge {edge.edge_id} has no model {self._fingerprint[:12]}, it serves {served}: "
+                "start both with the same model and weights",
+            )
+        holder = edge.robots.get(self._robot_id)
+        if holder is None or holder in self._former:
+            return Obstacle(
+                ObstacleKind.HELLO_UNANSWERED, f"the edge {edge.edge_id} has not answered this robot's hello yet"
+            )
+        if holder != self._session:
+            return Obstacle(
+                ObstacleKind.ID_TAKEN,
+                f"another robot holds the id {self._robot_id} at the edge {edge.edge_id}: give each its own robot_id",
+            )
+        return None

@@ -1,0 +1,54 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The way to one edge, as a robot needs it, and why it cannot be used."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Protocol
+
+from neurosurgeon_ros.protocol.requests import Request
+
+
+class ObstacleKind(enum.Enum):
+    """What kind of thing keeps a robot from using an edge."""
+
+    NO_EDGE = enum.auto()
+    OTHER_MODEL = enum.auto()
+    HELLO_UNANSWERED = enum.auto()
+    ID_TAKEN = enum.auto()
+    TOPICS_UNMATCHED = enum.auto()
+    CIRCUIT_OPEN = enum.auto()
+    STOPPING = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """
+    Why the edge cannot be used now.
+
+    :param text: one sentence, for people.
+    """
+
+    kind: ObstacleKind
+    text: str
+
+    @property
+    def is_mistake(self) -> bool:
+        """Whether a person has to change the configuration before the edge can be used."""
+        return self.kind in (ObstacleKind.OTHER_MODEL, ObstacleKind.ID_TAKEN)
+
+
+#: Nobody says that it is an edge.
+NO_EDGE = Obstacle(ObstacleKind.NO_EDGE, "no edge is there")
+
+
+class Link(Protocol):
+    """The transport to one edge."""
+
+    def obstacle(self) -> Obstacle | None:
+        """Return why the edge cannot be used now; None if it can."""
+
+    def publish(self, request: Request) -> None:
+        """Send a request; must not wait for the link."""

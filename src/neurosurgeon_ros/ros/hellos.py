@@ -1,0 +1,173 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Who holds a robot's id: a robot listens to the others' hellos before it takes its own, with an edge or without.
+
+Whoever says hello with an id holds it until it says goodbye or its hellos stop. A goodbye shows the secret of the
+session that it ends, so that nobody can say it for another robot. Robots that take the same id within the time that a
+hello needs hear each other only once they have said it: of these the one with the lowest session holds it.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from rclpy.duration import Duration
+from rclpy.node import Node
+
+from neurosurgeon_ros.msg import RobotHello
+from neurosurgeon_ros.protocol.presence import ROBOT_TIMEOUT_S, session_of
+from neurosurgeon_ros.ros import qos
+from neurosurgeon_ros.ros.intake import SMALL_BYTES, read, shorten
+from neurosurgeon_ros.ros.managed import destroy
+from neurosurgeon_ros.ros.messages import InvalidMessage, check_version, goodbye
+
+#: Seconds to have listened before an id is taken: two hellos, and time for discovery.
+LISTEN_S = 1.2
+
+#: Seconds to listen for others that have said hello with the same id at the same moment.
+CLAIM_S = 0.3
+
+#: Seconds between hellos that are taken, and said, while a transition holds up the executor.
+POLL_S = 0.05
+
+#: Seconds to wait at the end until every edge and robot has the goodbye.
+GOODBYE_S = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """
+    A robot that has said hello.
+
+    :param heard_s: when it was last heard, monotonic seconds.
+    """
+
+    session: int
+    node: str
+    host: str
+    heard_s: float
+
+    def __str__(self) -> str:
+        """Name it for people."""
+        node = shorten(self.node) or "a node that does not say its name"
+        return f"{node} on {shorten(self.host)}" if self.host else node
+
+
+class Hellos:
+    """
+    Hears the hellos of all robots, and says this one's, from its making to :meth:`close`. For the executor's thread.
+
+    The publisher is there before it is needed, so that the others know of it when an id is claimed.
+
+    :param namespace: where robot and edge meet.
+    :param left: the goodbye of the session before, which is said once more: the first one may have been lost.
+    """
+
+    def __init__(self, node: Node, namespace: str, *, left: RobotHello | None = None) -> None:
+        self.topic = f"{namespace}/hello"
+        self._node = node
+        self._since_s = time.monotonic()
+        self._claimed: RobotHello | None = None
+        self._goodbye = left
+        self._own: set[int] = set() if left is None else {left.session}
+        self._heard: dict[str, Holder] = {}
+        self._publisher = node.create_publisher(
+            RobotHello, self.topic, qos.PRESENCE, event_callbacks=qos.QUIET_PUBLISHER
+        )
+        self._subscription = node.create_subscription(
+            RobotHello, self.topic, self._hear, qos.HELLOS_OF_ALL, raw=True, event_callbacks=qos.QUIET_SUBSCRIPTION
+        )
+
+    def close(self) -> None:
+        """Give the id back, and listen and speak no more."""
+        self.leave()
+        if self._goodbye is not None:
+            self._publisher.wait_for_all_acked(Duration(seconds=GOODBYE_S))
+        destroy(self._node, self._subscription, self._publisher)
+
+    def say(self) -> None:
+        """Say hello with the id that is held; nothing without one."""
+        if self._claimed is not None:
+            self._publisher.publish(self._claimed)
+
+    @property
+    def goodbye(self) -> RobotHello | None:
+        """What ends the newest session; None if there was none."""
+        return self._goodbye
+
+    @property
+    def sessions(self) -> frozenset[int]:
+        """The sessions that this robot has had, as far as it knows."""
+        return frozenset(self._own)
+
+    def leave(self) -> None:
+        """Give the id back at once; nothing if none is held."""
+        if self._claimed is not None and self._goodbye is not None:
+            self._publisher.publish(self._goodbye)
+        self._claimed = None
+
+    def claim(self, message: RobotHello, secret: str) -> Holder | None:
+        """
+        Take an id, if it is free.
+
+        :param message: this robot's hello, of a session that has not said any yet.
+        :param secret: the session's, see :func:`neurosurgeon_ros.protocol.presence.session_of`.
+        :return: who else holds the id; None if this robot does now, for as long as it goes on saying hello.
+        """
+        self.leave()
+        self._listen(self._since_s + LISTEN_S)
+        holder = self.holder(message.robot_id)
+        if holder is not None:
+            return holder
+        if self._goodbye is not None:
+            self._publisher.publish(self._goodbye)
+        self._claimed, self._goodbye = message, goodbye(message, secret)
+        self._own.add(message.session)
+        end_s = time.monotonic() + CLAIM_S
+        while (now_s := time.monotonic()) < end_s:
+            self.say()
+            self._listen(now_s + POLL_S)
+        rival = self.holder(message.robot_id)
+        if rival is not None and rival.session < message.session:
+            self.leave()
+            return rival
+        self._heard.pop(message.robot_id, None)  # whoever lost says no more; if one does, it is heard again
+        return None
+
+    def _listen(self, until_s: float) -> None:
+        """Take the hellos that have come while the executor was held up, and those that come."""
+        while True:
+            with self._subscription.handle:
+                while (taken := self._subscription.handle.take_message(RobotHello, True)) is not None:
+                    self._hear(taken[0])
+            left_s = until_s - time.monotonic()
+            if left_s <= 0.0:
+                return
+            time.sleep(min(POLL_S, left_s))  # a transition runs in the executor's thread: nothing can wake it
+
+    def holder(self, robot_id: str) -> Holder | None:
+        """Return who else holds an id now; None if it is free."""
+        holder = self._heard.get(robot_id)
+        return holder if holder is not None and time.monotonic() - holder.heard_s <= ROBOT_TIMEOUT_S else None
+
+    def _hear(self, data: Any) -> None:
+        try:
+            message = read(RobotHello, data, max_bytes=SMALL_BYTES)
+            check_version(message)
+        except InvalidMessage:  # said by the edge, and of no meaning here
+            return
+        if message.session in self._own:
+            return
+        if not message.fingerprint:
+            holder = self._heard.get(message.robot_id)
+            if holder is not None and holder.session == message.session == session_of(message.model):
+                del self._heard[message.robot_id]
+            return
+        if len(self._heard) > 1000:  # whoever invents ids does not fill the memory
+            self._heard.clear()
+        known = self.holder(message.robot_id)
+        if known is None or message.session <= known.session:  # of several that claim an id the lowest will hold it
+            self._heard[message.robot_id] = Holder(message.session, message.node, message.host, time.monotonic())

@@ -1,0 +1,211 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What a node hears, held against limits before any of it is believed.
+
+Messages come as bytes, so that their size and every count in them is checked before memory is taken for what they say
+they hold, and so that bytes that are no message are counted instead of vanishing. The bounds that a message's type
+declares (``string<=64``) are checked here too: Fast DDS does not enforce them on what it receives.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import QoSPolicyKind, QoSProfile
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.serialization import deserialize_message
+from rclpy.subscription import Subscription
+from rosidl_parser.definition import AbstractNestedType, BoundedSequence, BoundedString, NamespacedType
+
+from neurosurgeon_ros.ros import qos
+from neurosurgeon_ros.ros.cdr import Malformed, walk, without_last
+from neurosurgeon_ros.ros.messages import InvalidMessage
+
+#: Bytes of a message of presence or delays: names, numbers and short lists of them.
+SMALL_BYTES = 65536
+
+#: Bytes of an edge's detections of one frame: some thousand of them.
+DETECTIONS_BYTES = 1048576
+
+#: Longest text of a stranger's that goes into a log, characters.
+LONGEST_TEXT = 300
+
+#: Seconds between two lines of the log about what was refused.
+LOG_PERIOD_S = 5.0
+
+
+#: Policies that parameters may set, as by QoSOverridingOptions.with_default_policies.
+_OVERRIDABLE = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY)
+
+
+class Intake:
+    """
+    The subscriptions of one node to topics that anybody may write to.
+
+    :ivar refused: messages that were not taken, by reason.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self.refused: Counter[str] = Counter()
+
+    def subscribe(
+        self,
+        kind: type[Any],
+        topic: str,
+        take: Callable[[Any], object],
+        profile: QoSProfile,
+        *,
+        max_bytes: int,
+        on_refusal: Callable[[str], object] | None = None,
+        overridable: bool = False,
+        pixels: bool = False,
+    ) -> Subscription:
+        """
+        Subscribe; call from the executor's thread alone.
+
+        Once the subscription is destroyed nothing is taken any more, also where the executor had a message ready
+        already, behind the transition that destroyed it.
+
+        :param kind: the message's type.
+        :param take: is given each message that keeps to its limits; may raise :class:`InvalidMessage`.
+        :param max_bytes: of a message as it travels.
+        :param on_refusal: told why a message was not taken, in one sentence, in the place of a line in the log.
+        :param pixels: as of :func:`read`.
+        :param overridable: whether parameters `qos_overrides.<topic>.subscription.…` may change the quality of service.
+        """
+
+        def receive(data: bytes) -> None:
+            if not any(one is subscription for one in self._node.subscriptions):
+                return
+            try:
+                take(read(kind, data, max_bytes=max_bytes, pixels=pixels))
+            except InvalidMessage as problem:
+                self.refuse(problem.reason, str(problem), on_refusal)
+
+        options = QoSOverridingOptions(overridden_policies(self._node, topic, "subscription")) if overridable else None
+        profile = copy.copy(profile)  # rclpy writes what is overridden into the profile, which other topics have, too
+        subscription: Subscription = self._node.create_subscription(
+            kind,
+            topic,
+            receive,
+            profile,
+            raw=True,
+            qos_overriding_options=options,
+            event_callbacks=qos.QUIET_SUBSCRIPTION,
+        )
+        return subscription
+
+    def refuse(self, reason: str, text: str, on_refusal: Callable[[str], object] | None = None) -> None:
+        """
+        Count a message that is not taken, and say so once in a while.
+
+        :param reason: a word or two, for the count.
+        :param text: one sentence, for people.
+        """
+        self.refused[reason] += 1
+        text = shorten(text)
+        if on_refusal is not None:
+            on_refusal(text)
+        else:
+            self._node.get_logger().error(f"refused: {text}", throttle_duration_sec=LOG_PERIOD_S)
+
+    def diagnostics(self) -> dict[str, object]:
+        """Give the counts by reason, for people."""
+        return {f"refused: {reason}": count for reason, count in sorted(self.refused.items())}
+
+
+def overridden_policies(node: Node, topic: str, entity: str) -> list[QoSPolicyKind]:
+    """
+    Return the policies that parameters `qos_overrides.<topic>.<entity>.<policy>` set for a topic.
+
+    rclpy would declare parameters for all policies, and keep the first profile's values for every later one.
+
+    :param entity: "publisher" or "subscription".
+    """
+    given = f"qos_overrides.{node.resolve_topic_name(topic)}.{entity}."
+    names = {name.removeprefix(given) for name in node._parameter_overrides if name.startswith(given)}
+    return [kind for kind in _OVERRIDABLE if kind.name.lower() in names]
+
+
+def read(kind: type[Any], data: bytes, *, max_bytes: int, pixels: bool = False) -> Any:
+    """
+    Make a message of its bytes.
+
+    :param pixels: the type ends with a field `data` of bytes, which may be many: it becomes a view of `data`, not a
+        copy, so that the message can be read, but not published.
+    :raises InvalidMessage: if there are too many, they are no such message, or a field exceeds its type's bound.
+    """
+    if len(data) > max_bytes:
+        raise InvalidMessage(
+            f"{kind.__name__} has {len(data)} bytes, at most {max_bytes} are accepted", reason="too large"
+        )
+    try:
+        if pixels:
+            rest, seen = without_last(kind, data)
+            message = deserialize_message(rest, kind)
+            message._data = seen  # its setter would copy it
+        else:
+            walk(kind, data)
+            message = deserialize_message(data, kind)
+    except Malformed as problem:
+        reason = "too long" if problem.too_long else "not decodable"
+        raise InvalidMessage(
+            f"{len(data)} bytes came that are no {kind.__name__}: it {problem}", reason=reason
+        ) from None
+    except Exception as problem:  # the middleware's errors have no common type
+        raise InvalidMessage(
+            f"{len(data)} bytes came that are no {kind.__name__}: {problem}", reason="not decodable"
+        ) from None
+    _check_bounds(message)
+    return message
+
+
+def shorten(text: str) -> str:
+    """Make one short, printable line of what may be a stranger's text."""
+    text = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+# Read once of each type of message.
+_BOUNDS: dict[type[Any], tuple[tuple[str, tuple[int, int | None] | None], ...]] = {}
+
+
+def _check_bounds(message: Any) -> None:
+    kind = type(message)
+    if kind not in _BOUNDS:
+        _BOUNDS[kind] = _bounds(kind)
+    for name, bound in _BOUNDS[kind]:
+        value = getattr(message, name)
+        if bound is None:
+            for one in value if isinstance(value, list) else (value,):
+                _check_bounds(one)
+        elif len(value) > bound[0]:
+            raise InvalidMessage(
+                f"{type(message).__name__}.{name} has {len(value)} entries, at most {bound[0]} are allowed",
+                reason="too long",
+            )
+        elif bound[1] is not None and any(len(text) > bound[1] for text in value):
+            raise InvalidMessage(
+                f"{type(message).__name__}.{name} has an entry of more than {bound[1]} characters", reason="too long"
+            )
+
+
+def _bounds(kind: type[Any]) -> tuple[tuple[str, tuple[int, int | None] | None], ...]:
+    """Give each field that has a bound, with it and that of its entries; None for fields whose own fields may have."""
+    fields: list[tuple[str, tuple[int, int | None] | None]] = []
+    for name, declared in zip(kind.get_fields_and_field_types(), kind.SLOT_TYPES, strict=True):
+        entry = declared.value_type if isinstance(declared, AbstractNestedType) else declared
+        if isinstance(declared, BoundedSequence):
+            longest = entry.maximum_size if isinstance(entry, BoundedString) else None
+            fields.append((name, (declared.maximum_size, longest)))
+        elif isinstance(declared, BoundedString):
+            fields.append((name, (declared.maximum_size, None)))
+        if isinstance(entry, NamespacedType) and entry.namespaces[0] == "neurosurgeon_ros":
+            fields.append((name, None))
+    return tuple(fields)

@@ -1,0 +1,359 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+A managed node: rclpy's lifecycle with errors that are said, bad requests refused, and diagnostics.
+
+rclpy swallows what a transition's callback raises, and a transition that is not possible ends the executor's thread;
+both are caught here. See design.ros2.org/articles/node_lifecycle.html.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.timer import Timer
+
+from neurosurgeon_ros.ros import qos
+from neurosurgeon_ros.ros.messages import key_values
+from neurosurgeon_ros.ros.parameters import changed, check_changes, declare, read, unknown_names
+from neurosurgeon_ros.ros.process.dds import Transport, applied_transport
+from neurosurgeon_ros.ros.process.malloc import give_back_memory
+from neurosurgeon_ros.ros.process.process import NeedsUdp, StartError
+from neurosurgeon_ros.ros.process.will import Will, take_will
+from neurosurgeon_ros.ros.unheard_peers import Deaf, Deafness
+
+P = TypeVar("P")
+N = TypeVar("N", bound="ManagedNode[Any]")
+
+
+class Refused(Exception):
+    """A transition that cannot be made now, for a reason outside this node; it stays in the state in which it is."""
+
+
+# Transitions that can be asked for, by id.
+_TRANSITIONS = {
+    Transition.TRANSITION_CONFIGURE: "configure",
+    Transition.TRANSITION_CLEANUP: "cleanup",
+    Transition.TRANSITION_ACTIVATE: "activate",
+    Transition.TRANSITION_DEACTIVATE: "deactivate",
+    Transition.TRANSITION_UNCONFIGURED_SHUTDOWN: "shutdown",
+    Transition.TRANSITION_INACTIVE_SHUTDOWN: "shutdown",
+    Transition.TRANSITION_ACTIVE_SHUTDOWN: "shutdown",
+}
+
+#: Seconds between diagnostics.
+DIAGNOSTICS_PERIOD_S = 1.0
+
+
+class ManagedNode(LifecycleNode, Generic[P]):
+    """
+    Base of the robot's and the edge's node.
+
+    :param name: of the node.
+    :param kind: dataclass of its parameters, see :mod:`neurosurgeon_ros.ros.parameters`.
+    :param overrides: parameters that hold whatever the command line says.
+    :raises StartError: if a parameter is no good.
+    """
+
+    def __init__(self, name: str, kind: type[P], overrides: Sequence[Parameter] = ()) -> None:
+        super().__init__(name, parameter_overrides=list(overrides))
+        self._kind = kind
+        self._last_error = ""
+        self._deafness = Deafness(self)
+        self._deaf: Deaf | None = None
+        self._starting = False
+        self._configured = False
+        try:
+            self.parameters: P = declare(self, kind)
+        except StartError:
+            self.destroy_node()
+            raise
+        for sentence in unknown_names(self):
+            self.get_logger().warning(sentence)
+        self.add_on_set_parameters_callback(self._before_parameters)
+        self.add_post_set_parameters_callback(self._after_parameters)
+        self._refuse_impossible_transitions()
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos.DIAGNOSTICS)
+        steady_timer(self, DIAGNOSTICS_PERIOD_S, self._publish_diagnostics)
+
+    # What a node fills in.
+
+    def configure(self) -> None:
+        """Load and make everything; may raise."""
+
+    def activate(self) -> None:
+        """Start working; may raise."""
+
+    def deactivate(self) -> None:
+        """Stop working, and finish what is under way."""
+
+    def cleanup(self) -> None:
+        """Let go of everything that configure has made; safe to call at any time."""
+
+    def legacy(self) -> bytes:
+        """Return what the node that is made in place of this one has to know of it; see :meth:`will`."""
+        return b""
+
+    def inherit(self, legacy: bytes) -> None:
+        """Take over what :meth:`legacy` of the node before has returned, before anything is configured."""
+
+    def expected_from(self) -> Sequence[str]:
+        """Return the topics, fully resolved, of which messages are missed now, if somebody publishes them."""
+        return ()
+
+    def refuse(self, wanted: P) -> str:
+        """Say why parameters that are each good by themselves cannot be taken over now; empty if they can."""
+        return ""
+
+    def parameters_changed(self, before: P) -> None:
+        """Take over ``self.parameters``, some of which were others `before`, while the node was configured."""
+
+    def diagnostics(self) -> tuple[bytes, str, dict[str, object]]:
+        """Return level, one sentence, and values for /diagnostics while the node is active."""
+        return DiagnosticStatus.OK, "active", {}
+
+    # Lifecycle.
+
+    def autostart(self) -> None:
+        """
+        Configure and activate, for people without a lifecycle manager.
+
+        :raises StartError: if one of the two fails; the message says why.
+        """
+        self.reach("active")
+
+    def reach(self, state: str) -> None:
+        """Go through the transitions from unconfigured to a state; raises StartError."""
+        self._starting = True
+        steps = {"active": (self.trigger_configure, self.trigger_activate), "inactive": (self.trigger_configure,)}
+        for step in steps.get(state, ()):
+            if step() != TransitionCallbackReturn.SUCCESS:
+                raise StartError(self._last_error)
+        self._starting = False
+
+    def _label(self) -> str:
+        label: str = self._state_machine.current_state[1]
+        return label
+
+    def will(self) -> Will:
+        """Return what makes this node again, with its parameters and in its state of now."""
+        return Will(tuple(self._parameters.values()), self._label(), self.legacy())
+
+    def heir(self) -> Callable[[], Node]:
+        """
+        Return what makes this node again in this process; making it raises StartError if a transition fails.
+
+        What is made is a :class:`ManagedNode` of the same class, whose constructor takes `overrides`.
+        """
+        return functools.partial(_again, type(self), self.will())
+
+    def is_deaf(self) -> bool:
+        """Say why a peer is not heard, once for each cause; return whether the node will hear it over UDP."""
+        deaf = self._deafness.look(self.expected_from())
+        if deaf == self._deaf:
+            return False
+        self._deaf = deaf
+        if deaf is None:
+            return False
+        if deaf.helps_udp:
+            self.get_logger().warning(f"{deaf.text}: begins again over UDP, without shared memory")
+        else:
+            self.say_error(deaf.text)
+        return deaf.helps_udp
+
+    def close(self) -> None:
+        """Stop working and let go of everything, whatever state the node is in."""
+        self.deactivate()
+        self.cleanup()
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """See :meth:`configure`."""
+        result = self._transition("configure", self.configure)
+        self._configured = result == TransitionCallbackReturn.SUCCESS
+        return result
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """See :meth:`activate`."""
+        result = self._transition("activate", self.activate)
+        return super().on_activate(state) if result == TransitionCallbackReturn.SUCCESS else result
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """See :meth:`deactivate`."""
+        result = self._transition("deactivate", self.deactivate)
+        return super().on_deactivate(state) if result == TransitionCallbackReturn.SUCCESS else result
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """See :meth:`cleanup`."""
+        self._configured = False
+        result = self._transition("clean up", self.cleanup)
+        give_back_memory()
+        return result
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop and let go of everything."""
+        self._configured = False
+        return self._transition("shut down", self.close)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let go of everything; the node is unconfigured then, and can be configured again."""
+        self._configured = False
+        result = self._transition("recover", self.close)
+        give_back_memory()
+        return result
+
+    def _transition(self, name: str, step: Callable[[], None]) -> TransitionCallbackReturn:
+        try:
+            step()
+        except Refused as problem:
+            self.say_error(f"cannot {name}: {problem}")
+            return TransitionCallbackReturn.FAILURE
+        except Exception as problem:
+            self.say_error(
+                f"cannot {name}: {problem}"
+                if isinstance(problem, (ValueError, StartError, OSError))
+                else f"cannot {name}: {type(problem).__name__}: {problem}"
+            )
+            return TransitionCallbackReturn.ERROR
+        return TransitionCallbackReturn.SUCCESS
+
+    def say_error(self, text: str) -> None:
+        """Log an error in one sentence, unless StartError takes it to whoever does; keep it for the diagnostics."""
+        self._last_error = text
+        if not self._starting:
+            self.get_logger().error(text)
+
+    def _refuse_impossible_transitions(self) -> None:
+        service = self._service_change_state
+        change = service.callback
+
+        def answer(request: ChangeState.Request, response: ChangeState.Response) -> ChangeState.Response:
+            try:
+                return change(request, response)
+            except Exception:  # rclpy's RCLError, which has no public name; callbacks catch their own
+                wanted = request.transition.label or _TRANSITIONS.get(request.transition.id, request.transition.id)
+                state = self._label()
+                self.get_logger().warning(f"transition {wanted} is not possible in state {state}: refused")
+                response.success = False
+                return response
+
+        service.callback = answer
+
+    # Parameters.
+
+    def _before_parameters(self, changes: list[Parameter]) -> SetParametersResult:
+        try:
+            result = check_changes(self.parameters, changes, configured=self._configured)
+            if result.successful and (reason := self.refuse(changed(self.parameters, changes))):
+                return SetParametersResult(successful=False, reason=reason)
+            return result
+        except Exception as problem:  # an exception here would leave whoever asked without an answer
+            return SetParametersResult(successful=False, reason=f"{type(problem).__name__}: {problem}")
+
+    def _after_parameters(self, changes: list[Parameter]) -> None:
+        try:
+            before, self.parameters = self.parameters, read(self, self._kind)
+            if self._configured and self.parameters != before:
+                self.parameters_changed(before)
+        except Exception as problem:  # as above
+            names = ", ".join(change.name for change in changes)
+            self.say_error(f"cannot take over {names}: {type(problem).__name__}: {problem}")
+
+    # Diagnostics.
+
+    def _publish_diagnostics(self) -> None:
+        label = self._label()
+        if label == "active":
+            level, text, values = self.diagnostics()
+        else:
+            level, text, values = DiagnosticStatus.OK, label, {}
+            if self._last_error and label == "unconfigured":
+                level, text = DiagnosticStatus.ERROR, self._last_error
+        if self._last_error:
+            values = {**values, "last error": self._last_error}
+        status = DiagnosticStatus(
+            level=level,
+            name=f"{self.get_fully_qualified_name()}",
+            message=text,
+            hardware_id="",
+            values=key_values(values),
+        )
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
+
+
+def make(kind: type[N]) -> N:
+    """
+    Make a node as it was left to this process, or else by its parameters, which say whether it starts by itself.
+
+    :param kind: whose constructor takes `overrides`, and whose parameters include `transport` and `autostart`.
+    :raises StartError: if it cannot start.
+    :raises NeedsUdp: if its process uses shared memory and it is to do without.
+    """
+    try:
+        will = take_will()
+    except ValueError as problem:
+        raise StartError(str(problem)) from None
+    if will is not None:
+        return _again(kind, will)
+    node = kind()  # type: ignore[call-arg]
+    parameters = node.parameters
+    if parameters.transport == Transport.UDP.value and (applied := applied_transport()) is not Transport.UDP:
+        if applied is Transport.AUTO:
+            will = dataclasses.replace(node.will(), state="active" if parameters.autostart else "unconfigured")
+            node.destroy_node()
+            raise NeedsUdp(will)
+        node.get_logger().warning(
+            f"transport {parameters.transport} has no effect: the profile or the implementation of DDS is another than "
+            "this package's"
+        )
+    if parameters.autostart:
+        node.autostart()
+    return node
+
+
+def _again(kind: Callable[..., N], will: Will) -> N:
+    """Make a node as it was; raises StartError if a transition fails."""
+    node = kind(overrides=will.parameters)
+    node.inherit(will.legacy)
+    node.reach(will.state)
+    return node
+
+
+def steady_timer(node: Node, period_s: float, callback: Callable[[], None]) -> Timer:
+    """
+    Make a timer that runs by the machine's clock, whatever `use_sim_time` says: peers and people do not simulate.
+
+    Once it is destroyed it calls no more, also where the executor had it ready already, behind the transition that
+    destroyed it and what it needs.
+    """
+
+    def tick() -> None:
+        if any(one is timer for one in node.timers):
+            callback()
+
+    timer = node.create_timer(period_s, tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
+    return timer
+
+
+def destroy(node: Any, *entities: Any) -> None:
+    """Destroy publishers, subscriptions and timers of a node, whichever of them are there."""
+    kinds = {
+        "Publisher": node.destroy_publisher,
+        "Subscription": node.destroy_subscription,
+        "Timer": node.destroy_timer,
+    }
+    for entity in entities:
+        if entity is not None:
+            kinds[type(entity).__name__](entity)

@@ -1,0 +1,137 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Peers whose messages have another type, or another version of it, as the graph shows them.
+
+Fast DDS matches endpoints by the names of topic and type alone, so that messages of another layout are delivered and
+misread. Each endpoint carries its type's hash (REP-2011), which is compared with ours.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ament_index_python.packages import get_package_share_directory
+from rclpy.node import Node
+from rclpy.topic_endpoint_info import TopicEndpointInfo
+
+from neurosurgeon_ros.ros.messages import InvalidMessage, check_version
+
+#: Seconds between looks at whether all that speak here speak our types.
+LOOK_PERIOD_S = 1.0
+
+# What a node without a hash shows: an older ROS 2, or another implementation of DDS.
+_NO_HASH = ("", "INVALID")
+
+# What an endpoint shows until the graph knows its node.
+_NO_NAME = "_NODE_NAME_UNKNOWN_"
+
+
+class Peers:
+    """The endpoints of some topics, held against the types that this package has for them."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._said: set[str] = set()
+
+    def foreign(
+        self, kind: type[Any], topic: str, *, publishers: bool = True, subscriptions: bool = True
+    ) -> dict[str, str]:
+        """
+        Give the nodes that speak another type on a topic.
+
+        :return: by fully qualified name, what is wrong in one sentence.
+        """
+        infos: list[TopicEndpointInfo] = []
+        if publishers:
+            infos += self._node.get_publishers_info_by_topic(topic)
+        if subscriptions:
+            infos += self._node.get_subscriptions_info_by_topic(topic)
+        return foreign(kind, topic, infos)
+
+    def check_version(self, message: Any, topic: str) -> None:
+        """
+        Refuse a message of another protocol version, naming who publishes there.
+
+        :raises InvalidMessage: if it is one.
+        """
+        try:
+            check_version(message)
+        except InvalidMessage as problem:
+            infos = self._node.get_publishers_info_by_topic(topic)
+            names = sorted({full_name(info) for info in infos if is_named(info)})
+            who = ", ".join(names) or ("a node that has no name yet" if infos else "nobody any more")
+            raise InvalidMessage(f"{problem}; {topic} is published by {who}", reason=problem.reason) from None
+
+    def say_new(self, sentences: Iterable[str]) -> None:
+        """Log each sentence the first time that it comes."""
+        for sentence in sentences:
+            if sentence not in self._said and len(self._said) < 100:
+                self._said.add(sentence)
+                self._node.get_logger().error(f"not listened to: {sentence}")
+
+
+def foreign(kind: type[Any], topic: str, infos: Iterable[TopicEndpointInfo]) -> dict[str, str]:
+    """
+    Give the nodes among a topic's endpoints that speak another type than `kind`; see :meth:`Peers.foreign`.
+
+    An endpoint without a hash is judged by its type's name alone, and one without a name not before it has one.
+    """
+    name, ours = type_name(kind), type_hash(kind)
+    wrong: dict[str, str] = {}
+    for info in filter(is_named, infos):
+        node, theirs = full_name(info), str(info.topic_type_hash)
+        if info.topic_type != name:
+            wrong[node] = f"{node} has {info.topic_type} on {topic}, expected {name}: remap one of the two"
+        elif ours and theirs not in _NO_HASH and theirs != ours:
+            wrong[node] = (
+                f"{node} has another {name} on {topic}, {_short(theirs)} instead of {_short(ours)}: "
+                "install the same version of neurosurgeon_ros on both sides"
+            )
+    return wrong
+
+
+def is_named(info: TopicEndpointInfo) -> bool:
+    """Whether the graph knows an endpoint's node: it hears of an endpoint a moment before it hears whose it is."""
+    return bool(info.node_name != _NO_NAME)
+
+
+def full_name(info: TopicEndpointInfo) -> str:
+    """Return the fully qualified name of the node that an endpoint belongs to."""
+    return f"{info.node_namespace.rstrip('/')}/{info.node_name}"
+
+
+def type_name(kind: type[Any]) -> str:
+    """
+    Return a message's name as the graph shows it.
+
+    >>> from std_msgs.msg import Header
+    >>> type_name(Header)
+    'std_msgs/msg/Header'
+    """
+    package, folder = kind.__module__.split(".")[:2]
+    return f"{package}/{folder}/{kind.__name__}"
+
+
+def type_hash(kind: type[Any]) -> str:
+    """Return a message's hash, as its package was built with it; empty if the package does not say."""
+    return _hash_of(type_name(kind))
+
+
+@functools.cache
+def _hash_of(name: str) -> str:
+    package, folder, plain = name.split("/")
+    path = Path(get_package_share_directory(package)) / folder / f"{plain}.json"
+    try:
+        hashes = json.loads(path.read_text(encoding="utf-8"))["type_hashes"]
+    except (OSError, ValueError, KeyError):
+        return ""
+    return str(next((one["hash_string"] for one in hashes if one["type_name"] == name), ""))
+
+
+def _short(text: str) -> str:
+    return text[:19]

@@ -1,0 +1,33 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A recording that is damaged gives what comes before the damage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mcap.writer import Writer
+from rclpy.serialization import serialize_message
+
+from neurosurgeon_ros.msg import PartitionDecision
+from neurosurgeon_ros.recording.recording import read_recording
+
+
+def test_a_chunk_that_cannot_be_decompressed_ends_what_is_read(tmp_path: Path) -> None:
+    """Found by fuzzing: Zstandard's error went through to whoever read."""
+    path = tmp_path / "a.mcap"
+    with path.open("wb") as stream:
+        writer = Writer(stream, chunk_size=400)
+        writer.start()
+        schema = writer.register_schema("neurosurgeon_ros/msg/PartitionDecision", "ros2msg", b"")
+        channel = writer.register_channel("/decision", "cdr", schema)
+        for number in range(6):
+            data = serialize_message(PartitionDecision(sequence=number, circuit=number % 3))
+            writer.add_message(channel, log_time=number, data=data, publish_time=number)
+        writer.finish()
+    good = path.read_bytes()
+    assert [decision.sequence for decision in read_recording(path)] == [0, 1, 2, 3, 4, 5]
+    magic = b"\x28\xb5\x2f\xfd"  # of a frame of Zstandard
+    second = good.index(magic, good.index(magic) + 1)
+    path.write_bytes(good[: second + 12] + bytes(20) + good[second + 32 :])
+    assert 0 < len(read_recording(path)) < 6

@@ -1,0 +1,71 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What a node leaves to its successor arrives as it was, and anything else is refused in one sentence."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rclpy.parameter import Parameter
+
+from neurosurgeon_ros.ros.process.dds import Transport
+from neurosurgeon_ros.ros.process.will import VARIABLE, Will, take_will, transport_left
+
+FLOATS = st.floats(allow_nan=False)
+INTEGERS = st.integers(-(2**63), 2**63 - 1)
+VALUES = st.one_of(
+    st.booleans(),
+    INTEGERS,
+    FLOATS,
+    st.text(),
+    st.binary(min_size=1, max_size=5).map(lambda data: [bytes([one]) for one in data]),
+    st.lists(st.booleans(), min_size=1),
+    st.lists(INTEGERS, min_size=1),
+    st.lists(FLOATS, min_size=1),
+    st.lists(st.text()),
+)
+
+
+@given(st.dictionaries(st.text(min_size=1), VALUES), st.binary())
+def test_a_will_arrives_as_it_was(values: dict[str, object], legacy: bytes) -> None:
+    parameters = tuple(
+        Parameter(name, Parameter.Type.STRING_ARRAY if value == [] else None, value) for name, value in values.items()
+    )
+    read = Will.from_text(Will(parameters, "active", legacy).to_text())
+    assert (read.state, read.legacy) == ("active", legacy)
+    assert [(one.name, one.type_, _plain(one.value)) for one in read.parameters] == [
+        (one.name, one.type_, _plain(one.value)) for one in parameters
+    ]
+
+
+def _plain(value: object) -> object:
+    return list(value) if hasattr(value, "__iter__") and not isinstance(value, str) else value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        '{"parameters": {"a": [99, 1]}, "state": "active", "legacy": ""}',
+        '{"parameters": {"a": [2, "one"]}, "state": "active", "legacy": ""}',
+        '{"parameters": {"a": 3}, "state": "active", "legacy": ""}',
+        '{"parameters": {}, "state": "active", "legacy": "?"}',
+        '{"parameters": {}, "state": "active", "legacy": 1}',
+    ],
+)
+def test_anything_else_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=f"^{VARIABLE} is not what a node leaves .*remove it from the environment$"):
+        Will.from_text(text)
+
+
+def test_it_is_taken_once_and_means_udp(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, Will((), "inactive").to_text())
+    assert transport_left() is Transport.UDP
+    will = take_will()
+    assert will is not None and will.state == "inactive"
+    assert take_will() is None
+    assert transport_left() is Transport.AUTO
