@@ -47,7 +47,7 @@ def contexts(n_arms: int, frames: int) -> list[Context]:
 
 
 def milliseconds(name: str, n_arms: int, frames: int, rounds: int, mbps: float) -> float:
-    """Give the least mean time of a frame over some rounds."""
+    """Return the least mean time of a frame over some rounds."""
     made = contexts(n_arms, frames)
     rng = np.random.default_rng(1)
     noise = 1.0 + 0.05 * rng.standard_normal((frames, 4))

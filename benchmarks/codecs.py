@@ -28,7 +28,7 @@ REPEATS = 20
 
 
 def frames() -> Iterator[NDArray[np.uint8]]:
-    """Give every 25th frame of the video."""
+    """Return every 25th frame of the video."""
     capture = cv2.VideoCapture(str(find("bikes.mp4")))
     index = 0
     while True:
@@ -42,7 +42,7 @@ def frames() -> Iterator[NDArray[np.uint8]]:
 
 
 def least_ms(action: Callable[[], object]) -> float:
-    """Give the shortest of some runs, in milliseconds."""
+    """Return the shortest of some runs, in milliseconds."""
     times = []
     for _ in range(REPEATS):
         start = time.perf_counter()

@@ -33,7 +33,7 @@ PAUSE_S = 0.02
 
 def least_ms(actions: Mapping[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, float]:
     """
-    Give the shortest of some runs of each action, in milliseconds, taken in turns, each round in another order.
+    Return the shortest of some runs of each action, in milliseconds, taken in turns, each round in another order.
 
     So none always comes after the same other one, whose threads may still be at work. Before each run that counts comes
     one that does not: whose threads still spin and whose tensors lie in the caches is the action's own doing then.
@@ -55,14 +55,14 @@ def least_ms(actions: Mapping[str, Callable[[], object]], rounds: int = ROUNDS) 
 
 
 def eager() -> nn.Module:
-    """Give the network as its class makes it: batch norms apart, elements in torch's usual order."""
+    """Return the network as its class makes it: batch norms apart, elements in torch's usual order."""
     network = Yolov3Tiny()
     load_weights(network, find("yolov3-tiny.weights"))
     return network.eval().requires_grad_(False)
 
 
 def onnxruntime_run(network: nn.Module, x: torch.Tensor) -> Callable[[], object] | None:
-    """Give the network as onnxruntime runs it; None where torch cannot export it or onnxruntime is not there."""
+    """Return the network as onnxruntime runs it; None where torch cannot export it or onnxruntime is not there."""
     try:
         import onnxruntime
 

@@ -30,7 +30,7 @@ CAMERA = (640, 480)
 
 
 def frames() -> list[NDArray[np.uint8]]:
-    """Give every frame of the video, BGR."""
+    """Return every frame of the video, BGR."""
     capture = cv2.VideoCapture(str(find("bikes.mp4")))
     found = []
     while True:

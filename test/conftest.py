@@ -20,13 +20,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 @pytest.fixture(scope="session")
 def root() -> Path:
-    """Give the top of the checkout."""
+    """Return the top of the checkout."""
     return ROOT
 
 
 @pytest.fixture
 def ros_domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """Give a ROS domain id of this test's own, set for this process and those that it starts, on this machine only."""
+    """Return a ROS domain id of this test's own, set for this process and those that it starts."""
     with private_domain() as domain:
         monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
         monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")

@@ -133,7 +133,7 @@ class Process:
         """
         Ask it to end, and kill it when it does not.
 
-        :return: its exit status
+        :returns: its exit status
         """
         if self.popen.poll() is None:
             self.send(number)

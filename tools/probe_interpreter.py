@@ -22,7 +22,7 @@ def reason(implementation, version, has_venv, has_headers):
     :param version: the first three numbers of its version
     :param has_venv: whether it can make virtual environments with pip
     :param has_headers: whether Python.h is there, for the message types' extension modules
-    :return: a few words, or None when it is suitable
+    :returns: a few words, or None when it is suitable
     """
     name = "%s %d.%d.%d" % ((implementation,) + tuple(version[:3]))
     if implementation != "CPython" or tuple(version[:2]) not in SUITABLE:

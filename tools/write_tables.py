@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from neurosurgeon_ros.nodes.edge_node import EdgeParameters
+from neurosurgeon_ros.nodes.edge_parameters import EdgeParameters
 from neurosurgeon_ros.nodes.link_node import LinkParameters
 from neurosurgeon_ros.nodes.robot_parameters import RobotParameters
 from neurosurgeon_ros.nodes.video_node import VideoParameters

@@ -76,7 +76,7 @@ def _wall(offset_s: float) -> Inject:
 
 
 def wall_clock_environment(logs: Path) -> dict[str, str] | None:
-    """Give the variables that let a stage's nodes have a wall clock of their own; None where there is no compiler."""
+    """Return the variables that let a stage's nodes have a wall clock of their own; None where there is no compiler."""
     compiler = shutil.which("cc")
     if compiler is None:
         return None

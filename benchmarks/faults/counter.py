@@ -57,7 +57,7 @@ class Tally:
     delays_s: np.ndarray
 
     def delay_s(self, quantile: float) -> float:
-        """Give a quantile of the delays; NaN if there are none."""
+        """Return a quantile of the delays; NaN if there are none."""
         return float(np.quantile(self.delays_s, quantile)) if len(self.delays_s) else float("nan")
 
 

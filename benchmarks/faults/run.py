@@ -181,7 +181,7 @@ def run_fault(stage: Stage, fault: Fault, on_device_s: float) -> Result:
 
 
 def to_summary(results: Sequence[Result]) -> dict[str, object]:
-    """Give the results as they are written to summary.json: what was counted, whatever it says."""
+    """Return the results as they are written to summary.json: what was counted, whatever it says."""
     faults = [asdict(result) for result in results]
     for fault in faults:
         del fault["problem"]

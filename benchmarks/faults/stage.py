@@ -151,7 +151,7 @@ class Stage:
         """
         Remove the shared memory through which a process is reached, and wait until it has begun again.
 
-        :return: how many ports it had.
+        :returns: how many ports it had.
         """
         pid = child.process.pid
         ports = remove_ports(pid)
@@ -190,7 +190,7 @@ class Stage:
         Wait until the edge answers a frame.
 
         :param since_s: frames decided before, monotonic seconds, do not count; now when None.
-        :return: when it did, seconds after `since_s`; None if it did not in time.
+        :returns: when it did, seconds after `since_s`; None if it did not in time.
         """
         begin_s = time.monotonic() if since_s is None else since_s
         decided = self.counter.decided

@@ -59,7 +59,7 @@ class Reference:
     found: tuple[Detections, ...]
 
     def f1(self, frames: Sequence[dict[str, Any]]) -> float:
-        """Give F1 of the answered ones among a camera's frames."""
+        """Return F1 of the answered ones among a camera's frames."""
         index = {name: number for number, name in enumerate(self.labels)}
         matches = []
         for frame in frames:
@@ -72,7 +72,7 @@ class Reference:
 
 def judge(engine: Engine, images: Sequence[NDArray[np.uint8]], cache: Path) -> tuple[Reference, Judgement]:
     """
-    Give what the whole network finds in the camera's images, and what JPEG does to that.
+    Return what the whole network finds in the camera's images, and what JPEG does to that.
 
     :param cache: where it is kept: it takes most of a minute, and is the same each time.
     """
@@ -95,7 +95,7 @@ def make_reference(engine: Engine, frames: Sequence[NDArray[np.uint8]]) -> Refer
 
 
 def jpeg_f1(engine: Engine, reference: Reference, frames: Sequence[NDArray[np.uint8]], quality: int) -> float:
-    """Give F1 of the frames after they went through JPEG, as a whole camera image."""
+    """Return F1 of the frames after they went through JPEG, as a whole camera image."""
     matches = []
     for expected, frame in zip(reference.found, frames, strict=True):
         _, data = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])
@@ -122,7 +122,7 @@ def lowest_quality(f1_of: Callable[[int], float]) -> int:
 
 def fidelity_with_jpeg(engine: Engine, quality: int) -> float | None:
     """
-    Give the largest `min_fidelity` with which this package may send the camera's image as such a JPEG itself.
+    Return the largest `min_fidelity` with which this package may send the camera's image as such a JPEG itself.
 
     :returns: None if the network's calibration does not know that JPEG.
     """

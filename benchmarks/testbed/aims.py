@@ -48,7 +48,7 @@ def aims(
     key_frames: Sequence[Mapping[str, float]],
 ) -> list[Aim]:
     """
-    Give every aim that something was measured for.
+    Return every aim that something was measured for.
 
     :param summary: summary.json.
     :param wire: of benchmarks/wire.py; empty if it has not run.

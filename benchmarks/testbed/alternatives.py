@@ -34,7 +34,7 @@ from neurosurgeon_ros.camera.images import to_bgr
 from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.inference.throttle import Throttle
 from neurosurgeon_ros.ros import qos
-from neurosurgeon_ros.ros.messages import from_detections
+from neurosurgeon_ros.ros.result_messages import from_detections
 from testbed.qos import IMAGES_OVER_A_LINK, SENSOR_DATA
 
 

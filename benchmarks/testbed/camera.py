@@ -198,7 +198,7 @@ def to_jpeg(image: NDArray[np.uint8], quality: int) -> array.array[int]:
 
 
 def least_seconds(step: Any, repeats: int = 9) -> float:
-    """Give the least time of some."""
+    """Return the least time of some."""
     seconds = []
     for _ in range(repeats):
         begin = time.perf_counter()

@@ -13,7 +13,7 @@ import numpy as np
 
 def frame_delays(sent_s: Sequence[float], answered_s: Sequence[float | None], *, end_s: float) -> list[float]:
     """
-    Give the delay of every camera frame.
+    Return the delay of every camera frame.
 
     An answered frame's is from its stamp to its detections. A dropped frame's is one period plus the delay of the next
     frame: until the first detections of anything as new as it. Detections that come after those of a newer frame count
@@ -34,7 +34,7 @@ def frame_delays(sent_s: Sequence[float], answered_s: Sequence[float | None], *,
 
 
 def percentiles_ms(delays_s: Sequence[float]) -> dict[str, float]:
-    """Give mean, p50, p95 and p99, in milliseconds; NaN of nothing."""
+    """Return mean, p50, p95 and p99, in milliseconds; NaN of nothing."""
     if not delays_s:
         return dict.fromkeys(("mean", "p50", "p95", "p99"), math.nan)
     values = 1e3 * np.asarray(delays_s)

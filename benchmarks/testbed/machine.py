@@ -24,18 +24,18 @@ class Cores:
     edge: frozenset[int]
 
     def of(self, side: Side) -> frozenset[int]:
-        """Give a side's cores."""
+        """Return a side's cores."""
         return self.robot if side is Side.ROBOT else self.edge
 
 
 def share_out(cores: frozenset[int]) -> Cores:
-    """Give the robot one core and the edge the others, so that neither can take the other's time."""
+    """Return the robot one core and the edge the others, so that neither can take the other's time."""
     first = min(cores)
     return Cores(frozenset({first}), frozenset(cores - {first}) or frozenset({first}))
 
 
 def usable_cores() -> frozenset[int]:
-    """Give the cores that this process may use."""
+    """Return the cores that this process may use."""
     return frozenset(os.sched_getaffinity(0))
 
 
@@ -51,7 +51,7 @@ def on_cores(cores: frozenset[int]) -> Iterator[None]:
 
 
 def cpu_seconds(pids: list[int]) -> float:
-    """Give the processor time that processes and their children have used so far."""
+    """Return the processor time that processes and their children have used so far."""
     total = 0.0
     for pid in pids:
         with contextlib.suppress(psutil.NoSuchProcess):

@@ -131,7 +131,7 @@ def _run_all(
 
 def in_reach(running: Sequence[System], mean_s: Mapping[str, float]) -> list[System]:
     """
-    Give the systems that are worth another round.
+    Return the systems that are worth another round.
 
     :param mean_s: by a system's name, its mean delay in the last one.
     :returns: those that took less than :data:`REACH` times the best's time, and the default policy.

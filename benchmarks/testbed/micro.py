@@ -34,7 +34,7 @@ from neurosurgeon_ros.protocol.requests import Identity
 from neurosurgeon_ros.robot.arrival import Arrival, Counts
 from neurosurgeon_ros.robot.decision import RobotSettings
 from neurosurgeon_ros.robot.processor import FrameProcessor
-from neurosurgeon_ros.ros.messages import from_detections
+from neurosurgeon_ros.ros.result_messages import from_detections
 from testbed.camera import read_video
 
 #: A customary camera's image.
@@ -68,7 +68,7 @@ class Step:
 
 
 def steps(engine: Engine, images: Sequence[NDArray[np.uint8]]) -> Iterator[Step]:
-    """Give every step that is measured."""
+    """Return every step that is measured."""
     image = images[0]
     jpeg = "cv2.imencode, jpeg 80, of the same image"
     rounds = iter(range(10**9))
@@ -168,7 +168,7 @@ class _Encoded:
         return getattr(self._engine, name)
 
     def encode_image(self, arm: Arm, image: CameraImage) -> object:
-        """Give what was encoded before."""
+        """Return what was encoded before."""
         return self._encoded
 
 

@@ -52,16 +52,16 @@ class Network(Protocol):
         """Whether requests have to pass :mod:`testbed.relay` to meet the rate."""
 
     def command(self, side: Side, argv: Sequence[str]) -> list[str]:
-        """Give the command that runs `argv` on a side; the process keeps its id."""
+        """Return the command that runs `argv` on a side; the process keeps its id."""
 
     def environment(self) -> dict[str, str]:
-        """Give the variables under which the two sides, and nobody else, meet."""
+        """Return the variables under which the two sides, and nobody else, meet."""
 
     def set_rate(self, mbps: float | None) -> None:
         """Limit what the robot sends, Mbit/s; None: no limit."""
 
     def wire_bytes(self) -> int | None:
-        """Give the bytes that both directions have carried so far, frames of the wire included; None: not known."""
+        """Return the bytes that both directions have carried so far, frames of the wire included; None: not known."""
 
 
 class NamespaceNetwork:
@@ -136,7 +136,7 @@ class NamespaceNetwork:
         self._in(Side.ROBOT, "ip", "link", "set", self._device(Side.ROBOT), "up" if up else "down")
 
     def wire_bytes(self) -> int:
-        """Give the bytes that the robot's interface has sent and received so far."""
+        """Return the bytes that the robot's interface has sent and received so far."""
         said = self._in(Side.ROBOT, "cat", "/proc/net/dev")
         line = next(line for line in said.splitlines() if line.strip().startswith(f"{self._device(Side.ROBOT)}:"))
         fields = line.split(":")[1].split()
@@ -201,11 +201,11 @@ class LoopbackNetwork:
         return list(argv)
 
     def environment(self) -> dict[str, str]:
-        """Give a domain id that no other run on this machine holds."""
+        """Return a domain id that no other run on this machine holds."""
         return self._environment
 
     def set_rate(self, mbps: float | None) -> None:
-        """Note the rate."""
+        """Record the rate."""
         self.rate_mbps = mbps
 
     def wire_bytes(self) -> int | None:

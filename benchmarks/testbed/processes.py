@@ -80,7 +80,7 @@ class Processes:
         return process
 
     def pids(self, side: Side) -> list[int]:
-        """Give the processes of a side that run."""
+        """Return the processes of a side that run."""
         return [process.pid for where, process in self._started if where is side and process.poll() is None]
 
     def ended(self) -> str:

@@ -96,7 +96,7 @@ def page(
 
 
 def _in_flight(summary: Mapping[str, Any]) -> list[str]:
-    """Give frames a second by `max_in_flight`; nothing where that was not measured."""
+    """Return frames a second by `max_in_flight`; nothing where that was not measured."""
     flights = summary.get("in_flight") or []
     if not flights:
         return []
@@ -107,7 +107,7 @@ def _in_flight(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _stages(summary: Mapping[str, Any]) -> list[str]:
-    """Give the mean of every stage of the default policy, in milliseconds, where it ran."""
+    """Return the mean of every stage of the default policy, in milliseconds, where it ran."""
     rows = [row for row in summary["system"] if row["name"] == "default" and row["stages_ms"]]
     names = list(dict.fromkeys(name for row in rows for name in row["stages_ms"]))
     lines = [f"| link | {' | '.join(name.replace('_', ' ') for name in names)} | arms |"]
@@ -131,7 +131,7 @@ def _micro(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _key_frames(results: Sequence[Mapping[str, float]]) -> list[str]:
-    """Give what the key-frame score costs, and how it agrees with full-size SSIM."""
+    """Return what the key-frame score costs, and how it agrees with full-size SSIM."""
     if not results:
         return []
     lines = [
@@ -147,7 +147,7 @@ def _key_frames(results: Sequence[Mapping[str, float]]) -> list[str]:
 
 
 def _wire(results: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Give what messages of several sizes take, on one machine and over links."""
+    """Return what messages of several sizes take, on one machine and over links."""
     if not results:
         return []
     lines = [
@@ -182,7 +182,7 @@ def _start_up(seconds: Mapping[str, float]) -> list[str]:
 
 
 def _aims(held: Sequence[Aim]) -> list[str]:
-    """Give every aim that something was measured for, and whether it is met."""
+    """Return every aim that something was measured for, and whether it is met."""
     lines = ["## Aims", "", "| aim | limit | measured, at worst | met |", "| --- | ---: | ---: | --- |"]
     for aim in held:
         limit = f"{'≥' if aim.is_least else '≤'} {aim.limit:g}{aim.unit}"

@@ -54,7 +54,7 @@ class System:
 
 def systems(lowest_quality: int) -> tuple[System, ...]:
     """
-    Give everything that is compared.
+    Return everything that is compared.
 
     :param lowest_quality: the lowest JPEG quality that agrees well enough; 80 or above: none below 80.
     """
@@ -76,13 +76,13 @@ def systems(lowest_quality: int) -> tuple[System, ...]:
 
 
 def in_flight(frames: int) -> System:
-    """Give this package with its default policy and so many frames on their way at once."""
+    """Return this package with its default policy and so many frames on their way at once."""
     return System(f"in_flight_{frames}", DEFAULT_POLICY, max_in_flight=frames)
 
 
 def at_fidelity(fidelity: float) -> System:
     """
-    Give this package with its default policy, allowed to agree as little as an alternative does.
+    Return this package with its default policy, allowed to agree as little as an alternative does.
 
     :param fidelity: the alternative's, in [0, 1]; to two digits, rounded down.
     """

@@ -1,28 +1,35 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Files that others may read while they are written."""
+"""Files that are there with all their content, or as they were before."""
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """
-    Write a file that is there with all its text, or as it was before; its folder is made if it is not there.
+    Write a file and move it into its place; its folder is made if it is not there.
 
-    :raises OSError: it cannot be written; nothing half written is left.
+    :param write: writes the content to the path that it is given.
+    :raises OSError: the file cannot be written; nothing half written is left.
     """
     partial: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="utf-8", delete=False) as stream:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as stream:
             partial = Path(stream.name)
-            stream.write(text)
+        write(partial)
         partial.chmod(0o644)
         partial.replace(path)
-    except OSError:
+    except BaseException:
         if partial is not None:
             partial.unlink(missing_ok=True)
         raise
+
+
+def write_text_atomically(path: Path, text: str) -> None:
+    """Write a text file as :func:`write_atomically` does, in UTF-8."""
+    write_atomically(path, lambda partial: partial.write_text(text, encoding="utf-8"))

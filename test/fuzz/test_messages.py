@@ -40,7 +40,7 @@ MOST_BYTES = 65536
 
 
 def damaged(case: Case, kind: type[Any], good: bytes) -> Any:
-    """Give what a node's intake makes of damaged bytes."""
+    """Return what a node's intake makes of damaged bytes."""
     return read(kind, case.damaged(good), max_bytes=MOST_BYTES)
 
 

@@ -16,7 +16,7 @@ from rcl_interfaces.msg import ParameterValue as Value
 from rclpy.context import Context
 from rclpy.parameter import Parameter
 
-from neurosurgeon_ros.nodes.edge_node import EdgeParameters
+from neurosurgeon_ros.nodes.edge_parameters import EdgeParameters
 from neurosurgeon_ros.nodes.robot_parameters import RobotParameters
 from neurosurgeon_ros.ros.managed import ManagedNode
 from neurosurgeon_ros.ros.parameters import refusal

@@ -31,7 +31,7 @@ def start_robot(processes: Processes, space: str) -> Process:
 
 
 def served(watcher: Watcher) -> dict[str, int]:
-    """Give the session of each robot in the edge's newest status."""
+    """Return the session of each robot in the edge's newest status."""
     status = watcher.statuses[-1]
     return dict(zip(status.robots, status.robot_sessions, strict=True))
 

@@ -23,7 +23,7 @@ from neurosurgeon_ros.models import Letterbox
 from neurosurgeon_ros.msg import DelayFeedback, EdgeDetections, PartialInference, RobotHello, Tensor
 from neurosurgeon_ros.protocol.requests import PROTOCOL_VERSION
 from neurosurgeon_ros.ros import qos
-from neurosurgeon_ros.ros.messages import from_detections
+from neurosurgeon_ros.ros.result_messages import from_detections
 
 ROBOTS = 5
 #: Pixels, and score, by which a box may differ: batches round otherwise.

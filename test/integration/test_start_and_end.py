@@ -110,7 +110,7 @@ def _end_on(stage: Stage, kind: str, number: signal.Signals) -> tuple[int, int]:
     """
     Send the stage's robot a signal the moment its next message of a kind is on its way to the edge.
 
-    :return: its exit code, and the number of the last frame of which the link has seen anything.
+    :returns: its exit code, and the number of the last frame of which the link has seen anything.
     """
     robot, last, sent = stage.robot, 0, False
     assert robot is not None

@@ -15,8 +15,8 @@ from rclpy.node import Node
 from std_msgs.msg import Header
 
 from neurosurgeon_ros.ros import qos
+from neurosurgeon_ros.ros.entities import steady_timer
 from neurosurgeon_ros.ros.intake import Intake
-from neurosurgeon_ros.ros.managed import steady_timer
 from neurosurgeon_ros.ros.process.process import make_executor
 
 

@@ -15,7 +15,7 @@ from watcher import Watcher, watching
 from neurosurgeon_ros.camera.images import to_bgr
 from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.robot.decision import Outcome
-from neurosurgeon_ros.ros.messages import from_detections
+from neurosurgeon_ros.ros.result_messages import from_detections
 
 FRAMES = 15
 #: The edge computes with as many threads as this test does.

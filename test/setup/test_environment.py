@@ -25,7 +25,7 @@ def layout(tmp_path: Path) -> Layout:
 
 
 def sourced(layout: Layout, caller: Mapping[str, str], *, shell: str = "sh", times: int = 1) -> dict[str, str]:
-    """Give the variables after the script was sourced, in a shell that takes unset variables for errors."""
+    """Return the variables after the script was sourced, in a shell that takes unset variables for errors."""
     script = layout.root / "environment.sh"
     script.write_text(environment_lines(layout))
     lines = ["set -eu", *[f". {shlex.quote(str(script))}"] * times, "env -0"]

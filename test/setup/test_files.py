@@ -25,7 +25,7 @@ def state(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def table(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """Give the package's table with one made-up file, and an empty cache folder."""
+    """Return the package's table with one made-up file, and an empty cache folder."""
     monkeypatch.setenv("NEUROSURGEON_CACHE", str(tmp_path / "cache"))
     table = files.load_table(root)
     file = table.File(
@@ -42,7 +42,7 @@ def table(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Module
 
 @pytest.fixture
 def carrier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give the wheel that stands for what pip downloads; whoever writes it says what is in it."""
+    """Return the wheel that stands for what pip downloads; whoever writes it says what is in it."""
     archive = tmp_path / "a_package-1.0-py3-none-any.whl"
     monkeypatch.setattr(files, "_download", lambda *_: archive)
     return archive

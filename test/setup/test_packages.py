@@ -20,7 +20,7 @@ EXPORT = (
 
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
-    """Give a checkout with requirements and a virtual environment whose interpreter is this one."""
+    """Return a checkout with requirements and a virtual environment whose interpreter is this one."""
     layout = Layout(tmp_path / "checkout")
     layout.requirements.mkdir(parents=True)
     for name in (*packages.REQUIREMENTS, packages.CONSTRAINTS):

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from neurosurgeon_ros.cli.main import make_parser
-from neurosurgeon_ros.nodes.edge_node import EdgeParameters
+from neurosurgeon_ros.nodes.edge_parameters import EdgeParameters
 from neurosurgeon_ros.nodes.robot_parameters import RobotParameters
 from neurosurgeon_ros.nodes.video_node import VideoParameters
 
@@ -32,7 +32,7 @@ TOPICS = ("/detections", "/diagnostics", "/robot_node/decision", "/neurosurgeon/
 
 
 def commands(page: Path) -> Iterator[list[str]]:
-    """Give the words of each command that a page shows, in a block of code or within a sentence."""
+    """Return the words of each command that a page shows, in a block of code or within a sentence."""
     text = re.sub(r"\\\n\s*", " ", page.read_text(encoding="utf-8"))
     shown = [line.strip().removeprefix("$ ") for line in text.splitlines() if re.match(r"( {4}|\.?/?[a-z0-9]+ )", line)]
     shown += re.findall(r"`([^`\n]+)`", text)
@@ -47,7 +47,7 @@ SHOWN = [(page, words) for page in PAGES for words in commands(page)]
 
 
 def of(*programs: str) -> list[Any]:
-    """Give the shown commands of some programs as a test's parameters, each once."""
+    """Return the shown commands of some programs as a test's parameters, each once."""
     chosen = {f"{page.name}: {' '.join(words)}": words for page, words in SHOWN if words[0] in programs}
     return [pytest.param(words, id=name) for name, words in chosen.items()]
 
@@ -68,7 +68,7 @@ def test_a_target_is_in_the_makefile(words: list[str]) -> None:
 
 
 def launch_arguments(path: Path) -> set[str]:
-    """Give the names that a launch file declares, as its source has them: keys of tables, or words of a call."""
+    """Return the names that a launch file declares, as its source has them: keys of tables, or words of a call."""
     text = path.read_text(encoding="utf-8")
     return set(re.findall(r'^    "(\w+)": \(', text, re.MULTILINE)) | set(
         re.findall(r'DeclareLaunchArgument\("(\w+)"', text)

@@ -13,7 +13,7 @@ FILES = sorted((Path(__file__).parents[2] / "launch").glob("*.launch.py"))
 
 
 def tables(tree: ast.Module) -> dict[str, ast.Dict]:
-    """Give the tables of arguments: dicts at the top of the file."""
+    """Return the tables of arguments: dicts at the top of the file."""
     return {
         ast.unparse(node.targets[0]): node.value
         for node in tree.body
@@ -22,7 +22,7 @@ def tables(tree: ast.Module) -> dict[str, ast.Dict]:
 
 
 def declared(path: Path) -> set[str]:
-    """Give the names of a file's arguments."""
+    """Return the names of a file's arguments."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     names = {str(ast.literal_eval(key)) for table in tables(tree).values() for key in table.keys if key is not None}
     return names | {

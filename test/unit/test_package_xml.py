@@ -23,7 +23,7 @@ OF_THE_VIEW = {"bokeh", "jinja2", "tornado"}
 
 
 def imported() -> dict[str, str]:
-    """Give each package that the sources and launch files import, with a file that does."""
+    """Return each package that the sources and launch files import, with a file that does."""
     found = {}
     for path in (*(ROOT / "src").rglob("*.py"), *(ROOT / "launch").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -38,7 +38,7 @@ def imported() -> dict[str, str]:
 
 
 def asked_for() -> set[str]:
-    """Give what package.xml says to install for running, and the README by pip."""
+    """Return what package.xml says to install for running, and the README by pip."""
     package = ElementTree.parse(ROOT / "package.xml").getroot()
     (line,) = re.findall(r"pip install (torch .*)", (ROOT / "README.md").read_text(encoding="utf-8"))
     pip = {re.split("[<>=]", word.strip('"'))[0] for word in line.split()}

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from neurosurgeon_ros.nodes.edge_node import EdgeParameters
+from neurosurgeon_ros.nodes.edge_parameters import EdgeParameters
 from neurosurgeon_ros.nodes.robot_node import RobotParameters
 
 NODES = {"robot": RobotParameters, "edge": EdgeParameters}

@@ -20,7 +20,7 @@ _LINKED = ("src/neurosurgeon_ros", "scripts", "launch", "config")
 
 
 def fingerprint(layout: Layout) -> str:
-    """Give what the stamp of a complete build says: the content of what is compiled, the names of what is linked."""
+    """Return what the stamp of a complete build says: the content of what is compiled, the names of what is linked."""
     root = layout.root
     compiled = [root / "CMakeLists.txt", root / "package.xml", *_files(root / "msg"), *_files(root / _UNDERLAY)]
     linked = [str(path) for folder in _LINKED for path in _files(root / folder)]
@@ -68,7 +68,7 @@ def build(layout: Layout, reporter: Reporter) -> None:
 
 
 def colcon_command(layout: Layout) -> list[str | Path]:
-    """Give the command that builds, run at the top of the checkout."""
+    """Return the command that builds, run at the top of the checkout."""
     underlay = [] if (layout.venv / "share" / "vision_msgs" / "package.xml").exists() else [_UNDERLAY]
     command: list[str | Path] = [layout.venv / "bin" / "colcon", "--log-base", layout.root / "log", "build"]
     command += ["--paths", ".", *underlay, "--build-base", layout.build, "--install-base", layout.install]

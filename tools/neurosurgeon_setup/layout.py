@@ -101,18 +101,18 @@ class Layout:
 
 
 def site_packages(prefix: Path) -> Path:
-    """Give the folder for Python modules below a prefix."""
+    """Return the folder for Python modules below a prefix."""
     found = sorted(prefix.glob("lib/python3.*/site-packages"))
     return found[-1] if found else prefix / "lib" / "python3" / "site-packages"
 
 
 def environment(layout: Layout) -> dict[str, str]:
     """
-    Give the variables that commands of this checkout run with, on top of the caller's.
+    Return the variables that commands of this checkout run with, on top of the caller's.
 
     An installed ROS 2 that the caller has sourced is left out on purpose: its modules and ours do not mix.
 
-    :return: variables to set; PATH and LD_LIBRARY_PATH hold only what is to be put in front, and PYTHONPATH only what
+    :returns: variables to set; PATH and LD_LIBRARY_PATH hold only what is to be put in front, and PYTHONPATH only what
         is ours
     """
     libraries = sorted(site_packages(layout.venv).glob("ros_*.libs"))
@@ -133,7 +133,7 @@ def environment(layout: Layout) -> dict[str, str]:
 
 def complete_environment(layout: Layout, caller: Mapping[str, str]) -> dict[str, str]:
     """
-    Give all variables that set-up builds with: :func:`environment` over the caller's.
+    Return all variables that set-up builds with: :func:`environment` over the caller's.
 
     The caller's PYTHONPATH is left out: a build does not depend on it.
     """
@@ -146,7 +146,7 @@ def complete_environment(layout: Layout, caller: Mapping[str, str]) -> dict[str,
 
 def environment_lines(layout: Layout) -> str:
     """
-    Give :func:`environment` as a POSIX shell script to source.
+    Return :func:`environment` as a POSIX shell script to source.
 
     Modules of the caller's own stay in reach: what its PYTHONPATH has comes behind ours, but for what belongs to a
     ROS 2 that it has sourced. Sourcing the script again changes nothing.

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
     Set up the checkout that this file lies in.
 
     :param arguments: of the command line
-    :return: 0 when all is in place, 1 when something is missing, 130 when interrupted
+    :returns: 0 when all is in place, 1 when something is missing, 130 when interrupted
     """
     parser = argparse.ArgumentParser("setup", description=DESCRIPTION, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--files", action="store_true", help="only get the weights and the video, for a native ROS 2")

@@ -29,7 +29,7 @@ _NETWORK = re.compile(
 
 
 def fingerprint(layout: Layout) -> str:
-    """Give what the stamp of a complete virtual environment says; it cannot be moved, so its place belongs to it."""
+    """Return what the stamp of a complete virtual environment says; it cannot be moved, so its place belongs to it."""
     files = [layout.requirements / name for name in (*REQUIREMENTS, CONSTRAINTS)]
     return stamps.fingerprint([str(layout.venv)], files)
 
@@ -72,7 +72,7 @@ def mend_include_paths(share: Path, python: str, numpy: str) -> int:
     :param share: the folder with the exports
     :param python: the folder with Python.h
     :param numpy: NumPy's include folder
-    :return: how many files were changed
+    :returns: how many files were changed
     """
     changed = 0
     for path in sorted(share.rglob("*.cmake")):
@@ -86,18 +86,18 @@ def mend_include_paths(share: Path, python: str, numpy: str) -> int:
 
 
 def python_include(python: Path) -> str:
-    """Give the folder with the interpreter's Python.h."""
+    """Return the folder with the interpreter's Python.h."""
     return _answer(python, "import sysconfig; print(sysconfig.get_paths()['include'])")
 
 
 def numpy_include(python: Path) -> str:
-    """Give the include folder of the interpreter's NumPy."""
+    """Return the include folder of the interpreter's NumPy."""
     return _answer(python, "import numpy; print(numpy.get_include())")
 
 
 def base_interpreter() -> Path:
     """
-    Give the interpreter that a virtual environment is made with: the one below that which runs this.
+    Return the interpreter that a virtual environment is made with: the one below that which runs this.
 
     Links are followed, since those of an environment that is being replaced are gone by then.
     """
@@ -105,7 +105,7 @@ def base_interpreter() -> Path:
 
 
 def pip_environment() -> dict[str, str]:
-    """Give the variables that pip runs with: the caller's, pip's own settings among them."""
+    """Return the variables that pip runs with: the caller's, pip's own settings among them."""
     hidden = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
     variables = {name: value for name, value in os.environ.items() if name not in hidden}
     return variables | {"PYTHONNOUSERSITE": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}

@@ -87,7 +87,7 @@ def run_logged(
     :param detail: makes of a line of output what to show of it, or None
     :param cwd: where it runs
     :param environment: all its variables
-    :return: its exit status
+    :returns: its exit status
     :raises Problem: when it cannot be started
     """
     log.parent.mkdir(parents=True, exist_ok=True)

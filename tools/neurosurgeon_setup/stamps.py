@@ -22,7 +22,7 @@ NAME = "neurosurgeon-setup.stamp"
 
 
 def read(folder: Path) -> str | None:
-    """Give the stamp of a folder: a fingerprint, `INCOMPLETE`, or None when it has none."""
+    """Return the stamp of a folder: a fingerprint, `INCOMPLETE`, or None when it has none."""
     try:
         return (folder / NAME).read_text().strip()
     except FileNotFoundError:
@@ -48,7 +48,7 @@ def write_atomically(path: Path, text: str) -> None:
 
 def fingerprint(texts: Iterable[str] = (), contents: Iterable[Path] = ()) -> str:
     """
-    Give a sha256 over texts, and over the names and contents of files.
+    Return a sha256 over texts, and over the names and contents of files.
 
     :param texts: in an order that matters
     :param contents: files; their order does not matter

@@ -44,7 +44,7 @@ class Admission:
 
     def admit(self, engine: Engine, arms: Sequence[Arm]) -> tuple[Arm, ...]:
         """
-        Give the arms that may be used; `on_device` always may.
+        Return the arms that may be used; `on_device` always may.
 
         :raises ValueError: if the network has no point of the name `min_partition_point`.
         """
@@ -61,13 +61,13 @@ class Admission:
         )
 
     def fidelity_of(self, engine: Engine, arm: Arm) -> float:
-        """Give an arm's expected agreement, in [0, 1]; 1 where nothing is known of it."""
+        """Return an arm's expected agreement, in [0, 1]; 1 where nothing is known of it."""
         known = self.fidelity.arms.get(arm.name) if self.fidelity and not arm.is_lossless else None
         return known.fidelity if known else 1.0
 
     def expected_bytes(self, engine: Engine, arm: Arm, *, customary: bool = False) -> float:
         """
-        Give the bytes that an arm is expected to send: what was measured, else what is usual.
+        Return the bytes that an arm is expected to send: what was measured, else what is usual.
 
         :param customary: give those of an image of ``CUSTOMARY_PIXELS`` where the camera's image itself travels, rather
             than of images like those that were measured.
@@ -102,12 +102,12 @@ ALL_ARMS = Admission(min_fidelity=0.0)
 
 
 def expand(codecs: Sequence[str]) -> tuple[str, ...]:
-    """Give the codecs that a list names, where `auto` stands for all."""
+    """Return the codecs that a list names, where `auto` stands for all."""
     return CODECS if AUTO in codecs else tuple(codecs)
 
 
 def _shows_image(engine: Engine, point: int) -> bool:
-    """Say whether the image itself crosses at a point, be it as it came or with other values: a skip may carry it."""
+    """Return whether the image itself crosses at a point, with its own or other values: a skip may carry it."""
     points = engine.partitioned.points
     shapes = {spec.shape for spec in points[0].tensors}
     return point == 0 or any(spec.shape in shapes for spec in points[point].tensors)

@@ -68,7 +68,7 @@ def match_top_1(one: Detections, other: Detections) -> Matches:
 
 def f1(matches: Sequence[Matches]) -> float:
     """
-    Give F1 of some images: what both found, relative to the mean of what each found; 1 where neither found anything.
+    Return F1 of some images: what both found, relative to the mean of what each found; 1 where neither found anything.
 
     For top-1 matches this is the share of images on which both agree.
     """
@@ -77,7 +77,7 @@ def f1(matches: Sequence[Matches]) -> float:
 
 
 def bootstrap(matches: Sequence[Matches], *, seed: int = 0) -> tuple[float, float]:
-    """Give the lower and the upper end of the 90 % interval of :func:`f1`, from images drawn with replacement."""
+    """Return the lower and the upper end of the 90 % interval of :func:`f1`, from images drawn with replacement."""
     counts = np.array([(match.both, match.one + match.other) for match in matches], dtype=np.float64)
     drawn = np.random.default_rng(seed).integers(0, len(matches), (RESAMPLES, len(matches)))
     both, found = counts[drawn].sum(axis=1).T
@@ -88,7 +88,7 @@ def bootstrap(matches: Sequence[Matches], *, seed: int = 0) -> tuple[float, floa
 
 def overlaps(one: FloatArray, other: FloatArray) -> FloatArray:
     """
-    Give intersection over union of every pair of boxes.
+    Return intersection over union of every pair of boxes.
 
     :param one: centre x, centre y, width, height. Shape (k, 4).
     :param other: the same. Shape (l, 4).
@@ -105,7 +105,7 @@ def overlaps(one: FloatArray, other: FloatArray) -> FloatArray:
 
 def largest_difference(one: Any, other: Any) -> float:
     """
-    Give the largest difference of two raw outputs: 0 only if they have the same structure and the same bits.
+    Return the largest difference of two raw outputs: 0 only if they have the same structure and the same bits.
 
     :returns: infinity where structure, shape or element type differ, or one has NaN where the other has not.
     """

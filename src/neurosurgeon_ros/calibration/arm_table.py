@@ -149,7 +149,7 @@ def build_arm_table(
 
 def robot_seconds(profile: DelayProfile, point: IntArray, camera: BoolArray) -> FloatArray:
     """
-    Give what each arm takes on the robot, the last of them `on_device`.
+    Return what each arm takes on the robot, the last of them `on_device`.
 
     That is pre-processing, front-end and encoding; where the camera's image travels, encoding alone; for `on_device`
     the whole network and post-processing.

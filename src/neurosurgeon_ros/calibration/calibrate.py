@@ -119,24 +119,24 @@ def judging(count: int, *, seed: int = 0) -> NDArray[np.bool_]:
 def encode(
     engine: Engine, arm: Arm, tensors: Sequence[torch.Tensor], image: NDArray[np.uint8]
 ) -> tuple[EncodedTensor, ...]:
-    """Give what an arm sends of an image, or of the tensors at the arm's point."""
+    """Return what an arm sends of an image, or of the tensors at the arm's point."""
     if arm.camera_codec is not None:
         return engine.encode_image(arm, CameraImage(image))
     return engine.encode(arm, tensors)
 
 
 def through(engine: Engine, arm: Arm, encoded: Sequence[EncodedTensor]) -> object:
-    """Give the network's outputs for what an arm sends."""
+    """Return the network's outputs for what an arm sends."""
     return engine.partitioned.run_back(engine.decode(arm.point, encoded), arm.point)
 
 
 def bytes_of(encoded: EncodedTensor) -> int:
-    """Give the bytes that travel for a tensor."""
+    """Return the bytes that travel for a tensor."""
     return encoded.data.nbytes
 
 
 def _on_the_same(matches: Sequence[Matches] | None, held_out: NDArray[np.bool_]) -> float:
-    """Give an arm's agreement on the images that gave no limits, on which all arms were measured."""
+    """Return an arm's agreement on the images that gave no limits, on which all arms were measured."""
     if matches is None:
         return 1.0
     if len(matches) < len(held_out):
@@ -145,7 +145,7 @@ def _on_the_same(matches: Sequence[Matches] | None, held_out: NDArray[np.bool_])
 
 
 def _is_worth_keeping(arm: Arm, measured: Mapping[Arm, ArmFidelity], agreement: Mapping[Arm, float]) -> bool:
-    """Say whether an arm takes no limits, or no other arm of its point agrees as well with no more bytes."""
+    """Return whether an arm takes no limits, or no other arm of its point agrees as well with no more bytes."""
 
     def cost(other: Arm) -> tuple[float, bool]:
         # Where limits change nothing, the arm without them stays.

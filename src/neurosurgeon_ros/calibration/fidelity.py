@@ -18,7 +18,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from neurosurgeon_ros.atomic_write import write_whole
+from neurosurgeon_ros.atomic_write import write_text_atomically
 from neurosurgeon_ros.codecs.limits import CrossingLimits, Limits
 from neurosurgeon_ros.models.files import cache_folder
 
@@ -50,7 +50,7 @@ class ArmFidelity:
     sent_bytes: float
 
     def reaches(self, min_fidelity: float) -> bool:
-        """Say whether the arm may be used where `min_fidelity` is asked for."""
+        """Return whether the arm may be used where `min_fidelity` is asked for."""
         return self.low >= min_fidelity - MARGIN
 
 
@@ -82,13 +82,13 @@ class FidelityTable:
 
 
 def calibrations_folder() -> Path:
-    """Say where the user's calibrations lie; it need not exist."""
+    """Return the folder of the user's calibrations; it need not exist."""
     return cache_folder() / "calibrations"
 
 
 def find_fidelity(fingerprint: str) -> FidelityTable | None:
     """
-    Give the calibration of a network: the user's own, else the one that ships.
+    Return the calibration of a network: the user's own, else the one that ships.
 
     :returns: None if there is none.
     :raises CalibrationProblem: if there is one that cannot be read.
@@ -146,7 +146,7 @@ def write_fidelity(table: FidelityTable, folder: Path | None = None) -> Path:
     }
     content["limits"] = {name: [_short(one) for one in limits] for name, limits in table.limits.items()}
     try:
-        write_whole(path, json.dumps(content, indent=1) + "\n")
+        write_text_atomically(path, json.dumps(content, indent=1) + "\n")
     except OSError as problem:
         raise CalibrationProblem(f"{path} cannot be written ({problem.strerror})") from None
     return path
@@ -161,7 +161,7 @@ def _read_arm(name: str, content: Mapping[str, Any]) -> ArmFidelity:
 
 
 def _short(limits: Limits | None) -> dict[str, list[float]] | None:
-    """Give limits to five digits."""
+    """Return limits to five digits."""
     if limits is None:
         return None
     return {key: [float(f"{end:.5g}") for end in ends] for key, ends in (("low", limits.low), ("high", limits.high))}

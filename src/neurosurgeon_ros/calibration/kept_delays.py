@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from neurosurgeon_ros.atomic_write import write_whole
+from neurosurgeon_ros.atomic_write import write_text_atomically
 from neurosurgeon_ros.calibration.delay_profile import CAMERA_SHAPE, DelayProfile, measure_delays
 from neurosurgeon_ros.inference.arm import Arm
 from neurosurgeon_ros.inference.engine import Engine
@@ -101,11 +101,11 @@ class KeptDelays:
             "decode_s": {arm.name: float(seconds) for arm, seconds in zip(arms, fresh.decode_s, strict=True)},
             "postprocess_s": fresh.postprocess_s,
         }
-        write_whole(file, json.dumps(content, indent=1) + "\n")
+        write_text_atomically(file, json.dumps(content, indent=1) + "\n")
 
 
 def _circumstances(engine: Engine) -> dict[str, Any]:
-    """Tell what a calibration depends on, beside how fast the machine is just now."""
+    """Return what a profile depends on, besides how fast the machine is at the moment."""
     return {
         "format": FORMAT,
         "fingerprint": engine.fingerprint,

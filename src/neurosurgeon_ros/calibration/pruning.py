@@ -42,7 +42,7 @@ class Costs:
 
     def totals(self, speed: float) -> FloatArray:
         """
-        Give the total delay of each arm for every rate and every edge; shape (n, scenarios).
+        Return the total delay of each arm for every rate and every edge; shape (n, scenarios).
 
         :param speed: the robot's, as a fraction of this machine's.
         """
@@ -63,7 +63,7 @@ def worth_having(costs: Costs, speed: float) -> list[int]:
     less than the noise. Where the link is no limit, that is measured by the best delay there: nobody would pack what a
     cable carries.
 
-    :return: indices in order, `on_device` among them.
+    :returns: indices in order, `on_device` among them.
     """
     total_s = costs.totals(speed)
     last = len(total_s) - 1

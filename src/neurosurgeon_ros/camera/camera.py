@@ -30,9 +30,10 @@ from neurosurgeon_ros.camera.images import (
 from neurosurgeon_ros.camera.losses import Losses
 from neurosurgeon_ros.robot.arrival import Arrival, ImageRejected
 from neurosurgeon_ros.ros import qos
+from neurosurgeon_ros.ros.entities import destroy, steady_timer
 from neurosurgeon_ros.ros.intake import SMALL_BYTES, Intake, overridden_policies
-from neurosurgeon_ros.ros.managed import destroy, steady_timer
-from neurosurgeon_ros.ros.peers import full_name, is_named, type_name
+from neurosurgeon_ros.ros.peers import full_name, is_named
+from neurosurgeon_ros.ros.type_hashes import type_name
 
 #: Seconds between two looks at who publishes the images.
 LOOK_PERIOD_S = 0.2
@@ -80,7 +81,7 @@ class Camera:
         self._timer = steady_timer(node, LOOK_PERIOD_S, self._look)
 
     def close(self) -> None:
-        """Take no more images."""
+        """Destroy the subscriptions."""
         self._node.destroy_timer(self._timer)
         destroy(self._node, *self._images, self._infos)
 
@@ -90,7 +91,7 @@ class Camera:
         return self._images[-1].qos_profile
 
     def mismatch(self) -> str:
-        """Say why images will not come although somebody publishes some, by the graph; empty if nothing is wrong."""
+        """Return why images will not come although a node publishes some; empty if nothing is wrong."""
         expected = type_name(self._kind)
         for info in filter(is_named, self._node.get_publishers_info_by_topic(self.topic)):
             if info.topic_type != expected:
@@ -106,7 +107,7 @@ class Camera:
         return ""
 
     def why_silent(self) -> str:
-        """Say why no image comes, by the graph, and what to do; one sentence that is the same while the cause is."""
+        """Return why no image comes and what to do, in one sentence that is the same while the cause is."""
         silence = Silence(
             topic=self.topic,
             transport=self._transport,
@@ -118,7 +119,7 @@ class Camera:
         return self.mismatch() or silence.cause()
 
     def why_lossy(self) -> str:
-        """Say how many images were lost before they reached the robot, and what to do; empty if hardly any were."""
+        """Return how many images were lost before they reached the robot, and what to do; empty if hardly any."""
         lost, sent = self.losses.recent(time.monotonic())
         if not lost or self.profile.reliability == ReliabilityPolicy.RELIABLE:
             return ""
@@ -170,7 +171,7 @@ class Camera:
         return any(one.name.lower() == policy for one in overridden_policies(self._node, self.topic, "subscription"))
 
     def _count_senders(self) -> None:
-        """Find out whether whoever publishes the images publishes a camera_info beside each."""
+        """Find out whether the images' publisher publishes a camera_info beside each."""
         images = {source.node for source in sources_of(self._node, self.topic)}
         infos = {source.node for source in sources_of(self._node, self._info_topic)}
         self.losses.comparable = len(images) == 1 and images == infos and "" not in images and len(self._images) == 1
@@ -183,7 +184,7 @@ class Camera:
         handle: Callable[[Image | CompressedImage], object],
         message: Image | CompressedImage,
     ) -> None:
-        """Take an image, unless the other one of two subscriptions has given it already."""
+        """Handle an image, unless the other one of two subscriptions has delivered it already."""
         if len(self._images) > 1:
             if any(other is not mine[0] and _same(message, seen) for other, seen in self._latest):
                 return

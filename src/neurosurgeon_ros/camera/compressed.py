@@ -3,7 +3,7 @@
 """
 Compressed camera images, jpeg and png: their headers are read before a decoder is let near them.
 
-A decoder takes memory for the size that the header names, so that size is held against a limit first. See ITU-T T.81
+A decoder allocates memory for the size in the header, so that size is checked against a limit first. See ITU-T T.81
 (jpeg), section B, and the PNG specification, section 5.
 """
 
@@ -78,7 +78,7 @@ def decode_compressed(message: CompressedImage) -> NDArray[np.uint8]:
     """
     Decode a compressed image.
 
-    :return: BGR, uint8, shape (height, width, 3), as it was encoded: an orientation in its metadata is not followed.
+    :returns: BGR, uint8, shape (height, width, 3), as it was encoded: an orientation in its metadata is not followed.
     :raises ImageRejected: see :func:`check_compressed`; or if the decoder refuses it.
     """
     shape = check_compressed(message)
@@ -107,7 +107,7 @@ def to_compressed(image: NDArray[np.uint8], header: Header, *, quality: int = 90
 
 
 def _jpeg_shape(data: memoryview) -> CompressedShape:
-    """Go from segment to segment up to the first scan, and see that an end follows it."""
+    """Walk from segment to segment up to the first scan, and check that an end follows it."""
     place, size = 2, None
     while place + 4 <= len(data):
         if data[place] != 0xFF:

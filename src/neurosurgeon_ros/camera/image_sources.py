@@ -23,7 +23,8 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CompressedImage, Image
 
 from neurosurgeon_ros.camera.images import IMAGE_TOPIC
-from neurosurgeon_ros.ros.peers import full_name, is_named, type_name
+from neurosurgeon_ros.ros.peers import full_name, is_named
+from neurosurgeon_ros.ros.type_hashes import type_name
 
 #: Most topics and publishers that one sentence names.
 _MOST_NAMED = 4
@@ -81,7 +82,7 @@ class Silence:
     came: bool
 
     def cause(self) -> str:
-        """Say why no image comes, and what to do; one sentence that stays the same while the cause does."""
+        """Return why no image comes and what to do, in one sentence that is the same while the cause is."""
         if not self.sources:
             return f"{self._nobody()}{self._elsewhere()}"
         deaf = [(source, reason) for source in self.sources if (reason := _incompatible(source.profile, self.profile))]

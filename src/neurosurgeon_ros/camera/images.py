@@ -93,7 +93,7 @@ def camera_info_topic(image_topic: str) -> str:
 
 def check_image(message: Image) -> None:
     """
-    Hold an image's sizes against each other, without touching its pixels.
+    Check that an image's sizes fit together, without touching its pixels.
 
     :raises ImageRejected: if the encoding is unknown, or sizes, step and data do not fit together.
     """
@@ -122,7 +122,7 @@ def to_bgr(message: Image) -> NDArray[np.uint8]:
     """
     Convert an image to BGR.
 
-    :return: uint8, shape (height, width, 3); a view of the message's data where nothing had to be converted.
+    :returns: uint8, shape (height, width, 3); a view of the message's data where nothing had to be converted.
     :raises ImageRejected: see :func:`check_image`.
     """
     check_image(message)

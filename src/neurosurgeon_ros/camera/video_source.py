@@ -55,7 +55,7 @@ class VideoSource:
         """
         Decode the next frame.
 
-        :return: BGR, uint8, shape (h, w, 3); None at the end of a file, or when a camera is gone.
+        :returns: BGR, uint8, shape (h, w, 3); None at the end of a file, or when a camera is gone.
         """
         if self._next is None:
             return self._decode()
@@ -68,7 +68,7 @@ class VideoSource:
         self._capture, self._next = self._open(), None
 
     def close(self) -> None:
-        """Let go of the file or the camera."""
+        """Close the file or the camera."""
         self._capture.release()
 
     def __enter__(self) -> VideoSource:

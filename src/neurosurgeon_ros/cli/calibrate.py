@@ -46,8 +46,8 @@ def run(args: argparse.Namespace) -> int:
     """
     Calibrate a network and show its arms.
 
-    :return: exit code.
-    :raises UsageError: if network or images are no good, or the calibration cannot be written.
+    :returns: exit code.
+    :raises UsageError: if network or images cannot be used, or the calibration cannot be written.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

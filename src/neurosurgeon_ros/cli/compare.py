@@ -94,9 +94,9 @@ def run(args: argparse.Namespace) -> int:
 
 def ratio_to_best_fixed(runs: Sequence[Run], policy: str) -> dict[str, float]:
     """
-    Hold a policy's mean delay against the best policy that does not learn, at each rate where both ran.
+    Compare a policy's mean delay with the best policy that does not learn, at each rate where both ran.
 
-    :return: by the rate in Mbit/s; below 1 the policy is better.
+    :returns: by the rate in Mbit/s; below 1 the policy is better.
     """
     ratios = {}
     for rate in dict.fromkeys(one.uplink_mbps for one in runs):

@@ -45,8 +45,8 @@ def run(args: argparse.Namespace) -> int:
     """
     Run the experiments that were asked for.
 
-    :return: exit code.
-    :raises UsageError: if an experiment is unknown or a table is no good.
+    :returns: exit code.
+    :raises UsageError: if an experiment is unknown or a table cannot be read.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn

@@ -90,7 +90,7 @@ def _picture(path: Path) -> Image | None:
 
 
 def _spread(count: int, most: int) -> list[int]:
-    """Give at most `most` indices below `count`, as far apart as they can be."""
+    """Return at most `most` indices below `count`, as far apart as they can be."""
     if most == 1 and count:
         return [count // 2]
     return sorted({round(index) for index in np.linspace(0, count - 1, min(count, most))}) if count > 0 else []

@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     Run the command.
 
     :param arguments: command line without the program's name; that of the process by default.
-    :return: exit code: 0 when all went well or the user interrupted, 2 for a command line that is no good.
+    :returns: exit code: 0 when all went well or the user interrupted, 2 for a command line that is not valid.
     """
     args = make_parser().parse_args(arguments)
     try:
@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 0
     except BrokenPipeError:
-        # Whoever read our output is gone; Python would complain of it once more at exit.
+        # The reader of our output is gone; Python would complain again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return code

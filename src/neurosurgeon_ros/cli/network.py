@@ -50,7 +50,7 @@ def load_engine(args: argparse.Namespace, *, keep_all: bool = False) -> Engine:
 
 def load_fidelity(args: argparse.Namespace, engine: Engine) -> FidelityTable | None:
     """
-    Give the calibration of the network as robots cut it; arms have the same names where more points are kept.
+    Return the calibration of the network as robots cut it; arms have the same names where more points are kept.
 
     :returns: None if there is none.
     :raises UsageError: if it cannot be read.
@@ -65,7 +65,7 @@ def load_fidelity(args: argparse.Namespace, engine: Engine) -> FidelityTable | N
 
 
 def notes(engine: Engine) -> list[str]:
-    """Say what whoever reads a figure of this network has to know."""
+    """Return what a reader of this network's figures has to know."""
     said = []
     if engine.model.random_weights:
         said.append("the weights are random: delays and bytes mean something, results do not")
@@ -82,7 +82,7 @@ def make_console() -> Console:
 
 
 def smallest(point: dict[str, Any], *, lossless: bool) -> dict[str, Any] | None:
-    """Give a point's allowed arm of the fewest bytes; `lossless`: the raw one that loses nothing."""
+    """Return a point's allowed arm of the fewest bytes; `lossless`: the raw one that loses nothing."""
     arms = [arm for arm in point["arms"] if arm["allowed"]]
     if lossless:
         return next((arm for arm in arms if arm["lossless"]), None)

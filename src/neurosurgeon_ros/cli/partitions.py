@@ -51,8 +51,8 @@ def run(args: argparse.Namespace) -> int:
     """
     Show a network's partition points.
 
-    :return: exit code.
-    :raises UsageError: if the network is no good, or the plot cannot be written.
+    :returns: exit code.
+    :raises UsageError: if the network cannot be used, or the plot cannot be written.
     """
     engine = load_engine(args, keep_all=args.all)
     content = describe(engine, load_fidelity(args, engine), args.min_fidelity)
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def describe(engine: Engine, fidelity: FidelityTable | None, min_fidelity: float) -> dict[str, Any]:
-    """Give all that is known of a network's partition points, as JSON takes it."""
+    """Return all that is known of a network's partition points, as JSON takes it."""
     import torch
 
     from neurosurgeon_ros.calibration.admission import Admission

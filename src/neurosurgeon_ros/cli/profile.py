@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     """
     Measure each network that was asked for.
 
-    :return: exit code.
+    :returns: exit code.
     :raises UsageError: if a network is unknown or the folder cannot be written.
     """
     from neurosurgeon_ros.simulation.architectures import ARCHITECTURES, measure

@@ -42,8 +42,8 @@ def run(args: argparse.Namespace) -> int:
     """
     Record until told to stop.
 
-    :return: exit code.
-    :raises UsageError: if the file is there already or its folder is not, or a name is no good.
+    :returns: exit code.
+    :raises UsageError: if the file is there already or its folder is not, or a name is not valid.
     """
     from neurosurgeon_ros.recording.recorder import RecorderOptions, record
 

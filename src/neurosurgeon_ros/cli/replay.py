@@ -8,6 +8,7 @@ import argparse
 import json
 from pathlib import Path
 
+from neurosurgeon_ros.atomic_write import write_text_atomically
 from neurosurgeon_ros.cli.arguments import UsageError
 
 
@@ -29,8 +30,8 @@ def run(args: argparse.Namespace) -> int:
     """
     Run the policies and print a table.
 
-    :return: exit code.
-    :raises UsageError: if the file is no good or a policy is unknown.
+    :returns: exit code.
+    :raises UsageError: if the file cannot be read or a policy is unknown.
     """
     from rich.console import Console
     from rich.table import Table
@@ -73,10 +74,7 @@ def run(args: argparse.Namespace) -> int:
             "policies": estimates,
         }
         try:
-            args.out.mkdir(parents=True, exist_ok=True)
-            partial = args.out / ".summary.json.partial"
-            partial.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
-            partial.replace(args.out / "summary.json")
+            write_text_atomically(args.out / "summary.json", json.dumps(summary, indent=1) + "\n")
         except OSError as problem:
             raise UsageError(f"cannot write to {args.out}: {problem}") from problem
     return 0

@@ -37,8 +37,8 @@ def run(args: argparse.Namespace) -> int:
     """
     Verify a network.
 
-    :return: exit code: 1 if an arm that should lose nothing does.
-    :raises UsageError: if network or image are no good.
+    :returns: exit code: 1 if an arm that should lose nothing does.
+    :raises UsageError: if network or image cannot be used.
     """
     from rich.table import Table
 

@@ -83,7 +83,7 @@ CODECS: tuple[str, ...] = tuple(_REGISTERED)
 
 def get_codec(name: str) -> Codec:
     """
-    Give the codec of that name.
+    Return the codec of that name.
 
     :raises ValueError: there is none.
     """

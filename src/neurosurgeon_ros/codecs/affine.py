@@ -78,18 +78,18 @@ class Affine(Codec):
         self._fitted: _Grid | None = None
 
     def accepts(self, spec: TensorSpec) -> bool:
-        """Take float32; per channel only where a channel is worth its scale."""
+        """Accept float32; per channel only where a channel is worth its scale."""
         if spec.dtype != "float32":
             return False
         channels = self._channels(spec)
         return channels == 1 or (channels <= MOST_CHANNELS and elements(spec) >= FEWEST_PER_CHANNEL * channels)
 
     def expected_bytes(self, spec: TensorSpec) -> int:
-        """Give the exact size, scales included."""
+        """Return the exact size, scales included."""
         return self.max_bytes(spec) + 8 * self._channels(spec)
 
     def max_bytes(self, spec: TensorSpec) -> int:
-        """Give the exact size of the data."""
+        """Return the exact size of the data."""
         return (elements(spec) + 1) // 2 if self._packed else elements(spec)
 
     def encode(self, tensor: torch.Tensor, spec: TensorSpec) -> EncodedTensor:
@@ -118,7 +118,7 @@ class Affine(Codec):
         )
 
     def decode(self, encoded: EncodedTensor, spec: TensorSpec) -> torch.Tensor:
-        """Give the middle of each step."""
+        """Return the middle of each step."""
         check_spec(encoded, spec, self.name)
         data = flat_bytes(encoded)
         check_length(encoded, data, self.max_bytes(spec))
@@ -150,7 +150,7 @@ class Affine(Codec):
         return fit_limits(values, self._most) if len(values) else None
 
     def within(self, limits: Limits, spec: TensorSpec) -> Affine:
-        """Give a codec of the same name that keeps to these limits."""
+        """Return a codec of the same name that keeps to these limits."""
         if len(limits.low) != self._channels(spec):
             raise CodecError(
                 f"Tensor {spec.name!r} was given {len(limits.low)} limits where {self.name} has "
@@ -170,7 +170,7 @@ class Affine(Codec):
         return _Grid(scale, (-low / scale).round().clamp(0, self._most).float())
 
     def _quantise(self, by_channel: torch.Tensor, own: _Grid) -> tuple[_Grid, torch.Tensor]:
-        """Give the steps on the tensor's own grid, or on the calibrated one if that loses less; and which it was."""
+        """Return the steps on the tensor's own grid, or on the calibrated one if that loses less; and which it was."""
         if self._fitted is not None:
             steps = (by_channel / self._fitted.scale).round_().add_(self._fitted.zero_point)
             kept = steps.clamp(0, self._most)
@@ -214,7 +214,7 @@ class Affine(Codec):
         return spec.shape[1] if len(spec.shape) == 4 else spec.shape[-1] if spec.shape else 1
 
     def _by_channel(self, ordered: torch.Tensor, spec: TensorSpec) -> torch.Tensor:
-        """Give a view of shape (elements per channel, channels); flat where there is one scale."""
+        """Return a view of shape (elements per channel, channels); flat where there is one scale."""
         if not self._per_channel:
             return ordered.reshape(-1)
         if len(spec.shape) == 4 and not spec.channels_last:
@@ -222,7 +222,7 @@ class Affine(Codec):
         return ordered.reshape(-1, self._channels(spec))
 
     def _from_channels(self, values: torch.Tensor, spec: TensorSpec) -> torch.Tensor:
-        """Give a flat tensor in the order of memory."""
+        """Return a flat tensor in the order of memory."""
         if self._per_channel and len(spec.shape) == 4 and not spec.channels_last:
             n, c, h, w = memory_shape(spec)
             values = values.view(n, h, w, c).permute(0, 3, 1, 2)

@@ -70,15 +70,15 @@ class CameraPicture(Codec):
         """
 
     def accepts(self, spec: TensorSpec) -> bool:
-        """Take what is made of one colour image; whether it is the network's input has to be known elsewhere."""
+        """Accept what is made of one colour image; the caller knows whether it is the network's input."""
         return len(spec.shape) == 4 and spec.shape[:2] == (1, 3)
 
     def expected_bytes(self, spec: TensorSpec) -> int:
-        """Give what is usual for an image of :data:`CUSTOMARY_PIXELS`."""
+        """Return what is usual for an image of :data:`CUSTOMARY_PIXELS`."""
         return round(self._expected * CUSTOMARY_PIXELS)
 
     def max_bytes(self, spec: TensorSpec) -> int:
-        """Give what the largest picture may have."""
+        """Return what the largest picture may have."""
         return MOST_BYTES
 
     def encode(self, tensor: torch.Tensor, spec: TensorSpec) -> EncodedTensor:
@@ -118,7 +118,7 @@ class AsReceived(CameraPicture):
         super().__init__("as_received", expected=0.15, lossless=True)
 
     def carry(self, image: CameraImage, spec: TensorSpec) -> EncodedTensor:
-        """Take what the camera sent."""
+        """Return what the camera sent."""
         if image.received is None or sendable_size(image.received) is None:
             raise CodecError("The image is no plain baseline JPEG, or too large; send it by another codec.")
         return EncodedTensor(spec.name, spec.dtype, spec.shape, self.name, image.received)

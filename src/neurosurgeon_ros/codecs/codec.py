@@ -79,7 +79,7 @@ class Codec(ABC):
 
     def within(self, limits: Limits, spec: TensorSpec) -> Codec:
         """
-        Give this codec with limits for one tensor.
+        Return this codec with limits for one tensor.
 
         :raises CodecError: the limits are another tensor's.
         """
@@ -87,7 +87,7 @@ class Codec(ABC):
 
 
 def torch_dtype(name: str) -> torch.dtype:
-    """Give the torch element type of that name, as in ``TensorSpec.dtype``."""
+    """Return the torch element type of that name, as in ``TensorSpec.dtype``."""
     dtype = getattr(torch, name, None)
     if not isinstance(dtype, torch.dtype):
         raise CodecError(f"Element type {name!r} is none of torch's, such as 'float32' or 'uint8'.")
@@ -95,12 +95,12 @@ def torch_dtype(name: str) -> torch.dtype:
 
 
 def elements(spec: TensorSpec) -> int:
-    """Give number of elements."""
+    """Return number of elements."""
     return math.prod(spec.shape)
 
 
 def memory_shape(spec: TensorSpec) -> tuple[int, ...]:
-    """Give the shape in the order in which the elements lie in memory and travel: N, H, W, C for channels-last."""
+    """Return the shape in the order in which the elements lie in memory and travel: N, H, W, C for channels-last."""
     if spec.channels_last:
         n, c, h, w = spec.shape
         return n, h, w, c
@@ -109,7 +109,7 @@ def memory_shape(spec: TensorSpec) -> tuple[int, ...]:
 
 def to_memory_order(tensor: torch.Tensor, spec: TensorSpec) -> torch.Tensor:
     """
-    Give a contiguous CPU view of `tensor` in the order of :func:`memory_shape`; copies only what is not laid out so.
+    Return a contiguous CPU view of `tensor` in the order of :func:`memory_shape`; copies only what is not laid out so.
 
     :raises CodecError: the shape or the element type is not that of `spec`.
     """
@@ -123,13 +123,13 @@ def to_memory_order(tensor: torch.Tensor, spec: TensorSpec) -> torch.Tensor:
 
 
 def from_memory_order(tensor: torch.Tensor, spec: TensorSpec) -> torch.Tensor:
-    """Give the inverse of :func:`to_memory_order`: a view in logical order; `tensor` may be flat."""
+    """Return the inverse of :func:`to_memory_order`: a view in logical order; `tensor` may be flat."""
     ordered = tensor.reshape(memory_shape(spec))
     return ordered.permute(0, 3, 1, 2) if spec.channels_last else ordered
 
 
 def tensor_bytes(tensor: torch.Tensor) -> memoryview:
-    """Give the bytes of a contiguous CPU tensor, without a copy."""
+    """Return the bytes of a contiguous CPU tensor, without a copy."""
     if not tensor.numel():
         return memoryview(b"")
     return tensor.reshape(-1).view(torch.uint8).numpy().data
@@ -137,7 +137,7 @@ def tensor_bytes(tensor: torch.Tensor) -> memoryview:
 
 def flat_bytes(encoded: EncodedTensor) -> memoryview:
     """
-    Give the data as a flat view of bytes, without a copy.
+    Return the data as a flat view of bytes, without a copy.
 
     :raises CodecError: the buffer is not C-contiguous.
     """
@@ -148,7 +148,7 @@ def flat_bytes(encoded: EncodedTensor) -> memoryview:
 
 
 def tensor_from_bytes(data: memoryview, dtype: torch.dtype) -> torch.Tensor:
-    """Give a flat tensor over `data`: its own memory where that is writable and aligned as torch's, else a copy."""
+    """Return a flat tensor over `data`: its own memory where that is writable and aligned as torch's, else a copy."""
     if not data.nbytes:
         return torch.empty(0, dtype=dtype)
     array = np.frombuffer(data, dtype=np.uint8)

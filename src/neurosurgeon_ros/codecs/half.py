@@ -29,15 +29,15 @@ class Fp16(Codec):
     lossless = False
 
     def accepts(self, spec: TensorSpec) -> bool:
-        """Take float32."""
+        """Accept float32."""
         return spec.dtype == "float32"
 
     def expected_bytes(self, spec: TensorSpec) -> int:
-        """Give the exact size."""
+        """Return the exact size."""
         return 2 * elements(spec)
 
     def max_bytes(self, spec: TensorSpec) -> int:
-        """Give the exact size."""
+        """Return the exact size."""
         return self.expected_bytes(spec)
 
     def encode(self, tensor: torch.Tensor, spec: TensorSpec) -> EncodedTensor:

@@ -46,7 +46,7 @@ CrossingLimits = tuple[Limits | None, ...]
 
 def fit_limits(values: torch.Tensor, most: int) -> Limits:
     """
-    Give the limits within which rounding to whole steps loses least.
+    Return the limits within which rounding to whole steps loses least.
 
     :param values: finite float32, shape (n, channels), n > 0.
     :param most: number of steps in the range, at least 1.
@@ -64,7 +64,7 @@ def fit_limits(values: torch.Tensor, most: int) -> Limits:
 
 
 def _squared_error(values: torch.Tensor, low: torch.Tensor, high: torch.Tensor, most: int) -> torch.Tensor:
-    """Give the mean squared error of each channel."""
+    """Return the mean squared error of each channel."""
     scale = ((high - low) / most).clamp(min=torch.finfo(torch.float32).tiny)
     zero_point = (-low / scale).round()
     steps = (values / scale).round_().add_(zero_point).clamp_(0, most).sub_(zero_point).mul_(scale)

@@ -51,17 +51,17 @@ class Picture(Codec):
         """Read width and height from a picture's header; None where it is no picture of this format."""
 
     def accepts(self, spec: TensorSpec) -> bool:
-        """Take one RGB image of at most 16,383 pixels a side, channels-last."""
+        """Accept one RGB image of at most 16,383 pixels a side, channels-last."""
         if spec.dtype != "uint8" or not spec.channels_last or len(spec.shape) != 4 or spec.shape[:2] != (1, 3):
             return False
         return max(spec.shape[2:]) <= 16383
 
     def expected_bytes(self, spec: TensorSpec) -> int:
-        """Give what is usual on the shipped video."""
+        """Return what is usual on the shipped video."""
         return max(1, round(self._expected * elements(spec) / 3))
 
     def max_bytes(self, spec: TensorSpec) -> int:
-        """Give more than noise takes at the best quality."""
+        """Return more than noise takes at the best quality."""
         return 2 * elements(spec) + 4096
 
     def encode(self, tensor: torch.Tensor, spec: TensorSpec) -> EncodedTensor:
@@ -145,7 +145,7 @@ class WebP(Picture):
 
 
 def jpeg_settings(quality: int, chroma: str) -> list[int]:
-    """Give OpenCV's flags and their values for a JPEG of that quality and chroma, ``420`` or ``444``."""
+    """Return OpenCV's flags and their values for a JPEG of that quality and chroma, ``420`` or ``444``."""
     sampling = {"420": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420, "444": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444}[chroma]
     return [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
 

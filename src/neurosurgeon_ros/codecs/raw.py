@@ -37,24 +37,24 @@ class RawCodec(Codec):
     lossless = True
 
     def accepts(self, spec: TensorSpec) -> bool:
-        """Take tensors of the codec's element types."""
+        """Accept tensors of the codec's element types."""
         return spec.dtype in self.dtypes
 
     def expected_bytes(self, spec: TensorSpec) -> int:
-        """Give the exact size."""
+        """Return the exact size."""
         return elements(spec) * torch_dtype(spec.dtype).itemsize
 
     def max_bytes(self, spec: TensorSpec) -> int:
-        """Give the exact size."""
+        """Return the exact size."""
         return self.expected_bytes(spec)
 
     def encode(self, tensor: torch.Tensor, spec: TensorSpec) -> EncodedTensor:
-        """Give the tensor's own memory where it lies densely."""
+        """Return the tensor's own memory where it lies densely."""
         data = tensor_bytes(to_memory_order(tensor, spec))
         return EncodedTensor(name=spec.name, dtype=spec.dtype, shape=spec.shape, codec=self.name, data=data)
 
     def decode(self, encoded: EncodedTensor, spec: TensorSpec) -> torch.Tensor:
-        """Give a tensor over the data's own memory where that is writable and aligned."""
+        """Return a tensor over the data's own memory where that is writable and aligned."""
         check_spec(encoded, spec, self.name)
         check_no_quantisation(encoded)
         data = flat_bytes(encoded)
@@ -83,7 +83,7 @@ class Raw(RawCodec):
     dtypes = ("float64", "float16", "bfloat16", "int8", "int16", "int32", "int64", "bool")
 
     def decode(self, encoded: EncodedTensor, spec: TensorSpec) -> torch.Tensor:
-        """Give a tensor as the other raw codecs do; of truth values every byte must be 0 or 1."""
+        """Return a tensor as the other raw codecs do; of truth values every byte must be 0 or 1."""
         if spec.dtype == "bool" and np.frombuffer(flat_bytes(encoded), np.uint8).max(initial=0) > 1:
             raise CodecError(f"Encoded tensor {encoded.name!r} has truth values other than 0 and 1; it was damaged.")
         return super().decode(encoded, spec)

@@ -39,16 +39,16 @@ class Zstd(Codec):
         self._planes = planes
 
     def accepts(self, spec: TensorSpec) -> bool:
-        """Take what the inner codec takes."""
+        """Accept what the inner codec accepts."""
         return self._inner.accepts(spec)
 
     def expected_bytes(self, spec: TensorSpec) -> int:
-        """Give what is usual on the shipped video."""
+        """Return what is usual on the shipped video."""
         scales = self._inner.expected_bytes(spec) - self._inner.max_bytes(spec)
         return max(1, round(self._expected * elements(spec))) + scales
 
     def max_bytes(self, spec: TensorSpec) -> int:
-        """Give the bound of ZSTD_compressBound for what does not compress."""
+        """Return the bound of ZSTD_compressBound for what does not compress."""
         size = self._inner.max_bytes(spec)
         return size + size // 256 + 128
 
@@ -93,7 +93,7 @@ class Zstd(Codec):
         return self._inner.fit(tensors, spec)
 
     def within(self, limits: Limits, spec: TensorSpec) -> Zstd:
-        """Give a codec of the same name whose inner one keeps to these limits."""
+        """Return a codec of the same name whose inner one keeps to these limits."""
         fitted = copy.copy(self)
         fitted._inner = self._inner.within(limits, spec)
         return fitted

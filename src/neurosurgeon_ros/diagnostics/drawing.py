@@ -29,7 +29,7 @@ def draw_detections(
     :param names: class names, k of them.
     :param scores: in [0, 1]. Shape (k,).
     :param status: a line below the image; empty: none, and the image keeps its height.
-    :return: BGR, uint8, shape (h + 22, w, 3) with a status, otherwise (h, w, 3).
+    :returns: BGR, uint8, shape (h + 22, w, 3) with a status, otherwise (h, w, 3).
     """
     height, width = image.shape[:2]
     drawn = np.zeros((height + (_STATUS_HEIGHT if status else 0), width, 3), dtype=np.uint8)
@@ -50,7 +50,7 @@ def draw_detections(
 
 
 def _colour(name: str) -> tuple[int, int, int]:
-    """Give a class its colour: always the same one, dark enough for white text."""
+    """Return a class its colour: always the same one, dark enough for white text."""
     hue = sum(31 * index + ord(letter) * 7 for index, letter in enumerate(name)) % 180
     pixel = cv2.cvtColor(np.array([[[hue, 200, 170]]], dtype=np.uint8), cv2.COLOR_HSV2BGR)[0, 0]
     return int(pixel[0]), int(pixel[1]), int(pixel[2])

@@ -6,15 +6,12 @@ from __future__ import annotations
 
 import statistics
 import threading
-from collections import Counter, deque
+from collections import Counter
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from neurosurgeon_ros.diagnostics.robot_health import WINDOW_S
+from neurosurgeon_ros.diagnostics.window import WINDOW_S, Recent, Totals
 from neurosurgeon_ros.protocol.requests import Feedback, Status
-
-#: Answers that means are taken over at most.
-MOST_ANSWERS = 1000
 
 #: What an answer of each status is called.
 _OUTCOMES = {
@@ -43,33 +40,28 @@ class EdgeHealth:
     def __init__(self, now_s: float) -> None:
         self._lock = threading.Lock()
         self._counts: Counter[Status] = Counter()
-        self._then: deque[tuple[float, Counter[Status]]] = deque([(now_s, Counter())])
-        self._answers: deque[tuple[float, Feedback]] = deque(maxlen=MOST_ANSWERS)
+        self._totals: Totals[Counter[Status]] = Totals(now_s, Counter())
+        self._answers: Recent[Feedback] = Recent()
 
     def answered(self, feedback: Feedback, now_s: float) -> None:
-        """Take note of a request that is done with, well or not."""
+        """Record a request that is done, well or not."""
         with self._lock:
             self._counts[feedback.status] += 1
             if feedback.status is Status.OK:
-                self._answers.append((now_s, feedback))
+                self._answers.add(now_s, feedback)
 
     def look(self, now_s: float) -> tuple[Counter[Status], dict[str, object]]:
         """
-        Give the last seconds, at each diagnostics.
+        Return the last seconds, at each diagnostics.
 
-        :return: requests that were done with in these seconds, by status; and counts, rates, and means of delays in
+        :returns: requests that were done with in these seconds, by status; and counts, rates, and means of delays in
             milliseconds, for people.
         """
         with self._lock:
             counts = Counter(self._counts)
-            while self._answers and now_s - self._answers[0][0] > WINDOW_S:
-                self._answers.popleft()
-            feedback = [feedback for _, feedback in self._answers]
-        self._then.append((now_s, counts))
-        while len(self._then) > 2 and now_s - self._then[1][0] >= WINDOW_S:
-            self._then.popleft()
-        then_s, then = self._then[0]
-        span_s = max(now_s - then_s, 1e-9)
+            self._answers.expire(now_s)
+            feedback = self._answers.all()
+        then, span_s = self._totals.slide(now_s, counts)
         recent = counts - then
         values: dict[str, object] = {"requests [Hz]": f"{recent.total() / span_s:.1f}"}
         values |= {f"{name} [Hz]": f"{recent[status] / span_s:.1f}" for status, name in _OUTCOMES.items()}

@@ -72,10 +72,10 @@ def frustums(
 
 def rays(boxes: NDArray[np.float64], info: CameraInfo) -> NDArray[np.float64]:
     """
-    Give where the rays through the boxes' corners meet the plane at distance 1, without the lens's distortion.
+    Return where the rays through the boxes' corners meet the plane at distance 1, without the lens's distortion.
 
     :param boxes: centre and size, pixels; shape (n, 4).
-    :return: x to the right and y down; shape (n, 4, 2), from the upper left corner clockwise.
+    :returns: x to the right and y down; shape (n, 4, 2), from the upper left corner clockwise.
     """
     if len(boxes) == 0:
         return np.zeros((0, 4, 2))

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Watches a camera, a robot and an edge on their topics, from a thread of its own, and hands out plain values."""
+"""Watches a camera, a robot and an edge on their topics, from a thread of its own, and returns plain values."""
 
 from __future__ import annotations
 

@@ -8,22 +8,16 @@ import dataclasses
 import math
 import statistics
 import threading
-from collections import deque
 from dataclasses import dataclass
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
+from neurosurgeon_ros.diagnostics.window import WINDOW_S, Recent, Totals
 from neurosurgeon_ros.robot.arrival import Counts
 from neurosurgeon_ros.robot.decision import Decision, Delays, Outcome
 
-#: Seconds that rates and means look back.
-WINDOW_S = 5.0
-
 #: Seconds without an image after which none is said to arrive; as long after the start.
 SILENCE_S = 3.0
-
-#: Decisions that means are taken over at most.
-MOST_DECISIONS = 1000
 
 _STAGES = tuple(field.name for field in dataclasses.fields(Delays))
 
@@ -36,7 +30,7 @@ class Trend:
     :param in_hz: images per second from the camera.
     :param out_hz: detections messages per second.
     :param rejected: images that could not be converted, in these seconds.
-    :param lost: accepted frames whose results could not be handed out, in these seconds.
+    :param lost: accepted frames whose results could not be delivered, in these seconds.
     :param silent_s: seconds since the last image, or since the start if none has come.
     """
 
@@ -57,42 +51,36 @@ class Health:
 
     def __init__(self, now_s: float) -> None:
         self._lock = threading.Lock()
-        self._decisions: deque[tuple[float, Decision]] = deque(maxlen=MOST_DECISIONS)
-        self._counts: deque[tuple[float, Counts]] = deque([(now_s, Counts())])
+        self._decisions: Recent[Decision] = Recent()
+        self._lost: Recent[None] = Recent()
+        self._counts = Totals(now_s, Counts())
         self._image_s = now_s
         self._outcomes = dict.fromkeys(Outcome, 0)
-        self._lost: deque[float] = deque(maxlen=MOST_DECISIONS)
 
     def decided(self, decision: Decision, now_s: float) -> None:
-        """Take note of a frame that is done."""
+        """Record a frame that is done."""
         with self._lock:
-            self._decisions.append((now_s, decision))
+            self._decisions.add(now_s, decision)
             self._outcomes[decision.outcome] += 1
 
     def lost(self, now_s: float) -> None:
-        """Take note of a frame whose results could not be handed out."""
+        """Record a frame whose results could not be delivered."""
         with self._lock:
-            self._lost.append(now_s)
+            self._lost.add(now_s, None)
 
     def trend(self, counts: Counts, now_s: float) -> Trend:
         """
-        Take note of the counts so far, and give the last seconds.
+        Record the counts so far, and return the trend of the last seconds.
 
         :param counts: since the start.
         """
-        if counts.received != self._counts[-1][1].received:
+        if counts.received != self._counts.newest.received:
             self._image_s = now_s
-        self._counts.append((now_s, counts))
-        while len(self._counts) > 2 and now_s - self._counts[1][0] >= WINDOW_S:
-            self._counts.popleft()
-        then_s, then = self._counts[0]
+        then, span_s = self._counts.slide(now_s, counts)
         with self._lock:
-            while self._decisions and now_s - self._decisions[0][0] > WINDOW_S:
-                self._decisions.popleft()
-            while self._lost and now_s - self._lost[0] > WINDOW_S:
-                self._lost.popleft()
-            lost = len(self._lost)
-        span_s = max(now_s - then_s, 1e-9)
+            self._decisions.expire(now_s)
+            self._lost.expire(now_s)
+            lost = len(self._lost.all())
         return Trend(
             in_hz=(counts.received - then.received) / span_s,
             out_hz=(counts.accepted - then.accepted) / span_s,
@@ -103,9 +91,9 @@ class Health:
         )
 
     def values(self) -> dict[str, object]:
-        """Give outcomes since the start, and means of the last seconds' delays, in milliseconds for people."""
+        """Return outcomes since the start, and means of the last seconds' delays, in milliseconds for people."""
         with self._lock:
-            recent = [decision for _, decision in self._decisions]
+            recent = self._decisions.all()
             outcomes = dict(self._outcomes)
         values: dict[str, object] = {f"outcome {outcome.name.lower()}": n for outcome, n in outcomes.items()}
         for stage in _STAGES:
@@ -151,7 +139,7 @@ def link_rate(decisions: list[Decision]) -> float:
     """
     Estimate the link's rate from frames that were answered.
 
-    :return: bits per second, the median over the frames; NaN without any.
+    :returns: bits per second, the median over the frames; NaN without any.
     """
     rates = [
         8.0 * one.sent_bytes / one.delays.transmit

@@ -47,7 +47,7 @@ class ServiceTimes:
 
     def expected_s(self, request: Request, size: int = 1) -> float:
         """
-        Give the seconds that a request will take, or a batch of such; 0 until one like it has been answered.
+        Return the seconds that a request will take, or a batch of such; 0 until one like it has been answered.
 
         Until there was such a batch, it counts as long as its requests one after the other.
         """
@@ -55,7 +55,7 @@ class ServiceTimes:
         return means_s.get((*key, size), size * means_s.get((*key, 1), 0.0))
 
     def took(self, request: Request, seconds: float, size: int = 1) -> None:
-        """Take note of what a request took alone, or in a batch of such all of them, decoding to post-processing."""
+        """Record what a request took alone, or in a batch of such all of them, decoding to post-processing."""
         key = (request.fingerprint, request.partition_point, size)
         mean_s = self._means_s.get(key, seconds)
         self._means_s[key] = mean_s + NEWEST * (seconds - mean_s)
@@ -159,13 +159,13 @@ class FairQueue:
         self._robots.pop(robot_id, None)
 
     def clear(self) -> list[Request]:
-        """Take out everything."""
+        """Remove everything, and return it."""
         everything = [one.request for one in self._order()]
         self._robots.clear()
         return everything
 
     def _with_companions(self, first: Waiting, now_s: float) -> list[Waiting]:
-        """Give the largest batch that begins with a request taken out already, and makes none of those there late."""
+        """Return the largest batch that begins with a request taken out already, and makes none of those there late."""
         request = first.request
         lines = [own[min(own)] for own in self._robots.values()]
         alike = [one for one in lines if _share_a_back_end(one.request, request)]
@@ -207,7 +207,7 @@ class FairQueue:
         return f"the edge is overloaded: {waits}, it takes {1e3 * service_s:.0f}, and has {1e3 * deadline_s:.0f} in all"
 
     def _order(self) -> Iterator[Waiting]:
-        """Go through what waits, in the order in which it will be answered."""
+        """Yield what waits, in the order in which it will be answered."""
         for turn in range(max(map(len, self._robots.values()), default=0)):
             for own in self._robots.values():
                 if turn < len(own):
@@ -221,7 +221,7 @@ class FairQueue:
         return _is_in_time(older, newer.arrived_s + self.times.expected_s(request))
 
     def _spared_for(self, arrived: Waiting) -> Waiting | None:
-        """Give what leaves a full queue for a frame: a sample, or one of a robot that has several."""
+        """Return what leaves a full queue for a frame: a sample, or one of a robot that has several."""
         key, order = arrived.request.key, tuple(self._order())
         if key.kind is not Kind.FRAME:
             return None

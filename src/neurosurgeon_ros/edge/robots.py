@@ -29,7 +29,7 @@ class RequestBudget:
         self._left: dict[str, tuple[float, float]] = {}
 
     def spend(self, robot_id: str, now_s: float) -> bool:
-        """Take one request from a robot's budget; say whether there was one."""
+        """Spend one request of a robot's budget; return whether there was one."""
         left, then_s = self._left.get(robot_id, (self._rate, now_s))
         left = min(self._rate, left + (now_s - then_s) * self._rate)
         self._left[robot_id] = (left - 1.0 if left >= 1.0 else left, now_s)
@@ -58,7 +58,7 @@ class RobotRegistry:
         """
         Record a hello.
 
-        :return: why the robot cannot be served, in one sentence; empty if it holds its id now.
+        :returns: why the robot cannot be served, in one sentence; empty if it holds its id now.
         """
         if not is_id(robot_id):
             return f"the robot id {robot_id!r} is not a letter followed by [a-z0-9_]: give it another robot_id"
@@ -81,7 +81,7 @@ class RobotRegistry:
         Free an id at once, if the session that holds it asks for that.
 
         :param secret: of the session, see :func:`session_of`; nobody else knows it, so nobody else can free the id.
-        :return: whether the id was held by this session and is free now.
+        :returns: whether the id was held by this session and is free now.
         """
         if session_of(secret) != session:
             return False

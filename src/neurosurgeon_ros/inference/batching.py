@@ -46,7 +46,7 @@ class Batching:
         return tuple(sorted(self.stretch.get(point, ()), reverse=True))
 
     def alone_s(self, point: int, size: int, batch_s: float) -> float:
-        """Tell what a batch's time says of the time that one of its requests takes alone, in seconds."""
+        """Return the seconds that one request would take alone, derived from its batch's."""
         return batch_s / self.stretch.get(point, {}).get(size, 1.0) if size > 1 else batch_s
 
     def split(self, point: int, number: int) -> list[int]:
@@ -98,7 +98,7 @@ def _try_all(engine: Engine, inputs: Sequence[torch.Tensor], longest_s: float) -
 
 
 def _try(engine: Engine, point: int, inputs: Sequence[torch.Tensor]) -> float | None:
-    """Give how many times as long as one request's a batch's back-end takes, or None if it is wrong or not worth it."""
+    """Return a batch's seconds over one request's; None if the batch is wrong or not worth it."""
     fronts = [engine.partitioned.run_front(x, point)[point] for x in inputs]
     try:
         together = engine.run_back_together(fronts, point)
@@ -111,7 +111,7 @@ def _try(engine: Engine, point: int, inputs: Sequence[torch.Tensor]) -> float | 
 
 
 def _seconds(engine: Engine, point: int, fronts: Sequence[Tensors]) -> tuple[float, float]:
-    """Give the least seconds of one request and of all in a batch, measured in turns."""
+    """Return the least seconds of one request and of all in a batch, measured in turns."""
     single_s, batch_s = [], []
     for _ in range(TRIES):
         begin = time.perf_counter()
@@ -125,7 +125,7 @@ def _seconds(engine: Engine, point: int, fronts: Sequence[Tensors]) -> tuple[flo
 
 
 def _different_inputs(example: torch.Tensor, number: int) -> list[torch.Tensor]:
-    """Give inputs like the example that have nothing in common, from dark to bright."""
+    """Return inputs like the example that have nothing in common, from dark to bright."""
     generator = torch.Generator().manual_seed(0)
     inputs = []
     for index in range(number):

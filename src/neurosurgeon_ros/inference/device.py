@@ -22,7 +22,7 @@ DEVICES = (AUTO, CPU, CUDA)
 
 def choose_device(wanted: str) -> torch.device:
     """
-    Give the device that was asked for.
+    Return the device that was asked for.
 
     :param wanted: one of :data:`DEVICES`; `auto`: a GPU where there is one.
     :raises ValueError: there is no such device here.

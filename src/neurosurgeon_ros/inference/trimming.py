@@ -4,7 +4,7 @@
 Whole networks for images that fill only some rows of their input, as letterboxes leave it.
 
 Which rows these are is read from the pixels, so that it holds whatever made them: rows above and below that all have
-one value. What such an image comes to has the same bits as ever; see :mod:`neurosurgeon_ros.partition.padding`.
+one value. The outputs have the same bits as without it; see :mod:`neurosurgeon_ros.partition.padding`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from neurosurgeon_ros.partition import PartitionedNetwork, Rows, WholeWithoutMargins
+from neurosurgeon_ros.partition import PartitionedNetwork, Rows, WholeWithoutPadding
 from neurosurgeon_ros.partition.padding import WORTH
 
 #: Images of the same margins that come one after the other before anything is made for them: it takes several times
@@ -53,13 +53,13 @@ class Trimming:
 
     def __init__(self, partitioned: PartitionedNetwork) -> None:
         self._partitioned = partitioned
-        self._made: OrderedDict[Margins, WholeWithoutMargins | None] = OrderedDict()
+        self._made: OrderedDict[Margins, WholeWithoutPadding | None] = OrderedDict()
         self._missed: Margins | None = None
         self._times = 0
 
-    def find(self, inputs: Sequence[torch.Tensor]) -> WholeWithoutMargins | None:
+    def find(self, inputs: Sequence[torch.Tensor]) -> WholeWithoutPadding | None:
         """
-        Give the network that leaves out what is margin in all of these inputs.
+        Return the network that leaves out what is margin in all of these inputs.
 
         :returns: None if there is none, or none yet.
         """
@@ -80,7 +80,7 @@ class Trimming:
             self._make(self._missed)
             self._missed = None
 
-    def expect(self, x: torch.Tensor) -> WholeWithoutMargins | None:
+    def expect(self, x: torch.Tensor) -> WholeWithoutPadding | None:
         """Make what inputs with this one's margins need, unless it is there; to be called while nobody waits."""
         margins = find_margins(x)
         if margins is not None and not any(known.covers(margins) for known in self._made):
@@ -91,13 +91,13 @@ class Trimming:
         example = self._partitioned.points[0].tensors[0]
         empty = torch.empty(example.shape, dtype=getattr(torch, example.dtype), memory_format=torch.channels_last)
         empty[:] = torch.tensor(margins.value).view(1, -1, 1, 1)
-        self._made[margins] = self._partitioned.without_margins(empty, margins.rows)
+        self._made[margins] = self._partitioned.without_padding(empty, margins.rows)
         while len(self._made) > MOST:
             self._made.popitem(last=False)
 
 
 def _common(several: Sequence[Margins | None]) -> Margins | None:
-    """Give what is margin in all of several inputs; None if nothing is."""
+    """Return what is margin in all of several inputs; None if nothing is."""
     found = [one for one in several if one is not None]
     if len(found) < len(several) or len({one.value for one in found}) > 1:
         return None

@@ -100,7 +100,7 @@ class Choice:
     :param optimistic_offload_s: its lower confidence bound, at least 0; 0 where the policy has no idea.
     :param predicted_robot_s: expected robot-side seconds of `arm` if the policy tracks them; NaN otherwise.
     :param overdue_s: edge offloading delay from which the answer is overdue: the robot then begins to finish the frame
-        itself while it still waits, and whoever is first ends it. Infinity for never before the deadline.
+        itself while it still waits, and the first result counts. Infinity for never before the deadline.
     """
 
     arm: int

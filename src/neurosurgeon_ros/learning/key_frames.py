@@ -94,7 +94,7 @@ def ssim(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
 
     :param a: grey image of values in [0, 255], shape (h, w), each side at least :data:`WINDOW`.
     :param b: likewise, of the same shape.
-    :return: in [-1, 1]; what scikit-image says to within 1e-5.
+    :returns: in [-1, 1]; what scikit-image says to within 1e-5.
     """
     edge = WINDOW // 2
     inner = (slice(edge, a.shape[0] - edge), slice(edge, a.shape[1] - edge))
@@ -128,7 +128,7 @@ def _similarity(
     bb: NDArray[np.float32],
     ab: NDArray[np.float32],
 ) -> float:
-    """Put together the means over each window of two images, their squares and their product."""
+    """Compute the means over each window of two images, their squares and their product."""
     a_a, b_b, a_b = a * a, b * b, a * b
     variances = _UNBIASED * (aa - a_a + bb - b_b)
     covariance = _UNBIASED * (ab - a_b)

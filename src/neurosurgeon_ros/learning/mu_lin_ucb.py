@@ -132,12 +132,12 @@ class MuLinUcb:
             self.ridge.update(x, observation.offload_s / self._unit_s)
 
     def state(self) -> dict[str, Any]:
-        """Give what was learnt, as JSON takes it."""
+        """Return what was learnt, as JSON takes it."""
         return {"ridge": self.ridge.state(), "scale": None if self._scale is None else self._scale.tolist()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """
-        Go on from what was learnt before.
+        Restore what was learnt before.
 
         :raises ValueError: if the state does not fit.
         """

@@ -68,7 +68,7 @@ class Neurosurgeon:
         return Choice(arm=arm, predicted_offload_s=float(offload_s[arm]))
 
     def observe(self, observation: Observation, context: Context) -> None:
-        """Take the link's rate from the first probe."""
+        """Learn the link's rate from the first probe."""
         del context
         if observation.kind is Kind.PROBE and not self._bytes_per_s and observation.transmit_s > 0.0:
             self._bytes_per_s = observation.sent_bytes / observation.transmit_s
@@ -80,7 +80,7 @@ def layer_profile(features: FloatArray, delay_s: FloatArray) -> FloatArray:
 
     :param features: contextual features, shape (n, 7).
     :param delay_s: delays, shape (n,), at least 0.
-    :return: shape (6,).
+    :returns: shape (6,).
     """
     x = features[:, :_PSI]
     largest = np.maximum(x.max(axis=0), 1.0)

@@ -14,7 +14,7 @@ def phase(frame: int, *, horizon: int, first_phase: int) -> tuple[int, int]:
     :param frame: number t of the frame, from 1.
     :param horizon: number of frames T if known, which is then the only phase; else 0.
     :param first_phase: T_0, length of the first phase where the horizon is unknown.
-    :return: the phase's length T_i, and the frame's number within it, from 1.
+    :returns: the phase's length T_i, and the frame's number within it, from 1.
     """
     if horizon:
         return horizon, frame

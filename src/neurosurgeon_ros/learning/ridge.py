@@ -47,7 +47,7 @@ class Ridge:
         Predict observations.
 
         :param x: features, shape (n, d).
-        :return: x theta, shape (n,).
+        :returns: x theta, shape (n,).
         """
         prediction: FloatArray = x @ self.theta
         return prediction
@@ -57,19 +57,19 @@ class Ridge:
         How little is known about each row: sqrt(x' A^-1 x).
 
         :param x: features, shape (n, d).
-        :return: widths, shape (n,), at least 0.
+        :returns: widths, shape (n,), at least 0.
         """
         squared = np.einsum("ij,ij->i", x @ self.a_inverse, x)
         width: FloatArray = np.sqrt(np.maximum(squared, 0.0))
         return width
 
     def state(self) -> dict[str, Any]:
-        """Give A, b and the number of observations, as JSON takes them."""
+        """Return A, b and the number of observations, as JSON takes them."""
         return {"a": self.a.tolist(), "b": self.b.tolist(), "count": self.count}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """
-        Go on from what was learnt before.
+        Restore what was learnt before.
 
         :raises ValueError: if the state is of another number of features.
         """

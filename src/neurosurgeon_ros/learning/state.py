@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from neurosurgeon_ros.atomic_write import write_text_atomically
 from neurosurgeon_ros.learning.interface import Policy
 
 #: Version of the files; others are refused.
@@ -21,10 +21,10 @@ class Stateful(Protocol):
     """A policy that can be saved and reloaded."""
 
     def state(self) -> dict[str, Any]:
-        """Give what was learnt, as JSON takes it."""
+        """Return what was learnt, as JSON takes it."""
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from what was learnt before; raises ValueError if it does not fit."""
+        """Restore what was learnt before; raises ValueError if it does not fit."""
 
 
 def save_state(path: Path, policy: Policy, *, name: str, model: str, arms: tuple[str, ...]) -> bool:
@@ -36,22 +36,19 @@ def save_state(path: Path, policy: Policy, *, name: str, model: str, arms: tuple
     :param name: its registered name.
     :param model: fingerprint of graph and weights of the network.
     :param arms: names of the arms, in order.
-    :return: whether the policy has anything to save; without, nothing is written.
+    :returns: whether the policy has anything to save; without, nothing is written.
     :raises OSError: if the file cannot be written.
     """
     if not isinstance(policy, Stateful):
         return False
     document = {"version": VERSION, "policy": name, "model": model, "arms": list(arms), "state": policy.state()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(json.dumps(document), encoding="utf-8")
-    partial.replace(path)
+    write_text_atomically(path, json.dumps(document))
     return True
 
 
 def load_state(path: Path, policy: Policy, *, name: str, model: str, arms: tuple[str, ...]) -> None:
     """
-    Let a policy go on from what was saved.
+    Restore what a policy had learnt.
 
     :param path: JSON file that :func:`save_state` wrote.
     :param policy: the policy, fresh.

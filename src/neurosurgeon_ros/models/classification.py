@@ -33,7 +33,7 @@ class ImageNetInput(nn.Module):
         self.register_buffer("scale", (1 / (255 * deviation)).float().view(1, 3, 1, 1), persistent=False)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Give float32 of the same shape and memory format."""
+        """Return float32 of the same shape and memory format."""
         return (image.to(torch.float32) - self.mean) * self.scale
 
 

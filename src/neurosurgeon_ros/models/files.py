@@ -116,9 +116,9 @@ FILES: Mapping[str, File] = _by_name(
 
 def cache_folder() -> Path:
     """
-    Say where the files lie.
+    Return the folder of the files; it need not exist.
 
-    :return: `$NEUROSURGEON_CACHE`, else `$XDG_CACHE_HOME/neurosurgeon`, else `~/.cache/neurosurgeon`; it need not exist
+    :returns: `$NEUROSURGEON_CACHE`, else `$XDG_CACHE_HOME/neurosurgeon`, else `~/.cache/neurosurgeon`
     """
     own = os.environ.get("NEUROSURGEON_CACHE")
     if own:
@@ -130,7 +130,7 @@ def cache_folder() -> Path:
 
 def find(name: str) -> Path:
     """
-    Give the verified path of a file in the cache folder.
+    Return the verified path of a file in the cache folder.
 
     :param name: one of :data:`FILES`
     :raises FileProblem: when there is no such name, or the file is missing, short or of another content
@@ -170,7 +170,7 @@ def verify(path: Path, name: str | None = None) -> None:
 
 def sha256_of(path: Path) -> str:
     """
-    Give the sha256 of a file's content, in hexadecimal.
+    Return the sha256 of a file's content, in hexadecimal.
 
     :raises OSError: when it cannot be read
     """

@@ -56,7 +56,7 @@ def _import(what: str, module_name: str) -> ModuleType:
 
 
 def _callers_path() -> str:
-    """Give what PYTHONPATH has beside this program's own folders, as text."""
+    """Return what PYTHONPATH has beside this program's own folders, as text."""
     prefixes = (sys.prefix, *filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)))
     entries = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     return os.pathsep.join(

@@ -57,7 +57,7 @@ class ImageInput(nn.Module):
         self.network = network
 
     def forward(self, image: torch.Tensor) -> Any:
-        """Give what the network gives."""
+        """Return what the network gives."""
         return self.network(image.to(torch.float32).div(255.0))
 
 
@@ -119,7 +119,7 @@ def _numbered(name: str, outputs: object) -> tuple[str, ...]:
 
 
 def _tried(name: str, reading: Reading, outputs: object, fitted: Letterbox) -> Postprocess:
-    """Give the post-processing if it can read the network's outputs."""
+    """Return the post-processing if it can read the network's outputs."""
     try:
         found = reading.postprocess(outputs, fitted, confidence=0.25, iou=0.45)
     except Exception as error:

@@ -1,7 +1,7 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Weights from a file that nobody has to be trusted for: nothing in it is executed.
+Weights from a file that need not be trusted: nothing in it is executed.
 
 Darknet's ``.weights``, safetensors' ``.safetensors``, and state dicts as torch.save writes them (any other ending),
 which are read with ``weights_only``.

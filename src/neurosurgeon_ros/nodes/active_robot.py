@@ -38,7 +38,7 @@ class ActiveRobot:
     Starts everything when it is made, and is the pipeline's sink. A frame goes from the camera to :meth:`_on_arrival`.
 
     :param identity: of this activation; the id is held already.
-    :param complain: called with an error for people, and its kind; each kind is said once.
+    :param complain: called with an error and its kind; each kind is logged once.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class ActiveRobot:
             self._stack = stack.pop_all()
 
     def close(self) -> None:
-        """Take no more frames, let the one under way come out, save what was learnt, and go silent."""
+        """Accept no more frames, finish the current one, save what was learnt, and destroy everything."""
         self._stack.close()
 
     def expected_from(self) -> tuple[str, ...]:
@@ -132,7 +132,7 @@ class ActiveRobot:
         self._outputs.decision(decision)
 
     def rejected(self, reason: str) -> None:
-        """Say once of each reason why an image was rejected."""
+        """Log why an image was rejected, once for each reason."""
         self._complain_once(f"image rejected: {shorten(reason)}")
 
     # Parameters.
@@ -148,7 +148,7 @@ class ActiveRobot:
             self._replacing.submit(wanted)
 
     def _replace_policy(self, wanted: RobotParameters) -> None:
-        """Give the pipeline another policy and its arms; runs in a thread of its own, so that frames go on."""
+        """Return the pipeline another policy and its arms; runs in a thread of its own, so that frames go on."""
         table = self._configured.measure(wanted)
         policy = self._load_policy(wanted)
         self._pipeline.processor.replace(table, policy.policy, wanted.policy)
@@ -174,7 +174,7 @@ class ActiveRobot:
 
     def diagnostics(self, rival: str) -> tuple[bytes, str, dict[str, object]]:
         """
-        Say whether frames come and the edge helps.
+        Return whether frames come and the edge is used.
 
         :param rival: who else says hello with this robot's id, in one sentence; empty for nobody.
         """
@@ -213,7 +213,7 @@ class ActiveRobot:
         return how, text, values
 
     def _look_at_images(self, trend: Trend) -> tuple[str, str]:
-        """Say in the log, once for each cause, why no images come or many are lost, and when they come again."""
+        """Log why no images come or many are lost, once for each cause, and when they come again."""
         log, topic = self._node.get_logger(), self._camera.topic
         self._silent_s = trend.silent_s
         silence = self._camera.why_silent() if trend.silent_s > SILENCE_S else ""

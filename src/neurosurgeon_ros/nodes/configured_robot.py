@@ -50,7 +50,7 @@ class ConfiguredRobot:
         self._build(parameters)
 
     def close(self) -> None:
-        """Give the id back."""
+        """Return the id back."""
         self.hellos.close()
 
     def measure(self, wanted: RobotParameters) -> ArmTable:
@@ -72,7 +72,7 @@ class ConfiguredRobot:
         )
 
     def refuse(self, wanted: RobotParameters) -> str:
-        """Say what of these parameters the network does not have; empty if it has everything."""
+        """Return what of these parameters the network does not have; empty if it has everything."""
         try:
             _admission(wanted, self._fidelity).admit(self.engine, ())
         except ValueError as problem:

@@ -16,15 +16,10 @@ from neurosurgeon_ros.robot.uplink.discovery import EdgeDiscovery
 from neurosurgeon_ros.robot.uplink.inbox import Inbox
 from neurosurgeon_ros.robot.uplink.link import NO_EDGE, Obstacle, ObstacleKind
 from neurosurgeon_ros.ros import qos
+from neurosurgeon_ros.ros.entities import destroy, steady_timer
 from neurosurgeon_ros.ros.hellos import Hellos
 from neurosurgeon_ros.ros.intake import DETECTIONS_BYTES, SMALL_BYTES, Intake
-from neurosurgeon_ros.ros.managed import destroy, steady_timer
-from neurosurgeon_ros.ros.messages import (
-    from_request,
-    to_edge_detections,
-    to_edge_report,
-    to_feedback,
-)
+from neurosurgeon_ros.ros.messages import from_request, to_edge_detections, to_edge_report, to_feedback
 from neurosurgeon_ros.ros.outbox import AT_ONCE_BYTES, Outbox
 from neurosurgeon_ros.ros.peers import LOOK_PERIOD_S, Peers
 
@@ -93,12 +88,12 @@ class EdgeLink:
         )
 
     def connect(self, inbox: Inbox) -> None:
-        """Say where answers go; call once, before the first frame."""
+        """Set the inbox for answers; call once, before the first frame."""
         self._inbox = inbox
         self._hellos.say()
 
     def close(self) -> None:
-        """Take everything down; the pipeline must have stopped."""
+        """Destroy everything; the pipeline must have stopped."""
         if not self._outbox.close():
             self._node.get_logger().warning("a request was still being sent when the link to the edge was closed")
         destroy(self._node, *self._timers, self._requests, self._detections, self._feedback, self._status)

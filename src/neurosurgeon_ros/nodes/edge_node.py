@@ -19,63 +19,22 @@ from neurosurgeon_ros.diagnostics.edge_health import EdgeHealth, edge_level
 from neurosurgeon_ros.edge.robots import RequestBudget, RobotRegistry
 from neurosurgeon_ros.edge.server import EdgeServer
 from neurosurgeon_ros.inference.batching import ALONE, try_batches
-from neurosurgeon_ros.inference.device import AUTO, DEVICES
 from neurosurgeon_ros.inference.engine import Engine
-from neurosurgeon_ros.models import MODELS, OWN_MODEL
 from neurosurgeon_ros.msg import DelayFeedback, EdgeDetections, EdgeStatus, PartialInference, RobotHello
+from neurosurgeon_ros.nodes.edge_parameters import EdgeParameters
 from neurosurgeon_ros.protocol.presence import session_of, to_id
 from neurosurgeon_ros.protocol.requests import PROTOCOL_VERSION, Feedback, Reply, Status
 from neurosurgeon_ros.ros import qos
+from neurosurgeon_ros.ros.entities import destroy, steady_timer
 from neurosurgeon_ros.ros.intake import SMALL_BYTES, Intake, shorten
-from neurosurgeon_ros.ros.managed import ManagedNode, destroy, make, steady_timer
-from neurosurgeon_ros.ros.messages import (
-    from_edge_detections,
-    from_feedback,
-    to_request,
-)
-from neurosurgeon_ros.ros.parameters import parameter
+from neurosurgeon_ros.ros.making import make
+from neurosurgeon_ros.ros.managed import ManagedNode
+from neurosurgeon_ros.ros.messages import from_edge_detections, from_feedback, to_request
 from neurosurgeon_ros.ros.peers import LOOK_PERIOD_S, Peers
-from neurosurgeon_ros.ros.process.dds import DDS_TRANSPORTS, Transport
 from neurosurgeon_ros.ros.process.process import run
 
 #: Seconds between statuses.
 STATUS_PERIOD_S = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class EdgeParameters:
-    """Parameters of edge_node."""
-
-    model: str = parameter("yolov3_tiny", "network that is served", choices=MODELS, otherwise=OWN_MODEL)
-    weights: str = parameter("", "its weights file; empty: the one in the cache folder")
-    random_weights: bool = parameter(False, "take random weights, where only delays matter; the same on both")
-    edge_namespace: str = parameter("/neurosurgeon", "where robot and edge meet; the same on both", namespace=True)
-    edge_id: str = parameter("", "name of this edge; empty: host name and node name")
-    max_queue: int = parameter(8, "requests that wait at most; more are refused", low=1, high=1024)
-    max_batch: int = parameter(
-        4,
-        "requests of several robots that share one run of a back-end at most, where that is faster; 1: none",
-        low=1,
-        high=64,
-    )
-    max_robots: int = parameter(16, "robots that are served at once", low=1, high=64)
-    max_request_bytes: int = parameter(
-        33554432, "size of a request at most; larger ones are refused unread", low=65536, high=2**28
-    )
-    max_request_rate: float = parameter(
-        200.0, "requests per second that one robot may send; more are refused", unit="1/s", low=1.0, high=1e6
-    )
-    threads: int = parameter(0, "threads of the back-end; 0: as many as there are cores", low=0, high=256)
-    device: str = parameter(
-        AUTO, "where back-ends run; `auto`: on a GPU where torch finds one, else on the CPU", choices=DEVICES
-    )
-    half: bool = parameter(False, "let back-ends compute in fp16 on a GPU: faster, and a little less exact")
-    transport: str = parameter(
-        Transport.AUTO.value,
-        "between processes on one machine: shared memory where both can use it, or `udp` alone",
-        choices=DDS_TRANSPORTS,
-    )
-    autostart: bool = parameter(True, "configure and activate at start, without a lifecycle manager")
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +142,7 @@ class EdgeNode(ManagedNode[EdgeParameters]):
             destroy(self, robot.detections, robot.feedback)
 
     def cleanup(self) -> None:
-        """Let go of the network."""
+        """Free the network."""
         self._engine, self._batching = None, ALONE
 
     def expected_from(self) -> tuple[str, ...]:
@@ -191,7 +150,7 @@ class EdgeNode(ManagedNode[EdgeParameters]):
         return (f"{self.parameters.edge_namespace}/hello",) if self._server is not None else ()
 
     def diagnostics(self) -> tuple[bytes, str, dict[str, object]]:
-        """Say whom the edge serves and how busy it is."""
+        """Return whom the edge serves and how busy it is."""
         assert self._server is not None
         robots = sorted(self._registry.sessions())
         recent, health = self._health.look(time.monotonic())

@@ -27,7 +27,9 @@ class LinkParameters:
     """Parameters of link_node."""
 
     uplink_mbps: float = parameter(50.0, "rate of the emulated wire", unit="Mbit/s", low=0.001, high=100000.0)
-    edge_namespace: str = parameter("/neurosurgeon", "where robot and edge meet; the same on both")
+    edge_namespace: str = parameter(
+        "/neurosurgeon", "namespace of the topics between robot and edge; must be the same on both"
+    )
 
 
 class LinkNode(Node):

@@ -22,7 +22,8 @@ from neurosurgeon_ros.nodes.robot_parameters import RobotParameters
 from neurosurgeon_ros.protocol.presence import new_secret, session_of, to_id
 from neurosurgeon_ros.protocol.requests import Identity
 from neurosurgeon_ros.ros.hellos import Hellos
-from neurosurgeon_ros.ros.managed import ManagedNode, Refused, make
+from neurosurgeon_ros.ros.making import make
+from neurosurgeon_ros.ros.managed import ManagedNode, Refused
 from neurosurgeon_ros.ros.messages import hello
 from neurosurgeon_ros.ros.process.process import run
 
@@ -55,7 +56,7 @@ class RobotNode(ManagedNode[RobotParameters]):
         self._configured_robot.describe(self.get_logger(), parameters)
 
     def activate(self) -> None:
-        """Take the id, start the pipeline, and listen to camera and edge."""
+        """Claim the id, start the pipeline, and subscribe to camera and edge."""
         configured = self._configured_robot
         assert configured is not None
         identity = self._take_id(configured)
@@ -82,7 +83,7 @@ class RobotNode(ManagedNode[RobotParameters]):
         return identity
 
     def deactivate(self) -> None:
-        """Take no more frames, let the one under way come out, give the id back, and go silent."""
+        """Accept no more frames, finish the current one, give the id back, and destroy everything."""
         active, self._active_robot = self._active_robot, None
         if active is not None:
             active.close()
@@ -97,12 +98,12 @@ class RobotNode(ManagedNode[RobotParameters]):
             self._left = configured.hellos.goodbye
 
     def legacy(self) -> bytes:
-        """Return the goodbye of the newest session: whoever begins as this robot again says it once more."""
+        """Return the goodbye of the newest session, which a node that replaces this one publishes again."""
         goodbye = self._left if self._configured_robot is None else self._configured_robot.hellos.goodbye
         return b"" if goodbye is None else serialize_message(goodbye)
 
     def inherit(self, legacy: bytes) -> None:
-        """Take over what :meth:`legacy` of the node before has returned."""
+        """Restore what :meth:`legacy` of the replaced node returned."""
         self._left = deserialize_message(legacy, RobotHello) if legacy else None
 
     def expected_from(self) -> tuple[str, ...]:
@@ -112,7 +113,7 @@ class RobotNode(ManagedNode[RobotParameters]):
     # Parameters.
 
     def refuse(self, wanted: RobotParameters) -> str:
-        """Say what the network that is loaded does not have."""
+        """Return what the loaded network does not have."""
         return "" if self._configured_robot is None else self._configured_robot.refuse(wanted)
 
     def parameters_changed(self, before: RobotParameters) -> None:
@@ -123,12 +124,12 @@ class RobotNode(ManagedNode[RobotParameters]):
     # Diagnostics.
 
     def diagnostics(self) -> tuple[bytes, str, dict[str, object]]:
-        """Say whether frames come and the edge helps."""
+        """Return whether frames come and the edge is used."""
         assert self._active_robot is not None
         return self._active_robot.diagnostics(self._rival())
 
     def _rival(self) -> str:
-        """Say who else says hello with this robot's id: two that started at the same moment."""
+        """Return who else says hello with this robot's id, if two claimed it at the same moment."""
         configured = self._configured_robot
         holder = None if configured is None else configured.hellos.holder(configured.robot_id)
         if configured is None or holder is None:
@@ -136,7 +137,7 @@ class RobotNode(ManagedNode[RobotParameters]):
         return f"another robot says hello as {configured.robot_id}, {holder}: give each its own robot_id"
 
     def _complain(self, text: str, kind: str) -> None:
-        """Say an error once of its kind."""
+        """Log an error, once for each kind."""
         if kind not in self._complained and len(self._complained) < MOST_COMPLAINTS:
             self._complained.add(kind)
             self.say_error(text)

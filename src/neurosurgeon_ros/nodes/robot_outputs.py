@@ -27,8 +27,8 @@ from neurosurgeon_ros.msg import PartitionDecision
 from neurosurgeon_ros.protocol.requests import Identity
 from neurosurgeon_ros.robot.decision import Decision, FrameResult
 from neurosurgeon_ros.ros import qos
-from neurosurgeon_ros.ros.managed import destroy
-from neurosurgeon_ros.ros.messages import from_decision, from_detections, label_info
+from neurosurgeon_ros.ros.entities import destroy
+from neurosurgeon_ros.ros.result_messages import from_decision, from_detections, label_info
 
 #: Seconds that subscribers have at the end to take what was published last.
 LAST_WORDS_S = 1.0
@@ -40,7 +40,7 @@ class RobotOutputs:
 
     :param labels: name of each class.
     :param camera_info: gives the camera's newest calibration, None without one.
-    :param say: told once of each reason why something for people cannot be shown.
+    :param say: called once with each reason why something cannot be drawn.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class RobotOutputs:
             if publisher.get_subscription_count() > 0:
                 try:
                     show(result)
-                except Exception as problem:  # that is for people: the frame is answered without it
+                except Exception as problem:  # drawings are extras: the frame has its result without them
                     self._say(f"detections cannot be shown: {type(problem).__name__}: {problem}")
 
     def decision(self, decision: Decision) -> None:

@@ -31,7 +31,7 @@ NETWORK_NODES = ("robot_node", "edge_node")
 
 
 def missing(node: str) -> list[str]:
-    """Say in one sentence each what a node lacks on this machine, or what is too old."""
+    """Return one sentence for each thing that a node lacks on this machine, or that is too old."""
     problems = []
     for module, distribution, least, remedy in _NEEDS + (_NEEDS_OF_NETWORKS if node in NETWORK_NODES else ()):
         try:
@@ -54,7 +54,7 @@ def start(node: str) -> int:
     Check the machine, then run a node until it is told to stop.
 
     :param node: its module in this package, e.g. ``robot_node``.
-    :return: exit code of the process.
+    :returns: exit code of the process.
     """
     # Threads that wait by spinning slow a network down several times over as soon as another process wants the cores.
     # OpenMP reads this when torch is first imported.

@@ -30,22 +30,22 @@ JOIN_S = 1.0
 class VideoParameters:
     """Parameters of video_node."""
 
-    video: str = parameter(
-        "", "path of a video file, or index of a camera in digits; empty: the video that set-up brings"
-    )
+    video: str = parameter("", "path of a video file, or index of a camera; empty: the video that set-up downloads")
     rate_hz: float = parameter(
         0.0,
-        "frames per second: of a file exactly, of a camera at most; 0: its own rate",
+        "frame rate: exact for a file, a maximum for a camera; 0: the source's own rate",
         unit="Hz",
         low=0.0,
         high=1000.0,
     )
-    loop: bool = parameter(True, "begin a file again at its end, the stamps going on; otherwise the node ends with it")
+    loop: bool = parameter(True, "repeat a file, with increasing stamps; otherwise the node ends with it")
     frame_id: str = parameter("camera", "frame_id of the images' headers")
     image_transport: str = parameter(
-        RAW, "publish images as they are on `image_raw`, or as jpeg on `image_raw/compressed`", choices=TRANSPORTS
+        RAW, "publish raw images on `image_raw`, or jpeg on `image_raw/compressed`", choices=TRANSPORTS
     )
-    wait_for_subscribers: int = parameter(0, "begin when so many are there; 0: at once", low=0, high=1000)
+    wait_for_subscribers: int = parameter(
+        0, "number of subscribers to wait for before the first image", low=0, high=1000
+    )
 
 
 class VideoNode(Node):
@@ -109,7 +109,7 @@ class VideoNode(Node):
         Publish frame after frame until the video or the node ends.
 
         :param period_s: seconds from frame to frame; 0 as they come.
-        :return: how many were published.
+        :returns: how many were published.
         """
         published = 0
         due_s = time.monotonic()
@@ -122,7 +122,7 @@ class VideoNode(Node):
             if self._source.is_camera and now_s < due_s:
                 continue
             if now_s - due_s > period_s:
-                # More than a frame late: go on from here rather than send a burst.
+                # More than a frame late: continue from here rather than send a burst.
                 due_s = now_s
             if self._ending.wait(max(0.0, due_s - now_s)):
                 break

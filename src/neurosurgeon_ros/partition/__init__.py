@@ -8,10 +8,11 @@ Any :class:`torch.nn.Module` goes in, with an example of its input; :func:`parti
 """
 
 from neurosurgeon_ros.partition.errors import PartitionError
-from neurosurgeon_ros.partition.network import BeforeStep, PartitionedNetwork, WholeWithoutMargins, partition
+from neurosurgeon_ros.partition.network import PartitionedNetwork, partition
 from neurosurgeon_ros.partition.padding import Rows
 from neurosurgeon_ros.partition.points import INPUT, ON_DEVICE, PartitionPoint
 from neurosurgeon_ros.partition.profile import Profile, StepProfile, profile
+from neurosurgeon_ros.partition.running import BeforeStep, WholeWithoutPadding
 
 __all__ = [
     "INPUT",
@@ -23,7 +24,7 @@ __all__ = [
     "Profile",
     "Rows",
     "StepProfile",
-    "WholeWithoutMargins",
+    "WholeWithoutPadding",
     "partition",
     "profile",
 ]

@@ -8,5 +8,5 @@ class PartitionError(ValueError):
 
 
 def first_line(error: Exception) -> str:
-    """Give what fits into a sentence of an error that a user's network or torch has raised."""
+    """Return what fits into a sentence of an error that a user's network or torch has raised."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -25,7 +25,7 @@ class HalvingMaxPool2d(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """
-        Give the larger of each two rows, and of these the larger of each two columns.
+        Return the larger of each two rows, and of these the larger of each two columns.
 
         :param x: of shape (N, C, H, W), with strides as channels-last.
         :returns: of shape (N, C, H / 2, W / 2), channels-last.

@@ -43,7 +43,7 @@ def graph_digest(module: fx.GraphModule) -> bytes:
 
 def fingerprint(graph: bytes, points: Sequence[tuple[str, Sequence[TensorSpec]]]) -> str:
     """
-    Give the digest that both sides compare before they share a network.
+    Return the digest that both sides compare before they share a network.
 
     :param graph: its :func:`graph_digest`.
     :param points: name and tensors of each partition point.
@@ -69,7 +69,7 @@ def _target(node: fx.Node) -> str:
 
 
 def _settings(module: nn.Module) -> list[tuple[str, str]]:
-    """Give what a module was made with: torch lists it in ``__constants__``; else its plain public attributes."""
+    """Return what a module was made with: torch lists it in ``__constants__``; else its plain public attributes."""
     names = getattr(module, "__constants__", None) or [
         name for name, value in vars(module).items() if not name.startswith("_") and isinstance(value, (*_PLAIN, tuple))
     ]

@@ -61,12 +61,12 @@ def normalise(module: fx.GraphModule, inputs: Sequence[torch.Tensor]) -> None:
 
 
 def steps(graph: fx.Graph) -> list[fx.Node]:
-    """Give the nodes that compute, in order; a constant is none."""
+    """Return the nodes that compute, in order; a constant is none."""
     return [node for node in graph.nodes if node.op in ("call_module", "call_function", "call_method")]
 
 
 def is_tensor(node: fx.Node) -> bool:
-    """Say whether the node gives one tensor, not a tuple of them."""
+    """Return whether the node gives one tensor, not a tuple of them."""
     return isinstance(node.meta.get("value"), torch.Tensor)
 
 
@@ -162,7 +162,7 @@ def _fold_constants(module: fx.GraphModule) -> None:
 
 
 def _make_functional(module: fx.GraphModule) -> None:
-    """Let every step give a new tensor instead of writing to one that it was given."""
+    """Make every step return a new tensor instead of writing to one that it was given."""
     order = {node: index for index, node in enumerate(module.graph.nodes)}
     for node in list(module.graph.nodes):
         written = _written(module, node)
@@ -184,7 +184,7 @@ def _make_functional(module: fx.GraphModule) -> None:
 
 
 def _written(module: fx.GraphModule, node: fx.Node) -> fx.Node | None:
-    """Give the node whose tensor this one writes to, if it does."""
+    """Return the node whose tensor this one writes to, if it does."""
     first = node.args[0] if node.args and isinstance(node.args[0], fx.Node) else None
     if first is None or not is_tensor(first):
         return None
@@ -222,7 +222,7 @@ def _to_functional(module: fx.GraphModule, node: fx.Node) -> None:
 
 
 def _keep_items_with_their_maker(module: fx.GraphModule) -> None:
-    """Take tuples apart where they are made, so that single tensors cross every cut after that."""
+    """Split tuples where they are made, so that single tensors cross every cut after that."""
     for node in reversed(list(module.graph.nodes)):
         if node.op == "call_function" and node.target is operator.getitem and not is_tensor(node.args[0]):
             node.args[0].append(node)
@@ -230,7 +230,7 @@ def _keep_items_with_their_maker(module: fx.GraphModule) -> None:
 
 
 def _drop_needless(module: fx.GraphModule) -> None:
-    """Take out copies of what is dense by itself, now that what it was made from is."""
+    """Remove copies of what is dense by itself, now that its source is."""
     for node in list(module.graph.nodes):
         if node.target is dense and is_dense(node.args[0].meta["value"]):
             node.replace_all_uses_with(node.args[0])

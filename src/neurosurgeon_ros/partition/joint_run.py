@@ -37,7 +37,7 @@ def join(many: Sequence[Sequence[torch.Tensor]], point: PartitionPoint) -> tuple
 
 def take_apart(outputs: Any, number: int) -> list[Any]:
     """
-    Give each request what a network returned for it.
+    Return each request what a network returned for it.
 
     :param outputs: tensors of shape (number, ...), in any structure.
     :param number: of requests.

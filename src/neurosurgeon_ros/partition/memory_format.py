@@ -10,7 +10,7 @@ import torch
 
 
 def canonical_strides(shape: Sequence[int], channels_last: bool) -> tuple[int, ...]:
-    """Give the strides of a dense tensor."""
+    """Return the strides of a dense tensor."""
     order = (0, 2, 3, 1) if channels_last else range(len(shape))
     strides, step = [0] * len(shape), 1
     for dimension in reversed(tuple(order)):
@@ -20,7 +20,7 @@ def canonical_strides(shape: Sequence[int], channels_last: bool) -> tuple[int, .
 
 
 def lies_channels_last(tensor: torch.Tensor) -> bool:
-    """Say whether a tensor is best kept as N, H, W, C: it lies so, or more so than as N, C, H, W."""
+    """Return whether a tensor is best kept as N, H, W, C: it lies so, or more so than as N, C, H, W."""
     if tensor.dim() != 4:
         return False
     if tensor.stride() == canonical_strides(tensor.shape, channels_last=True):
@@ -29,13 +29,13 @@ def lies_channels_last(tensor: torch.Tensor) -> bool:
 
 
 def is_dense(tensor: torch.Tensor) -> bool:
-    """Say whether a tensor has the strides that it would have after travelling."""
+    """Return whether a tensor has the strides that it would have after travelling."""
     return tensor.stride() == canonical_strides(tensor.shape, lies_channels_last(tensor))
 
 
 def dense(tensor: torch.Tensor, channels_last: bool) -> torch.Tensor:
     """
-    Give the tensor with the strides that it would have after travelling; copies only where elements lie apart.
+    Return the tensor with the strides that it would have after travelling; copies only where elements lie apart.
 
     torch tells channels-last from the strides even where a dimension has one element and both orders are the same.
     """

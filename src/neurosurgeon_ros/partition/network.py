@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -15,9 +15,9 @@ from neurosurgeon_ros.partition.faster import exchange_slow_steps
 from neurosurgeon_ros.partition.fingerprint import fingerprint, graph_digest
 from neurosurgeon_ros.partition.graph import SharedWrite, normalise, steps
 from neurosurgeon_ros.partition.joint_run import join, take_apart
-from neurosurgeon_ros.partition.memory_format import dense
-from neurosurgeon_ros.partition.padding import Rows, without_margins
+from neurosurgeon_ros.partition.padding import Rows, without_padding
 from neurosurgeon_ros.partition.points import Cut, PartitionPoint, describe, find_cuts
+from neurosurgeon_ros.partition.running import BeforeStep, Tensors, WholeWithoutPadding, check, run
 from neurosurgeon_ros.partition.trace import (
     Trace,
     run_example,
@@ -26,11 +26,6 @@ from neurosurgeon_ros.partition.trace import (
     trace_with_fx,
 )
 from neurosurgeon_ros.partition.weight_packing import pack
-
-Tensors = tuple[torch.Tensor, ...]
-
-#: Called before each step of a network; what it raises ends the run.
-BeforeStep = Callable[[], None]
 
 
 class PartitionedNetwork:
@@ -94,7 +89,7 @@ class PartitionedNetwork:
             front = self._fronts[wanted] = self._build_front(wanted)
         inputs = self.check_inputs(x)
         with torch.inference_mode():
-            results = _run(front, inputs, before_step)
+            results = run(front, inputs, before_step)
         given = dict(zip(wanted, results, strict=True))
         last = len(self.points) - 1
         return {q: self._restore(value) if q == last else value for q, value in given.items()}
@@ -111,9 +106,9 @@ class PartitionedNetwork:
         """
         if self._check_point(p) == len(self.points) - 1:
             return tensors
-        checked = _check(tensors, self.points[p])
+        checked = check(tensors, self.points[p])
         with torch.inference_mode():
-            return self._restore(_run(self._back(p), checked, before_step))
+            return self._restore(run(self._back(p), checked, before_step))
 
     def run_back_together(self, many: Sequence[Sequence[torch.Tensor]], p: int) -> list[Any]:
         """
@@ -130,20 +125,20 @@ class PartitionedNetwork:
         """
         if self._check_point(p) == len(self.points) - 1:
             raise PartitionError(f"Nothing runs after partition point {self.points[p].name}; give an earlier one.")
-        joined = join([_check(tensors, self.points[p]) for tensors in many], self.points[p])
+        joined = join([check(tensors, self.points[p]) for tensors in many], self.points[p])
         with torch.inference_mode():
             return take_apart(self._restore(self._back(p).forward(*joined)), len(many))
 
-    def without_margins(self, empty: torch.Tensor, rows: Rows) -> WholeWithoutMargins | None:
+    def without_padding(self, empty: torch.Tensor, rows: Rows) -> WholeWithoutPadding | None:
         """
-        Give the whole network for inputs that are like `empty` but for some rows; see :mod:`.margins`.
+        Return the whole network for inputs that are like `empty` but for some rows; see :mod:`.margins`.
 
         :param empty: an input without an image.
         :param rows: in no others does an input differ from `empty`.
         :returns: None where nothing would be left out.
         """
-        trimmed = without_margins(self._back(0), empty, rows) if len(self.points[0].tensors) == 1 else None
-        return None if trimmed is None else WholeWithoutMargins(trimmed, self._restore, self.points[0])
+        trimmed = without_padding(self._back(0), empty, rows) if len(self.points[0].tensors) == 1 else None
+        return None if trimmed is None else WholeWithoutPadding(trimmed, self._restore, self.points[0])
 
     def run_whole(self, x: torch.Tensor | Sequence[torch.Tensor], before_step: BeforeStep | None = None) -> Any:
         """Run the whole network as :meth:`run_front` at P; returns what it returns."""
@@ -152,11 +147,11 @@ class PartitionedNetwork:
 
     def check_inputs(self, x: torch.Tensor | Sequence[torch.Tensor]) -> Tensors:
         """
-        Give the inputs as the graph takes them; copied only where they lie otherwise in memory.
+        Return the inputs as the graph takes them; copied only where they lie otherwise in memory.
 
         :raises PartitionError: they are not what the network takes.
         """
-        return _check((x,) if isinstance(x, torch.Tensor) else x, self.points[0])
+        return check((x,) if isinstance(x, torch.Tensor) else x, self.points[0])
 
     def _check_point(self, p: int) -> int:
         if not 0 <= p < len(self.points):
@@ -170,7 +165,7 @@ class PartitionedNetwork:
         return back
 
     def _build_front(self, wanted: tuple[int, ...]) -> fx.GraphModule:
-        """Give steps up to the furthest of `wanted`; returns a tuple with what each of them wants."""
+        """Return steps up to the furthest of `wanted`; returns a tuple with what each of them wants."""
         graph = fx.Graph()
         copies: dict[fx.Node, fx.Node] = {}
         front = set(steps(self._module.graph)[: max(self._cuts[p].position for p in wanted)])
@@ -185,7 +180,7 @@ class PartitionedNetwork:
         return self._finish(graph, tuple(results))
 
     def _build_back(self, p: int) -> fx.GraphModule:
-        """Give steps after p, with the tensors that cross as inputs."""
+        """Return steps after p, with the tensors that cross as inputs."""
         graph = fx.Graph()
         copies: dict[fx.Node, fx.Node] = {}
         cut = self._cuts[p]
@@ -206,76 +201,9 @@ class PartitionedNetwork:
         return fx.GraphModule(self._module, graph)
 
 
-class WholeWithoutMargins:
-    """
-    A network for inputs that all have the same margins; what it gives has the same bits as ever.
-
-    :param trimmed: takes such inputs to the network's outputs.
-    :param restore: gives these the network's own structure.
-    :param point: of the network's input.
-    """
-
-    def __init__(self, trimmed: fx.GraphModule, restore: Callable[[Any], Any], point: PartitionPoint) -> None:
-        self._trimmed = trimmed
-        self._restore = restore
-        self._point = point
-
-    def run(self, tensors: Sequence[torch.Tensor], before_step: BeforeStep | None = None) -> Any:
-        """Run it as :meth:`PartitionedNetwork.run_back` at p = 0."""
-        with torch.inference_mode():
-            return self._restore(_run(self._trimmed, _check(tensors, self._point), before_step))
-
-    def run_together(self, many: Sequence[Sequence[torch.Tensor]]) -> list[Any]:
-        """Run it as :meth:`PartitionedNetwork.run_back_together` at p = 0."""
-        joined = join([_check(tensors, self._point) for tensors in many], self._point)
-        with torch.inference_mode():
-            return take_apart(self._restore(self._trimmed(*joined)), len(many))
-
-
-class _StepByStep(fx.Interpreter):
-    """
-    Runs a graph one step after the other.
-
-    :param before_step: called before each.
-    """
-
-    def __init__(self, module: fx.GraphModule, before_step: BeforeStep) -> None:
-        super().__init__(module)
-        self.extra_traceback = False
-        self._before_step = before_step
-
-    def run_node(self, node: fx.Node) -> Any:
-        """Run one step."""
-        self._before_step()
-        return super().run_node(node)
-
-
-def _run(module: fx.GraphModule, inputs: Tensors, before_step: BeforeStep | None) -> Any:
-    return module(*inputs) if before_step is None else _StepByStep(module, before_step).run(*inputs)
-
-
 def _is_constant_of(node: fx.Node, part: set[fx.Node]) -> bool:
     """Whether a node is a constant that this part of the graph, or the output, reads."""
     return node.op == "get_attr" and any(user in part or user.op == "output" for user in node.users)
-
-
-def _check(tensors: Sequence[torch.Tensor], point: PartitionPoint) -> Tensors:
-    """Give the tensors as they lie at this point."""
-    if len(tensors) != len(point.tensors):
-        raise PartitionError(
-            f"Partition point {point.name} was given {len(tensors)} tensors; it has {len(point.tensors)}: "
-            f"{', '.join(spec.name for spec in point.tensors)}."
-        )
-    checked = []
-    for tensor, spec in zip(tensors, point.tensors, strict=True):
-        if tuple(tensor.shape) != spec.shape or str(tensor.dtype) != f"torch.{spec.dtype}":
-            given = f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
-            raise PartitionError(
-                f"Tensor {spec.name!r} of partition point {point.name} was given as {given}; "
-                f"it is {spec.dtype} {spec.shape}."
-            )
-        checked.append(dense(tensor, spec.channels_last))
-    return tuple(checked)
 
 
 def partition(

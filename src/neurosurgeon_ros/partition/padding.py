@@ -51,12 +51,12 @@ class Window(NamedTuple):
     padding: int
 
     def reached(self, rows: Rows, height: int) -> Rows:
-        """Give the rows of the result that see one of these rows; `height` is the result's."""
+        """Return the rows of the result that see one of these rows; `height` is the result's."""
         first = -((self.size - 1 - self.padding - rows.first) // self.stride)
         return Rows(max(0, first), min(height, (rows.end - 1 + self.padding) // self.stride + 1))
 
     def seen(self, rows: Rows) -> Rows:
-        """Give the rows that these rows of the result see; they may lie outside of the input, in the padding."""
+        """Return the rows that these rows of the result see; they may lie outside of the input, in the padding."""
         first = rows.first * self.stride - self.padding
         return Rows(first, (rows.end - 1) * self.stride - self.padding + self.size)
 
@@ -76,7 +76,7 @@ class Surrounded(nn.Module):
         self._around = above, below
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Give what the step makes of `x`, of shape (N, C, h, W), and the rows around."""
+        """Return what the step makes of `x`, of shape (N, C, h, W), and the rows around."""
         above, below = (part.expand(len(x), -1, -1, -1) for part in self._around)
         parts = [part for part in (above, x, below) if part.shape[2]]
         whole = torch.cat(parts, 2).contiguous(memory_format=torch.channels_last) if len(parts) > 1 else x
@@ -92,13 +92,13 @@ class Taken(nn.Module):
         self._rows = rows
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Give a view of them."""
+        """Return a view of them."""
         return x[:, :, self._rows.first : self._rows.end]
 
 
-def without_margins(module: fx.GraphModule, empty: torch.Tensor, rows: Rows) -> fx.GraphModule | None:
+def without_padding(module: fx.GraphModule, empty: torch.Tensor, rows: Rows) -> fx.GraphModule | None:
     """
-    Give a graph that does the same for inputs that differ from an empty one in some rows, and leaves out the others.
+    Return a graph that does the same for inputs that differ from an empty one in some rows, and leaves out the others.
 
     :param module: a normalised and packed graph of one input, in eval mode.
     :param empty: the input without an image, shape (1, C, H, W).
@@ -190,7 +190,7 @@ class _Trimmed(fx.Interpreter):
         return self._made.call_module(name, (x,))
 
     def _used(self) -> dict[str, Any]:
-        """Give what the graph calls and reads, by its name."""
+        """Return what the graph calls and reads, by its name."""
         nodes = [node for node in self._made.nodes if node.op in ("call_module", "get_attr")]
         names = {str(node.target) for node in nodes} - self._added.keys()
         return {name: operator.attrgetter(name)(self.module) for name in names}

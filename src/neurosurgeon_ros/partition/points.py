@@ -111,7 +111,7 @@ def find_cuts(graph: fx.Graph, max_tensors: int, keep_all: bool) -> tuple[list[C
 
 
 def _without_what_is_cheap(live: Sequence[fx.Node]) -> tuple[tuple[fx.Node, ...], set[fx.Node]]:
-    """Tell what must cross from the steps that can be done again on what crosses anyway."""
+    """Separate what must cross from the steps that can be repeated on what crosses anyway."""
     crossing = list(live)
     again: set[fx.Node] = set()
     for node in reversed(live):
@@ -137,7 +137,7 @@ def _is_cheap(node: fx.Node) -> bool:
 
 
 def describe(graph: fx.Graph, cuts: Sequence[Cut]) -> tuple[PartitionPoint, ...]:
-    """Give the points that people and the rest of the program see."""
+    """Return the points that people and the rest of the program see."""
     order = steps(graph)
     after = [Work()]
     for node in reversed(order):
@@ -163,7 +163,7 @@ def _sum(parts: Iterable[Work]) -> Work:
 
 
 def spec_of(node: fx.Node) -> TensorSpec:
-    """Give what is known of a node's tensor."""
+    """Return what is known of a node's tensor."""
     value = node.meta["value"]
     return TensorSpec(
         name=node.meta["label"],

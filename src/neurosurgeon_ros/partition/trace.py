@@ -62,7 +62,7 @@ def run_example(network: nn.Module, inputs: Sequence[torch.Tensor]) -> None:
 
 
 def _trains(module: nn.Module) -> bool:
-    """Say whether a module is in training mode and that can matter; containers that torch makes never leave it."""
+    """Return whether a module is in training mode and that can matter; containers that torch makes never leave it."""
     own = not type(module).__module__.startswith("torch.")
     modal = isinstance(module, nn.modules.batchnorm._BatchNorm | nn.modules.dropout._DropoutNd)
     return module.training and (own or modal)
@@ -91,7 +91,7 @@ def trace_with_export(network: nn.Module, inputs: Sequence[torch.Tensor]) -> Tra
 
 
 def trace_of_program(program: torch.export.ExportedProgram) -> Trace:
-    """Give the graph of a program that writes to nothing."""
+    """Return the graph of a program that writes to nothing."""
     module = program.module()
     assert isinstance(module, fx.GraphModule)
     graph = fx.Graph()
@@ -112,7 +112,7 @@ def trace_of_program(program: torch.export.ExportedProgram) -> Trace:
 
 def trace_as_one_step(network: nn.Module, inputs: Sequence[torch.Tensor], error: Exception) -> Trace:
     """
-    Give a graph of one step, the network.
+    Return a graph of one step, the network.
 
     :param error: why it has no other.
     """
@@ -154,14 +154,14 @@ def _plain_label(node: fx.Node) -> str:
 
 
 def operation_name(node: fx.Node) -> str:
-    """Give the bare name of a function or method, without overload and without marks of being in place."""
+    """Return the bare name of a function or method, without overload and without marks of being in place."""
     name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", str(node.target))
     name = name.split(".")[0].strip("_")
     return {"iadd": "add", "isub": "sub", "imul": "mul", "itruediv": "truediv"}.get(name, name)
 
 
 def _place(network: nn.Module, error: Exception) -> str:
-    """Say in which module and line tracing met its obstacle."""
+    """Return the module and line in which tracing met its obstacle."""
     names = {module: name for name, module in network.named_modules()}
     for frame, line in reversed(list(_frames(error.__traceback__))):
         owner = frame.f_locals.get("self")

@@ -81,14 +81,14 @@ class PackedConv2d(nn.Module):
         return dilation[0] * (self._plain.shape[2] - 1) + 1, stride[0], padding[0]
 
     def for_rows(self, height: int) -> PackedConv2d:
-        """Give the same convolution for inputs of another height, whose padding above and below is a part of them."""
+        """Return the same convolution for inputs of another height, whose padding above and below is a part of them."""
         padding, stride, dilation, groups = self._settings
         settings = ((0, padding[1]), stride, dilation, groups)
         shape = torch.Size((*self._shape[:2], height, self._shape[3]))
         return PackedConv2d(self._plain, self._bias, settings, shape, self.activation)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Give the convolution of `x`, and the activation of that."""
+        """Return the convolution of `x`, and the activation of that."""
         name, numbers = self.activation
         result: torch.Tensor = torch.ops.mkldnn._convolution_pointwise(
             x, self._weight, self._bias, *self._settings, name, numbers, ""
@@ -134,7 +134,7 @@ def _is_close(given: torch.Tensor, wanted: torch.Tensor) -> bool:
 
 
 def _fuse(module: fx.GraphModule, node: fx.Node, packed: PackedConv2d, x: torch.Tensor) -> None:
-    """Let a convolution do the activation that alone reads its result, where not a bit differs by that."""
+    """Fuse an activation into the convolution before it, where not a bit differs by that."""
     user = next(iter(node.users), None)
     if user is None or len(node.users) > 1 or user.all_input_nodes != [node]:
         return
@@ -156,7 +156,7 @@ def _fuse(module: fx.GraphModule, node: fx.Node, packed: PackedConv2d, x: torch.
 
 
 def _activation(module: fx.GraphModule, node: fx.Node) -> Activation:
-    """Give what an activation is to oneDNN; nothing for any other step."""
+    """Return what an activation is to oneDNN; nothing for any other step."""
     if node.op != "call_module":
         return Activation("relu") if node.target in _RELUS and len(node.args) == 1 else NOTHING
     called = module.get_submodule(str(node.target))
@@ -170,7 +170,7 @@ def _activation(module: fx.GraphModule, node: fx.Node) -> Activation:
 
 
 def _run(module: fx.GraphModule, node: fx.Node, x: torch.Tensor) -> torch.Tensor:
-    """Give what a step of one input makes of `x`."""
+    """Return what a step of one input makes of `x`."""
     result: torch.Tensor = getattr(fx.Interpreter(module), node.op)(node.target, (x,), dict(node.kwargs))
     return result
 

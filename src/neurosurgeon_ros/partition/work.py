@@ -38,7 +38,7 @@ class Work(NamedTuple):
     act_layers: int = 0
 
     def plus(self, other: Work) -> Work:
-        """Give the sum by kind."""
+        """Return the sum by kind."""
         return Work(*(a + b for a, b in zip(self, other, strict=True)))
 
 

@@ -73,7 +73,7 @@ def _check_letterbox(letterbox: Letterbox | None) -> None:
 
 
 def _check_picture(tensor: EncodedTensor, request: Request) -> None:
-    """Hold a camera's picture against the size that the request names, before a decoder takes memory for it."""
+    """Check a camera's picture against the size in the request, before a decoder allocates memory for it."""
     if request.partition_point != 0 or len(request.tensors) != 1:
         raise InvalidRequest(f"codec {tensor.codec} came for tensor {tensor.name}, it can only stand for an image")
     assert request.letterbox is not None

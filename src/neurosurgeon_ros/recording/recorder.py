@@ -23,9 +23,10 @@ from vision_msgs.msg import Detection2DArray, LabelInfo
 
 from neurosurgeon_ros.camera.images import COMPRESSED, RAW
 from neurosurgeon_ros.msg import PartitionDecision
-from neurosurgeon_ros.recording.schemas import schema_text, type_hash
+from neurosurgeon_ros.recording.schemas import schema_text
 from neurosurgeon_ros.ros import qos
 from neurosurgeon_ros.ros.process.process import StartError, run
+from neurosurgeon_ros.ros.type_hashes import type_hash
 
 #: Messages of a topic that may wait here while a chunk is compressed: what has no room is missing in the file.
 DEPTH = 1000
@@ -146,7 +147,7 @@ class RecorderNode(Node):
 
 
 def _topics(options: RecorderOptions) -> list[tuple[Any, str, QoSProfile]]:
-    """Give type, name and profile of each topic to record, once each: robots may share a camera."""
+    """Return type, name and profile of each topic to record, once each: robots may share a camera."""
     topics: dict[str, tuple[Any, QoSProfile]] = {"/diagnostics": (DiagnosticArray, qos.DIAGNOSTICS)}
     for robot in options.robots:
         namespace = robot.rpartition("/")[0]
@@ -162,7 +163,7 @@ def _topics(options: RecorderOptions) -> list[tuple[Any, str, QoSProfile]]:
 
 
 def _patient(offered: QoSProfile) -> QoSProfile:
-    """Give the profile of a subscription that hears all that a publisher of this profile sends."""
+    """Return the profile of a subscription that hears all that a publisher of this profile sends."""
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST,
         depth=DEPTH if offered.reliability == ReliabilityPolicy.RELIABLE else IMAGES_DEPTH,
@@ -172,7 +173,7 @@ def _patient(offered: QoSProfile) -> QoSProfile:
 
 
 def qos_text(profile: QoSProfile) -> str:
-    """Give a profile as rosbag2 writes it beside a topic: YAML, a list of one."""
+    """Return a profile as rosbag2 writes it beside a topic: YAML, a list of one."""
     unlimited = {"sec": 9223372036, "nsec": 854775807}
     return str(
         yaml.safe_dump(

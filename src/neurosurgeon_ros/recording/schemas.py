@@ -4,11 +4,9 @@
 
 from __future__ import annotations
 
-import json
 import re
-from pathlib import Path
 
-from ament_index_python.packages import get_package_share_directory
+from neurosurgeon_ros.ros.type_hashes import type_file
 
 _SEPARATOR = "=" * 80
 _PRIMITIVES = frozenset(
@@ -23,7 +21,7 @@ _FIELD = re.compile(r"\s*([A-Za-z][A-Za-z0-9_/]*)(?:<=\d+)?(?:\[[^\]]*\])?\s+[A-
 
 def schema_text(type_name: str) -> str:
     """
-    Give a type's definition in the encoding `ros2msg`.
+    Return a type's definition in the encoding `ros2msg`.
 
     :param type_name: such as std_msgs/msg/Header.
     :raises LookupError: if its package is not installed.
@@ -35,21 +33,12 @@ def schema_text(type_name: str) -> str:
         name = waiting.pop(0)
         if name in texts:
             continue
-        texts[name] = _file(name, "msg").read_text(encoding="utf-8")
+        texts[name] = type_file(name, "msg").read_text(encoding="utf-8")
         waiting += _types_within(texts[name], name.partition("/")[0])
     first, *others = texts
     parts = [texts[first]]
     parts += [f"{_SEPARATOR}\nMSG: {name.replace('/msg/', '/')}\n{texts[name]}" for name in others]
     return "\n".join(part.rstrip("\n") + "\n" for part in parts)
-
-
-def type_hash(type_name: str) -> str:
-    """Give a type's hash (RIHS01_…); empty where its package came without type descriptions."""
-    path = _file(type_name, "json")
-    if not path.is_file():
-        return ""
-    hashes = json.loads(path.read_text(encoding="utf-8"))["type_hashes"]
-    return next((str(entry["hash_string"]) for entry in hashes if entry["type_name"] == type_name), "")
 
 
 def _types_within(text: str, package: str) -> list[str]:
@@ -61,8 +50,3 @@ def _types_within(text: str, package: str) -> list[str]:
         parts = match[1].split("/")
         found.append(f"{parts[0] if len(parts) > 1 else package}/msg/{parts[-1]}")
     return found
-
-
-def _file(type_name: str, suffix: str) -> Path:
-    package, _, name = type_name.partition("/msg/")
-    return Path(get_package_share_directory(package)) / "msg" / f"{name}.{suffix}"

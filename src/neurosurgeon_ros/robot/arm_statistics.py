@@ -112,6 +112,6 @@ class ArmStatistics:
         return max(self.period_s, DEADLINE_FACTOR * self._on_device_s)
 
     def _replace(self, features: FloatArray, robot_s: FloatArray) -> None:
-        """Take other arrays; those before stay as they are, since contexts hold them."""
+        """Replace the arrays; contexts hold the old ones, which stay as they are."""
         features.flags.writeable = robot_s.flags.writeable = False
         self.features, self.robot_s = features, robot_s

@@ -92,7 +92,7 @@ class FrameResult:
     """
     The one result of an accepted frame.
 
-    :param image: the BGR image, for whoever draws on it.
+    :param image: the BGR image, for drawing.
     :param arm: name of the arm that was chosen.
     """
 

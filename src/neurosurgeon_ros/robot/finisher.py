@@ -75,7 +75,7 @@ class Finisher:
         return awaited, found
 
     def _record_missed(self, flight: Flight, request: OutstandingRequest) -> None:
-        """Tell breaker and policy that an answer is not there: its delay is longer than until now."""
+        """Tell breaker and policy that the answer has not come: its delay is at least this long."""
         now_s = self._clock()
         if now_s < flight.frame.due_s:
             flight.frame.reason = "the edge's answer was overdue, and the robot was done first"

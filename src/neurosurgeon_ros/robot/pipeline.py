@@ -61,13 +61,13 @@ class RobotPipeline:
         self._worker.start()
 
     def stop(self) -> None:
-        """Take no more frames, let the one that is being worked on come out, and join the worker."""
+        """Accept no more frames, finish the current one, and join the worker."""
         self._count(dropped=int(self._slot.close()))
         self.processor.uplink.requests.close()
         self._worker.join()
 
     def offer(self, arrival: Arrival) -> None:
-        """Lay a camera image into the slot."""
+        """Put a camera image into the slot."""
         self._count(received=1)
         if self._slot.put(arrival):
             self._count(dropped=1)
@@ -107,7 +107,7 @@ class RobotPipeline:
     def _guarded(self, step: Callable[[T], None], what: T) -> None:
         try:
             step(what)
-        except Exception as problem:  # results that cannot be handed out must not end the frames to come
+        except Exception as problem:  # results that cannot be delivered must not end the frames to come
             self._on_problem(f"a frame's results were lost: {type(problem).__name__}: {problem}")
 
     def _take(self, arrival: Arrival) -> None:

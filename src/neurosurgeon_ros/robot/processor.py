@@ -243,7 +243,7 @@ class FrameProcessor:
                 self.policy.observe(observation, request.context)
 
     def _learn_on_device(self, flight: Flight) -> None:
-        """Let the policy learn what a frame took that ran on the device by choice."""
+        """Let the policy learn the robot's seconds of a frame that ran on the device by choice."""
         frame, arm = flight.frame, flight.choice.arm
         if flight.selector is self._selector:
             seen = Observation(arm, frame.sequence, Kind.FRAME, math.nan, robot_s=frame.delays.robot_s)

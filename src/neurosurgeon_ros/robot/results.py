@@ -25,12 +25,12 @@ class ResultDelivery:
         self._decided = 0
 
     def deliver(self, result: FrameResult) -> None:
-        """Hand out a frame's detections."""
+        """Deliver a frame's detections."""
         self._newest = result
         self._sink.detections(result)
 
     def decide(self, decision: Decision) -> None:
-        """Hand out what was chosen for it."""
+        """Deliver what was chosen for it."""
         self._decided = decision.sequence
         self._sink.decision(decision)
 

@@ -20,7 +20,7 @@ class SavedPolicy:
     :param table: the arms that it chooses among.
     :param model: fingerprint of the network.
     :param speed: speed of the emulated robot as a fraction of this machine's, which the edge is taken to have.
-    :param state_file: where to go on from and save to; None for neither.
+    :param state_file: where to restore from and save to; None for neither.
 
     :ivar problem: why the file was refused, in one sentence; it is left as it is then. Empty if all is well.
     """

@@ -113,7 +113,7 @@ class ArmSelector:
         Let the policy choose, and enforce the rules that hold for every policy.
 
         :param has_picture: as it was for the context.
-        :return: the choice to follow, and in one sentence why it is not the policy's; empty if it is.
+        :returns: the choice to follow, and in one sentence why it is not the policy's; empty if it is.
         """
         choice, reason = enforce(self.policy.select(context), context, lambda arm: self.table.arms[arm].name)
         sample = choice.sample_arm
@@ -147,7 +147,7 @@ def enforce(choice: Choice, context: Context, name: Callable[[int], str]) -> tup
     Keep the frame on the robot where a policy's choice is not allowed, or hopeless.
 
     :param name: returns the name of an arm, for people.
-    :return: the choice to follow, and in one sentence why it is not the policy's; empty if it is.
+    :returns: the choice to follow, and in one sentence why it is not the policy's; empty if it is.
     """
     arm, reason = choice.arm, ""
     optimistic_s = float(context.robot_s[arm]) + choice.optimistic_offload_s

@@ -20,9 +20,9 @@ class LatestSlot(Generic[T]):
 
     def put(self, item: T) -> bool:
         """
-        Lay down the newest item.
+        Put in the newest item.
 
-        :return: True if one is dropped: an older one that waited there, or this one since the slot is closed.
+        :returns: True if one is dropped: an older one that waited there, or this one since the slot is closed.
         """
         with self._condition:
             if self._closed:
@@ -36,7 +36,7 @@ class LatestSlot(Generic[T]):
         """
         Wait for an item and take it out.
 
-        :return: the item, or None once the slot is closed and empty.
+        :returns: the item, or None once the slot is closed and empty.
         """
         with self._condition:
             self._condition.wait_for(lambda: self._item is not None or self._closed)
@@ -44,7 +44,7 @@ class LatestSlot(Generic[T]):
             return item
 
     def take_now(self) -> T | None:
-        """Take the item out, if one is there."""
+        """Remove and return the item, if there is one."""
         with self._condition:
             item, self._item = self._item, None
             return item
@@ -56,9 +56,9 @@ class LatestSlot(Generic[T]):
 
     def close(self) -> bool:
         """
-        Let every waiting thread go; what is put in from now on is dropped.
+        Wake every waiting thread; what is put in from now on is dropped.
 
-        :return: True if an item still waited: it is dropped.
+        :returns: True if an item still waited: it is dropped.
         """
         with self._condition:
             self._closed = True

@@ -5,7 +5,7 @@ A message's bytes, walked over before a middleware is let near them.
 
 The middleware's own reader takes memory for as many entries as a sequence says that it has, if only each could have one
 byte: eight megabytes that claim eight million tensors cost two gigabytes and ten seconds before they are refused. Here
-every count and length is held against its bound and against the bytes that are left, and nothing is made of any.
+every count and length is checked against its bound and against the bytes that are left, before memory is allocated.
 
 Messages travel as plain CDR, version 1: see section 7.4 of the DDS-XTypes specification, and REP-2011 for types.
 """
@@ -112,7 +112,7 @@ class _Place:
         self.structures = 0
 
     def skip(self, size: int, field: str) -> None:
-        """Go on by some bytes."""
+        """Skip some bytes."""
         if size > self.end - self.at:
             raise Malformed(f"ends within {field}")
         self.at += size
@@ -129,7 +129,7 @@ class _Step(Protocol):
     """Some fields that follow each other."""
 
     def go(self, place: _Place) -> None:
-        """Go over them."""
+        """Skip them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,14 +218,14 @@ _STEPS: dict[type[Any], tuple[_Step, ...]] = {}
 
 
 def _steps(kind: type[Any]) -> tuple[_Step, ...]:
-    """Give the steps over a type."""
+    """Return the steps over a type."""
     if kind not in _STEPS:
         _STEPS[kind] = _read_steps(kind)
     return _STEPS[kind]
 
 
 def _read_steps(kind: type[Any]) -> tuple[_Step, ...]:
-    """Give the steps over a type, of which numbers that are neighbours are one."""
+    """Return the steps over a type, of which numbers that are neighbours are one."""
     steps: list[_Step] = []
     numbers: list[tuple[int, int]] = []
     began = ""
@@ -249,7 +249,7 @@ def _read_steps(kind: type[Any]) -> tuple[_Step, ...]:
 
 
 def _parts(kind: type[Any], prefix: str = "") -> list[_Part]:
-    """Give a type's fields, those of the structures that are its fields in their place."""
+    """Return a type's fields, those of the structures that are its fields in their place."""
     parts: list[_Part] = []
     for plain, declared in zip(kind.get_fields_and_field_types(), kind.SLOT_TYPES, strict=True):
         name = f"{prefix}{plain}"

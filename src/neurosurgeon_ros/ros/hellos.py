@@ -3,8 +3,8 @@
 """
 Who holds a robot's id: a robot listens to the others' hellos before it takes its own, with an edge or without.
 
-Whoever says hello with an id holds it until it says goodbye or its hellos stop. A goodbye shows the secret of the
-session that it ends, so that nobody can say it for another robot. Robots that take the same id within the time that a
+The robot that says hello with an id holds it until it says goodbye or its hellos stop. A goodbye shows the secret of
+the session that it ends, so that no robot can say it for another. Robots that take the same id within the time that a
 hello needs hear each other only once they have said it: of these the one with the lowest session holds it.
 """
 
@@ -20,8 +20,8 @@ from rclpy.node import Node
 from neurosurgeon_ros.msg import RobotHello
 from neurosurgeon_ros.protocol.presence import ROBOT_TIMEOUT_S, session_of
 from neurosurgeon_ros.ros import qos
+from neurosurgeon_ros.ros.entities import destroy
 from neurosurgeon_ros.ros.intake import SMALL_BYTES, read, shorten
-from neurosurgeon_ros.ros.managed import destroy
 from neurosurgeon_ros.ros.messages import InvalidMessage, check_version, goodbye
 
 #: Seconds to have listened before an id is taken: two hellos, and time for discovery.
@@ -51,7 +51,7 @@ class Holder:
     heard_s: float
 
     def __str__(self) -> str:
-        """Name it for people."""
+        """Return its name."""
         node = shorten(self.node) or "a node that does not say its name"
         return f"{node} on {shorten(self.host)}" if self.host else node
 
@@ -82,14 +82,14 @@ class Hellos:
         )
 
     def close(self) -> None:
-        """Give the id back, and listen and speak no more."""
+        """Return the id back, and listen and speak no more."""
         self.leave()
         if self._goodbye is not None:
             self._publisher.wait_for_all_acked(Duration(seconds=GOODBYE_S))
         destroy(self._node, self._subscription, self._publisher)
 
     def say(self) -> None:
-        """Say hello with the id that is held; nothing without one."""
+        """Publish a hello with the id that is held; nothing without one."""
         if self._claimed is not None:
             self._publisher.publish(self._claimed)
 
@@ -104,7 +104,7 @@ class Hellos:
         return frozenset(self._own)
 
     def leave(self) -> None:
-        """Give the id back at once; nothing if none is held."""
+        """Return the id back at once; nothing if none is held."""
         if self._claimed is not None and self._goodbye is not None:
             self._publisher.publish(self._goodbye)
         self._claimed = None
@@ -115,7 +115,7 @@ class Hellos:
 
         :param message: this robot's hello, of a session that has not said any yet.
         :param secret: the session's, see :func:`neurosurgeon_ros.protocol.presence.session_of`.
-        :return: who else holds the id; None if this robot does now, for as long as it goes on saying hello.
+        :returns: who else holds the id; None if this robot does now, for as long as it goes on saying hello.
         """
         self.leave()
         self._listen(self._since_s + LISTEN_S)
@@ -134,11 +134,11 @@ class Hellos:
         if rival is not None and rival.session < message.session:
             self.leave()
             return rival
-        self._heard.pop(message.robot_id, None)  # whoever lost says no more; if one does, it is heard again
+        self._heard.pop(message.robot_id, None)  # a robot that lost is silent now; if one is not, it is heard again
         return None
 
     def _listen(self, until_s: float) -> None:
-        """Take the hellos that have come while the executor was held up, and those that come."""
+        """Handle the hellos that have come while the executor was blocked, and those that come until then."""
         while True:
             with self._subscription.handle:
                 while (taken := self._subscription.handle.take_message(RobotHello, True)) is not None:
@@ -166,7 +166,7 @@ class Hellos:
             if holder is not None and holder.session == message.session == session_of(message.model):
                 del self._heard[message.robot_id]
             return
-        if len(self._heard) > 1000:  # whoever invents ids does not fill the memory
+        if len(self._heard) > 1000:  # invented ids do not fill the memory
             self._heard.clear()
         known = self.holder(message.robot_id)
         if known is None or message.session <= known.session:  # of several that claim an id the lowest will hold it

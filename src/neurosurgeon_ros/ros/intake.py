@@ -1,7 +1,7 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-What a node hears, held against limits before any of it is believed.
+Subscriptions to topics that anybody may publish on: messages are checked against limits before they are read.
 
 Messages come as bytes, so that their size and every count in them is checked before memory is taken for what they say
 they hold, and so that bytes that are no message are counted instead of vanishing. The bounds that a message's type
@@ -116,7 +116,7 @@ class Intake:
             self._node.get_logger().error(f"refused: {text}", throttle_duration_sec=LOG_PERIOD_S)
 
     def diagnostics(self) -> dict[str, object]:
-        """Give the counts by reason, for people."""
+        """Return the counts by reason, for people."""
         return {f"refused: {reason}": count for reason, count in sorted(self.refused.items())}
 
 
@@ -197,7 +197,7 @@ def _check_bounds(message: Any) -> None:
 
 
 def _bounds(kind: type[Any]) -> tuple[tuple[str, tuple[int, int | None] | None], ...]:
-    """Give each field that has a bound, with it and that of its entries; None for fields whose own fields may have."""
+    """Return each bounded field with its bound and that of its entries; None where nested fields may have one."""
     fields: list[tuple[str, tuple[int, int | None] | None]] = []
     for name, declared in zip(kind.get_fields_and_field_types(), kind.SLOT_TYPES, strict=True):
         entry = declared.value_type if isinstance(declared, AbstractNestedType) else declared

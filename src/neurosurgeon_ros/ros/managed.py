@@ -9,32 +9,29 @@ both are caught here. See design.ros2.org/articles/node_lifecycle.html.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.timer import Timer
 
 from neurosurgeon_ros.ros import qos
-from neurosurgeon_ros.ros.messages import key_values
+from neurosurgeon_ros.ros.entities import steady_timer
+from neurosurgeon_ros.ros.making import remake
 from neurosurgeon_ros.ros.parameters import changed, check_changes, declare, read, unknown_names
-from neurosurgeon_ros.ros.process.dds import Transport, applied_transport
 from neurosurgeon_ros.ros.process.malloc import give_back_memory
-from neurosurgeon_ros.ros.process.process import NeedsUdp, StartError
-from neurosurgeon_ros.ros.process.will import Will, take_will
+from neurosurgeon_ros.ros.process.process import StartError
+from neurosurgeon_ros.ros.process.will import Will
+from neurosurgeon_ros.ros.result_messages import key_values
 from neurosurgeon_ros.ros.unheard_peers import Deaf, Deafness
 
 P = TypeVar("P")
-N = TypeVar("N", bound="ManagedNode[Any]")
 
 
 class Refused(Exception):
@@ -63,7 +60,7 @@ class ManagedNode(LifecycleNode, Generic[P]):
     :param name: of the node.
     :param kind: dataclass of its parameters, see :mod:`neurosurgeon_ros.ros.parameters`.
     :param overrides: parameters that hold whatever the command line says.
-    :raises StartError: if a parameter is no good.
+    :raises StartError: if a parameter is not valid.
     """
 
     def __init__(self, name: str, kind: type[P], overrides: Sequence[Parameter] = ()) -> None:
@@ -99,25 +96,25 @@ class ManagedNode(LifecycleNode, Generic[P]):
         """Stop working, and finish what is under way."""
 
     def cleanup(self) -> None:
-        """Let go of everything that configure has made; safe to call at any time."""
+        """Free everything that configure has made; safe to call at any time."""
 
     def legacy(self) -> bytes:
         """Return what the node that is made in place of this one has to know of it; see :meth:`will`."""
         return b""
 
     def inherit(self, legacy: bytes) -> None:
-        """Take over what :meth:`legacy` of the node before has returned, before anything is configured."""
+        """Restore what :meth:`legacy` of the replaced node returned, before anything is configured."""
 
     def expected_from(self) -> Sequence[str]:
         """Return the topics, fully resolved, of which messages are missed now, if somebody publishes them."""
         return ()
 
     def refuse(self, wanted: P) -> str:
-        """Say why parameters that are each good by themselves cannot be taken over now; empty if they can."""
+        """Return why parameters that are each valid cannot be applied now; empty if they can."""
         return ""
 
     def parameters_changed(self, before: P) -> None:
-        """Take over ``self.parameters``, some of which were others `before`, while the node was configured."""
+        """Apply ``self.parameters``, which have changed while the node is configured."""
 
     def diagnostics(self) -> tuple[bytes, str, dict[str, object]]:
         """Return level, one sentence, and values for /diagnostics while the node is active."""
@@ -127,7 +124,7 @@ class ManagedNode(LifecycleNode, Generic[P]):
 
     def autostart(self) -> None:
         """
-        Configure and activate, for people without a lifecycle manager.
+        Configure and activate, where there is no lifecycle manager.
 
         :raises StartError: if one of the two fails; the message says why.
         """
@@ -156,10 +153,10 @@ class ManagedNode(LifecycleNode, Generic[P]):
 
         What is made is a :class:`ManagedNode` of the same class, whose constructor takes `overrides`.
         """
-        return functools.partial(_again, type(self), self.will())
+        return functools.partial(remake, type(self), self.will())
 
     def is_deaf(self) -> bool:
-        """Say why a peer is not heard, once for each cause; return whether the node will hear it over UDP."""
+        """Log why a peer is not heard, once for each cause; return whether the node will hear it over UDP."""
         deaf = self._deafness.look(self.expected_from())
         if deaf == self._deaf:
             return False
@@ -173,7 +170,7 @@ class ManagedNode(LifecycleNode, Generic[P]):
         return deaf.helps_udp
 
     def close(self) -> None:
-        """Stop working and let go of everything, whatever state the node is in."""
+        """Stop working and free everything, whatever state the node is in."""
         self.deactivate()
         self.cleanup()
 
@@ -201,12 +198,12 @@ class ManagedNode(LifecycleNode, Generic[P]):
         return result
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop and let go of everything."""
+        """Stop and free everything."""
         self._configured = False
         return self._transition("shut down", self.close)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Let go of everything; the node is unconfigured then, and can be configured again."""
+        """Free everything; the node is unconfigured then, and can be configured again."""
         self._configured = False
         result = self._transition("recover", self.close)
         give_back_memory()
@@ -228,7 +225,7 @@ class ManagedNode(LifecycleNode, Generic[P]):
         return TransitionCallbackReturn.SUCCESS
 
     def say_error(self, text: str) -> None:
-        """Log an error in one sentence, unless StartError takes it to whoever does; keep it for the diagnostics."""
+        """Log an error in one sentence, unless a StartError carries it; keep it for the diagnostics."""
         self._last_error = text
         if not self._starting:
             self.get_logger().error(text)
@@ -257,7 +254,7 @@ class ManagedNode(LifecycleNode, Generic[P]):
             if result.successful and (reason := self.refuse(changed(self.parameters, changes))):
                 return SetParametersResult(successful=False, reason=reason)
             return result
-        except Exception as problem:  # an exception here would leave whoever asked without an answer
+        except Exception as problem:  # an exception here would leave the caller without an answer
             return SetParametersResult(successful=False, reason=f"{type(problem).__name__}: {problem}")
 
     def _after_parameters(self, changes: list[Parameter]) -> None:
@@ -291,69 +288,3 @@ class ManagedNode(LifecycleNode, Generic[P]):
         message = DiagnosticArray(status=[status])
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
-
-
-def make(kind: type[N]) -> N:
-    """
-    Make a node as it was left to this process, or else by its parameters, which say whether it starts by itself.
-
-    :param kind: whose constructor takes `overrides`, and whose parameters include `transport` and `autostart`.
-    :raises StartError: if it cannot start.
-    :raises NeedsUdp: if its process uses shared memory and it is to do without.
-    """
-    try:
-        will = take_will()
-    except ValueError as problem:
-        raise StartError(str(problem)) from None
-    if will is not None:
-        return _again(kind, will)
-    node = kind()  # type: ignore[call-arg]
-    parameters = node.parameters
-    if parameters.transport == Transport.UDP.value and (applied := applied_transport()) is not Transport.UDP:
-        if applied is Transport.AUTO:
-            will = dataclasses.replace(node.will(), state="active" if parameters.autostart else "unconfigured")
-            node.destroy_node()
-            raise NeedsUdp(will)
-        node.get_logger().warning(
-            f"transport {parameters.transport} has no effect: the profile or the implementation of DDS is another than "
-            "this package's"
-        )
-    if parameters.autostart:
-        node.autostart()
-    return node
-
-
-def _again(kind: Callable[..., N], will: Will) -> N:
-    """Make a node as it was; raises StartError if a transition fails."""
-    node = kind(overrides=will.parameters)
-    node.inherit(will.legacy)
-    node.reach(will.state)
-    return node
-
-
-def steady_timer(node: Node, period_s: float, callback: Callable[[], None]) -> Timer:
-    """
-    Make a timer that runs by the machine's clock, whatever `use_sim_time` says: peers and people do not simulate.
-
-    Once it is destroyed it calls no more, also where the executor had it ready already, behind the transition that
-    destroyed it and what it needs.
-    """
-
-    def tick() -> None:
-        if any(one is timer for one in node.timers):
-            callback()
-
-    timer = node.create_timer(period_s, tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
-    return timer
-
-
-def destroy(node: Any, *entities: Any) -> None:
-    """Destroy publishers, subscriptions and timers of a node, whichever of them are there."""
-    kinds = {
-        "Publisher": node.destroy_publisher,
-        "Subscription": node.destroy_subscription,
-        "Timer": node.destroy_timer,
-    }
-    for entity in entities:
-        if entity is not None:
-            kinds[type(entity).__name__](entity)

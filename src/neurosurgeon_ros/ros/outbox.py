@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Publishing beside whoever publishes: a slow link holds `publish` for as long as it takes a large message."""
+"""Publishing from a thread of its own: a slow link blocks `publish` for as long as a large message takes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Outbox:
     """
     Publishes messages in their order, one at a time.
 
-    Its thread does it, from its making to :meth:`close`, or whoever lays down a message, at once.
+    Its thread publishes until :meth:`close`; a message that is to go at once is published by the caller.
 
     :param publish: called with each message; may take its time.
     :param on_problem: told in one sentence what it raised; called from the same thread.
@@ -40,7 +40,7 @@ class Outbox:
 
     def put(self, message: Any, *, at_once: bool = False) -> None:
         """
-        Lay down a message; nobody may change it from now on.
+        Put in a message; nobody may change it from now on.
 
         :param at_once: publish it in the caller's thread, unless others are before it: for one that takes less time
             than to wake a thread does.

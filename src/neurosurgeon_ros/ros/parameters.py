@@ -105,7 +105,7 @@ def unknown_names(node: Node) -> list[str]:
     """
     Say of each parameter that a node was given and does not have that it does nothing; call after :func:`declare`.
 
-    :return: one sentence each, with the name that was probably meant.
+    :returns: one sentence each, with the name that was probably meant.
     """
     own = sorted(name for name in node._parameters if not name.startswith(_OF_QOS))
     sentences = []
@@ -155,7 +155,7 @@ def changed(current: P, changes: Sequence[Parameter]) -> P:
 
 
 def refusal(kind: type[Any], name: str, value: Any) -> str:
-    """Say why a value of the right type and range is no good; empty if it is."""
+    """Return why a value of the right type and range is not valid; empty if it is."""
     field = next(field for field in _fields(kind) if field.name == name)
     meaning: Meaning = field.metadata["meaning"]
     choices, otherwise = meaning.choices, meaning.otherwise

@@ -9,17 +9,14 @@ misread. Each endpoint carries its type's hash (REP-2011), which is compared wit
 
 from __future__ import annotations
 
-import functools
-import json
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
-from ament_index_python.packages import get_package_share_directory
 from rclpy.node import Node
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from neurosurgeon_ros.ros.messages import InvalidMessage, check_version
+from neurosurgeon_ros.ros.type_hashes import type_hash, type_name
 
 #: Seconds between looks at whether all that speak here speak our types.
 LOOK_PERIOD_S = 1.0
@@ -32,7 +29,7 @@ _NO_NAME = "_NODE_NAME_UNKNOWN_"
 
 
 class Peers:
-    """The endpoints of some topics, held against the types that this package has for them."""
+    """The endpoints of some topics, compared with the types that this package has for them."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -42,9 +39,9 @@ class Peers:
         self, kind: type[Any], topic: str, *, publishers: bool = True, subscriptions: bool = True
     ) -> dict[str, str]:
         """
-        Give the nodes that speak another type on a topic.
+        Return the nodes that speak another type on a topic.
 
-        :return: by fully qualified name, what is wrong in one sentence.
+        :returns: by fully qualified name, what is wrong in one sentence.
         """
         infos: list[TopicEndpointInfo] = []
         if publishers:
@@ -77,11 +74,12 @@ class Peers:
 
 def foreign(kind: type[Any], topic: str, infos: Iterable[TopicEndpointInfo]) -> dict[str, str]:
     """
-    Give the nodes among a topic's endpoints that speak another type than `kind`; see :meth:`Peers.foreign`.
+    Return the nodes among a topic's endpoints that speak another type than `kind`; see :meth:`Peers.foreign`.
 
     An endpoint without a hash is judged by its type's name alone, and one without a name not before it has one.
     """
-    name, ours = type_name(kind), type_hash(kind)
+    name = type_name(kind)
+    ours = type_hash(name)
     wrong: dict[str, str] = {}
     for info in filter(is_named, infos):
         node, theirs = full_name(info), str(info.topic_type_hash)
@@ -103,34 +101,6 @@ def is_named(info: TopicEndpointInfo) -> bool:
 def full_name(info: TopicEndpointInfo) -> str:
     """Return the fully qualified name of the node that an endpoint belongs to."""
     return f"{info.node_namespace.rstrip('/')}/{info.node_name}"
-
-
-def type_name(kind: type[Any]) -> str:
-    """
-    Return a message's name as the graph shows it.
-
-    >>> from std_msgs.msg import Header
-    >>> type_name(Header)
-    'std_msgs/msg/Header'
-    """
-    package, folder = kind.__module__.split(".")[:2]
-    return f"{package}/{folder}/{kind.__name__}"
-
-
-def type_hash(kind: type[Any]) -> str:
-    """Return a message's hash, as its package was built with it; empty if the package does not say."""
-    return _hash_of(type_name(kind))
-
-
-@functools.cache
-def _hash_of(name: str) -> str:
-    package, folder, plain = name.split("/")
-    path = Path(get_package_share_directory(package)) / folder / f"{plain}.json"
-    try:
-        hashes = json.loads(path.read_text(encoding="utf-8"))["type_hashes"]
-    except (OSError, ValueError, KeyError):
-        return ""
-    return str(next((one["hash_string"] for one in hashes if one["type_name"] == name), ""))
 
 
 def _short(text: str) -> str:

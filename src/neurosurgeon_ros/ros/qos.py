@@ -33,7 +33,7 @@ RELIABLE_IMAGES = _reliable(10)
 #: Detections of accepted frames.
 DETECTIONS = _reliable(10)
 
-#: Class names: for whoever comes later, too.
+#: Class names, for late subscribers too.
 LABELS = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,
     depth=1,

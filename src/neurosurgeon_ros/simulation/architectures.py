@@ -68,7 +68,7 @@ class _Bottleneck(nn.Module):
         self.project: nn.Module = nn.Conv2d(inputs, 4 * width, 1, stride=stride) if changes else nn.Identity()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Give the block's output, (1, 4 x width, h, w)."""
+        """Return the block's output, (1, 4 x width, h, w)."""
         y = self.conv3(self.relu2(self.conv2(self.relu1(self.conv1(x)))))
         result: torch.Tensor = self.relu3(y + self.project(x))
         return result

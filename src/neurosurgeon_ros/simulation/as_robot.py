@@ -154,7 +154,7 @@ class _RobotSimulation(Simulation):
         self._hold(-1, SHORTEST_S, message)
 
     def _hold(self, arm: int, give_up_s: float, message: _Message) -> float:
-        """Give a message to the writer; returns when its answer is there."""
+        """Return a message to the writer; returns when its answer is there."""
         now_s = message.ready_s
         self._requests.add(
             OutstandingRequest(message.key, arm, self._now, now_s, message.sent_bytes, give_up_s=give_up_s)

@@ -134,7 +134,7 @@ class Environment:
         return np.where(late, self.deadline_s + robot_s[last] - robot_s, total) if late.any() else total
 
     def stages_s(self) -> FloatArray:
-        """Give the front-end delay of each arm at each frame, shape (T, n)."""
+        """Return the front-end delay of each arm at each frame, shape (T, n)."""
         throttle = np.ones(self.frames) if self.throttle is None else self.throttle
         stages: FloatArray = np.outer(throttle, self.robot_s)
         return stages

@@ -24,7 +24,7 @@ class Oracle:
         self._total_s: FloatArray = np.zeros(0)
 
     def reveal(self, total_s: FloatArray) -> None:
-        """See the expected total delay of each arm at the next frame, shape (n,)."""
+        """Receive the expected total delay of each arm at the next frame, shape (n,)."""
         self._total_s = total_s
 
     def select(self, context: Context) -> Choice:

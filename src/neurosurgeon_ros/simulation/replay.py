@@ -113,7 +113,7 @@ def _link(sizes: FloatArray, transmits: FloatArray) -> tuple[float, FloatArray, 
     """
     Part transmissions into a round trip and seconds per byte, and those into a slow course and noise.
 
-    :return: seconds of the round trip, smoothed seconds per byte of each transmission, and the noise's log deviation.
+    :returns: seconds of the round trip, smoothed seconds per byte of each transmission, and the noise's log deviation.
     """
     round_trip_s = 0.0
     if sizes.max() > 2.0 * sizes.min():
@@ -148,5 +148,5 @@ def _read(path: Path) -> list[dict[str, str]]:
 
 
 def _value(text: str) -> float:
-    """Give a cell's number; 0 for an empty one, a stage that did not run."""
+    """Return a cell's number; 0 for an empty one, a stage that did not run."""
     return float(text) if text else 0.0

@@ -166,7 +166,7 @@ class Runner:
         Run jobs.
 
         :param jobs: in any order.
-        :return: their runs, in that order.
+        :returns: their runs, in that order.
         """
         results = map(_run, jobs) if self._pool is None else self._pool.map(_run, jobs, chunksize=4)
         runs = []

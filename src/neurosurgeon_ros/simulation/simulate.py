@@ -169,7 +169,7 @@ class Simulation:
     def _send(
         self, k: int, arm: int, kind: Kind, ready_s: float, *, noise: int, robot_s: float = float("nan")
     ) -> float:
-        """Put an arm's tensors on the link when they are ready; gives the time at which the answer is there."""
+        """Put an arm's tensors on the link when they are ready; returns when the answer is there."""
         environment = self._environment
         wait_s = max(0.0, self._link_free_s - ready_s)
         start_s = ready_s + wait_s

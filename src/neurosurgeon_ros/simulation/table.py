@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from neurosurgeon_ros.atomic_write import write_atomically
 from neurosurgeon_ros.learning.interface import FEATURES, FloatArray
 
 #: Columns of a table's CSV: the partition point's name, FEATURES of its back-end with psi as fp32 bytes, and the
@@ -95,16 +96,18 @@ def write_table(path: Path, table: NetworkTable) -> None:
     """
     Write a table as :func:`read_table` reads it, all or nothing.
 
-    :param path: CSV file; its folder must exist.
+    :param path: CSV file.
     """
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for p, point in enumerate(table.points):
-            delays = (f"{table.front_s[p]:.6g}", f"{table.back_s[p]:.6g}")
-            writer.writerow((point, *(f"{feature:.0f}" for feature in table.features[p]), *delays))
-    partial.replace(path)
+
+    def write(partial: Path) -> None:
+        with partial.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(COLUMNS)
+            for p, point in enumerate(table.points):
+                delays = (f"{table.front_s[p]:.6g}", f"{table.back_s[p]:.6g}")
+                writer.writerow((point, *(f"{feature:.0f}" for feature in table.features[p]), *delays))
+
+    write_atomically(path, write)
 
 
 def non_negative(text: str | None, where: str) -> float:

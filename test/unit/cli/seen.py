@@ -15,7 +15,7 @@ PERIOD_NS = 40_000_000
 
 
 def header(sequence: int) -> HeaderKey:
-    """Give the header of the n-th image."""
+    """Return the header of the n-th image."""
     return HeaderKey(1_000_000_000 + sequence * PERIOD_NS, "camera")
 
 

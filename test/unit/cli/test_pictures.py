@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
+from neurosurgeon_ros.cli.charts import stage_delays
 from neurosurgeon_ros.cli.demo.annotation import AnnotatedVideo
 from neurosurgeon_ros.cli.demo.matching import Frame
-from neurosurgeon_ros.cli.demo.timeline import draw_timeline, stage_delays
+from neurosurgeon_ros.cli.demo.timeline import draw_timeline
 
 from .seen import decision, detections, image, on_device
 

@@ -8,7 +8,7 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from neurosurgeon_ros.diagnostics.edge_health import EdgeHealth, edge_level
-from neurosurgeon_ros.diagnostics.robot_health import WINDOW_S
+from neurosurgeon_ros.diagnostics.window import WINDOW_S
 from neurosurgeon_ros.learning.interface import Kind
 from neurosurgeon_ros.protocol.requests import Feedback, Key, Status
 

@@ -8,7 +8,8 @@ import math
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from neurosurgeon_ros.diagnostics.robot_health import SILENCE_S, WINDOW_S, Health, level
+from neurosurgeon_ros.diagnostics.robot_health import SILENCE_S, Health, level
+from neurosurgeon_ros.diagnostics.window import WINDOW_S
 from neurosurgeon_ros.robot.arrival import Counts
 from neurosurgeon_ros.robot.decision import Decision, Delays, Outcome
 

@@ -19,7 +19,7 @@ ON_DEVICE = 2
 
 
 def context(frame: int, *, key_frame: bool = False, on_device_s: float = 2.0) -> Context:
-    """Give three arms: x = (1, 1), x = (1, 0) and on_device, in the columns conv_macs and psi."""
+    """Return three arms: x = (1, 1), x = (1, 0) and on_device, in the columns conv_macs and psi."""
     features = np.zeros((3, len(FEATURES)))
     features[0, [CONV, PSI]] = 1.0
     features[1, CONV] = 1.0

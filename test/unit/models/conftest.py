@@ -12,7 +12,7 @@ import torch
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Iterator[int]:
-    """Give the number of threads that torch would take, which is put back afterwards."""
+    """Return the number of threads that torch would take, which is put back afterwards."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield threads

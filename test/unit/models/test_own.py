@@ -114,7 +114,7 @@ def no_scores():
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Give the name of a module outside this package that can be imported."""
+    """Return the name of a module outside this package that can be imported."""
     name = f"own_networks_{tmp_path.name}".replace("-", "_")
     (tmp_path / f"{name}.py").write_text(PACKAGE)
     monkeypatch.syspath_prepend(str(tmp_path))

@@ -63,7 +63,7 @@ class Skip(nn.Module):
 
 
 def image(size: int = 16, seed: int = 0) -> torch.Tensor:
-    """Give a uint8 image of noise, channels-last."""
+    """Return a uint8 image of noise, channels-last."""
     generator = torch.Generator().manual_seed(seed)
     tensor = torch.randint(0, 256, (1, 3, size, size), dtype=torch.uint8, generator=generator)
     return tensor.contiguous(memory_format=torch.channels_last)

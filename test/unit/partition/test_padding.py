@@ -51,7 +51,7 @@ def _with_image(rows: Rows, seed: int = 0) -> torch.Tensor:
 
 @pytest.mark.parametrize("rows", [Rows(16, 40), Rows(17, 39), Rows(0, 21), Rows(43, 64), Rows(30, 31)])
 def test_images_give_the_very_same_bits(network: PartitionedNetwork, rows: Rows) -> None:
-    trimmed = network.without_margins(_empty(), rows)
+    trimmed = network.without_padding(_empty(), rows)
     assert trimmed is not None
     for seed in range(3):
         x = _with_image(rows, seed)
@@ -63,7 +63,7 @@ def test_a_run_can_be_broken_off_between_its_steps(network: PartitionedNetwork) 
     class BrokenOff(Exception):
         pass
 
-    trimmed = network.without_margins(_empty(), Rows(16, 40))
+    trimmed = network.without_padding(_empty(), Rows(16, 40))
     assert trimmed is not None
     x = _with_image(Rows(16, 40))
     for run in (lambda before: trimmed.run((x,), before), lambda before: network.run_back((x,), 0, before)):
@@ -82,7 +82,7 @@ def test_a_run_can_be_broken_off_between_its_steps(network: PartitionedNetwork) 
 
 def test_several_images_together_give_what_each_gives_alone(network: PartitionedNetwork) -> None:
     rows = Rows(16, 40)
-    trimmed = network.without_margins(_empty(), rows)
+    trimmed = network.without_padding(_empty(), rows)
     assert trimmed is not None
     images = [_with_image(rows, seed) for seed in range(3)]
     for image, output in zip(images, trimmed.run_together([(image,) for image in images]), strict=True):
@@ -90,7 +90,7 @@ def test_several_images_together_give_what_each_gives_alone(network: Partitioned
 
 
 def test_fewer_rows_are_computed(network: PartitionedNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
-    trimmed = network.without_margins(_empty(), Rows(16, 40))
+    trimmed = network.without_padding(_empty(), Rows(16, 40))
     assert trimmed is not None
     heights: list[int] = []
     forward = Surrounded.forward
@@ -106,13 +106,13 @@ def test_fewer_rows_are_computed(network: PartitionedNetwork, monkeypatch: pytes
 
 
 def test_where_an_image_fills_the_input_nothing_is_left_out(network: PartitionedNetwork) -> None:
-    assert network.without_margins(_empty(), Rows(2, 62)) is None
+    assert network.without_padding(_empty(), Rows(2, 62)) is None
 
 
 def test_a_network_that_mixes_all_rows_at_once_is_left_as_it_is() -> None:
     torch.manual_seed(3)
     mixing = partition(nn.Sequential(nn.InstanceNorm2d(3), nn.Conv2d(3, 4, 3, padding=1)).eval(), _empty().float())
-    assert mixing.without_margins(_empty().float(), Rows(16, 40)) is None
+    assert mixing.without_padding(_empty().float(), Rows(16, 40)) is None
 
 
 @pytest.mark.parametrize(

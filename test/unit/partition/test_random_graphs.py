@@ -36,7 +36,7 @@ KINDS = (*KINDS, "chunk", "shuffle", "transpose", "mean", "linear", "half", "cla
 
 @st.composite
 def plans(draw: st.DrawFn) -> list[tuple[str, int, int]]:
-    """Give a list of steps, each with two earlier values that it may use."""
+    """Return a list of steps, each with two earlier values that it may use."""
     steps = []
     for index in range(draw(st.integers(1, 12))):
         steps.append((draw(st.sampled_from(KINDS)), draw(st.integers(0, index)), draw(st.integers(0, index))))

@@ -63,7 +63,7 @@ class Slept:
 
 
 def ready(engine: Any, throttle: Throttle) -> LocalInference:
-    """Give one that has seen enough of an image's size."""
+    """Return one that has seen enough of an image's size."""
     local = LocalInference(engine, throttle)
     for _ in range(IMAGES_BEFORE_PREPARING):
         local.record_image(SHAPE)

@@ -21,21 +21,18 @@ from neurosurgeon_ros.protocol.requests import PROTOCOL_VERSION, Feedback, Ident
 from neurosurgeon_ros.robot.arrival import Counts
 from neurosurgeon_ros.robot.decision import Decision, Delays, Outcome
 from neurosurgeon_ros.ros.messages import (
-    MAX_TEXT,
     InvalidMessage,
     check_version,
-    from_decision,
-    from_detections,
     from_edge_detections,
     from_feedback,
     from_request,
     hello,
-    label_info,
     to_edge_detections,
     to_edge_report,
     to_feedback,
     to_request,
 )
+from neurosurgeon_ros.ros.result_messages import MAX_TEXT, from_decision, from_detections, label_info
 
 KEY = Key("robot", 2**64 - 1, 2**63 + 5, Kind.FRAME)
 HEADER = Header(frame_id="camera")

@@ -14,7 +14,7 @@ from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from neurosurgeon_ros.nodes.edge_node import EdgeParameters
+from neurosurgeon_ros.nodes.edge_parameters import EdgeParameters
 from neurosurgeon_ros.nodes.robot_parameters import RobotParameters
 from neurosurgeon_ros.ros.parameters import check_changes, declare, parameter, read, refusal, table
 from neurosurgeon_ros.ros.process.process import StartError

@@ -11,21 +11,25 @@ import pytest
 from std_msgs.msg import Header
 
 from neurosurgeon_ros.msg import RobotHello
-from neurosurgeon_ros.ros.peers import foreign, type_hash, type_name
+from neurosurgeon_ros.ros.peers import foreign
+from neurosurgeon_ros.ros.type_hashes import type_hash, type_name
 
 TOPIC = "/neurosurgeon/hello"
 
 
 def endpoint(kind: str = "neurosurgeon_ros/msg/RobotHello", known: str = "") -> Any:
     return SimpleNamespace(
-        node_name="robot_node", node_namespace="/r1", topic_type=kind, topic_type_hash=known or type_hash(RobotHello)
+        node_name="robot_node",
+        node_namespace="/r1",
+        topic_type=kind,
+        topic_type_hash=known or type_hash(type_name(RobotHello)),
     )
 
 
 def test_names_and_hashes_are_those_of_the_built_package() -> None:
     assert type_name(Header) == "std_msgs/msg/Header"
-    assert type_hash(RobotHello).startswith("RIHS01_") and len(type_hash(RobotHello)) == 71
-    assert type_hash(RobotHello) != type_hash(Header)
+    assert type_hash(type_name(RobotHello)).startswith("RIHS01_") and len(type_hash(type_name(RobotHello))) == 71
+    assert type_hash(type_name(RobotHello)) != type_hash(type_name(Header))
 
 
 def test_one_of_our_own_kind_is_listened_to() -> None:

@@ -52,7 +52,7 @@ def robot(names: tuple[str, ...], mbps: float, noise: float, seed: int, load: St
 
 
 def most_chosen(name: str, environment: Environment, first: int = 150) -> tuple[str, float]:
-    """Give the arm most chosen after `first` frames, and the mean relative error of predicted offloading delays."""
+    """Return the arm most chosen after `first` frames, and the mean relative error of predicted offloading delays."""
     run = simulate(make_policy(name, n_arms=len(environment.robot_s)), environment)
     last = slice(first, None)
     offloaded = run.offload_s[last] > 0.0

@@ -19,7 +19,7 @@ SILENT = Noise(sd=0.0)
 
 def environment(**changes: object) -> Environment:
     """
-    Give 10 frames at 10 Hz on 8 Mbit/s, which is 1 MB/s.
+    Return 10 frames at 10 Hz on 8 Mbit/s, which is 1 MB/s.
 
     Arms: 50 kB at once (50 ms), 10 kB after 30 ms (10 ms), on the device 60 ms; the edge takes 5 and 2 ms, and the way
     there and back 1 ms.

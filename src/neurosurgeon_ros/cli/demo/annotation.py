@@ -38,7 +38,7 @@ class AnnotatedVideo:
         """
         Draw a frame, if its image was seen.
 
-        :return: BGR, uint8, shape (h + 22, w, 3); None if it was not.
+        :returns: BGR, uint8, shape (h + 22, w, 3); None if it was not.
         :raises OSError: if the video cannot be written.
         """
         if frame.image is None:

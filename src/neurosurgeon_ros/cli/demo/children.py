@@ -90,7 +90,7 @@ def ask_to_end(children: Sequence[Child]) -> float:
     """
     Send SIGINT to every process that still runs.
 
-    :return: the moment, in monotonic seconds, until which they have time.
+    :returns: the moment, in monotonic seconds, until which they have time.
     """
     for child in children:
         if not child.ended:

@@ -93,13 +93,13 @@ class Display(Protocol):
     """Where the run is shown."""
 
     def say(self, text: str) -> None:
-        """Say in a line what is being done, or what has happened."""
+        """Print a line about what is being done, or has happened."""
 
     def show(self, row: Row) -> None:
         """Show a frame."""
 
     def close(self) -> None:
-        """Give the terminal back."""
+        """Return the terminal back."""
 
 
 class PlainDisplay:

@@ -24,7 +24,7 @@ def private_domain() -> Iterator[dict[str, str]]:
 
     What processes that were killed meanwhile left in shared memory is removed in the end.
 
-    :return: environment variables for every process that is to meet there.
+    :returns: environment variables for every process that is to meet there.
     :raises RuntimeError: when all are in use.
     """
     if os.environ.get("ROS_DOMAIN_ID"):

@@ -6,25 +6,22 @@ from __future__ import annotations
 
 import os
 import queue
-import signal
 import socket
 import sys
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from neurosurgeon_ros.cli.arguments import UsageError
 from neurosurgeon_ros.cli.demo.annotation import AnnotatedVideo
 from neurosurgeon_ros.cli.demo.children import Child, ask_to_end, start_node, wait_for_end
-from neurosurgeon_ros.cli.demo.display import Display, RunningMean, make_display, print_lines
+from neurosurgeon_ros.cli.demo.display import Display, RunningMean, make_display
 from neurosurgeon_ros.cli.demo.domain import private_domain
+from neurosurgeon_ros.cli.demo.interrupt import Interrupt, Interrupted
 from neurosurgeon_ros.cli.demo.matching import FrameMatcher
 from neurosurgeon_ros.cli.demo.options import DemoOptions
-from neurosurgeon_ros.cli.demo.summary import Setting, in_words, summarise, write_decisions, write_summary
+from neurosurgeon_ros.cli.demo.results import make_folders, write_results
 from neurosurgeon_ros.cli.demo.viewing import reserved
 from neurosurgeon_ros.cli.view.history import History
 from neurosurgeon_ros.diagnostics.monitor import Monitor
@@ -55,28 +52,22 @@ STALL_S = 30.0
 LAST_FRAMES_S, SILENCE_S = 15.0, 3.0
 
 #: Seconds that one look for what was seen takes at most.
-PATIENCE_S = 0.1
-
-RESULTS = ("summary.json", "decisions.csv", "timeline.png", "annotated.mp4")
+LOOK_S = 0.1
 
 
 class DemoError(Exception):
     """The run cannot go on; the message is one sentence."""
 
 
-class _Interrupted(Exception):
-    """The user has asked for the end."""
-
-
 def run_demo(options: DemoOptions) -> int:
     """
     Run the demo.
 
-    :return: exit code: 0 if it went to its end or was interrupted, 1 if it had to be given up.
+    :returns: exit code: 0 if it went to its end or was interrupted, 1 if it had to be given up.
     :raises UsageError: if the results cannot be written where they should go, or the view cannot be shown.
     """
     with reserved(options.view_port) as listening, private_domain() as environment, Interrupt() as interrupt:
-        logs = _make_folders(options.out)
+        logs = make_folders(options.out)
         os.environ.update(environment)
         os.environ["ROS_LOG_DIR"] = str(logs / "ros")
         run = DemoRun(options, logs, environment, interrupt)
@@ -86,32 +77,6 @@ def run_demo(options: DemoOptions) -> int:
             return run.run()
         finally:
             run.close()
-
-
-class Interrupt:
-    """SIGINT and SIGTERM as an event, for as long as the context lasts."""
-
-    def __init__(self) -> None:
-        self.requested = threading.Event()
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> Interrupt:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._handle)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def check(self) -> None:
-        """Raise if the end was asked for."""
-        if self.requested.is_set():
-            raise _Interrupted
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        del number, frame
-        self.requested.set()
 
 
 class DemoRun:
@@ -151,7 +116,7 @@ class DemoRun:
             self._start_nodes()
             self._follow()
             self._await_last_frames()
-        except _Interrupted:
+        except Interrupted:
             self._display.say("interrupted: ending")
         except DemoError as error:
             problem = str(error)
@@ -160,7 +125,15 @@ class DemoRun:
         self._take_all()
         self._history.end()
         self._display.close()
-        self._write_results()
+        self._annotated.close()
+        write_results(
+            self._options,
+            self._decisions,
+            self._matcher,
+            self._objects,
+            rmw=self._monitor.rmw,
+            partition_points=self._partition_points,
+        )
         wait_for_end(list(self._children.values()), until_s)
         if problem:
             print(f"neurosurgeon demo: {problem}", file=sys.stderr)
@@ -234,8 +207,11 @@ class DemoRun:
 
     def _await(self, name: str) -> None:
         """Wait until a node has shown itself on its topic."""
-        if not self._look_until(lambda: name in self._ready, START_S):
-            raise DemoError(f"{name} was not ready after {START_S:g} s (see {self._children[name].log})")
+        end_s = time.monotonic() + START_S
+        while name not in self._ready:
+            if time.monotonic() > end_s:
+                raise DemoError(f"{name} was not ready after {START_S:g} s (see {self._children[name].log})")
+            self._look()
 
     # Following.
 
@@ -264,25 +240,17 @@ class DemoRun:
             if self._look():
                 silent_s = time.monotonic() + SILENCE_S
 
-    def _look_until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
-        end_s = time.monotonic() + timeout_s
-        while not condition():
-            if time.monotonic() > end_s:
-                return False
-            self._look()
-        return True
-
     def _look(self) -> bool:
         """
         Take in what was seen since the last look; waits a moment if nothing was.
 
-        :return: whether a frame's detections or decision was among it.
+        :returns: whether a frame's detections or decision was among it.
         """
         before = (self._matcher.published, len(self._decisions))
         self._interrupt.check()
         self._check_children()
         try:
-            self._take(self._monitor.seen.get(timeout=PATIENCE_S))
+            self._take(self._monitor.seen.get(timeout=LOOK_S))
         except queue.Empty:
             return False
         self._take_all()
@@ -332,52 +300,3 @@ class DemoRun:
         if name in self._children and name not in self._ready:
             self._ready.add(name)
             self._display.say(f"{name} is ready")
-
-    # Results.
-
-    def _write_results(self) -> None:
-        options, out = self._options, self._options.out
-        setting = Setting(
-            rmw=self._monitor.rmw,
-            policy=options.policy,
-            model=options.model,
-            link=options.link,
-            robot_speed=options.robot_speed,
-            partition_points=self._partition_points,
-            frames_wanted=options.frames,
-            seed=options.seed,
-            random_weights=options.random_weights,
-        )
-        summary = summarise(
-            setting,
-            self._decisions,
-            published=self._matcher.published,
-            matched=self._matcher.matched,
-            objects=self._objects,
-        )
-        write_summary(summary, out / "summary.json")
-        write_decisions(self._decisions, out / "decisions.csv")
-        self._annotated.close()
-        if self._decisions:
-            from neurosurgeon_ros.cli.demo.timeline import draw_timeline
-
-            robot = f"robot emulated at {options.robot_speed:g} of one core's speed"
-            title = f"{options.model}, {options.policy}, {options.link}" + (
-                f", {robot}" if options.robot_speed < 1.0 else ""
-            )
-            draw_timeline(self._decisions, title, out / "timeline.png")
-            print_lines("Summary", in_words(summary))
-        written = [name for name in RESULTS if (out / name).exists()]
-        print(f"written to {out}: {', '.join(written)}")
-
-
-def _make_folders(out: Path) -> Path:
-    """Make the folders for results and logs, and remove what an earlier run left there; returns that for logs."""
-    logs = out / "log"
-    try:
-        logs.mkdir(parents=True, exist_ok=True)
-        for path in (*(out / name for name in RESULTS), *logs.glob("*_node.log")):
-            path.unlink(missing_ok=True)
-    except OSError as problem:
-        raise UsageError(f"--out: {problem.filename or out} cannot be written ({problem.strerror})") from None
-    return logs

@@ -93,10 +93,10 @@ def summarise(
 
 def prediction_error(decisions: Iterable[SeenDecision]) -> float | None:
     """
-    Give the mean of the error of the predicted edge offloading delay, relative to the observed one.
+    Return the mean of the error of the predicted edge offloading delay, relative to the observed one.
 
     :param decisions: of these, those count that the edge answered, and whose delay was predicted and measured.
-    :return: None with fewer than 30 observations.
+    :returns: None with fewer than 30 observations.
     """
     errors = [
         abs(decision.predicted_offload_delay - decision.offload_delay) / decision.offload_delay
@@ -125,7 +125,7 @@ def write_decisions(decisions: Iterable[SeenDecision], path: Path) -> None:
 
 
 def in_words(summary: dict[str, Any]) -> list[tuple[str, str]]:
-    """Say a summary in short lines, for the terminal: what, and its figures."""
+    """Return a summary as short lines for the terminal: what, and its figures."""
     delay, outcomes = summary["delay_ms"], summary["outcomes"]
     lines = [
         (

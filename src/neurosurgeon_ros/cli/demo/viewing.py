@@ -22,7 +22,7 @@ def reserved(port: int | None) -> Iterator[socket.socket | None]:
     Hold the page's port.
 
     :param port: 0: any that is free; None: no page is wanted.
-    :return: a listening socket; None without a page.
+    :returns: a listening socket; None without a page.
     :raises UsageError: if Bokeh is not installed, or the port cannot be had.
     """
     if port is None:

@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     """
     Write the page, whole or not at all.
 
-    :return: exit code.
+    :returns: exit code.
     :raises UsageError: if the file holds no decisions, or the page cannot be written.
     """
     from neurosurgeon_ros.cli.report.page import make_page

@@ -15,7 +15,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from neurosurgeon_ros.cli.demo.timeline import draw_delays, draw_points
+from neurosurgeon_ros.cli.charts import draw_delays, draw_points
 from neurosurgeon_ros.cli.report.figures import dropped, spans
 from neurosurgeon_ros.diagnostics.records import SeenDecision
 
@@ -36,7 +36,7 @@ def draw(name: str, decisions: Sequence[SeenDecision], layout: tuple[float, floa
     :param name: one of `CHARTS`.
     :param decisions: at least one, in order.
     :param layout: `WIDE` or `NARROW`.
-    :return: SVG, text as outlines, so that it looks the same everywhere.
+    :returns: SVG, text as outlines, so that it looks the same everywhere.
     """
     width, height, columns = layout
     shown = [dataclasses.replace(decision, arm=_short(decision.arm)) for decision in decisions]
@@ -112,7 +112,7 @@ def _number(axes: Axes, frames: int) -> None:
 
 
 def _short(name: str) -> str:
-    """Give a name that a chart can show: no control characters, which no font and no XML has."""
+    """Return a name that a chart can show: no control characters, which no font and no XML has."""
     printable = "".join(character if character.isprintable() else "\ufffd" for character in name)
     return printable if len(printable) <= _NAME_LENGTH else printable[: _NAME_LENGTH - 1] + "…"
 

@@ -61,7 +61,7 @@ def dropped(decisions: Sequence[SeenDecision]) -> NDArray[np.int64]:
     """
     Count the images that were dropped between a frame and the one before, because the robot was busy.
 
-    :return: shape (frames,); the first frame's is 0, since what was before it is not in the file.
+    :returns: shape (frames,); the first frame's is 0, since what was before it is not in the file.
     """
     counts = np.zeros(len(decisions), dtype=np.int64)
     for index in range(1, len(decisions)):
@@ -73,7 +73,7 @@ def dropped(decisions: Sequence[SeenDecision]) -> NDArray[np.int64]:
 
 def table(decisions: Sequence[SeenDecision]) -> list[tuple[str, str]]:
     """
-    Give the figures, each with its name.
+    Return the figures, each with its name.
 
     :param decisions: at least one, in order.
     """
@@ -110,7 +110,7 @@ def table(decisions: Sequence[SeenDecision]) -> list[tuple[str, str]]:
 
 
 def offload_error(decision: SeenDecision) -> float:
-    """Give the seconds by which an answered frame's offload delay was longer than predicted; NaN for others."""
+    """Return the seconds by which an answered frame's offload delay was longer than predicted; NaN for others."""
     if decision.outcome != "edge":
         return math.nan
     return decision.offload_delay - decision.predicted_offload_delay

@@ -51,7 +51,7 @@ def make_page(decisions: Sequence[SeenDecision], name: str) -> str:
 
     :param decisions: at least one, in order.
     :param name: of the file they came from.
-    :return: HTML.
+    :returns: HTML.
     """
     sections = [_section("figures", "Figures", _rows(table(decisions)))]
     sections += [_section(key, heading, _chart(key, heading, decisions)) for key, heading in CHARTS.items()]

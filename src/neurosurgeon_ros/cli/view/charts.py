@@ -11,7 +11,7 @@ import numpy as np
 from bokeh.models import ColumnDataSource, FactorRange, HoverTool, Range1d
 from bokeh.plotting import figure
 
-from neurosurgeon_ros.cli.demo.timeline import OUTCOMES, STAGES, stage_delays
+from neurosurgeon_ros.cli.charts import OUTCOMES, STAGES, stage_delays
 from neurosurgeon_ros.cli.view.history import SHOWN, Point
 
 #: Colours of lines.
@@ -41,7 +41,7 @@ def rows(points: Sequence[Point]) -> dict[str, Any]:
     """
     Make columns of frames: delays in ms, sizes in kB, rates in Mbit/s, NaN where there is none.
 
-    :return: of every column as many values as there are points.
+    :returns: of every column as many values as there are points.
     """
     decisions = [point.decision for point in points]
     stages = 1e3 * stage_delays(decisions)
@@ -168,7 +168,7 @@ class Charts:
 
 
 def _top(values: Sequence[float]) -> float:
-    """Give the end of an axis: a few slow frames must not flatten the rest."""
+    """Return the end of an axis: a few slow frames must not flatten the rest."""
     known = np.array(values)[np.isfinite(values)]
     if not known.size:
         return 1.0

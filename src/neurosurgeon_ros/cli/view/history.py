@@ -94,11 +94,11 @@ class History:
             )
 
     def after(self, number: int) -> list[Point]:
-        """Give the frames with a higher number, as far as they are kept, in order."""
+        """Return the frames with a higher number, as far as they are kept, in order."""
         with self._lock:
             return [point for point in self._points if point.number > number]
 
     def end(self) -> None:
-        """Say that the run is over."""
+        """Record that the run is over."""
         with self._lock:
             self._standing = dataclasses.replace(self._standing, ended=True)

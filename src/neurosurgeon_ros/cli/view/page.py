@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from html import escape
 
-from neurosurgeon_ros.cli.demo.timeline import OUTCOMES, STAGES
+from neurosurgeon_ros.cli.charts import OUTCOMES, STAGES
 from neurosurgeon_ros.cli.view.history import RECENT, Standing
 
 #: Style of the figures at the top, which Bokeh keeps apart from the page's.
@@ -42,7 +42,7 @@ li.hatched::before { background: repeating-linear-gradient(135deg, #888 0 1px, #
 
 
 def template() -> str:
-    """Give the page as a template of Bokeh's, which puts in the title, the charts and their library."""
+    """Return the page as a template of Bokeh's, which puts in the title, the charts and their library."""
     return f"""{{% extends base %}}
 {{% block preamble %}}
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -63,7 +63,7 @@ def template() -> str:
 
 
 def tiles(standing: Standing) -> str:
-    """Give the figures at the top as HTML."""
+    """Return the figures at the top as HTML."""
     last = standing.last
     if last is None:
         said = "the run has ended" if standing.ended else "waiting for the first frame"

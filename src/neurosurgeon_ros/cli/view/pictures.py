@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The newest annotated picture as JPEG, for whoever looks, and no sooner than it can be sent."""
+"""The newest annotated picture as JPEG, encoded when a browser can be sent one."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Pictures:
 
     async def frames(self) -> AsyncGenerator[bytes, None]:
         """
-        Give the newest picture as JPEG, and a newer one each time that it is asked for, until :meth:`close`.
+        Return the newest picture as JPEG, and a newer one each time that it is asked for, until :meth:`close`.
 
         What came in between is left out.
         """

@@ -75,7 +75,7 @@ class View:
         return f"http://{self._address}:{self._port}/"
 
     def show(self, picture: NDArray[np.uint8]) -> None:
-        """Show the newest picture to whoever looks: BGR, uint8, shape (h, w, 3)."""
+        """Show the newest picture to the browsers: BGR, uint8, shape (h, w, 3)."""
         if self._pictures is not None:
             self._pictures.put(picture)
 

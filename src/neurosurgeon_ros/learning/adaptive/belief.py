@@ -110,7 +110,7 @@ class Expectation:
         return total
 
     def optimistic_s(self, link_deviations: float, edge_deviations: float) -> FloatArray:
-        """Give the offloading delay so many standard deviations below what is expected, shape (n,)."""
+        """Return the offloading delay so many standard deviations below what is expected, shape (n,)."""
         low: FloatArray = self.link_s * np.exp(-link_deviations * self.link_sd)
         low += self.edge_s * np.exp(-edge_deviations * self.edge_sd)
         return low
@@ -163,7 +163,7 @@ class DelayModel:
         return Expectation(robot_s, link_s, edge_s, link_sd, edge_sd)
 
     def link_at(self, shift: float, context: Context) -> FloatArray:
-        """Give transmission delays if the link's level were `shift` away (in its logarithm), shape (n,)."""
+        """Return transmission delays if the link's level were `shift` away (in its logarithm), shape (n,)."""
         link_s = self.link.mean_of(self._link_x, shift=shift)
         link_s[context.on_device] = 0.0
         return link_s
@@ -209,11 +209,11 @@ class DelayModel:
             self._learn_link(link_x, arm, observation.offload_s, observation)
 
     def state(self) -> dict[str, Any]:
-        """Give what was learnt, as JSON takes it."""
+        """Return what was learnt, as JSON takes it."""
         return {"link": self.link.state(), "edge": self.edge.state(), "robot": self.robot.state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from what was learnt before; raises ValueError if it does not fit."""
+        """Restore what was learnt before; raises ValueError if it does not fit."""
         for name, learner in (("link", self.link), ("edge", self.edge), ("robot", self.robot)):
             learner.restore(state[name])
 
@@ -261,7 +261,7 @@ class DelayModel:
             self._learn_link(link_x, arm, at_least_s, observation)
 
     def _fill_terms(self, context: Context) -> None:
-        """Put the context's features into nominal seconds; only psi changes from frame to frame."""
+        """Convert the context's features into nominal seconds; only psi changes from frame to frame."""
         if not self._has_terms:
             self._fill_edge(context)
             self._has_terms = True

@@ -50,7 +50,7 @@ class Hypotheses:
         return (self.belief,) if self.changed is None else (self.belief, self.changed)
 
     def drift(self, variance: float) -> None:
-        """Let what changes together wander by a variance of its logarithm."""
+        """Let what changes together drift by a variance of its logarithm."""
         for belief in self.all():
             room = max(0.0, CHANGE_SD**2 - float(belief.cov.max()))
             belief.cov += min(room, variance) * self._common

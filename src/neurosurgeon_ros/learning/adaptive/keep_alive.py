@@ -36,7 +36,7 @@ class KeepAlive:
         return self._fast
 
     def used(self, now_s: float) -> None:
-        """Note that a frame goes to the edge, seconds on the context's clock."""
+        """Record that a frame goes to the edge, seconds on the context's clock."""
         self._used_s = now_s
 
     def is_due(self, now_s: float, idle_s: float) -> bool:
@@ -51,14 +51,14 @@ class KeepAlive:
         return self._at_once or not 0.0 <= waited_s < wait_s
 
     def sent(self, now_s: float) -> None:
-        """Note that the look that was due is sent."""
+        """Record that the look that was due is sent."""
         self._sent_s = now_s
         self._fast = self._fast if self._at_once else 0
         self._at_once = False
 
     def answered(self, seconds: float, expected_s: float) -> None:
         """
-        Note an answer.
+        Record an answer.
 
         :param seconds: that it took.
         :param expected_s: that it was expected to take.

@@ -141,7 +141,7 @@ class LogFilter:
         Predict delays and how well they are known.
 
         :param x: nominal seconds of each term, a row for each arm, shape (n, d).
-        :return: seconds, and the standard deviation of their logarithm; shape (n,) each.
+        :returns: seconds, and the standard deviation of their logarithm; shape (n,) each.
         """
         held = self._held
         terms = x * np.exp(held.belief.mean)
@@ -162,7 +162,7 @@ class LogFilter:
         :param x: nominal seconds of each term, shape (n, d).
         :param arm: the arm of a single row, -1 for none; None where there is a row for each arm.
         :param shift: added to the level's logarithm.
-        :return: seconds, shape (n,).
+        :returns: seconds, shape (n,).
         """
         seconds: FloatArray = x @ np.exp(self._held.likelier.mean + shift * self._level)
         if arm is None or arm >= 0:
@@ -237,7 +237,7 @@ class LogFilter:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """
-        Go on from what was learnt before; the level may have changed since.
+        Restore what was learnt before; the level may have changed since.
 
         :raises ValueError: if the state is of another number of terms or arms.
         """

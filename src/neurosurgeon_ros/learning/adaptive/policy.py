@@ -109,7 +109,7 @@ class AdaptiveMuLinUcb:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """
-        Go on from what was learnt before.
+        Restore what was learnt before.
 
         :raises ValueError: if the state does not fit.
         """

@@ -46,7 +46,7 @@ def load_darknet(network: nn.Module, path: Path) -> None:
 
 
 def _tensors(network: nn.Module) -> list[torch.Tensor]:
-    """Give the tensors to fill, in the file's order."""
+    """Return the tensors to fill, in the file's order."""
     modules = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d)]
     tensors: list[torch.Tensor] = []
     for convolution, following in _pairs(modules):

@@ -79,7 +79,7 @@ class MobileNetV2(nn.Module):
         self.classifier = nn.Sequential(nn.Dropout(0.2), nn.Linear(1280, classes))
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Give the logits."""
+        """Return the logits."""
         logits: torch.Tensor = self.classifier(torch.flatten(self.pool(self.features(self.input(image))), 1))
         return logits
 

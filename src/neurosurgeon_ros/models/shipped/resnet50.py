@@ -72,7 +72,7 @@ class ResNet50(nn.Module):
         self.fc = nn.Linear(inputs, classes)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Give the logits."""
+        """Return the logits."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(self.input(image)))))
         for number in range(1, len(STAGES) + 1):
             x = self.get_submodule(f"layer{number}")(x)

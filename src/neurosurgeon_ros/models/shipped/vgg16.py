@@ -43,7 +43,7 @@ class Vgg16(nn.Module):
         )
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Give the logits."""
+        """Return the logits."""
         logits: torch.Tensor = self.classifier(torch.flatten(self.features(self.input(image)), 1))
         return logits
 

@@ -83,7 +83,7 @@ class Yolov2Tiny(nn.Sequential):
         super().__init__(layers)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Give the raw head."""
+        """Return the raw head."""
         x = image.to(torch.float32).div(255.0)
         for layer in self:
             x = layer(x)
@@ -91,7 +91,7 @@ class Yolov2Tiny(nn.Sequential):
 
 
 def form_of(weights: Path | None) -> Form:
-    """Tell the form from the size of a Darknet file; the first where it is of none or there is no file."""
+    """Return the form that a Darknet file's size belongs to; the first if none does or there is no file."""
     if weights is None or weights.suffix != ".weights" or not weights.is_file():
         return FORMS[0]
     size = weights.stat().st_size
@@ -105,7 +105,7 @@ def form_of(weights: Path | None) -> Form:
 
 
 def reading(form: Form = FORMS[0]) -> Reading:
-    """Say how a raw head of this kind is read."""
+    """Return how a raw head of this kind is read."""
     head = YoloHead(stride=STRIDE, anchors=tuple((STRIDE * w, STRIDE * h) for w, h in form.anchors))
     return Reading(YoloPostprocess(heads=(head,), classes=len(form.labels), exclusive=True), form.labels)
 

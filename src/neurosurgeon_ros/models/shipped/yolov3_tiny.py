@@ -75,7 +75,7 @@ class Yolov3Tiny(nn.Module):
         self.fine = nn.Conv2d(256, head, 1)
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Give the raw heads: (1, 3 x (5 + classes), 13, 13) and (..., 26, 26)."""
+        """Return the raw heads: (1, 3 x (5 + classes), 13, 13) and (..., 26, 26)."""
         x = image.to(torch.float32).div(255.0)
         x = self.pool1(self.conv1(x))
         x = self.pool2(self.conv2(x))
@@ -96,7 +96,7 @@ def preprocess(image: Image) -> tuple[torch.Tensor, Letterbox]:
 
 
 def reading() -> Reading:
-    """Say how raw heads of this kind are read."""
+    """Return how raw heads of this kind are read."""
     return Reading(YoloPostprocess(heads=(COARSE, FINE), classes=len(COCO_NAMES)), COCO_NAMES)
 
 

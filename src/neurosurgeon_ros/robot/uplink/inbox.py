@@ -41,24 +41,24 @@ class Inbox:
         self._rung = False
 
     def put_detections(self, key: Key, detections: Detections) -> None:
-        """Lay down the detections of one request."""
+        """Add the detections of one request."""
         self._put(Answer(key, self._clock(), detections=detections))
 
     def put_feedback(self, feedback: Feedback) -> None:
-        """Lay down the delay feedback of one request."""
+        """Add the delay feedback of one request."""
         self._put(Answer(feedback.key, self._clock(), feedback=feedback))
 
     def ring(self) -> None:
-        """Wake whoever waits, to look again whether the edge is there."""
+        """Wake the waiting thread, which checks again whether the edge is there."""
         with self._condition:
             self._rung = True
             self._condition.notify_all()
 
     def take(self, until_s: float) -> list[Answer]:
         """
-        Take everything out; wait for something, or for the bell, until `until_s` on the clock.
+        Remove and return all answers; wait for one, or for the bell, until `until_s` on the clock.
 
-        :return: what was there, oldest first; empty if it was the bell or nothing came.
+        :returns: what was there, oldest first; empty if it was the bell or nothing came.
         """
         with self._condition:
             left = until_s - self._clock()

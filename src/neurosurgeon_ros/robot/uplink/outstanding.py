@@ -106,7 +106,7 @@ class OutstandingRequests:
         return self._open.get(key)
 
     def remove(self, request: OutstandingRequest) -> None:
-        """Take out a request."""
+        """Remove a request."""
         self._open.pop(request.key, None)
         request.behind = None
 
@@ -125,7 +125,7 @@ class OutstandingRequests:
         )
 
     def disown(self) -> None:
-        """Let nobody learn from what is under way; it fills the link all the same."""
+        """Discard what outstanding requests would teach; they still fill the link."""
         for request in self._open.values():
             request.is_disowned = True
 

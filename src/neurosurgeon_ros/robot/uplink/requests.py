@@ -159,7 +159,7 @@ class Requests:
     # Learning from answers.
 
     def take_measured(self) -> list[Measured]:
-        """Take out every request that has been answered since the last call, but for frames still waited for."""
+        """Remove and return the requests answered since the last call, except frames that are still waited for."""
         self._match(0.0)
         ready = [request for request in self._answered if not request.is_awaited]
         self._answered = [
@@ -239,16 +239,16 @@ class Requests:
                 request.is_awaited = False
 
     def disown(self) -> None:
-        """Let nobody learn from what was asked so far: the policy that chose it is replaced."""
+        """Discard what outstanding requests would teach: the policy that chose them is replaced."""
         self._outstanding.disown()
 
     def forget(self) -> None:
-        """Give up on everything that was asked: the edge is gone."""
+        """Return up on everything that was asked: the edge is gone."""
         self._outstanding.clear()
         self._answered.clear()
 
     def _match(self, until_s: float) -> None:
-        """Take answers out of the inbox, and keep those whose key is outstanding, once each."""
+        """Match the answers in the inbox to outstanding requests, one of each kind per request."""
         for answer in self.inbox.take(until_s):
             if not self._keep(answer):
                 self.strays += 1

@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 
 from neurosurgeon_ros.ros.process.stale_memory import SHARED_MEMORY, remove_dead_memory
 
-#: Where Fast DDS looks for a profile; whoever sets one of them keeps their own.
+#: Where Fast DDS looks for a profile; a user who has set one of them keeps it.
 PROFILES_FILE, NEWER_PROFILES_FILE = "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"
 
 #: The shared-memory segment takes at most this share of what is free, so that other nodes find room; and bytes below
@@ -58,7 +58,7 @@ def apply_profile(transport: Transport = Transport.AUTO, *, folder: Path = SHARE
 
     :param transport: AUTO for shared memory and UDP, UDP for UDP alone.
     :param folder: where shared memory lies.
-    :return: a sentence for the log if there is too little shared memory to be used, otherwise an empty string.
+    :returns: a sentence for the log if there is too little shared memory to be used, otherwise an empty string.
     """
     remove_dead_memory(folder)
     if any(_users(os.environ.get(name)) for name in (PROFILES_FILE, NEWER_PROFILES_FILE)):
@@ -180,7 +180,7 @@ def _shared_memory(root: ElementTree.Element) -> ElementTree.Element:
 
 
 def _folder() -> Path:
-    """Return this user's folder for profiles; there are a handful at most, so that nobody has to remove them."""
+    """Return this user's folder for profiles, which holds a handful at most."""
     folder = Path(tempfile.gettempdir()) / f"neurosurgeon-{os.geteuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.is_symlink() or folder.stat().st_uid != os.geteuid():

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Memory that a node has let go of: kept for the next frame, and given back to the machine when a network goes."""
+"""Freed memory: kept for the next frame, and given back to the machine when a network is freed."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None, *, polls: 
         it again, as it is, after its ``close()``, and its ``will()`` what makes it again in another process.
     :param args: command line, that of the process by default.
     :param polls: the node needs the executor that polls: for the info of messages, or for events of endpoints.
-    :return: exit code: 0 after SIGINT or SIGTERM at any moment, 1 if the node could not start.
+    :returns: exit code: 0 after SIGINT or SIGTERM at any moment, 1 if the node could not start.
     """
     node: Node | None = None
     will: Will | None = None
@@ -175,7 +175,7 @@ def prepare() -> str:
     """
     Make this process fit for messages that are large or urgent; call before rclpy starts.
 
-    :return: a sentence for the log if it cannot use shared memory, otherwise an empty string.
+    :returns: a sentence for the log if it cannot use shared memory, otherwise an empty string.
     """
     sys.setswitchinterval(SWITCH_S)
     keep_memory()
@@ -183,7 +183,7 @@ def prepare() -> str:
 
 
 def _begin_again_over_udp(will: Will, signals: Signals) -> None:
-    """Put another program in this one's place, with its process id, command line and output, unless told to stop."""
+    """Replace this program by another, with its process id, command line and output, unless told to stop."""
     os.environ[VARIABLE] = will.to_text()
     os.environ.pop(PROFILES_FILE, None)
     sys.stdout.flush()

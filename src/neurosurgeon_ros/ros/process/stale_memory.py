@@ -40,7 +40,7 @@ def remove_dead_memory(folder: Path = SHARED_MEMORY, *, settled_s: float = SETTL
 
     :param folder: where they lie.
     :param settled_s: seconds for which a lock file must have been there.
-    :return: bytes that this made free.
+    :returns: bytes that this made free.
     """
     freed = 0
     for name in _names(folder):
@@ -63,7 +63,7 @@ def remove_unused_ports(folder: Path = SHARED_MEMORY, *, settled_s: float = SETT
 
     :param folder: where they lie.
     :param settled_s: seconds for which a port must have been there.
-    :return: bytes that this made free.
+    :returns: bytes that this made free.
     """
     ports = {found[0]: folder / found[0] for name in _names(folder) if (found := _PORT.fullmatch(name))}
     ports = {
@@ -92,7 +92,7 @@ def _names(folder: Path) -> list[str]:
 
 @contextlib.contextmanager
 def _dead(lock: Path, settled_s: float) -> Iterator[bool]:
-    """Hold a lock file if nobody alive does; yields whether it is held, is this user's, and was made a while ago."""
+    """Lock a file unless a live process has; yields whether it is locked, this user's, and not just made."""
     try:
         file = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:

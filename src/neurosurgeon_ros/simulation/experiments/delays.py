@@ -25,7 +25,7 @@ STAGES = ("front_end_s", "transmission_s", "back_end_s")
 
 
 def _stages(table: NetworkTable, truth: str, mbps: float, slower_edge: float = 1.0) -> FloatArray:
-    """Give front-end, transmission and back-end delay of each partition point, shape (n, 3)."""
+    """Return front-end, transmission and back-end delay of each partition point, shape (n, 3)."""
     macs, layers = table.back_macs, table.back_layers
     if truth == "linear":
         front = (macs[0] - macs) / 60e9 + ROBOT_LAYER_S * (layers[0] - layers)
@@ -146,7 +146,7 @@ def _lines(settings: Settings, title: str, variants: Sequence[tuple[str, float, 
 
 
 def _best(rows: Sequence[dict[str, Any]], keys: Sequence[str]) -> list[dict[str, Any]]:
-    """Give the best partition point of each combination of `keys`, with its total delay."""
+    """Return the best partition point of each combination of `keys`, with its total delay."""
     best: dict[tuple[Any, ...], dict[str, Any]] = {}
     for row in rows:
         key = tuple(row[name] for name in keys)

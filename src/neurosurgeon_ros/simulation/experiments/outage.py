@@ -63,7 +63,7 @@ def back_again(run: Run, seconds: float) -> tuple[float, float]:
 
     :param run: of a scenario of :func:`outage_scenario`.
     :param seconds: the outage's length.
-    :return: inf and nan where there are no such five frames.
+    :returns: inf and nan where there are no such five frames.
     """
     first = int(np.searchsorted(run.starts_s, _BEFORE_S + seconds - 1e-9))
     good: FloatArray = (run.delay_s[first:] <= _AS_GOOD * run.best_s[first:]).astype(np.float64)

@@ -13,6 +13,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from neurosurgeon_ros.atomic_write import write_atomically, write_text_atomically
+
 Row = Mapping[str, Any]
 
 
@@ -38,10 +40,9 @@ def write(folder: Path, name: str, result: Result) -> tuple[Path, ...]:
     :param folder: made if need be.
     :param name: the experiment's name.
     :param result: its outcome.
-    :return: the files.
+    :returns: the files.
     :raises OSError: if a file cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     summary_path = folder / "summary.json"
     try:
         summary = json.loads(summary_path.read_text(encoding="utf-8"))
@@ -49,20 +50,17 @@ def write(folder: Path, name: str, result: Result) -> tuple[Path, ...]:
         summary = {}
     summary[name] = result.summary
     figure_path, table_path = folder / f"{name}.png", folder / f"{name}.csv"
-    partials = {path: path.with_name(f".{path.name}.partial") for path in (figure_path, table_path, summary_path)}
-    try:
-        result.figure.savefig(partials[figure_path], format="png", dpi=130)
-        with partials[table_path].open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, fieldnames=list(result.rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows({key: _short(value) for key, value in row.items()} for row in result.rows)
-        partials[summary_path].write_text(json.dumps(_rounded(summary), indent=1) + "\n", encoding="utf-8")
-        for path, partial in partials.items():
-            partial.replace(path)
-    finally:
-        for partial in partials.values():
-            partial.unlink(missing_ok=True)
-    return tuple(partials)
+    write_atomically(figure_path, lambda partial: result.figure.savefig(partial, format="png", dpi=130))
+    write_atomically(table_path, lambda partial: _write_rows(partial, result.rows))
+    write_text_atomically(summary_path, json.dumps(_rounded(summary), indent=1) + "\n")
+    return figure_path, table_path, summary_path
+
+
+def _write_rows(path: Path, rows: Sequence[Row]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({key: _short(value) for key, value in row.items()} for row in rows)
 
 
 def _short(value: Any) -> Any:
@@ -70,7 +68,7 @@ def _short(value: Any) -> Any:
 
 
 def _rounded(value: Any) -> Any:
-    """Give floats six significant digits, which is more than any of them deserves."""
+    """Return floats six significant digits, which is more than any of them deserves."""
     if isinstance(value, float):
         return float(f"{value:.6g}")
     if isinstance(value, Mapping):

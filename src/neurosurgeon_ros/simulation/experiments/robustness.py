@@ -42,7 +42,7 @@ PARTS = {
 
 
 def _suites() -> dict[str, list[Scenario]]:
-    """Give the scenarios of the ablation, each suite made so that some part matters."""
+    """Return the scenarios of the ablation, each suite made so that some part matters."""
     fall = StepLink(((50.0, 150), (4.0, 150), (16.0, 150), (50.0, 150)))
     slow_edge = StepLoad(((1.0, 150), (60.0, 100), (1.0, 150)))
     return {

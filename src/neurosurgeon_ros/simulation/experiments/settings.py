@@ -38,7 +38,7 @@ class Settings:
     tables: dict[str, NetworkTable] = field(default_factory=dict)
 
     def table(self, name: str) -> NetworkTable:
-        """Give a network's table."""
+        """Return a network's table."""
         return self.tables.get(name) or network(name)
 
     def networks(self) -> tuple[str, ...]:

@@ -36,13 +36,13 @@ MARKERS = ("", "o", "s", "^", "D", "v", "P", "X", "*")
 
 
 def line(name: str, order: tuple[str, ...] = tuple(POLICIES)) -> dict[str, Any]:
-    """Give colour, line style and marker of a line, always the same for a name of `order`."""
+    """Return colour, line style and marker of a line, always the same for a name of `order`."""
     index = order.index(name) % len(COLOURS)
     return {"color": COLOURS[index], "linestyle": LINES[index], "marker": MARKERS[index], "markersize": 4}
 
 
 def bar(name: str, order: tuple[str, ...] = tuple(POLICIES)) -> dict[str, Any]:
-    """Give face, hatch and edge of the bars of one series, always the same for a name of `order`."""
+    """Return face, hatch and edge of the bars of one series, always the same for a name of `order`."""
     index = order.index(name) if name in order else len(order) - 1
     return {
         "color": COLOURS[index % len(COLOURS)],
@@ -58,7 +58,7 @@ def figure(
     """
     Make a figure with its one message as title.
 
-    :return: the figure, and its axes as an array of shape (rows, columns).
+    :returns: the figure, and its axes as an array of shape (rows, columns).
     """
     made = Figure(figsize=(width, height), layout="constrained")
     made.suptitle(title, fontsize=12)

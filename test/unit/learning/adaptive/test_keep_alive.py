@@ -12,7 +12,7 @@ from neurosurgeon_ros.learning.adaptive.keep_alive import KeepAlive
 
 
 def looked(now_s: float = 100.0) -> KeepAlive:
-    """Give one whose look has just been sent."""
+    """Return one whose look has just been sent."""
     looks = KeepAlive(0.3, 1.0)
     assert looks.is_due(now_s, idle_s=math.inf)
     looks.sent(now_s)

@@ -15,7 +15,7 @@ PRIOR = Prior(sd=np.array([1.0, 0.0]), level=np.array([0.0, 1.0]), level_sd=1.5,
 
 
 def terms(size: float) -> np.ndarray:
-    """Give nominal seconds of a round trip of 5 ms and of `size` units of 10 ms."""
+    """Return nominal seconds of a round trip of 5 ms and of `size` units of 10 ms."""
     return np.array([0.005, 0.01 * size])
 
 

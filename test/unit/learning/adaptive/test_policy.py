@@ -19,7 +19,7 @@ COMPUTE_S = np.array([0.02, 0.01, 0.0])
 
 
 def context(frame: int, on_device_s: float = 0.3, **changes: object) -> Context:
-    """Give arms that send 600 kB at once, 100 kB after 0.1 s, and nothing after `on_device_s`."""
+    """Return arms that send 600 kB at once, 100 kB after 0.1 s, and nothing after `on_device_s`."""
     features = np.zeros((3, len(FEATURES)))
     features[:2, FEATURES.index("conv_macs")] = [2e9, 1e9]
     features[:, PSI] = SENT
@@ -39,7 +39,7 @@ def context(frame: int, on_device_s: float = 0.3, **changes: object) -> Context:
 
 
 def answers(choice: Choice, frame: int, bytes_per_s: float, slow_edge: float = 1.0) -> list[Observation]:
-    """Give what a link and an edge without noise answer to a choice."""
+    """Return what a link and an edge without noise answer to a choice."""
     found = []
     for arm, kind in ((choice.arm, Kind.FRAME), (choice.sample_arm, Kind.SAMPLE)):
         if arm is not None and arm < 2:

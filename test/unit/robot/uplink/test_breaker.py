@@ -124,7 +124,7 @@ def test_probes_go_out_while_the_circuit_is_open_and_not_otherwise() -> None:
 
 
 def after_long_silence() -> CircuitBreaker:
-    """Give a breaker whose tests have failed for a while: the next is due in some 8 s."""
+    """Return a breaker whose tests have failed for a while: the next is due in some 8 s."""
     breaker = opened()
     for _ in range(6):
         breaker.test_sent(TEST)

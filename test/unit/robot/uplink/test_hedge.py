@@ -37,7 +37,7 @@ def edge() -> Iterator[Edge]:
 
 
 def hasty(edge: Edge, arm: int = 0, *, overdue_s: float = 0.0, speed: float = 1.0) -> Robot:
-    """Give a robot to which every answer is overdue."""
+    """Return a robot to which every answer is overdue."""
     return make_robot(edge, Chooser(lambda context: Choice(arm, overdue_s=overdue_s)), throttle=Throttle(speed))
 
 

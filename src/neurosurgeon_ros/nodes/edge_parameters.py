@@ -1,0 +1,52 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The parameters of edge_node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from neurosurgeon_ros.inference.device import AUTO, DEVICES
+from neurosurgeon_ros.models import MODELS, OWN_MODEL
+from neurosurgeon_ros.ros.parameters import parameter
+from neurosurgeon_ros.ros.process.dds import DDS_TRANSPORTS, Transport
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeParameters:
+    """Parameters of edge_node."""
+
+    model: str = parameter("yolov3_tiny", "network to serve", choices=MODELS, otherwise=OWN_MODEL)
+    weights: str = parameter("", "weights file; empty: the one in the cache folder")
+    random_weights: bool = parameter(
+        False, "use random weights, where only delays matter; must be the same on robot and edge"
+    )
+    edge_namespace: str = parameter(
+        "/neurosurgeon", "namespace of the topics between robot and edge; must be the same on both", namespace=True
+    )
+    edge_id: str = parameter("", "id of this edge; empty: host name and node name")
+    max_queue: int = parameter(8, "maximum number of requests that wait; more are refused", low=1, high=1024)
+    max_batch: int = parameter(
+        4,
+        "maximum number of requests in a batch, where a batch is faster; 1: no batches",
+        low=1,
+        high=64,
+    )
+    max_robots: int = parameter(16, "maximum number of robots that are served at once", low=1, high=64)
+    max_request_bytes: int = parameter(
+        33554432, "maximum size of a request; larger ones are refused unread", low=65536, high=2**28
+    )
+    max_request_rate: float = parameter(
+        200.0, "maximum number of requests per second of one robot; more are refused", unit="1/s", low=1.0, high=1e6
+    )
+    threads: int = parameter(0, "threads of the back-end; 0: one per core", low=0, high=256)
+    device: str = parameter(
+        AUTO, "device of the back-ends; `auto`: a GPU if torch finds one, else the CPU", choices=DEVICES
+    )
+    half: bool = parameter(False, "compute in fp16 on a GPU: faster, and slightly less exact")
+    transport: str = parameter(
+        Transport.AUTO.value,
+        "transport between processes on one machine; `auto`: shared memory where both can use it, else UDP",
+        choices=DDS_TRANSPORTS,
+    )
+    autostart: bool = parameter(True, "configure and activate the node at start, without a lifecycle manager")

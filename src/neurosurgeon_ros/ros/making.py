@@ -1,0 +1,56 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Makes a managed node: by its parameters, or as the node was that it replaces."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from neurosurgeon_ros.ros.process.dds import Transport, applied_transport
+from neurosurgeon_ros.ros.process.process import NeedsUdp, StartError
+from neurosurgeon_ros.ros.process.will import Will, take_will
+
+if TYPE_CHECKING:
+    from neurosurgeon_ros.ros.managed import ManagedNode
+
+N = TypeVar("N", bound="ManagedNode[Any]")
+
+
+def make(kind: type[N]) -> N:
+    """
+    Make a node as it was left to this process, or else by its parameters, which say whether it starts by itself.
+
+    :param kind: whose constructor takes `overrides`, and whose parameters include `transport` and `autostart`.
+    :raises StartError: if it cannot start.
+    :raises NeedsUdp: if its process uses shared memory and it is to do without.
+    """
+    try:
+        will = take_will()
+    except ValueError as problem:
+        raise StartError(str(problem)) from None
+    if will is not None:
+        return remake(kind, will)
+    node = kind()  # type: ignore[call-arg]
+    parameters = node.parameters
+    if parameters.transport == Transport.UDP.value and (applied := applied_transport()) is not Transport.UDP:
+        if applied is Transport.AUTO:
+            will = dataclasses.replace(node.will(), state="active" if parameters.autostart else "unconfigured")
+            node.destroy_node()
+            raise NeedsUdp(will)
+        node.get_logger().warning(
+            f"transport {parameters.transport} has no effect: the profile or the implementation of DDS is another than "
+            "this package's"
+        )
+    if parameters.autostart:
+        node.autostart()
+    return node
+
+
+def remake(kind: Callable[..., N], will: Will) -> N:
+    """Make a node as it was; raises StartError if a transition fails."""
+    node = kind(overrides=will.parameters)
+    node.inherit(will.legacy)
+    node.reach(will.state)
+    return node
