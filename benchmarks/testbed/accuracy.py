@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from neurosurgeon_ros.calibration.agreement import f1, match_detections
-from neurosurgeon_ros.calibration.fidelity import MARGIN, find_fidelity
+from neurosurgeon_ros.calibration.fidelity import INTERVAL_TOLERANCE, find_fidelity
 from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.models import Detections
 
@@ -128,7 +128,7 @@ def fidelity_with_jpeg(engine: Engine, quality: int) -> float | None:
     """
     table = find_fidelity(engine.fingerprint)
     arm = table.arms.get(f"input/camera-jpeg{quality}-420") if table else None
-    return None if arm is None else arm.low + MARGIN
+    return None if arm is None else arm.low + INTERVAL_TOLERANCE
 
 
 def detect(engine: Engine, image: NDArray[np.uint8]) -> Detections:

@@ -59,6 +59,20 @@ def test_a_command_of_ours_is_understood(words: list[str], capsys: pytest.Captur
     # A page may name a command without what it needs; it may not name one, or an option, that there is not.
     said = capsys.readouterr().err
     assert said == "" or "the following arguments are required" in said
+    assert unknown_options(words, capsys) == set()
+
+
+def unknown_options(words: list[str], capsys: pytest.CaptureFixture[str]) -> set[str]:
+    """Return the options of a shown command that its help does not list; argparse reports what is missing first."""
+    given = {word.split("=")[0] for word in words[1:] if re.match(r"--?[a-z]", word)}
+    with contextlib.suppress(SystemExit):
+        make_parser().parse_args([*(words[1:2] if not words[1].startswith("-") else []), "--help"])
+    return given - set(re.findall(r"(?<![\w-])--?[a-z][\w-]*", capsys.readouterr().out))
+
+
+def test_an_option_that_there_is_not_is_found_though_an_argument_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert unknown_options(["neurosurgeon", "record", "--no-such-option"], capsys) == {"--no-such-option"}
+    assert unknown_options(["neurosurgeon", "demo", "--uplink", "4"], capsys) == set()
 
 
 @pytest.mark.parametrize("words", of("make"))

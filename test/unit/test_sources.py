@@ -42,9 +42,10 @@ def offences(source: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
-def test_nothing_is_unpickled_or_evaluated(path: Path) -> None:
-    assert offences(path.read_text(encoding="utf-8")) == []
+def test_nothing_is_unpickled_or_evaluated() -> None:
+    assert len(SOURCES) > 100
+    found = {path.name: offences(path.read_text(encoding="utf-8")) for path in SOURCES}
+    assert {name: lines for name, lines in found.items() if lines} == {}
 
 
 @pytest.mark.parametrize(

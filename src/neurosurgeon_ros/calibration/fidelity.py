@@ -26,7 +26,7 @@ from neurosurgeon_ros.models.files import cache_folder
 FORMAT = 1
 
 #: The lower end of an arm's interval may lie this far below what is asked for: how sure a few dozen images can be.
-MARGIN = 0.02
+INTERVAL_TOLERANCE = 0.02
 
 
 class CalibrationProblem(ValueError):
@@ -51,7 +51,7 @@ class ArmFidelity:
 
     def reaches(self, min_fidelity: float) -> bool:
         """Return whether the arm may be used where `min_fidelity` is asked for."""
-        return self.low >= min_fidelity - MARGIN
+        return self.low >= min_fidelity - INTERVAL_TOLERANCE
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,6 +19,7 @@ from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header
 
 from neurosurgeon_ros.camera.images import MAX_BYTES
+from neurosurgeon_ros.codecs.jpeg_segments import BEGIN, END, SCAN, DamagedJpeg, segments
 from neurosurgeon_ros.codecs.picture import decode_bgr
 from neurosurgeon_ros.robot.arrival import ImageRejected
 
@@ -30,14 +31,10 @@ MAX_SCANS = 64
 #: Pixels times scans of a jpeg: a decoder goes over all of them in each, about a second for twice as many.
 MAX_SCANNED = 500_000_000
 
-_JPEG_BEGIN, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _PNG_BEGIN = b"\x89PNG\r\n\x1a\n"
 
-# Markers without a length: TEM, and RST0 to SOI.
-_BARE = {0x01, *range(0xD0, 0xD9)}
 # Start of frame: all of C0 to CF but the tables DHT and DAC, and the reserved JPG.
 _START_OF_FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-_START_OF_SCAN = 0xDA
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +53,7 @@ def check_compressed(message: CompressedImage) -> CompressedShape:
     :raises ImageRejected: if it is neither jpeg nor png, is cut off, or is empty or too large once decoded.
     """
     data = memoryview(message.data)
-    if bytes(data[:2]) == _JPEG_BEGIN:
+    if bytes(data[:2]) == BEGIN:
         shape = _jpeg_shape(data)
     elif bytes(data[:8]) == _PNG_BEGIN:
         shape = _png_shape(data)
@@ -108,39 +105,42 @@ def to_compressed(image: NDArray[np.uint8], header: Header, *, quality: int = 90
 
 def _jpeg_shape(data: memoryview) -> CompressedShape:
     """Walk from segment to segment up to the first scan, and check that an end follows it."""
-    place, size = 2, None
-    while place + 4 <= len(data):
-        if data[place] != 0xFF:
-            raise ImageRejected("the jpeg image's header is damaged")
-        marker = data[place + 1]
-        if marker == 0xFF or marker in _BARE:  # padding, and markers that stand alone
-            place += 1 if marker == 0xFF else 2
-            continue
-        (length,) = struct.unpack_from(">H", data, place + 2)
-        if marker in _START_OF_FRAME:
-            if length < 8 or place + 9 > len(data):
+    size = None
+    try:
+        for marker, position, length in segments(data):
+            if marker in _START_OF_FRAME:
+                if length < 8 or position + 9 > len(data):
+                    break
+                height, width = struct.unpack_from(">HH", data, position + 5)
+                size = CompressedShape(JPEG, width, height)
+            if marker == SCAN:
+                if size is None:
+                    raise ImageRejected("the jpeg image's header names no size")
+                if _check_scans(bytes(data[position:]), size):
+                    return size
                 break
-            height, width = struct.unpack_from(">HH", data, place + 5)
-            size = CompressedShape(JPEG, width, height)
-        if marker == _START_OF_SCAN:
-            if size is None:
-                raise ImageRejected("the jpeg image's header names no size")
-            scans = bytes(data[place:])
-            if scans.rfind(_JPEG_END) < 0:
-                break
-            count = scans.count(bytes((0xFF, _START_OF_SCAN)))
-            if count > MAX_SCANS:
-                raise ImageRejected(f"the jpeg image has over {MAX_SCANS} scans, each of which costs a pass over it")
-            if count > 1 and count * size.width * size.height > MAX_SCANNED:
-                raise ImageRejected(
-                    f"the jpeg image has {count} scans of {size.width} x {size.height} pixels, which take a second to "
-                    "decode: publish a baseline jpeg"
-                )
-            return size
-        if length < 2:
-            raise ImageRejected("the jpeg image's header is damaged")
-        place += 2 + length
+    except DamagedJpeg:
+        raise ImageRejected("the jpeg image's header is damaged") from None
     raise ImageRejected(f"the jpeg image has {len(data)} bytes and no end: it was cut off")
+
+
+def _check_scans(scans: bytes, size: CompressedShape) -> bool:
+    """
+    Return whether an end follows the scans.
+
+    :raises ImageRejected: they would take a decoder too long.
+    """
+    if scans.rfind(END) < 0:
+        return False
+    count = scans.count(bytes((0xFF, SCAN)))
+    if count > MAX_SCANS:
+        raise ImageRejected(f"the jpeg image has over {MAX_SCANS} scans, each of which costs a pass over it")
+    if count > 1 and count * size.width * size.height > MAX_SCANNED:
+        raise ImageRejected(
+            f"the jpeg image has {count} scans of {size.width} x {size.height} pixels, which take a second to "
+            "decode: publish a baseline jpeg"
+        )
+    return True
 
 
 def _png_shape(data: memoryview) -> CompressedShape:

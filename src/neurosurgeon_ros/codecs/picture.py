@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import abstractmethod
 
 import cv2
@@ -21,10 +22,11 @@ from neurosurgeon_ros.codecs.codec import (
     from_memory_order,
     to_memory_order,
 )
+from neurosurgeon_ros.codecs.jpeg_segments import BEGIN, END, SCAN, DamagedJpeg, segments
 from neurosurgeon_ros.codecs.tensor import EncodedTensor, TensorSpec
 
-# JPEG's markers: baseline frame, scan; and tables, restart interval, applications' data and comments.
-_BASELINE, _SCAN = 0xC0, 0xDA
+# JPEG's markers: baseline frame; and tables, restart interval, applications' data and comments.
+_BASELINE = 0xC0
 _PLAIN_SEGMENTS = frozenset((0xC4, 0xDB, 0xDD, 0xFE, *range(0xE0, 0xF0)))
 
 
@@ -171,17 +173,18 @@ def jpeg_size(data: memoryview) -> tuple[int, int] | None:
 
     :returns: None where it is anything else.
     """
-    if bytes(data[:2]) != b"\xff\xd8" or bytes(data[-2:]) != b"\xff\xd9":
+    if bytes(data[:2]) != BEGIN or bytes(data[-2:]) != END:
         return None
-    position, size, components = 2, None, 0
-    while position + 10 <= data.nbytes and data[position] == 0xFF:
-        marker, length = data[position + 1], int.from_bytes(data[position + 2 : position + 4], "big")
-        if marker == _BASELINE and size is None:
-            height, width = (int.from_bytes(data[at : at + 2], "big") for at in (position + 5, position + 7))
-            size, components = (width, height), data[position + 9]
-        elif marker == _SCAN:
-            return size if data[position + 4] == components else None
-        elif marker not in _PLAIN_SEGMENTS or length < 2:
-            return None
-        position += 2 + length
+    size, components = None, 0
+    with contextlib.suppress(DamagedJpeg):
+        for marker, position, _ in segments(data):
+            if position + 10 > data.nbytes:
+                return None
+            if marker == _BASELINE and size is None:
+                height, width = (int.from_bytes(data[at : at + 2], "big") for at in (position + 5, position + 7))
+                size, components = (width, height), data[position + 9]
+            elif marker == SCAN:
+                return size if data[position + 4] == components else None
+            elif marker not in _PLAIN_SEGMENTS:
+                return None
     return None

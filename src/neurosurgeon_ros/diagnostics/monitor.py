@@ -49,7 +49,7 @@ IMAGES = QoSProfile(
 )
 
 #: Seconds between looks at whether the monitor is to end.
-PATIENCE_S = 0.1
+SPIN_S = 0.1
 
 # Fields of a decision that are not taken over as they are.
 _CONVERTED = ("header", "outcome", "circuit")
@@ -106,7 +106,7 @@ class Monitor:
         executor.add_node(self._node)
         while not self._ending.is_set():
             try:
-                executor.spin_once(timeout_sec=PATIENCE_S)
+                executor.spin_once(timeout_sec=SPIN_S)
             except Exception as problem:  # one message's error must not end the watching
                 self._node.get_logger().error(f"a message could not be read: {type(problem).__name__}: {problem}")
         executor.shutdown(timeout_sec=0.5)

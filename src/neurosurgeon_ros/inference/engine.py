@@ -16,8 +16,8 @@ from neurosurgeon_ros.codecs import CameraImage, CameraPicture, CodecError, Enco
 from neurosurgeon_ros.codecs.limits import CrossingLimits
 from neurosurgeon_ros.inference.arm import NO_LIMITS, Arm, list_arms
 from neurosurgeon_ros.inference.device import CPU, DeviceBackEnds, choose_device
+from neurosurgeon_ros.inference.padding_elimination import PaddingElimination
 from neurosurgeon_ros.inference.timing import least_seconds
-from neurosurgeon_ros.inference.trimming import Trimming
 from neurosurgeon_ros.models import Letterbox, Model, load_model
 from neurosurgeon_ros.partition import BeforeStep, PartitionedNetwork, partition
 
@@ -43,7 +43,7 @@ class Engine:
         self.unquantised = 0
         self._fitted: dict[tuple[int, ...], Letterbox] = {}
         self.partitioned: PartitionedNetwork = partition(model.network, model.example_input, keep_all=keep_all)
-        self._trimming = Trimming(self.partitioned)
+        self._padding = PaddingElimination(self.partitioned)
         self._elsewhere: DeviceBackEnds | None = None
         if chosen.type != CPU:
             self._elsewhere = DeviceBackEnds(model, self.partitioned, chosen, keep_all=keep_all, half=half)
@@ -85,20 +85,20 @@ class Engine:
         """
         if self._elsewhere is not None:
             return self._elsewhere.run(tensors, p)
-        trimmed = self._trimming.find(tensors) if p == 0 and len(tensors) == 1 else None
+        trimmed = self._padding.find(tensors) if p == 0 and len(tensors) == 1 else None
         return self.partitioned.run_back(tensors, p) if trimmed is None else trimmed.run(tensors)
 
     def prepare(self) -> None:
         """Make what back-ends have lacked so far; it takes a few times as long as one, so while nobody waits."""
-        self._trimming.prepare()
+        self._padding.prepare()
 
     def run_whole(self, x: torch.Tensor, before_step: BeforeStep | None = None) -> Any:
         """
-        Run the whole network on the CPU, without the input's margins where that was made ready; for one thread.
+        Run the whole network on the CPU, without the input's padding where that was made ready; for one thread.
 
         :param before_step: called before each step; what it raises ends the run.
         """
-        trimmed = self._trimming.find((x,))
+        trimmed = self._padding.find((x,))
         if trimmed is None:
             return self.partitioned.run_whole(x, before_step)
         return trimmed.run((x,), before_step)
@@ -110,7 +110,7 @@ class Engine:
         :param shape: (height, width, 3).
         :returns: whether they have any that can be left out.
         """
-        return self._trimming.expect(self._empty(shape)) is not None
+        return self._padding.expect(self._empty(shape)) is not None
 
     def compare_padding(self, shape: tuple[int, ...]) -> tuple[float, float]:
         """Return the seconds of :meth:`run_whole` for such an image, and of the network with nothing left out."""
@@ -124,7 +124,7 @@ class Engine:
         """Run the back-end after p once for several requests; see :mod:`neurosurgeon_ros.inference.batching`."""
         if self._elsewhere is not None:
             return self._elsewhere.run_together(many, p)
-        trimmed = self._trimming.find([x for (x,) in many]) if p == 0 and len(many[0]) == 1 else None
+        trimmed = self._padding.find([x for (x,) in many]) if p == 0 and len(many[0]) == 1 else None
         return self.partitioned.run_back_together(many, p) if trimmed is None else trimmed.run_together(many)
 
     @property

@@ -24,7 +24,7 @@ WIDTH = 640
 WINDOW = 7
 #: Distance of the coarse similarity from the threshold below which all places are taken. On 435 pairs of frames of a
 #: street video the two were never further apart than 0.0101; `benchmarks/key_frames.py` prints it.
-MARGIN = 0.015
+UNSURE = 0.015
 
 # Of SSIM, for values in [0, 255].
 _C1 = (0.01 * 255.0) ** 2
@@ -83,7 +83,7 @@ class KeyFrameDetector:
         if previous is None or not same_size:
             return KeyFrame(similarity=0.0, key=True)
         similarity, threshold = coarse_ssim(previous, grey), self.threshold
-        if abs(similarity - threshold) < MARGIN:
+        if abs(similarity - threshold) < UNSURE:
             similarity = ssim(previous, grey)
         return KeyFrame(similarity=similarity, key=similarity < threshold)
 

@@ -18,7 +18,7 @@ from neurosurgeon_ros.learning.interface import FEATURES, Choice, Context, Float
 
 _PSI = FEATURES.index("psi")
 #: Bytes of the probe that measures the link, and the frames after which it is taken for lost.
-_PROBE_BYTES, _PATIENCE = 64_000, 50
+_PROBE_BYTES, _LOST_AFTER = 64_000, 50
 
 
 class Neurosurgeon:
@@ -52,7 +52,7 @@ class Neurosurgeon:
         self._profile: FloatArray | None = np.array(checked) if checked else None
         self._speedup = in_range("edge_speedup", edge_speedup, 0.0, math.inf, open_low=True)
         self._bytes_per_s = in_range("mbps", mbps, 0.0, math.inf) * 1e6 / 8.0
-        self._probed_at = -_PATIENCE
+        self._probed_at = -_LOST_AFTER
 
     def select(self, context: Context) -> Choice:
         """Choose by the profile; frames stay on the robot until the link's rate is known."""
@@ -60,7 +60,7 @@ class Neurosurgeon:
             left_s = context.robot_s[context.on_device] - context.robot_s
             self._profile = layer_profile(context.features, np.maximum(left_s, 0.0)) / self._speedup
         if not self._bytes_per_s:
-            due = context.edge_available and not context.link_busy and context.frame - self._probed_at >= _PATIENCE
+            due = context.edge_available and not context.link_busy and context.frame - self._probed_at >= _LOST_AFTER
             self._probed_at = context.frame if due else self._probed_at
             return Choice(arm=context.on_device, probe_bytes=_PROBE_BYTES if due else 0, predicted_offload_s=0.0)
         offload_s = context.features[:, _PSI] / self._bytes_per_s + context.features[:, :_PSI] @ self._profile

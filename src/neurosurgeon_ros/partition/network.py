@@ -131,7 +131,7 @@ class PartitionedNetwork:
 
     def without_padding(self, empty: torch.Tensor, rows: Rows) -> WholeWithoutPadding | None:
         """
-        Return the whole network for inputs that are like `empty` but for some rows; see :mod:`.margins`.
+        Return the whole network for inputs that are like `empty` but for some rows; see :mod:`.padding`.
 
         :param empty: an input without an image.
         :param rows: in no others does an input differ from `empty`.

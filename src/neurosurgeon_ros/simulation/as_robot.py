@@ -19,7 +19,7 @@ import numpy as np
 from neurosurgeon_ros.learning.interface import Choice, Context, Kind, Observation, Policy
 from neurosurgeon_ros.protocol.requests import Key
 from neurosurgeon_ros.robot.selector import enforce
-from neurosurgeon_ros.robot.uplink.breaker import PROBE_BYTES, TEST_PATIENCE_S, Circuit, CircuitBreaker
+from neurosurgeon_ros.robot.uplink.breaker import PROBE_BYTES, TEST_TIMEOUT_S, Circuit, CircuitBreaker
 from neurosurgeon_ros.robot.uplink.outstanding import SHORTEST_S, OutstandingRequest, OutstandingRequests
 from neurosurgeon_ros.simulation.environment import Environment
 from neurosurgeon_ros.simulation.simulate import Run, Simulation
@@ -136,7 +136,7 @@ class _RobotSimulation(Simulation):
         testing = kind is Kind.SAMPLE and arm == self._test_arm
         return self._hold(
             -1 if testing else arm,
-            TEST_PATIENCE_S if testing else SHORTEST_S,
+            TEST_TIMEOUT_S if testing else SHORTEST_S,
             _Message(
                 key=self._key(k + 1, kind),
                 frame=k,

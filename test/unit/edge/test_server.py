@@ -9,11 +9,12 @@ import queue
 import threading
 import tracemalloc
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 from robots import LONG_S, picture, small_engine
 
 from neurosurgeon_ros.codecs import EncodedTensor, get_codec
@@ -46,17 +47,21 @@ class Gate:
         self.problems: list[str] = []
         self.begun = threading.Semaphore(0)
         self.open = threading.Semaphore(0)
+        self.send: Callable[[Reply], None] = self.replies.put
         self.server = EdgeServer(
-            {engine.fingerprint: engine}, self.replies.put, on_problem=self.problems.append, max_queue=max_queue
+            {engine.fingerprint: engine},
+            lambda reply: self.send(reply),
+            on_problem=self.problems.append,
+            max_queue=max_queue,
         )
-        work = self.server._work
+        decode = engine.decode
 
-        def gated(batch: Any) -> None:
+        def gated(point: int, encoded: Sequence[EncodedTensor]) -> tuple[torch.Tensor, ...]:
             self.begun.release()
             assert self.open.acquire(timeout=LONG_S)
-            work(batch)
+            return decode(point, encoded)
 
-        monkeypatch.setattr(self.server, "_work", gated)
+        monkeypatch.setattr(engine, "decode", gated)
         self.server.start()
 
     def occupy(self) -> None:
@@ -272,15 +277,15 @@ def _fail(*_: object) -> None:
 
 def test_an_answer_that_cannot_be_sent_does_not_end_the_worker(gate: Gate) -> None:
     gate.let_go()
-    send = gate.server._reply
+    send = gate.send
     failed = threading.Event()
 
     def fail(reply: Reply) -> None:
-        gate.server._reply = send
+        gate.send = send
         failed.set()
         raise OSError("the publisher is gone")
 
-    gate.server._reply = fail
+    gate.send = fail
     gate.server.submit(request(1))
     assert failed.wait(LONG_S)
     gate.server.submit(request(2))
@@ -293,13 +298,13 @@ def test_the_load_is_the_share_of_the_last_second(monkeypatch: pytest.MonkeyPatc
     replies: queue.SimpleQueue[Reply] = queue.SimpleQueue()
     engine = small_engine()
     server = EdgeServer({engine.fingerprint: engine}, replies.put, on_problem=print, clock=lambda: now_s[0])
-    work = server._work
+    decode = engine.decode
 
-    def slow(batch: Any) -> None:
+    def slow(point: int, encoded: Sequence[EncodedTensor]) -> tuple[torch.Tensor, ...]:
         now_s[0] += 0.25
-        work(batch)
+        return decode(point, encoded)
 
-    monkeypatch.setattr(server, "_work", slow)
+    monkeypatch.setattr(engine, "decode", slow)
     server.start()
     for sequence in (1, 2):
         server.submit(request(sequence))

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -145,7 +146,7 @@ def frame(robot: str, sequence: int = 1, p: int = 0) -> Request:
 class Sharing:
     """A server that is held at its first request, so that what comes meanwhile waits together."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         engine = small_engine()
         self.replies: queue.SimpleQueue[Reply] = queue.SimpleQueue()
         self.problems: list[str] = []
@@ -156,6 +157,7 @@ class Sharing:
             self.reply,
             on_problem=self.problems.append,
             batching={engine.fingerprint: EVERYWHERE},
+            clock=clock,
         )
         self.server.start()
 
@@ -176,13 +178,16 @@ class Sharing:
         replies = [self.replies.get(timeout=LONG_S) for _ in requests]
         return {reply.feedback.key.robot_id: reply for reply in replies}
 
+    def stop(self) -> None:
+        self.go.set()
+        self.server.stop()
+
 
 @pytest.fixture
 def sharing() -> Iterator[Sharing]:
     sharing = Sharing()
     yield sharing
-    sharing.go.set()
-    sharing.server.stop()
+    sharing.stop()
 
 
 def close(one: Detections, other: Detections, pixels: float = 1e-3) -> bool:
@@ -205,20 +210,21 @@ def test_each_robot_gets_what_the_whole_network_finds_in_its_own_picture(sharing
 
 
 def test_a_batch_tells_each_what_it_would_have_taken_alone_and_the_rest_as_queueing(
-    sharing: Sharing, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now_s = [100.0]
+    sharing = Sharing(lambda: now_s[0])
     run = small_engine().run_back_together
 
     def slow(many: Sequence[Sequence[torch.Tensor]], p: int) -> list[Any]:
         now_s[0] += 0.3
         return run(many, p)
 
-    monkeypatch.setattr(sharing.server, "_clock", lambda: now_s[0])
     monkeypatch.setattr(small_engine(), "run_back_together", slow)
     for reply in sharing.together(frame("a"), frame("b")).values():
         assert reply.feedback.compute_s == pytest.approx(0.3 / 1.5)
         assert reply.feedback.edge_s == pytest.approx(0.3)
+    sharing.stop()
 
 
 def test_a_request_that_cannot_be_decoded_does_not_spoil_the_others(sharing: Sharing) -> None:

@@ -22,8 +22,10 @@ from neurosurgeon_ros.codecs import CODECS, CameraImage, CodecError
 from neurosurgeon_ros.codecs.camera import CUSTOMARY_PIXELS
 from neurosurgeon_ros.codecs.picture import decode_bgr
 from neurosurgeon_ros.learning.interface import Choice, Context, Kind
+from neurosurgeon_ros.learning.key_frames import KeyFrameDetector
 from neurosurgeon_ros.protocol.requests import Reply
 from neurosurgeon_ros.robot.decision import Outcome
+from neurosurgeon_ros.robot.frame import Frame
 
 NAME = "input/camera-jpeg85-420"
 
@@ -89,8 +91,8 @@ def test_nothing_but_the_encoding_is_done_before_the_image_is_sent(robot: Robot)
 
     with (
         note(robot.edge, "publish"),
-        note(robot.processor._key_frames, "score"),
-        note(robot.processor, "_preprocess"),
+        note(KeyFrameDetector, "score"),
+        note(Frame, "input"),
     ):
         robot.feed(seen(2))
     assert done == ["publish", "score"]

@@ -5,13 +5,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from robots import small_table
 
 from neurosurgeon_ros.calibration.arm_table import ArmTable
 from neurosurgeon_ros.learning.interface import Context, Kind, Observation
+from neurosurgeon_ros.learning.neurosurgeon import Neurosurgeon
 from neurosurgeon_ros.robot.saved_policy import SavedPolicy
 
 
@@ -73,4 +76,12 @@ def test_without_a_file_nothing_is_saved(table: ArmTable) -> None:
 
 
 def test_an_emulated_robot_tells_neurosurgeon_how_much_faster_the_edge_is(table: ArmTable) -> None:
-    assert make(table, None, name="neurosurgeon").policy.__dict__["_speedup"] == 2.0
+    saved, reference = make(table, None, name="neurosurgeon").policy, Neurosurgeon(n_arms=3, edge_speedup=2.0)
+    offloads_s = []
+    for policy in (saved, reference):
+        asked_in = context(table)
+        policy.select(asked_in)
+        policy.observe(Observation(-1, 1, Kind.PROBE, 1e-6, transmit_s=1e-6, sent_bytes=10**9), asked_in)
+        slow_here = np.append(asked_in.robot_s[:-1], 1e3)
+        offloads_s.append(policy.select(replace(asked_in, robot_s=slow_here)).predicted_offload_s)
+    assert offloads_s[0] == offloads_s[1] > 0.0

@@ -16,7 +16,7 @@ from neurosurgeon_ros.diagnostics.records import HeaderKey, Seen, SeenDecision, 
 IMAGES_BYTES = 256 * 1024 * 1024
 
 #: Decisions that wait at most for detections that are late.
-PATIENCE = 50
+MOST_WAITING = 50
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +84,7 @@ class FrameMatcher:
         while self._decisions:
             decision = self._decisions[0]
             detections = self._detections.pop(decision.header, None)
-            if detections is None and len(self._decisions) <= PATIENCE:
+            if detections is None and len(self._decisions) <= MOST_WAITING:
                 break
             self._decisions.popleft()
             image = self._images.get(decision.header)

@@ -37,7 +37,7 @@ LONGEST_BACK_OFF_S = 3.0
 JITTER = 0.25
 
 #: Seconds that a test may take before it has failed.
-TEST_PATIENCE_S = 2.0
+TEST_TIMEOUT_S = 2.0
 
 #: Seconds between two probes of the link while the circuit is open, and their bytes.
 PROBE_PERIOD_S, PROBE_BYTES = 0.5, 1_000

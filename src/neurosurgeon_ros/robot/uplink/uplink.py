@@ -15,7 +15,7 @@ from neurosurgeon_ros.learning.interface import Context
 from neurosurgeon_ros.models import Letterbox
 from neurosurgeon_ros.protocol.requests import Identity, Key, Kind, Request
 from neurosurgeon_ros.protocol.validation import MAX_PROBE_BYTES
-from neurosurgeon_ros.robot.uplink.breaker import PROBE_BYTES, TEST_PATIENCE_S, CircuitBreaker
+from neurosurgeon_ros.robot.uplink.breaker import PROBE_BYTES, TEST_TIMEOUT_S, CircuitBreaker
 from neurosurgeon_ros.robot.uplink.link import Link, Obstacle
 from neurosurgeon_ros.robot.uplink.outstanding import OutstandingRequest
 from neurosurgeon_ros.robot.uplink.requests import Measured, Requests
@@ -130,7 +130,7 @@ class EdgeUplink:
         """Send tensors beside a frame, for the delays that they take; a test shows whether the edge answers."""
         request = self._request(caption, Kind.SAMPLE, point, tensors)
         if is_test:
-            self.requests.send(request, -1, caption.context, give_up_s=TEST_PATIENCE_S)
+            self.requests.send(request, -1, caption.context, give_up_s=TEST_TIMEOUT_S)
             self.breaker.test_sent(request.key)
         else:
             self.requests.send(request, arm, caption.context)

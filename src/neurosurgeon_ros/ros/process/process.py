@@ -32,7 +32,7 @@ from neurosurgeon_ros.ros.process.will import VARIABLE, Will, transport_left
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 #: Seconds between looks at whether the process was told to stop.
-PATIENCE_S = 0.1
+SPIN_S = 0.1
 
 #: Seconds between looks at whether other processes still reach this one.
 LOOK_PERIOD_S = 1.5
@@ -222,7 +222,7 @@ def _spin(node: Node, executor: Executor, signals: Signals) -> _End:
                 if node.is_deaf():  # type: ignore[attr-defined]
                     return _End.UNHEARD
             try:
-                executor.spin_once(timeout_sec=PATIENCE_S)
+                executor.spin_once(timeout_sec=SPIN_S)
             except ExternalShutdownException:
                 return _End.STOPPED
             except Exception as problem:  # one callback's error must not end the node

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Margins are found in the pixels, and networks without them made when they are worth it."""
+"""Padding are found in the pixels, and networks without them made when they are worth it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from neurosurgeon_ros.inference.trimming import MOST, PATIENCE, Margins, Trimming, find_margins
+from neurosurgeon_ros.inference.padding_elimination import (
+    IMAGES_BEFORE_MAKING,
+    MOST,
+    Padding,
+    PaddingElimination,
+    find_padding,
+)
 from neurosurgeon_ros.models.letterbox import letterbox
 from neurosurgeon_ros.partition import PartitionedNetwork, Rows, partition
 from test.unit.partition.test_padding import SIDE, Small
@@ -27,7 +33,7 @@ def _input(height: int, *, seed: int = 0, width: int = SIDE) -> torch.Tensor:
 
 @pytest.mark.parametrize(("height", "rows"), [(20, Rows(22, 42)), (36, Rows(14, 50)), (53, Rows(5, 58))])
 def test_what_a_letterbox_fills_is_found(height: int, rows: Rows) -> None:
-    assert find_margins(_input(height)) == Margins((128.0, 128.0, 128.0), rows)
+    assert find_padding(_input(height)) == Padding((128.0, 128.0, 128.0), rows)
 
 
 @pytest.mark.parametrize(
@@ -44,48 +50,48 @@ def test_what_a_letterbox_fills_is_found(height: int, rows: Rows) -> None:
     ids=["full", "nearly full", "columns", "nothing", "other order", "two", "no image"],
 )
 def test_where_there_is_nothing_to_leave_out_nothing_is_found(x: torch.Tensor) -> None:
-    assert find_margins(x) is None
+    assert find_padding(x) is None
 
 
 def test_a_network_is_made_for_margins_that_stay(network: PartitionedNetwork) -> None:
-    trimming = Trimming(network)
-    for seed in range(PATIENCE):
-        trimming.prepare()
-        assert trimming.find([_input(20, seed=seed)]) is None
-    assert trimming.find([_input(30)]) is None
-    trimming.prepare()
-    assert trimming.find([_input(20)]) is None
-    for seed in range(PATIENCE):
-        trimming.find([_input(20, seed=seed)])
-    trimming.prepare()
-    for x in (_input(20), _input(10)):  # what has larger margins has these, too
-        found = trimming.find([x])
+    elimination = PaddingElimination(network)
+    for seed in range(IMAGES_BEFORE_MAKING):
+        elimination.prepare()
+        assert elimination.find([_input(20, seed=seed)]) is None
+    assert elimination.find([_input(30)]) is None
+    elimination.prepare()
+    assert elimination.find([_input(20)]) is None
+    for seed in range(IMAGES_BEFORE_MAKING):
+        elimination.find([_input(20, seed=seed)])
+    elimination.prepare()
+    for x in (_input(20), _input(10)):  # what has larger padding has these, too
+        found = elimination.find([x])
         assert found is not None
         assert torch.equal(found.run((x,)), network.run_back((x,), 0))
-    assert trimming.find([_input(30)]) is None
-    assert trimming.find([_input(20), _input(10)]) is not None
-    assert trimming.find([_input(20), _input(30)]) is None
+    assert elimination.find([_input(30)]) is None
+    assert elimination.find([_input(20), _input(10)]) is not None
+    assert elimination.find([_input(20), _input(30)]) is None
 
 
 def test_the_sizes_used_last_are_kept(network: PartitionedNetwork) -> None:
-    trimming = Trimming(network)
+    elimination = PaddingElimination(network)
     heights = list(range(10, 10 + 2 * (MOST + 1), 2))
     for height in heights:
-        for _ in range(PATIENCE):
-            trimming.find([_input(height)])
-        trimming.prepare()
-        assert trimming.find([_input(height)]) is not None
-    assert trimming.find([_input(heights[1])]) is not None
-    kept = [known.rows.end - known.rows.first for known in trimming._made]
+        for _ in range(IMAGES_BEFORE_MAKING):
+            elimination.find([_input(height)])
+        elimination.prepare()
+        assert elimination.find([_input(height)]) is not None
+    assert elimination.find([_input(heights[1])]) is not None
+    kept = [known.rows.end - known.rows.first for known in elimination._made]
     assert sorted(kept) == heights[1:]
 
 
 def test_margins_of_another_colour_are_others(network: PartitionedNetwork) -> None:
-    trimming = Trimming(network)
-    for _ in range(PATIENCE):
-        trimming.find([_input(20)])
-    trimming.prepare()
+    elimination = PaddingElimination(network)
+    for _ in range(IMAGES_BEFORE_MAKING):
+        elimination.find([_input(20)])
+    elimination.prepare()
     black = _input(20)
     black[black == 128] = 0
-    assert find_margins(black) is not None
-    assert trimming.find([black]) is None
+    assert find_padding(black) is not None
+    assert elimination.find([black]) is None
