@@ -97,14 +97,14 @@ class RobotNode(ManagedNode[RobotParameters]):
             configured.close()
             self._left = configured.hellos.goodbye
 
-    def legacy(self) -> bytes:
+    def handover(self) -> bytes:
         """Return the goodbye of the newest session, which a node that replaces this one publishes again."""
         goodbye = self._left if self._configured_robot is None else self._configured_robot.hellos.goodbye
         return b"" if goodbye is None else serialize_message(goodbye)
 
-    def inherit(self, legacy: bytes) -> None:
-        """Restore what :meth:`legacy` of the replaced node returned."""
-        self._left = deserialize_message(legacy, RobotHello) if legacy else None
+    def take_over(self, handover: bytes) -> None:
+        """Restore what :meth:`handover` of the replaced node returned."""
+        self._left = deserialize_message(handover, RobotHello) if handover else None
 
     def expected_from(self) -> tuple[str, ...]:
         """Return the topics of edge and camera, while they are silent."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from neurosurgeon_ros.ros.process.dds import Transport, applied_transport
 from neurosurgeon_ros.ros.process.process import NeedsUdp, StartError
-from neurosurgeon_ros.ros.process.will import Will, take_will
+from neurosurgeon_ros.ros.process.restart_state import RestartState, take_restart_state
 
 if TYPE_CHECKING:
     from neurosurgeon_ros.ros.managed import ManagedNode
@@ -27,18 +27,20 @@ def make(kind: type[N]) -> N:
     :raises NeedsUdp: if its process uses shared memory and it is to do without.
     """
     try:
-        will = take_will()
+        state = take_restart_state()
     except ValueError as problem:
         raise StartError(str(problem)) from None
-    if will is not None:
-        return remake(kind, will)
+    if state is not None:
+        return remake(kind, state)
     node = kind()  # type: ignore[call-arg]
     parameters = node.parameters
     if parameters.transport == Transport.UDP.value and (applied := applied_transport()) is not Transport.UDP:
         if applied is Transport.AUTO:
-            will = dataclasses.replace(node.will(), state="active" if parameters.autostart else "unconfigured")
+            state = dataclasses.replace(
+                node.restart_state(), state="active" if parameters.autostart else "unconfigured"
+            )
             node.destroy_node()
-            raise NeedsUdp(will)
+            raise NeedsUdp(state)
         node.get_logger().warning(
             f"transport {parameters.transport} has no effect: the profile or the implementation of DDS is another than "
             "this package's"
@@ -48,9 +50,9 @@ def make(kind: type[N]) -> N:
     return node
 
 
-def remake(kind: Callable[..., N], will: Will) -> N:
+def remake(kind: Callable[..., N], state: RestartState) -> N:
     """Make a node as it was; raises StartError if a transition fails."""
-    node = kind(overrides=will.parameters)
-    node.inherit(will.legacy)
-    node.reach(will.state)
+    node = kind(overrides=state.parameters)
+    node.take_over(state.handover)
+    node.reach(state.state)
     return node

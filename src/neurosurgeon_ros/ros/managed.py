@@ -27,9 +27,9 @@ from neurosurgeon_ros.ros.making import remake
 from neurosurgeon_ros.ros.parameters import changed, check_changes, declare, read, unknown_names
 from neurosurgeon_ros.ros.process.malloc import give_back_memory
 from neurosurgeon_ros.ros.process.process import StartError
-from neurosurgeon_ros.ros.process.will import Will
+from neurosurgeon_ros.ros.process.restart_state import RestartState
 from neurosurgeon_ros.ros.result_messages import key_values
-from neurosurgeon_ros.ros.unheard_peers import Deaf, Deafness
+from neurosurgeon_ros.ros.unheard_peers import Unheard, UnheardPeers
 
 P = TypeVar("P")
 
@@ -67,8 +67,8 @@ class ManagedNode(LifecycleNode, Generic[P]):
         super().__init__(name, parameter_overrides=list(overrides))
         self._kind = kind
         self._last_error = ""
-        self._deafness = Deafness(self)
-        self._deaf: Deaf | None = None
+        self._unheard_peers = UnheardPeers(self)
+        self._unheard: Unheard | None = None
         self._starting = False
         self._configured = False
         try:
@@ -98,12 +98,12 @@ class ManagedNode(LifecycleNode, Generic[P]):
     def cleanup(self) -> None:
         """Free everything that configure has made; safe to call at any time."""
 
-    def legacy(self) -> bytes:
-        """Return what the node that is made in place of this one has to know of it; see :meth:`will`."""
+    def handover(self) -> bytes:
+        """Return what the node that is made in place of this one has to know of it; see :meth:`restart_state`."""
         return b""
 
-    def inherit(self, legacy: bytes) -> None:
-        """Restore what :meth:`legacy` of the replaced node returned, before anything is configured."""
+    def take_over(self, handover: bytes) -> None:
+        """Restore what :meth:`handover` of the replaced node returned, before anything is configured."""
 
     def expected_from(self) -> Sequence[str]:
         """Return the topics, fully resolved, of which messages are missed now, if somebody publishes them."""
@@ -143,31 +143,31 @@ class ManagedNode(LifecycleNode, Generic[P]):
         label: str = self._state_machine.current_state[1]
         return label
 
-    def will(self) -> Will:
+    def restart_state(self) -> RestartState:
         """Return what makes this node again, with its parameters and in its state of now."""
-        return Will(tuple(self._parameters.values()), self._label(), self.legacy())
+        return RestartState(tuple(self._parameters.values()), self._label(), self.handover())
 
-    def heir(self) -> Callable[[], Node]:
+    def replacement(self) -> Callable[[], Node]:
         """
         Return what makes this node again in this process; making it raises StartError if a transition fails.
 
         What is made is a :class:`ManagedNode` of the same class, whose constructor takes `overrides`.
         """
-        return functools.partial(remake, type(self), self.will())
+        return functools.partial(remake, type(self), self.restart_state())
 
-    def is_deaf(self) -> bool:
+    def misses_peer(self) -> bool:
         """Log why a peer is not heard, once for each cause; return whether the node will hear it over UDP."""
-        deaf = self._deafness.look(self.expected_from())
-        if deaf == self._deaf:
+        unheard = self._unheard_peers.look(self.expected_from())
+        if unheard == self._unheard:
             return False
-        self._deaf = deaf
-        if deaf is None:
+        self._unheard = unheard
+        if unheard is None:
             return False
-        if deaf.helps_udp:
-            self.get_logger().warning(f"{deaf.text}: begins again over UDP, without shared memory")
+        if unheard.helps_udp:
+            self.get_logger().warning(f"{unheard.text}: begins again over UDP, without shared memory")
         else:
-            self.say_error(deaf.text)
-        return deaf.helps_udp
+            self.say_error(unheard.text)
+        return unheard.helps_udp
 
     def close(self) -> None:
         """Stop working and free everything, whatever state the node is in."""

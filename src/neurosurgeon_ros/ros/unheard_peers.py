@@ -43,7 +43,7 @@ _FIRST_PORT, _PORTS_OF_DOMAIN = 7400, 250
 
 
 @dataclass(frozen=True, slots=True)
-class Deaf:
+class Unheard:
     """
     Why messages of a peer do not arrive.
 
@@ -71,7 +71,7 @@ class Port:
     mode: int
 
 
-class Deafness:
+class UnheardPeers:
     """The publishers of some topics that a node knows of and has not heard. For the executor's thread."""
 
     def __init__(self, node: Node, *, folder: Path = SHARED_MEMORY) -> None:
@@ -79,7 +79,7 @@ class Deafness:
         self._folder = folder
         self._since_s: dict[bytes, float] = {}
 
-    def look(self, topics: Iterable[str]) -> Deaf | None:
+    def look(self, topics: Iterable[str]) -> Unheard | None:
         """
         Say why a publisher is not heard, for the one that has not been for longest; call it once a second or so.
 
@@ -117,7 +117,9 @@ class Deafness:
         return next((bytes(info.endpoint_gid) for info in infos if is_named(info) and full_name(info) == name), b"")
 
 
-def explain(topic: str, *, domain: int, ports: Sequence[Port] | None, user: int, transport: Transport | None) -> Deaf:
+def explain(
+    topic: str, *, domain: int, ports: Sequence[Port] | None, user: int, transport: Transport | None
+) -> Unheard:
     """
     Say why the publisher of a topic is not heard.
 
@@ -129,13 +131,13 @@ def explain(topic: str, *, domain: int, ports: Sequence[Port] | None, user: int,
     heard = f"a publisher of {topic} is there, and nothing that its process sends arrives"
     first = _FIRST_PORT + _PORTS_OF_DOMAIN * domain
     if ports is None:
-        return Deaf(
+        return Unheard(
             f"{heard}: let the firewalls of both machines pass UDP to the ports {first} to "
             f"{first + _PORTS_OF_DOMAIN - 1}, and see that both networks have the same MTU (`ip link`)",
             False,
         )
     if transport is Transport.UDP:
-        return Deaf(
+        return Unheard(
             f"{heard}, though both are on this machine and no shared memory is used: let its firewall pass UDP to the "
             f"ports {first} to {first + _PORTS_OF_DOMAIN - 1}",
             False,
@@ -150,8 +152,8 @@ def explain(topic: str, *, domain: int, ports: Sequence[Port] | None, user: int,
         cause = "both are on this machine, and do not have the same /dev/shm, as in a container without --ipc=host"
     certain = other is not None or not ports
     if transport is None:
-        return Deaf(f"{heard}: {cause}; give both a Fast DDS profile without shared memory", False, certain)
-    return Deaf(f"{heard}: {cause}", True, certain)
+        return Unheard(f"{heard}: {cause}; give both a Fast DDS profile without shared memory", False, certain)
+    return Unheard(f"{heard}: {cause}", True, certain)
 
 
 def others_ports(domain: int, folder: Path = SHARED_MEMORY) -> list[Port]:

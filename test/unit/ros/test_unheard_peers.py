@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from neurosurgeon_ros.ros.process.dds import Transport
-from neurosurgeon_ros.ros.unheard_peers import Deaf, Port, explain, others_ports
+from neurosurgeon_ros.ros.unheard_peers import Port, Unheard, explain, others_ports
 
 ROOT, NOBODY, STRANGER = 0, 65534, 4_000_000_000
 PATH = Path("/dev/shm/fastrtps_port7411")
 AUTO, UDP = Transport.AUTO, Transport.UDP
 
 
-def said(ports: Sequence[Port] | None, transport: Transport | None = AUTO, user: int = NOBODY) -> Deaf:
+def said(ports: Sequence[Port] | None, transport: Transport | None = AUTO, user: int = NOBODY) -> Unheard:
     return explain("/hello", domain=1, ports=ports, user=user, transport=transport)
 
 

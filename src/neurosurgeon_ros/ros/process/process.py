@@ -25,8 +25,8 @@ from rclpy.signals import SignalHandlerOptions
 
 from neurosurgeon_ros.ros.process.dds import PROFILES_FILE, apply_profile
 from neurosurgeon_ros.ros.process.malloc import give_back_memory, keep_memory
+from neurosurgeon_ros.ros.process.restart_state import VARIABLE, RestartState, transport_left
 from neurosurgeon_ros.ros.process.shared_memory import ReadPorts
-from neurosurgeon_ros.ros.process.will import VARIABLE, Will, transport_left
 
 #: By which a process is told to stop.
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -50,12 +50,12 @@ class NeedsUdp(Exception):
     """
     A node is to run without shared memory, and its process uses it.
 
-    :param will: makes the node again.
+    :param state: makes the node again.
     """
 
-    def __init__(self, will: Will) -> None:
+    def __init__(self, state: RestartState) -> None:
         super().__init__("without shared memory, in another process")
-        self.will = will
+        self.state = state
 
 
 class _End(enum.Enum):
@@ -90,18 +90,18 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None, *, polls: 
     """
     Make a node, spin it until the process is told to stop, and take it down.
 
-    A node that has ``heir()`` begins again when other processes do not reach it any more, see
-    :mod:`neurosurgeon_ros.ros.process.shared_memory`, and over UDP when its ``is_deaf()`` says so.
+    A node that has ``replacement()`` begins again when other processes do not reach it any more, see
+    :mod:`neurosurgeon_ros.ros.process.shared_memory`, and over UDP when its ``misses_peer()`` says so.
 
     :param make_node: makes the node; raises :class:`StartError` if it cannot. A node's ``close()``, if it has one, is
-        called before it is destroyed: it joins the node's threads. Its ``heir()``, if it has one, returns what makes
-        it again, as it is, after its ``close()``, and its ``will()`` what makes it again in another process.
+        called before it is destroyed: it joins the node's threads. Its ``replacement()``, if it has one, returns what
+        makes the same node again after its ``close()``, and its ``restart_state()`` what makes it in another process.
     :param args: command line, that of the process by default.
     :param polls: the node needs the executor that polls: for the info of messages, or for events of endpoints.
     :returns: exit code: 0 after SIGINT or SIGTERM at any moment, 1 if the node could not start.
     """
     node: Node | None = None
-    will: Will | None = None
+    state: RestartState | None = None
     code = 0
     try:
         signals = Signals()
@@ -116,8 +116,8 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None, *, polls: 
             if end is _End.STOPPED:
                 break
             if end is _End.UNHEARD:
-                raise NeedsUdp(node.will())  # type: ignore[attr-defined]
-            make_node = node.heir()  # type: ignore[attr-defined]
+                raise NeedsUdp(node.restart_state())  # type: ignore[attr-defined]
+            make_node = node.replacement()  # type: ignore[attr-defined]
             node.close()  # type: ignore[attr-defined]
             before, node = node, None
             signals.starting = True
@@ -138,14 +138,14 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None, *, polls: 
     except _Interrupted:
         pass
     except NeedsUdp as needed:
-        will, signals.starting = needed.will, False
+        state, signals.starting = needed.state, False
         # What comes from here on waits for the program that takes this one's place: its executable lifts this.
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     except StartError as problem:
         get_logger("neurosurgeon").fatal(str(problem))
         code = 1
     finally:
-        for number in SIGNALS if will is None else ():
+        for number in SIGNALS if state is None else ():
             signal.signal(number, signal.SIG_IGN)
         if node is not None:
             close = getattr(node, "close", None)
@@ -153,9 +153,9 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None, *, polls: 
                 close()
             node.destroy_node()
         rclpy.try_shutdown()
-    if will is not None:
-        _begin_again_over_udp(will, signals)
-    if node is None and will is None and code == 0:
+    if state is not None:
+        _begin_again_over_udp(state, signals)
+    if node is None and state is None and code == 0:
         # Interrupted in the middle of making the node: what it had begun cannot be taken down piece by piece.
         sys.stdout.flush()
         sys.stderr.flush()
@@ -182,9 +182,9 @@ def prepare() -> str:
     return apply_profile(transport_left())
 
 
-def _begin_again_over_udp(will: Will, signals: Signals) -> None:
+def _begin_again_over_udp(state: RestartState, signals: Signals) -> None:
     """Replace this program by another, with its process id, command line and output, unless told to stop."""
-    os.environ[VARIABLE] = will.to_text()
+    os.environ[VARIABLE] = state.to_text()
     os.environ.pop(PROFILES_FILE, None)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -219,7 +219,7 @@ def _spin(node: Node, executor: Executor, signals: Signals) -> _End:
                 if lost := ports.lost():
                     node.get_logger().error(f"{', '.join(sorted(lost))} was removed, nothing is heard: begins again")
                     return _End.PORTS_LOST
-                if node.is_deaf():  # type: ignore[attr-defined]
+                if node.misses_peer():  # type: ignore[attr-defined]
                     return _End.UNHEARD
             try:
                 executor.spin_once(timeout_sec=SPIN_S)

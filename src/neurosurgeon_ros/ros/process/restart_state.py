@@ -1,10 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-What a node that begins again has to know: its parameters, its state, and what its predecessor leaves to it.
+What it takes to make a node again as it was: its parameters, its lifecycle state, and what it hands over.
 
-Within a process it is handed on as it is. To the program that takes the process's place it travels as text, in an
-environment variable.
+Within a process it is passed on as it is. The program that replaces the process gets it as text, in an environment
+variable.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ from rclpy.parameter import Parameter
 from neurosurgeon_ros.ros.process.dds import Transport
 
 #: The environment variable.
-VARIABLE = "NEUROSURGEON_WILL"
+VARIABLE = "NEUROSURGEON_RESTART_STATE"
 
 
 @dataclass(frozen=True, slots=True)
-class Will:
+class RestartState:
     """
     Makes a node again.
 
     :param parameters: all that it has.
     :param state: label of its lifecycle state: unconfigured, inactive or active.
-    :param legacy: what it leaves, see :meth:`neurosurgeon_ros.ros.managed.ManagedNode.legacy`.
+    :param handover: what else it hands over, see :meth:`neurosurgeon_ros.ros.managed.ManagedNode.handover`.
     """
 
     parameters: tuple[Parameter, ...]
     state: str
-    legacy: bytes = b""
+    handover: bytes = b""
 
     def to_text(self) -> str:
         """Return it as text, for :meth:`from_text`."""
         values = {one.name: [one.type_.value, _plain(one.value)] for one in self.parameters}
-        legacy = base64.b64encode(self.legacy).decode()
-        return json.dumps({"parameters": values, "state": self.state, "legacy": legacy})
+        handover = base64.b64encode(self.handover).decode()
+        return json.dumps({"parameters": values, "state": self.state, "handover": handover})
 
     @classmethod
-    def from_text(cls, text: str) -> Will:
+    def from_text(cls, text: str) -> RestartState:
         """
         Return what :meth:`to_text` has written.
 
@@ -56,10 +56,10 @@ class Will:
                 Parameter(name, Parameter.Type(kind), _typed(Parameter.Type(kind), value))
                 for name, (kind, value) in fields["parameters"].items()
             )
-            return cls(parameters, str(fields["state"]), base64.b64decode(fields["legacy"], validate=True))
+            return cls(parameters, str(fields["state"]), base64.b64decode(fields["handover"], validate=True))
         except (ValueError, KeyError, TypeError, AttributeError) as problem:
             raise ValueError(
-                f"{VARIABLE} is not what a node leaves to its successor ({problem}): remove it from the environment"
+                f"{VARIABLE} is not the restart state of a node ({problem}): remove it from the environment"
             ) from None
 
 
@@ -68,14 +68,14 @@ def transport_left(environment: Mapping[str, str] = os.environ) -> Transport:
     return Transport.UDP if VARIABLE in environment else Transport.AUTO
 
 
-def take_will() -> Will | None:
+def take_restart_state() -> RestartState | None:
     """
     Return what was left to this process, once; None if nothing was.
 
     :raises ValueError: if the environment variable holds something else.
     """
     text = os.environ.pop(VARIABLE, None)
-    return None if text is None else Will.from_text(text)
+    return None if text is None else RestartState.from_text(text)
 
 
 def _plain(value: object) -> object:

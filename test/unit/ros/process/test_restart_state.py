@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rclpy.parameter import Parameter
 
 from neurosurgeon_ros.ros.process.dds import Transport
-from neurosurgeon_ros.ros.process.will import VARIABLE, Will, take_will, transport_left
+from neurosurgeon_ros.ros.process.restart_state import VARIABLE, RestartState, take_restart_state, transport_left
 
 FLOATS = st.floats(allow_nan=False)
 INTEGERS = st.integers(-(2**63), 2**63 - 1)
@@ -28,12 +28,12 @@ VALUES = st.one_of(
 
 
 @given(st.dictionaries(st.text(min_size=1), VALUES), st.binary())
-def test_a_will_arrives_as_it_was(values: dict[str, object], legacy: bytes) -> None:
+def test_a_will_arrives_as_it_was(values: dict[str, object], handover: bytes) -> None:
     parameters = tuple(
         Parameter(name, Parameter.Type.STRING_ARRAY if value == [] else None, value) for name, value in values.items()
     )
-    read = Will.from_text(Will(parameters, "active", legacy).to_text())
-    assert (read.state, read.legacy) == ("active", legacy)
+    read = RestartState.from_text(RestartState(parameters, "active", handover).to_text())
+    assert (read.state, read.handover) == ("active", handover)
     assert [(one.name, one.type_, _plain(one.value)) for one in read.parameters] == [
         (one.name, one.type_, _plain(one.value)) for one in parameters
     ]
@@ -50,22 +50,22 @@ def _plain(value: object) -> object:
         "{",
         "[]",
         "{}",
-        '{"parameters": {"a": [99, 1]}, "state": "active", "legacy": ""}',
-        '{"parameters": {"a": [2, "one"]}, "state": "active", "legacy": ""}',
-        '{"parameters": {"a": 3}, "state": "active", "legacy": ""}',
-        '{"parameters": {}, "state": "active", "legacy": "?"}',
-        '{"parameters": {}, "state": "active", "legacy": 1}',
+        '{"parameters": {"a": [99, 1]}, "state": "active", "handover": ""}',
+        '{"parameters": {"a": [2, "one"]}, "state": "active", "handover": ""}',
+        '{"parameters": {"a": 3}, "state": "active", "handover": ""}',
+        '{"parameters": {}, "state": "active", "handover": "?"}',
+        '{"parameters": {}, "state": "active", "handover": 1}',
     ],
 )
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=f"^{VARIABLE} is not what a node leaves .*remove it from the environment$"):
-        Will.from_text(text)
+        RestartState.from_text(text)
 
 
 def test_it_is_taken_once_and_means_udp(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, Will((), "inactive").to_text())
+    monkeypatch.setenv(VARIABLE, RestartState((), "inactive").to_text())
     assert transport_left() is Transport.UDP
-    will = take_will()
-    assert will is not None and will.state == "inactive"
-    assert take_will() is None
+    state = take_restart_state()
+    assert state is not None and state.state == "inactive"
+    assert take_restart_state() is None
     assert transport_left() is Transport.AUTO
