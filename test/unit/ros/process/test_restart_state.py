@@ -58,7 +58,7 @@ def _plain(value: object) -> object:
     ],
 )
 def test_anything_else_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=f"^{VARIABLE} is not what a node leaves .*remove it from the environment$"):
+    with pytest.raises(ValueError, match=f"^{VARIABLE} is not the restart state of a node .*remove it from the environment$"):
         RestartState.from_text(text)
 
 
