@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""docs/reliability.md, out of what the last run gave."""
+"""docs/reliability.md, from the results of the last run."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from benchmarks.faults.stage import ROBOT_SPEED
 
 HEAD = f"""# Faults, and what holds under them
 
-Written by `make faults`, which puts each fault below into a running robot, edge, link and camera (real processes, real
-DDS) and counts what became of every frame. A frame counts as published when a reliable subscriber of its own got its
-detections, told by the camera's header; as lost when the robot accepted it and no detections came. Delays run from the
-camera's publishing to that subscriber. Time in which the robot's own process was stopped from outside is left out. The
-robot is emulated at {ROBOT_SPEED:g} of the machine's speed.
+`make faults` writes this page. It injects each fault below into a running robot, edge, link and camera (real
+processes, real DDS) and accounts for every frame. A frame counts as published when a reliable subscriber receives its
+detections, identified by the camera's header, and as lost when the robot accepted it and no detections came. Delays are
+measured from the camera's publishing to that subscriber, without the time in which the robot's own process was stopped
+from outside. The robot is emulated at {ROBOT_SPEED:g} of the machine's speed.
 
-The bounds: nothing lost, doubled or out of order; 99 of 100 frames out by the deadline plus 1.2 times the on-device
-delay, and every one by the deadline plus twice that; the edge in use again {RECOVERY_S:g} s after a fault that ends.
-The on-device delay is the p95 of the same robot alone, under the same load where the fault is a load. Any one fault:
-`python -m benchmarks.faults --only NAME`.
+Bounds: no frame is lost, duplicated or out of order; 99 of 100 frames are out by the deadline plus 1.2 times the
+on-device delay, and every frame by the deadline plus twice that; the edge is used again within {RECOVERY_S:g} s after a
+fault that ends. The on-device delay is the p95 of the same robot alone, under the same load where the fault is a load.
+`python -m benchmarks.faults --only NAME` runs one fault.
 """
 
 #: Where the faults of a group are.
@@ -38,8 +38,8 @@ def to_markdown(faults: Mapping[str, Fault], results: Sequence[Result]) -> str:
     kept = sum(not result.failures(ends=faults[result.name].ends) for result in results)
     parts = [
         HEAD,
-        f"The last run put in {len(results)} of {len(faults)} faults; all promises were kept under {kept}."
-        + (f" It put in none of these groups: {', '.join(missing)}." if missing else "")
+        f"The last run injected {len(results)} of {len(faults)} faults; all guarantees held under {kept}."
+        + (f" It injected none of these groups: {', '.join(missing)}." if missing else "")
         + "\n",
     ]
     for group in GROUPS:

@@ -180,7 +180,7 @@ class EdgeServer:
         self._send(Reply(Feedback(request.key, status, reason), request.header))
 
     def _send(self, reply: Reply) -> None:
-        """Return an answer away; one that cannot be sent must not end the edge for all, nor cost others theirs."""
+        """Send an answer; one that cannot be sent must not stop the edge, nor cost other robots theirs."""
         try:
             self._reply(reply)
         except Exception as problem:

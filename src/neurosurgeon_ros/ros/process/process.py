@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from types import FrameType
+from typing import Protocol, runtime_checkable
 
 import rclpy
 from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
@@ -66,6 +67,23 @@ class _End(enum.Enum):
     UNHEARD = enum.auto()
 
 
+@runtime_checkable
+class Restartable(Protocol):
+    """A node that can be made again, in this process or in another one."""
+
+    def close(self) -> None:
+        """Stop working, and join the node's threads."""
+
+    def replacement(self) -> Callable[[], Node]:
+        """Return what makes the same node again after :meth:`close`; making it raises StartError."""
+
+    def restart_state(self) -> RestartState:
+        """Return what makes the same node again in another process."""
+
+    def misses_peer(self) -> bool:
+        """Whether a peer is not heard that would be over UDP."""
+
+
 class _Interrupted(BaseException):
     """Told to stop before the node was up; no Exception, so that nothing on the way takes it for an error."""
 
@@ -90,12 +108,11 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None, *, polls: 
     """
     Make a node, spin it until the process is told to stop, and take it down.
 
-    A node that has ``replacement()`` begins again when other processes do not reach it any more, see
-    :mod:`neurosurgeon_ros.ros.process.shared_memory`, and over UDP when its ``misses_peer()`` says so.
+    A :class:`Restartable` node begins again when other processes do not reach it any more, see
+    :mod:`neurosurgeon_ros.ros.process.shared_memory`, and over UDP when it misses a peer.
 
     :param make_node: makes the node; raises :class:`StartError` if it cannot. A node's ``close()``, if it has one, is
-        called before it is destroyed: it joins the node's threads. Its ``replacement()``, if it has one, returns what
-        makes the same node again after its ``close()``, and its ``restart_state()`` what makes it in another process.
+        called before it is destroyed: it joins the node's threads.
     :param args: command line, that of the process by default.
     :param polls: the node needs the executor that polls: for the info of messages, or for events of endpoints.
     :returns: exit code: 0 after SIGINT or SIGTERM at any moment, 1 if the node could not start.
@@ -113,17 +130,17 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None, *, polls: 
         signals.starting = False
         while True:
             end = _spin(node, SingleThreadedExecutor() if polls else make_executor(), signals)
-            if end is _End.STOPPED:
+            if end is _End.STOPPED or not isinstance(node, Restartable):
                 break
             if end is _End.UNHEARD:
-                raise NeedsUdp(node.restart_state())  # type: ignore[attr-defined]
-            make_node = node.replacement()  # type: ignore[attr-defined]
-            node.close()  # type: ignore[attr-defined]
+                raise NeedsUdp(node.restart_state())
+            make_node = node.replacement()
+            node.close()
             before, node = node, None
             signals.starting = True
             if signals.stopping:
                 break
-            # Senders keep what they know of a port by its number. The node before keeps its numbers until its heir has
+            # Senders keep what they know of a port by its number. The old node keeps its numbers until the new one has
             # others.
             rclpy.shutdown()
             _init(args)
@@ -209,7 +226,7 @@ def make_executor() -> Executor:
 
 def _spin(node: Node, executor: Executor, signals: Signals) -> _End:
     """Spin until the process is to stop, or until other processes and the node do not reach each other."""
-    ports = ReadPorts() if hasattr(node, "heir") else None
+    ports = ReadPorts() if isinstance(node, Restartable) else None
     look_s = time.monotonic() + LOOK_PERIOD_S
     executor.add_node(node)
     try:
@@ -219,7 +236,7 @@ def _spin(node: Node, executor: Executor, signals: Signals) -> _End:
                 if lost := ports.lost():
                     node.get_logger().error(f"{', '.join(sorted(lost))} was removed, nothing is heard: begins again")
                     return _End.PORTS_LOST
-                if node.misses_peer():  # type: ignore[attr-defined]
+                if isinstance(node, Restartable) and node.misses_peer():
                     return _End.UNHEARD
             try:
                 executor.spin_once(timeout_sec=SPIN_S)

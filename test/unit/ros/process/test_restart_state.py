@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a node leaves to its successor arrives as it was, and anything else is refused in one sentence."""
+"""A restart state arrives as it was, and anything else is refused in one sentence."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ def _plain(value: object) -> object:
     ],
 )
 def test_anything_else_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=f"^{VARIABLE} is not the restart state of a node .*remove it from the environment$"):
+    with pytest.raises(
+        ValueError, match=f"^{VARIABLE} is not the restart state .*remove it from the environment$"
+    ):
         RestartState.from_text(text)
 
 
