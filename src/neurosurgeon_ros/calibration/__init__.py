@@ -1,3 +1,3 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Which arms there are, how well each agrees with the whole network, and what each takes."""
+"""Calibration of arms: which arms are available, how well each agrees with the whole network, and how long it takes."""

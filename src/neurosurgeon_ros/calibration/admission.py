@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Which arms a robot may use: how well they agree with the whole network, and whether they show the camera's image."""
+"""Admission of arms: their agreement with the whole network, and whether they reveal the camera's image."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from neurosurgeon_ros.codecs.limits import CrossingLimits
 from neurosurgeon_ros.inference.arm import NO_LIMITS, Arm
 from neurosurgeon_ros.inference.engine import Engine
 
-#: In a list of codecs: whatever there is.
+#: In a list of codecs: all codecs.
 AUTO = "auto"
 
-#: Loses so little that it is used without a calibration.
+#: Codecs that lose so little that they are used without a calibration.
 _ALMOST_LOSSLESS = ("fp16", "fp16-zstd")
 
 
@@ -26,10 +26,10 @@ class Admission:
     """
     Rules that no policy may break.
 
-    :param min_fidelity: least agreement with the whole network, in [0, 1]; 0 asks for none.
-    :param fidelity: what was measured of it; None if nothing was: only arms without loss and fp16 may be used then.
+    :param min_fidelity: minimum agreement with the whole network, in [0, 1]; 0: no minimum.
+    :param fidelity: measured agreement; None if there is none: only lossless arms and fp16 may be used then.
     :param allow_raw_images: whether a tensor of the input's own shape may leave the robot.
-    :param min_partition_point: name of the earliest point whose tensors may leave the robot; empty: any.
+    :param min_partition_point: name of the earliest point whose tensors may leave the robot; empty: any point.
     """
 
     min_fidelity: float = 0.95
@@ -39,14 +39,14 @@ class Admission:
 
     @property
     def limits(self) -> Mapping[str, CrossingLimits]:
-        """Limits of quantisation, by name of the arm, that :meth:`Engine.arms` takes."""
+        """Return the limits of quantisation by name of the arm, as :meth:`Engine.arms` takes them."""
         return self.fidelity.limits if self.fidelity else NO_LIMITS
 
     def admit(self, engine: Engine, arms: Sequence[Arm]) -> tuple[Arm, ...]:
         """
-        Return the arms that may be used; `on_device` always may.
+        Return the arms that may be used; `on_device` is always allowed.
 
-        :raises ValueError: if the network has no point of the name `min_partition_point`.
+        :raises ValueError: if the network has no point named `min_partition_point`.
         """
         first = self._first_point(engine)
         return tuple(
@@ -61,16 +61,16 @@ class Admission:
         )
 
     def fidelity_of(self, engine: Engine, arm: Arm) -> float:
-        """Return an arm's expected agreement, in [0, 1]; 1 where nothing is known of it."""
+        """Return an arm's expected agreement, in [0, 1]; 1 if it is unknown."""
         known = self.fidelity.arms.get(arm.name) if self.fidelity and not arm.is_lossless else None
         return known.fidelity if known else 1.0
 
     def expected_bytes(self, engine: Engine, arm: Arm, *, customary: bool = False) -> float:
         """
-        Return the bytes that an arm is expected to send: what was measured, else what is usual.
+        Return the number of bytes that an arm is expected to send: the measured number, or else the usual one.
 
-        :param customary: give those of an image of ``CUSTOMARY_PIXELS`` where the camera's image itself travels, rather
-            than of images like those that were measured.
+        :param customary: if the arm sends the camera's image itself, return the bytes of an image of
+            ``CUSTOMARY_PIXELS`` instead of those of the measured images.
         """
         known = self.fidelity.arms.get(arm.name) if self.fidelity else None
         if known is None or self.fidelity is None:
@@ -97,17 +97,17 @@ class Admission:
         return names.index(self.min_partition_point)
 
 
-#: Every arm, whatever it loses and shows.
+#: Admits every arm, regardless of what it loses or reveals.
 ALL_ARMS = Admission(min_fidelity=0.0)
 
 
 def expand(codecs: Sequence[str]) -> tuple[str, ...]:
-    """Return the codecs that a list names, where `auto` stands for all."""
+    """Return the codecs that a list names; `auto` stands for all codecs."""
     return CODECS if AUTO in codecs else tuple(codecs)
 
 
 def _shows_image(engine: Engine, point: int) -> bool:
-    """Return whether the image itself crosses at a point, with its own or other values: a skip may carry it."""
+    """Return whether the image itself crosses at a point, with its own or other values; a skip may carry it."""
     points = engine.partitioned.points
     shapes = {spec.shape for spec in points[0].tensors}
     return point == 0 or any(spec.shape in shapes for spec in points[point].tensors)

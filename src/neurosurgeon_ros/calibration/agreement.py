@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""How well one result of a network agrees with another: detections, classes, and raw outputs."""
+"""Agreement between two results of a network: detections, classes, and raw outputs."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ import torch
 from neurosurgeon_ros.learning.interface import FloatArray
 from neurosurgeon_ros.models import Detections
 
-#: Boxes of one class that overlap by at least this are one object.
+#: Boxes of one class that overlap by at least this count as one object.
 MATCHING_IOU = 0.5
 
-#: Scores from here on count.
+#: Minimum score that counts.
 LEAST_SCORE = 0.3
 
-#: Resamples of a bootstrap.
+#: Number of resamples of a bootstrap.
 RESAMPLES = 1000
 
-#: Share of the bootstrap's distribution within its interval.
+#: Share of the bootstrap's distribution that lies within its interval.
 INTERVAL = 0.9
 
 
 @dataclass(frozen=True, slots=True)
 class Matches:
     """
-    What two results of one image have in common.
+    Number of objects that two results of one image have in common.
 
     :param both: found by both.
     :param one: found by the first.
@@ -45,9 +45,9 @@ class Matches:
 
 def match_detections(one: Detections, other: Detections) -> Matches:
     """
-    Match boxes of the same class, those that overlap most first; each once.
+    Match boxes of the same class in order of decreasing overlap, each box at most once.
 
-    Scores below :data:`LEAST_SCORE` are left out.
+    Scores below :data:`LEAST_SCORE` are ignored.
     """
     kept_one, kept_other = one.scores >= LEAST_SCORE, other.scores >= LEAST_SCORE
     overlap = overlaps(one.boxes[kept_one], other.boxes[kept_other])
@@ -68,16 +68,18 @@ def match_top_1(one: Detections, other: Detections) -> Matches:
 
 def f1(matches: Sequence[Matches]) -> float:
     """
-    Return F1 of some images: what both found, relative to the mean of what each found; 1 where neither found anything.
+    Return the F1 of several images: the objects that both found, relative to the mean number that each found.
 
-    For top-1 matches this is the share of images on which both agree.
+    F1 is 1 if neither found anything.
+
+    For top-1 matches F1 is the share of images on which both agree.
     """
     found = sum(match.one + match.other for match in matches)
     return 2.0 * sum(match.both for match in matches) / found if found else 1.0
 
 
 def bootstrap(matches: Sequence[Matches], *, seed: int = 0) -> tuple[float, float]:
-    """Return the lower and the upper end of the 90 % interval of :func:`f1`, from images drawn with replacement."""
+    """Return the lower and upper end of the 90 % interval of :func:`f1`, from images drawn with replacement."""
     counts = np.array([(match.both, match.one + match.other) for match in matches], dtype=np.float64)
     drawn = np.random.default_rng(seed).integers(0, len(matches), (RESAMPLES, len(matches)))
     both, found = counts[drawn].sum(axis=1).T
@@ -88,7 +90,7 @@ def bootstrap(matches: Sequence[Matches], *, seed: int = 0) -> tuple[float, floa
 
 def overlaps(one: FloatArray, other: FloatArray) -> FloatArray:
     """
-    Return intersection over union of every pair of boxes.
+    Return the intersection over union of every pair of boxes.
 
     :param one: centre x, centre y, width, height. Shape (k, 4).
     :param other: the same. Shape (l, 4).
@@ -105,9 +107,9 @@ def overlaps(one: FloatArray, other: FloatArray) -> FloatArray:
 
 def largest_difference(one: Any, other: Any) -> float:
     """
-    Return the largest difference of two raw outputs: 0 only if they have the same structure and the same bits.
+    Return the largest difference between two raw outputs: 0 only if they have the same structure and the same bits.
 
-    :returns: infinity where structure, shape or element type differ, or one has NaN where the other has not.
+    :returns: infinity if structure, shape or element type differ, or if one has NaN where the other does not.
     """
     if isinstance(one, torch.Tensor):
         if not isinstance(other, torch.Tensor) or one.dtype != other.dtype or one.shape != other.shape:
@@ -129,7 +131,7 @@ def _tensor_difference(one: torch.Tensor, other: torch.Tensor) -> float:
     if plain_one.numel() == 0 or plain_one.flatten().view(torch.uint8).equal(plain_other.flatten().view(torch.uint8)):
         return 0.0
     difference = (plain_one.double() - plain_other.double()).abs()
-    difference[plain_one == plain_other] = 0.0  # two infinities
+    difference[plain_one == plain_other] = 0.0  # equal infinities
     largest = float(difference.max())
-    # Other bits of the same values, such as -0.0 for 0.0, are a difference too.
+    # Equal values with different bits, such as -0.0 and 0.0, also count as a difference.
     return math.inf if math.isnan(largest) else max(largest, math.ulp(0.0))

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The arm table: what is known of every arm before the first frame, as arrays that the policies read."""
+"""The arm table: the properties of every arm before the first frame, as arrays that the policies read."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ PSI = FEATURES.index("psi")
 @dataclass(frozen=True, slots=True, eq=False)
 class ArmTable:
     """
-    The arms that are worth having at some rate and some speed of the edge; n arms, in the order of p.
+    Arms that are useful at some link rate and some edge speed; n arms, in the order of p.
 
-    :param arms: the last one is `on_device`.
-    :param profile: uncontended seconds on this machine, its arrays for these arms.
+    :param arms: the arms; the last one is `on_device`.
+    :param profile: uncontended seconds on this machine, with arrays for these arms.
     :param robot_s: seconds on the robot, see :func:`robot_seconds`. Shape (n,).
     :param features: the back-end's contextual features, psi in expected encoded bytes. Shape (n, 7).
     :param decode_s: expected seconds of decoding at the edge. Shape (n,).
     :param point: partition point p. Shape (n,).
     :param fidelity: expected agreement with the whole network in fp32, in [0, 1]. Shape (n,).
     :param allowed: whether the arm may be chosen at all. Shape (n,).
-    :param camera: whether the arm sends the camera's image; what it weighs, and takes to encode, are those of an image
-        of ``CUSTOMARY_PIXELS``. Shape (n,).
-    :param left_out: arms that may not be used, or that are nowhere noticeably better than those that are here.
+    :param camera: whether the arm sends the camera's image; its bytes and encoding time are those of an image of
+        ``CUSTOMARY_PIXELS``. Shape (n,).
+    :param left_out: arms that may not be used, or that are never noticeably better than the arms in this table.
     """
 
     arms: tuple[Arm, ...]
@@ -52,17 +52,17 @@ class ArmTable:
 
     @property
     def on_device(self) -> int:
-        """Index of the arm p = P."""
+        """Return the index of the arm p = P."""
         return len(self.arms) - 1
 
     @property
     def as_received(self) -> int | None:
-        """Index of the arm that sends the camera's picture as it came; None if there is none."""
+        """Return the index of the arm that sends the camera's picture as received; None if there is none."""
         found = [index for index, arm in enumerate(self.arms) if arm.codec == AS_RECEIVED.name]
         return found[0] if found else None
 
     def index(self, name: str) -> int:
-        """Index of an arm by its name; raises ValueError if there is none."""
+        """Return the index of an arm by its name; raise ValueError if there is none."""
         for index, arm in enumerate(self.arms):
             if arm.name == name:
                 return index
@@ -85,17 +85,19 @@ def build_arm_table(
     """
     Measure every arm of a network on this machine.
 
-    :param codecs: registered names; every partition point is taken with each that can carry some of its tensors.
-    :param admission: which of these arms may be used.
-    :param speed: speed of the emulated robot as a fraction of this machine's.
-    :param threads: torch threads that frames will run with; 0 leaves torch's own choice.
-    :param fidelity_price_s: seconds by which an arm counts as slower for each hundredth of agreement that it loses.
-    :param keep_all: keep arms that are nowhere noticeably better than others, too.
-    What sends the camera's image takes no other arm's place, since only the camera tells what it weighs.
+    An arm that sends the camera's image does not displace any other arm, because its size is only known once the camera
+    runs.
 
-    :param images_compressed: whether images come compressed, so that they may travel as they came.
-    :param repeats: measurements of each step, where `measure` is not given.
-    :param measure: gives the profile in the place of :func:`.delay_profile.measure_delays`.
+    :param codecs: registered names; every partition point is combined with each codec that can carry some of its
+        tensors.
+    :param admission: which of these arms may be used.
+    :param speed: speed of the emulated robot as a fraction of this machine's speed.
+    :param threads: number of torch threads that frames will run with; 0 keeps torch's default.
+    :param fidelity_price_s: penalty in seconds for each hundredth of agreement that an arm loses.
+    :param keep_all: also keep arms that are never noticeably better than others.
+    :param images_compressed: whether images arrive compressed, so that they may be sent as received.
+    :param repeats: number of measurements of each step, if `measure` is not given.
+    :param measure: returns the profile instead of :func:`.delay_profile.measure_delays`.
     :raises ValueError: if a codec or the earliest point of `admission` is unknown.
     """
     every = engine.arms(codecs, limits=admission.limits, as_received=images_compressed)
@@ -149,10 +151,10 @@ def build_arm_table(
 
 def robot_seconds(profile: DelayProfile, point: IntArray, camera: BoolArray) -> FloatArray:
     """
-    Return what each arm takes on the robot, the last of them `on_device`.
+    Return the time that each arm takes on the robot; the last arm is `on_device`.
 
-    That is pre-processing, front-end and encoding; where the camera's image travels, encoding alone; for `on_device`
-    the whole network and post-processing.
+    The time includes pre-processing, front-end and encoding. If the camera's image is sent, it includes encoding only.
+    For `on_device` it includes pre-processing, the whole network and post-processing.
 
     :param point: p of each arm. Shape (n,).
     :param camera: as in :class:`ArmTable`. Shape (n,).

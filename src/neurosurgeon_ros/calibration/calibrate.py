@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Measure how well each arm agrees with the whole network, and what it sends, on a user's own images."""
+"""Measure how well each arm agrees with the whole network, and how much it sends, on a user's own images."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.models import Detections
 from neurosurgeon_ros.models.classification import Classification
 
-#: Overlap above which the weaker box of a class goes, as a robot does by default.
+#: Overlap above which the weaker box of a class is suppressed, as by default on a robot.
 SUPPRESSION_IOU = 0.45
 
-#: Images whose tensors limits of quantisation are found from, at most.
+#: Maximum number of images used to find limits of quantisation.
 FITTED_TO = 16
 
 
@@ -30,13 +30,15 @@ def calibrate(
     engine: Engine, images: Sequence[NDArray[np.uint8]], *, described: str, step: Callable[[], None] = lambda: None
 ) -> FidelityTable:
     """
-    Measure every arm on all images; one with limits of quantisation on half of them, where these come from the others.
+    Measure every arm on the images.
 
-    One pass through the network serves all arms of an image: each goes on from the tensors at its partition point. An
-    arm with limits of a calibration is left out where another arm of its point sends no more and agrees as well.
+    Limits of quantisation are found on half of the images, and arms with such limits are measured on the other half.
+    Other arms are measured on all images. One pass through the network serves all arms of an image: each arm continues
+    from the tensors at its partition point. An arm with calibrated limits is left out if another arm of its point sends
+    no more and agrees as well.
 
     :param images: BGR, shape (H, W, 3), at least two.
-    :param described: what the images are, in words.
+    :param described: description of the images.
     :param step: called after each image.
     :raises CalibrationProblem: if there are fewer than two images.
     """
@@ -83,10 +85,10 @@ def calibrate(
 
 def fit_limits(engine: Engine, images: Sequence[NDArray[np.uint8]]) -> dict[str, CrossingLimits]:
     """
-    Find the limits of every codec that takes some, at every partition point.
+    Find the limits of every codec that uses limits, at every partition point.
 
-    :param images: BGR, shape (H, W, 3); some of them are taken, spread evenly.
-    :returns: by name of the arm.
+    :param images: BGR, shape (H, W, 3); an evenly spread selection of them is used.
+    :returns: limits by name of the arm.
     """
     chosen = np.unique(np.linspace(0, len(images) - 1, min(len(images), FITTED_TO)).round().astype(int))
     with torch.inference_mode():
@@ -106,9 +108,9 @@ def fit_limits(engine: Engine, images: Sequence[NDArray[np.uint8]]) -> dict[str,
 
 def judging(count: int, *, seed: int = 0) -> NDArray[np.bool_]:
     """
-    Say which images judge: one of each two neighbours, drawn at random.
+    Return which images are used to judge arms: one of each two neighbours, drawn at random.
 
-    Taking every other one would meet the rhythm in which videos are compressed.
+    Every other image would be a biased choice, because it can coincide with the period of a video's compression.
     """
     judges = np.zeros(count, dtype=np.bool_)
     pairs = count // 2
@@ -119,24 +121,24 @@ def judging(count: int, *, seed: int = 0) -> NDArray[np.bool_]:
 def encode(
     engine: Engine, arm: Arm, tensors: Sequence[torch.Tensor], image: NDArray[np.uint8]
 ) -> tuple[EncodedTensor, ...]:
-    """Return what an arm sends of an image, or of the tensors at the arm's point."""
+    """Encode the data that an arm sends: the image, or the tensors at the arm's point."""
     if arm.camera_codec is not None:
         return engine.encode_image(arm, CameraImage(image))
     return engine.encode(arm, tensors)
 
 
 def through(engine: Engine, arm: Arm, encoded: Sequence[EncodedTensor]) -> object:
-    """Return the network's outputs for what an arm sends."""
+    """Return the network's outputs for the data that an arm sends."""
     return engine.partitioned.run_back(engine.decode(arm.point, encoded), arm.point)
 
 
 def bytes_of(encoded: EncodedTensor) -> int:
-    """Return the bytes that travel for a tensor."""
+    """Return the number of bytes that are sent for a tensor."""
     return encoded.data.nbytes
 
 
 def _on_the_same(matches: Sequence[Matches] | None, held_out: NDArray[np.bool_]) -> float:
-    """Return an arm's agreement on the images that gave no limits, on which all arms were measured."""
+    """Return an arm's agreement on the images that were not used to find limits, on which all arms were measured."""
     if matches is None:
         return 1.0
     if len(matches) < len(held_out):
@@ -145,10 +147,10 @@ def _on_the_same(matches: Sequence[Matches] | None, held_out: NDArray[np.bool_])
 
 
 def _is_worth_keeping(arm: Arm, measured: Mapping[Arm, ArmFidelity], agreement: Mapping[Arm, float]) -> bool:
-    """Return whether an arm takes no limits, or no other arm of its point agrees as well with no more bytes."""
+    """Return whether an arm uses no limits, or no other arm of its point agrees as well with no more bytes."""
 
     def cost(other: Arm) -> tuple[float, bool]:
-        # Where limits change nothing, the arm without them stays.
+        # If limits change nothing, keep the arm without limits.
         return measured[other].sent_bytes, get_codec(other.codec).calibrated
 
     return not get_codec(arm.codec).calibrated or not any(

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What each step of a network takes on this machine, measured at start with nothing else to do."""
+"""Delay of each step of a network on this machine, measured at start while the machine is otherwise idle."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from neurosurgeon_ros.learning.interface import FloatArray
 from neurosurgeon_ros.learning.key_frames import KeyFrameDetector
 from neurosurgeon_ros.partition import profile
 
-#: Shape of the image that delays are measured with: a customary camera's.
+#: Shape of the image that delays are measured with: that of a typical camera.
 CAMERA_SHAPE = (480, 640, 3)
 
-#: Seconds for which the network is profiled at least.
+#: Minimum seconds for which the network is profiled.
 PROFILE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DelayProfile:
     """
-    What each step takes on this machine with nothing else to do; seconds.
+    Uncontended delay of each step on this machine, in seconds.
 
     :param score_s: key-frame score.
     :param preprocess_s: image to input tensor.
     :param front_s: front-end up to each p, shape (P + 1,); front_s[0] = 0, front_s[P] is the whole network.
-    :param encode_s: of each arm; 0 for `on_device`.
-    :param decode_s: of each arm; 0 for `on_device`.
+    :param encode_s: encoding, for each arm; 0 for `on_device`.
+    :param decode_s: decoding, for each arm; 0 for `on_device`.
     :param postprocess_s: raw outputs to detections.
     """
 
@@ -50,9 +50,9 @@ class DelayProfile:
 
 def measure_delays(engine: Engine, arms: Sequence[Arm], *, repeats: int = 7) -> DelayProfile:
     """
-    Measure every step on this machine; the fastest of `repeats` counts, which nothing else delayed.
+    Measure every step on this machine; the fastest of `repeats` runs counts, which nothing else delayed.
 
-    Torch's thread count is the calling thread's: it has to be the one that frames run with.
+    Torch uses the calling thread's thread count, which must be the one that frames run with.
     """
     image, model = np.random.default_rng(0).integers(0, 256, CAMERA_SHAPE, dtype=np.uint8), engine.model
     with torch.inference_mode():
@@ -78,7 +78,7 @@ def measure_delays(engine: Engine, arms: Sequence[Arm], *, repeats: int = 7) -> 
 
 
 def _front_seconds(engine: Engine, x: torch.Tensor, repeats: int) -> FloatArray:
-    """Profile again and again for a while, since other processes come and go; the fastest pass counts."""
+    """Profile repeatedly for a while, because other processes may interfere; the fastest pass counts."""
     end = time.perf_counter() + PROFILE_S
     front_s = profile(engine.partitioned, x, repeats=repeats, warmup=2).front_s
     while time.perf_counter() < end:
@@ -98,9 +98,9 @@ def _codec_seconds(engine: Engine, arm: Arm, tensors: Sequence[torch.Tensor], re
 
 def customary_image() -> CameraImage:
     """
-    Make a camera's image of a customary size, whose JPEG takes about as many bytes and as long as it usually does.
+    Make a camera image of typical size, whose JPEG has about the usual number of bytes and the usual coding time.
 
-    Light changes faster from pixel to pixel than colour, as in what cameras see.
+    Brightness changes faster from pixel to pixel than colour, as in real camera images.
     """
     height, width, channels = CAMERA_SHAPE
     draw = np.random.default_rng(0)

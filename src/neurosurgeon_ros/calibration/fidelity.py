@@ -1,10 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-How well each arm's results agree with the whole network's: what `neurosurgeon calibrate` measured, and where it lies.
+Agreement of each arm's results with the whole network's, as measured by `neurosurgeon calibrate`, and its files.
 
-A calibration is a JSON file named by the fingerprint of its network, in ``calibrations`` in the cache folder; those of
-networks that ship, on the video that ships, come with the package.
+A calibration is a JSON file named after the fingerprint of its network, in ``calibrations`` in the cache folder. The
+package includes the calibrations of its own networks, measured on its own video.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from neurosurgeon_ros.atomic_write import write_text_atomically
 from neurosurgeon_ros.codecs.limits import CrossingLimits, Limits
 from neurosurgeon_ros.models.files import cache_folder
 
-#: Version of the files.
+#: Version of the file format.
 FORMAT = 1
 
-#: The lower end of an arm's interval may lie this far below what is asked for: how sure a few dozen images can be.
+#: The lower end of an arm's interval may be this far below the required agreement: the precision of a few dozen images.
 INTERVAL_TOLERANCE = 0.02
 
 
 class CalibrationProblem(ValueError):
-    """A calibration that cannot be made, read or written; the message is one sentence."""
+    """A calibration cannot be made, read or written; the message is one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class ArmFidelity:
     :param fidelity: F1 or top-1 agreement, in [0, 1].
     :param low: lower end of its 90 % interval, in [0, 1].
     :param high: upper end, in [0, 1].
-    :param sent_bytes: mean bytes that travel for an image.
+    :param sent_bytes: mean number of bytes sent for an image.
     """
 
     fidelity: float
@@ -50,7 +50,7 @@ class ArmFidelity:
     sent_bytes: float
 
     def reaches(self, min_fidelity: float) -> bool:
-        """Return whether the arm may be used where `min_fidelity` is asked for."""
+        """Return whether the arm may be used if `min_fidelity` is required."""
         return self.low >= min_fidelity - INTERVAL_TOLERANCE
 
 
@@ -60,14 +60,14 @@ class FidelityTable:
     A calibration.
 
     :param model: name of the network.
-    :param fingerprint: of its graph, weights and points.
+    :param fingerprint: fingerprint of the network's graph, weights and points.
     :param measure: ``f1`` or ``top-1``.
-    :param images: what it was measured on, in words.
-    :param calibrated: number of images that gave the limits.
-    :param judged: number of images that gave the agreement; that of arms with limits comes from those that gave none.
-    :param arms: by name.
-    :param pixels: mean number of an image's; 0 where it is not known.
-    :param limits: what quantisation keeps to, by the names of the arms whose codecs take limits.
+    :param images: description of the images that it was measured on.
+    :param calibrated: number of images used to find the limits.
+    :param judged: number of images used to measure agreement; arms with limits use only those not used for limits.
+    :param arms: agreement of the arms, by name.
+    :param pixels: mean number of pixels of an image; 0 if unknown.
+    :param limits: limits of quantisation, by name of the arm, for codecs that use limits.
     """
 
     model: str
@@ -82,13 +82,13 @@ class FidelityTable:
 
 
 def calibrations_folder() -> Path:
-    """Return the folder of the user's calibrations; it need not exist."""
+    """Return the folder of the user's calibrations; it may not exist."""
     return cache_folder() / "calibrations"
 
 
 def find_fidelity(fingerprint: str) -> FidelityTable | None:
     """
-    Return the calibration of a network: the user's own, else the one that ships.
+    Return the calibration of a network: the user's own, or else the one in the package.
 
     :returns: None if there is none.
     :raises CalibrationProblem: if there is one that cannot be read.
@@ -106,7 +106,7 @@ def read_fidelity(path: Path | Traversable) -> FidelityTable:
     """
     Read a calibration.
 
-    :raises CalibrationProblem: if it cannot be read, or is none.
+    :raises CalibrationProblem: if the file cannot be read, or is not a calibration.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -132,11 +132,11 @@ def read_fidelity(path: Path | Traversable) -> FidelityTable:
 
 def write_fidelity(table: FidelityTable, folder: Path | None = None) -> Path:
     """
-    Write a calibration, all or nothing.
+    Write a calibration atomically.
 
-    :param folder: made if it is not there; None for the user's.
-    :returns: the file.
-    :raises CalibrationProblem: if it cannot be written.
+    :param folder: created if it does not exist; None for the user's folder.
+    :returns: path of the file.
+    :raises CalibrationProblem: if the file cannot be written.
     """
     folder = calibrations_folder() if folder is None else folder
     path = folder / f"{table.fingerprint}.json"
@@ -161,7 +161,7 @@ def _read_arm(name: str, content: Mapping[str, Any]) -> ArmFidelity:
 
 
 def _short(limits: Limits | None) -> dict[str, list[float]] | None:
-    """Return limits to five digits."""
+    """Return limits rounded to five digits."""
     if limits is None:
         return None
     return {key: [float(f"{end:.5g}") for end in ends] for key, ends in (("low", limits.low), ("high", limits.high))}

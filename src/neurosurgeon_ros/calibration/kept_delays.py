@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a machine's steps take, kept from one start to the next: a robot is up sooner where it still holds."""
+"""Delay profiles kept from one start to the next: a robot starts sooner if its profile is still valid."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from neurosurgeon_ros.inference.arm import Arm
 from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.models.files import cache_folder
 
-#: Version of the file; any other is measured anew.
+#: Version of the file; a file of any other version is measured again.
 FORMAT = 2
 
-#: A calibration holds while the whole network takes at most this share longer than then, or less: a machine that was
-#: busy then must not seem slow for ever.
+#: A profile is valid while the whole network takes longer or less time than in it by at most these shares. The second
+#: share is smaller, so that a machine that was busy at that time does not seem slow forever.
 SLOWER, FASTER = 0.15, 0.05
 
-#: Runs of the whole network to see that; the fastest counts.
+#: Number of runs of the whole network for that check; the fastest counts.
 RUNS = 5
 
 
 class KeptDelays:
     """
-    Measures a network's arms, or takes what was measured at an earlier start if this machine is still as fast.
+    Measures a network's arms, or reuses the profile of an earlier start if this machine is still as fast.
 
-    :param folder: where files lie, made if it is not there; None for the cache folder.
-    :param measure: measures the arms where nothing is kept.
-    :param is_as_fast: whether this machine is still as fast as it was when something kept was measured.
+    :param folder: folder of the files, created if it does not exist; None for the cache folder.
+    :param measure: measures the arms if no profile is kept.
+    :param is_as_fast: returns whether this machine is still as fast as when the kept profile was measured.
     """
 
     def __init__(
@@ -55,11 +55,12 @@ class KeptDelays:
 
     def calibrate(self, engine: Engine, arms: Sequence[Arm]) -> DelayProfile:
         """
-        Return what each step takes, as :func:`.delay_profile.measure_delays` does.
+        Return the delay of each step, as :func:`.delay_profile.measure_delays` does.
 
-        Torch's thread count is the calling thread's.
+        Torch uses the calling thread's thread count.
 
-        A file that cannot be read, or is of another machine, is measured anew; one that cannot be written is not kept.
+        If a file cannot be read or is from another machine, the delays are measured again. If a file cannot be written,
+        the profile is not kept.
         """
         file = self._folder / f"{engine.fingerprint[:16]}-{torch.get_num_threads()}.json"
         kept = self._read(file, engine, arms)
@@ -105,7 +106,7 @@ class KeptDelays:
 
 
 def _circumstances(engine: Engine) -> dict[str, Any]:
-    """Return what a profile depends on, besides how fast the machine is at the moment."""
+    """Return the conditions that a profile depends on, apart from the current speed of the machine."""
     return {
         "format": FORMAT,
         "fingerprint": engine.fingerprint,
@@ -117,7 +118,7 @@ def _circumstances(engine: Engine) -> dict[str, Any]:
 
 
 def whole_is_as_fast(engine: Engine, kept: DelayProfile, *, clock: Callable[[], float] = time.perf_counter) -> bool:
-    """Whether the whole network takes as long as it did."""
+    """Return whether the whole network takes as long as in the kept profile."""
     image = np.random.default_rng(0).integers(0, 256, CAMERA_SHAPE, dtype=np.uint8)
     x, _ = engine.model.preprocess(image)
     then_s, now_s = float(kept.front_s[-1]), float("inf")

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Which arms are worth having: those that are the best somewhere, by more than nobody would notice."""
+"""Pruning of arms: only arms that are noticeably the best for some link and edge are kept."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ import numpy as np
 
 from neurosurgeon_ros.learning.interface import FloatArray
 
-#: Rates of links in bits per second that are looked at, from a bad radio to shared memory.
+#: Link rates that are considered, in bits per second, from a bad radio to shared memory.
 RATES = np.geomspace(2e5, 2e10, 51)
 
-#: How fast edges are that are looked at, as multiples of this machine's speed; an infinitely fast one as well. The
-#: slowest is as slow as the robot.
+#: Fastest edge that is considered, as a multiple of this machine's speed; an infinitely fast one is considered as well.
+#: The slowest edge is as slow as the robot.
 FASTEST_EDGE = 100.0
 
-#: An arm has to save more than this share of the on-device delay somewhere.
+#: For some link and edge, an arm has to save more than this share of the on-device delay.
 NOTICEABLE = 0.05
 
-#: Where the link is no limit, it has to save more than this share of the best delay.
+#: If the link is no limit, an arm has to save more than this share of the best delay.
 NOTICEABLE_UNLIMITED = 0.1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Costs:
     """
-    What n arms cost, the last of them `on_device`; shape (n,) each.
+    Costs of n arms, of which the last is `on_device`; shape (n,) each.
 
-    :param robot_s: seconds on the robot, what the codec's loss counts for included.
+    :param robot_s: seconds on the robot, including the penalty for the codec's loss.
     :param decode_s: seconds of decoding at the edge.
     :param back_s: seconds of the back-end on this machine; 0 for `on_device`.
-    :param sent_bytes: bytes that travel; 0 for `on_device`.
+    :param sent_bytes: bytes that are sent; 0 for `on_device`.
     """
 
     robot_s: FloatArray
@@ -44,7 +44,7 @@ class Costs:
         """
         Return the total delay of each arm for every rate and every edge; shape (n, scenarios).
 
-        :param speed: the robot's, as a fraction of this machine's.
+        :param speed: the robot's speed as a fraction of this machine's speed.
         """
         slowness = np.append(np.geomspace(1.0 / speed, 1.0 / FASTEST_EDGE, 9), 0.0)
         link_s = 8.0 * self.sent_bytes[:, None] / RATES
@@ -56,14 +56,14 @@ class Costs:
 
 def worth_having(costs: Costs, speed: float) -> list[int]:
     """
-    Choose few arms of which one is always as good as the best of all, or nearly.
+    Choose a few arms, one of which is always as good as the best of all arms, or nearly as good.
 
-    On every link and every edge no slower than the robot the best chosen arm takes at most :data:`NOTICEABLE` of the
-    on-device delay longer than the best of all. A policy then has fewer arms to tell apart, and none that differ by
-    less than the noise. Where the link is no limit, that is measured by the best delay there: nobody would pack what a
-    cable carries.
+    For every link, and every edge that is not slower than the robot, the best chosen arm takes longer than the best of
+    all arms by at most :data:`NOTICEABLE` of the on-device delay. A policy then has fewer arms to distinguish, and no
+    arms that differ by less than the noise. If the link is no limit, the difference is compared with the best delay
+    there, because compression is not useful on a fast cable.
 
-    :returns: indices in order, `on_device` among them.
+    :returns: indices in ascending order, including `on_device`.
     """
     total_s = costs.totals(speed)
     last = len(total_s) - 1

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Arm tables for one network on one machine: the first measured in quiet, later ones beside a running robot."""
+"""Arm tables for one network on one machine: the first is measured undisturbed, later ones while a robot runs."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class TableBuilder:
     """
     Makes arm tables of a network.
 
-    :param speed: speed of the emulated robot as a fraction of this machine's.
-    :param threads: torch threads that frames run with; 0 leaves torch's own choice.
-    :param images_compressed: whether images come compressed, so that they may travel as they came.
-    :param kept: of earlier starts, for the first table; None to measure it.
+    :param speed: speed of the emulated robot as a fraction of this machine's speed.
+    :param threads: number of torch threads that frames run with; 0 keeps torch's default.
+    :param images_compressed: whether images arrive compressed, so that they may be sent as received.
+    :param kept: delays of earlier starts, for the first table; None to measure it.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class TableBuilder:
 
     def build(self, codecs: Sequence[str], admission: Admission, fidelity_price_s: float) -> ArmTable:
         """
-        Make a table; what does not depend on the codecs is taken from the first one, which nothing disturbed.
+        Make a table. Delays that do not depend on the codecs come from the first table, which was measured undisturbed.
 
         :raises ValueError: see :func:`~neurosurgeon_ros.calibration.arm_table.build_arm_table`.
         """

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A robot's camera: images as they come, raw or compressed, on the topics that image_transport names."""
+"""A robot's camera: receives raw or compressed images on the topics that image_transport names."""
 
 from __future__ import annotations
 
@@ -35,26 +35,26 @@ from neurosurgeon_ros.ros.intake import SMALL_BYTES, Intake, overridden_policies
 from neurosurgeon_ros.ros.peers import full_name, is_named
 from neurosurgeon_ros.ros.type_hashes import type_name
 
-#: Seconds between two looks at who publishes the images.
+#: Seconds between two checks of the images' publishers.
 LOOK_PERIOD_S = 0.2
 
-#: Images of which the other of two subscriptions may give the same once more.
+#: Number of recent images to remember, because the other of two subscriptions may deliver them again.
 _REMEMBERED = 4
 
 
 class Camera:
     """
-    Subscribes from its making to :meth:`close`. For the executor's thread.
+    Subscribes on construction, until :meth:`close`. For the executor's thread.
 
-    The subscription is reliable where every publisher of the images offers it, and best effort otherwise, see
-    :func:`neurosurgeon_ros.camera.image_sources.wanted_reliability`; it changes when publishers do. Parameters
-    `qos_overrides` come first.
+    The subscription is reliable if every publisher of the images offers it, and best effort otherwise, see
+    :func:`neurosurgeon_ros.camera.image_sources.wanted_reliability`; it changes when the publishers do. Parameters
+    `qos_overrides` take precedence.
 
     :param transport: "raw" or "compressed".
-    :param take: is given each image that can be decoded, by its header.
-    :param reject: told of each other one why, in one sentence.
+    :param take: called with each image that can be decoded according to its header.
+    :param reject: called for each other image with the reason, in one sentence.
 
-    :ivar info: the camera's newest calibration; None if none has come.
+    :ivar info: the camera's newest calibration; None before the first one.
     :ivar losses: images that did not reach the robot.
     """
 
@@ -71,7 +71,7 @@ class Camera:
         self.topic = transport_topic(node, transport)
         self._kind = CompressedImage if transport == COMPRESSED else Image
         self._intake = Intake(node)
-        # The newest comes last; another one before it stays until the newest has met the publishers.
+        # The newest is last. An older one stays until the newest has matched the publishers.
         self._images = [self._subscribe(self._wanted())]
         self._latest: deque[tuple[Subscription, Image | CompressedImage]] = deque(maxlen=_REMEMBERED)
         self._info_topic = camera_info_topic(node.resolve_topic_name(IMAGE_TOPIC))
@@ -87,11 +87,11 @@ class Camera:
 
     @property
     def profile(self) -> QoSProfile:
-        """Quality of service that images are asked for with."""
+        """Return the quality of service that the newest subscription requests for images."""
         return self._images[-1].qos_profile
 
     def mismatch(self) -> str:
-        """Return why images will not come although a node publishes some; empty if nothing is wrong."""
+        """Return why images will not arrive although a node publishes some; empty if nothing is wrong."""
         expected = type_name(self._kind)
         for info in filter(is_named, self._node.get_publishers_info_by_topic(self.topic)):
             if info.topic_type != expected:
@@ -107,7 +107,7 @@ class Camera:
         return ""
 
     def why_silent(self) -> str:
-        """Return why no image comes and what to do, in one sentence that is the same while the cause is."""
+        """Return why no image arrives and what to do, in one sentence that stays the same while the cause does."""
         silence = Silence(
             topic=self.topic,
             transport=self._transport,
@@ -119,7 +119,7 @@ class Camera:
         return self.mismatch() or silence.cause()
 
     def why_lossy(self) -> str:
-        """Return how many images were lost before they reached the robot, and what to do; empty if hardly any."""
+        """Return how many images were lost before they reached the robot, and what to do; empty if almost none."""
         lost, sent = self.losses.recent(time.monotonic())
         if not lost or self.profile.reliability == ReliabilityPolicy.RELIABLE:
             return ""
@@ -132,7 +132,7 @@ class Camera:
     # The subscription.
 
     def _look(self) -> None:
-        """Subscribe anew if the publishers offer something else than before, and let the subscription before go."""
+        """Subscribe again if the publishers' offers have changed, and drop the older subscription when it can go."""
         sources = [source for source in sources_of(self._node, self.topic) if source.kind == type_name(self._kind)]
         if len(self._images) > 1 and self._images[-1].get_publisher_count() >= len(sources):
             destroy(self._node, self._images.pop(0))
@@ -171,12 +171,12 @@ class Camera:
         return any(one.name.lower() == policy for one in overridden_policies(self._node, self.topic, "subscription"))
 
     def _count_senders(self) -> None:
-        """Find out whether the images' publisher publishes a camera_info beside each."""
+        """Check whether the images' publisher also publishes a camera_info with each image."""
         images = {source.node for source in sources_of(self._node, self.topic)}
         infos = {source.node for source in sources_of(self._node, self._info_topic)}
         self.losses.comparable = len(images) == 1 and images == infos and "" not in images and len(self._images) == 1
 
-    # What comes.
+    # Received messages.
 
     def _receive(
         self,
@@ -184,7 +184,7 @@ class Camera:
         handle: Callable[[Image | CompressedImage], object],
         message: Image | CompressedImage,
     ) -> None:
-        """Handle an image, unless the other one of two subscriptions has delivered it already."""
+        """Handle an image, unless the other of two subscriptions has already delivered it."""
         if len(self._images) > 1:
             if any(other is not mine[0] and _same(message, seen) for other, seen in self._latest):
                 return

@@ -1,10 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Compressed camera images, jpeg and png: their headers are read before a decoder is let near them.
+Check and decode compressed camera images, jpeg and png.
 
-A decoder allocates memory for the size in the header, so that size is checked against a limit first. See ITU-T T.81
-(jpeg), section B, and the PNG specification, section 5.
+A decoder allocates memory for the size in the header, so the header is read and the size checked against a limit before
+decoding. See ITU-T T.81 (jpeg), section B, and the PNG specification, section 5.
 """
 
 from __future__ import annotations
@@ -25,21 +25,22 @@ from neurosurgeon_ros.robot.arrival import ImageRejected
 
 JPEG, PNG = "jpeg", "png"
 
-#: Scans of a progressive jpeg; encoders make about ten.
+#: Maximum number of scans of a progressive jpeg; encoders make about ten.
 MAX_SCANS = 64
 
-#: Pixels times scans of a jpeg: a decoder goes over all of them in each, about a second for twice as many.
+#: Maximum of pixels times scans of a jpeg: a decoder passes over all pixels in each scan, which takes about a second
+#: for twice as many.
 MAX_SCANNED = 500_000_000
 
 _PNG_BEGIN = b"\x89PNG\r\n\x1a\n"
 
-# Start of frame: all of C0 to CF but the tables DHT and DAC, and the reserved JPG.
+# Start of frame: all markers from C0 to CF except the tables DHT and DAC, and the reserved JPG.
 _START_OF_FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
 
 @dataclass(frozen=True, slots=True)
 class CompressedShape:
-    """What a compressed image's header says: its kind, "jpeg" or "png", and its size in pixels."""
+    """The contents of a compressed image's header: its kind, "jpeg" or "png", and its size in pixels."""
 
     kind: str
     width: int
@@ -48,9 +49,9 @@ class CompressedShape:
 
 def check_compressed(message: CompressedImage) -> CompressedShape:
     """
-    Read a compressed image's header, whatever `format` says of it.
+    Read a compressed image's header, regardless of its `format` field.
 
-    :raises ImageRejected: if it is neither jpeg nor png, is cut off, or is empty or too large once decoded.
+    :raises ImageRejected: if it is neither jpeg nor png, is cut off, is empty, or is too large once decoded.
     """
     data = memoryview(message.data)
     if bytes(data[:2]) == BEGIN:
@@ -75,8 +76,8 @@ def decode_compressed(message: CompressedImage) -> NDArray[np.uint8]:
     """
     Decode a compressed image.
 
-    :returns: BGR, uint8, shape (height, width, 3), as it was encoded: an orientation in its metadata is not followed.
-    :raises ImageRejected: see :func:`check_compressed`; or if the decoder refuses it.
+    :returns: BGR, uint8, shape (height, width, 3), as encoded: an orientation in the metadata is ignored.
+    :raises ImageRejected: see :func:`check_compressed`; also if the decoder rejects the image.
     """
     shape = check_compressed(message)
     try:
@@ -93,7 +94,7 @@ def to_compressed(image: NDArray[np.uint8], header: Header, *, quality: int = 90
     Make a jpeg message.
 
     :param image: BGR, uint8, shape (h, w, 3).
-    :param quality: of the jpeg, 1 to 100.
+    :param quality: quality of the jpeg, 1 to 100.
     """
     done, data = cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, quality))
     if not done:
@@ -104,7 +105,7 @@ def to_compressed(image: NDArray[np.uint8], header: Header, *, quality: int = 90
 
 
 def _jpeg_shape(data: memoryview) -> CompressedShape:
-    """Walk from segment to segment up to the first scan, and check that an end follows it."""
+    """Walk over the segments up to the first scan, and check that an end marker follows it."""
     size = None
     try:
         for marker, position, length in segments(data):
@@ -126,9 +127,9 @@ def _jpeg_shape(data: memoryview) -> CompressedShape:
 
 def _check_scans(scans: bytes, size: CompressedShape) -> bool:
     """
-    Return whether an end follows the scans.
+    Return whether an end marker follows the scans.
 
-    :raises ImageRejected: they would take a decoder too long.
+    :raises ImageRejected: if the scans would take too long to decode.
     """
     if scans.rfind(END) < 0:
         return False

@@ -1,9 +1,9 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Who publishes images, as the ROS graph shows it, and what follows from it.
+Find who publishes images in the ROS graph.
 
-What follows are the quality of service to subscribe with, and one sentence about why no image comes.
+The publishers determine the quality of service to subscribe with, and the sentence that explains why no image arrives.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from neurosurgeon_ros.camera.images import IMAGE_TOPIC
 from neurosurgeon_ros.ros.peers import full_name, is_named
 from neurosurgeon_ros.ros.type_hashes import type_name
 
-#: Most topics and publishers that one sentence names.
+#: Maximum number of topics, and of publishers, that one sentence names.
 _MOST_NAMED = 4
 
 _KINDS = {type_name(Image): "raw", type_name(CompressedImage): "compressed"}
@@ -37,7 +37,7 @@ class Source:
     """
     A publisher.
 
-    :param node: its fully qualified name; empty until the graph knows it.
+    :param node: fully qualified name of its node; empty until the graph knows it.
     :param kind: type of its messages, such as sensor_msgs/msg/Image.
     :param profile: quality of service that it offers.
     """
@@ -48,7 +48,7 @@ class Source:
 
     @property
     def about(self) -> str:
-        """Name, reliability and durability in ROS words."""
+        """Return the node's name, and the reliability, durability and depth in ROS terms."""
         words = [
             {ReliabilityPolicy.RELIABLE: "reliable", ReliabilityPolicy.BEST_EFFORT: "best effort"}.get(
                 self.profile.reliability, ""
@@ -64,14 +64,14 @@ class Source:
 @dataclass(frozen=True, slots=True)
 class Silence:
     """
-    What is known when no image comes.
+    The subscription and the publishers at a time when no image arrives.
 
-    :param topic: where images are expected, fully resolved.
+    :param topic: topic on which images are expected, fully resolved.
     :param transport: "raw" or "compressed".
     :param profile: quality of service of the subscription.
     :param sources: publishers of the topic.
-    :param others: publishers of images by other topics.
-    :param came: whether an image has come before.
+    :param others: publishers of images on other topics, by topic.
+    :param came: whether an image has arrived before.
     """
 
     topic: str
@@ -82,7 +82,7 @@ class Silence:
     came: bool
 
     def cause(self) -> str:
-        """Return why no image comes and what to do, in one sentence that is the same while the cause is."""
+        """Return why no image arrives and what to do, in one sentence that stays the same while the cause does."""
         if not self.sources:
             return f"{self._nobody()}{self._elsewhere()}"
         deaf = [(source, reason) for source in self.sources if (reason := _incompatible(source.profile, self.profile))]
@@ -121,10 +121,11 @@ class Silence:
 
 def wanted_reliability(sources: Iterable[Source]) -> ReliabilityPolicy:
     """
-    Return the reliability to subscribe with: RELIABLE where every publisher offers it, otherwise BEST_EFFORT.
+    Return the reliability to subscribe with: RELIABLE if every publisher offers it, otherwise BEST_EFFORT.
 
-    A large image over best effort is lost as soon as one of its fragments is; over reliable, the publisher sends that
-    one again. `ros2 topic echo` and rosbag2 choose in the same way. Without a publisher, BEST_EFFORT matches any.
+    With best effort, a large image is lost as soon as one of its fragments is lost. With reliable, the publisher sends
+    that fragment again. `ros2 topic echo` and rosbag2 choose in the same way. If there is no publisher, the result is
+    BEST_EFFORT, which matches any.
     """
     offered = [source.profile.reliability for source in sources]
     every = bool(offered) and all(one == ReliabilityPolicy.RELIABLE for one in offered)
@@ -137,7 +138,7 @@ def sources_of(node: Node, topic: str) -> list[Source]:
 
 
 def other_sources(node: Node, topic: str) -> dict[str, list[Source]]:
-    """Return the publishers of images on all topics but one, those of the node itself left out; by topic."""
+    """Return the publishers of images on all other topics, except those of the node itself, by topic."""
     found = {}
     for name, kinds in node.get_topic_names_and_types():
         if name == topic or not any(kind in _KINDS for kind in kinds):

@@ -1,10 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Camera images to BGR arrays, whatever their encoding.
+Convert camera images of any encoding to BGR arrays.
 
-cv_bridge converts where it is right. It takes no account of padded rows, of bytes that are missing, or (in its wheel)
-of 16-bit, untyped and YUV encodings; those are unpacked and converted here. For the names of encodings see
+cv_bridge converts the images that it handles correctly. It does not handle padded rows, missing bytes, or (in its
+wheel) 16-bit, untyped and YUV encodings; this module unpacks and converts those. For the names of encodings see
 sensor_msgs/image_encodings.hpp.
 """
 
@@ -24,20 +24,20 @@ from std_msgs.msg import Header
 
 from neurosurgeon_ros.robot.arrival import ImageRejected
 
-#: Ways for images to come, by image_transport's names.
+#: The transports of images, named as in image_transport.
 RAW, COMPRESSED = "raw", "compressed"
 TRANSPORTS = (RAW, COMPRESSED)
 
-#: The images' topic before remapping.
+#: Topic of the images before remapping.
 IMAGE_TOPIC = "image_raw"
 
-#: Largest image that is accepted, in bytes, as it comes and once it is decoded: 44 megapixels of colour.
+#: Maximum size of an accepted image in bytes, both as received and after decoding: 44 megapixels in colour.
 MAX_BYTES = 128 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class _Encoding:
-    """How an encoding lies in memory: channels per pixel, bytes per channel, and OpenCV's conversion if it has one."""
+    """Memory layout of an encoding: channels per pixel, bytes per channel, and OpenCV's conversion if it has one."""
 
     channels: int
     size: int = 1
@@ -53,7 +53,7 @@ _BY_CV_BRIDGE = {
     "bgra8": _Encoding(4),
 }
 
-# Bayer patterns are named by ROS by their first row from the left, by OpenCV by the second row from the right.
+# ROS names a Bayer pattern by the first row from the left, OpenCV by the second row from the right.
 _BY_OPENCV = {
     "8UC1": _Encoding(1, 1, cv2.COLOR_GRAY2BGR),
     "8UC3": _Encoding(3),
@@ -69,21 +69,21 @@ _BY_OPENCV = {
     "yuyv": _Encoding(2, 1, cv2.COLOR_YUV2BGR_YUYV),
 }
 
-#: Every encoding that can be converted.
+#: All encodings that can be converted.
 ENCODINGS = (*_BY_CV_BRIDGE, *_BY_OPENCV)
 
 _BRIDGE = CvBridge()
 
 
 def transport_topic(node: Node, transport: str) -> str:
-    """Return the topic of a transport, fully qualified: one remapping of `image_raw` moves all of them."""
+    """Return the fully qualified topic of a transport. One remapping of `image_raw` moves all of them."""
     base: str = node.resolve_topic_name(IMAGE_TOPIC)
     return base if transport == RAW else f"{base}/{transport}"
 
 
 def camera_info_topic(image_topic: str) -> str:
     """
-    Return the topic of a camera's CameraInfo: beside its images, as image_transport has it.
+    Return the topic of a camera's CameraInfo, which is next to its images, as in image_transport.
 
     >>> camera_info_topic("/front/image_raw")
     '/front/camera_info'
@@ -93,9 +93,9 @@ def camera_info_topic(image_topic: str) -> str:
 
 def check_image(message: Image) -> None:
     """
-    Check that an image's sizes fit together, without touching its pixels.
+    Check that an image's sizes are consistent, without reading its pixels.
 
-    :raises ImageRejected: if the encoding is unknown, or sizes, step and data do not fit together.
+    :raises ImageRejected: if the encoding is unknown, or sizes, step and data are not consistent.
     """
     encoding = _BY_CV_BRIDGE.get(message.encoding) or _BY_OPENCV.get(message.encoding)
     if encoding is None:
@@ -122,7 +122,7 @@ def to_bgr(message: Image) -> NDArray[np.uint8]:
     """
     Convert an image to BGR.
 
-    :returns: uint8, shape (height, width, 3); a view of the message's data where nothing had to be converted.
+    :returns: uint8, shape (height, width, 3); a view of the message's data if no conversion was needed.
     :raises ImageRejected: see :func:`check_image`.
     """
     check_image(message)
@@ -137,7 +137,7 @@ def to_bgr(message: Image) -> NDArray[np.uint8]:
 
 
 def _pixels(message: Image, encoding: _Encoding) -> NDArray[Any]:
-    """View the pixels without the padding of their rows; shape (h, w) or (h, w, channels)."""
+    """Return the pixels without row padding; shape (h, w) or (h, w, channels)."""
     rows = np.frombuffer(message.data, dtype=np.uint8, count=message.step * message.height)
     rows = rows.reshape(message.height, message.step)[:, : message.width * encoding.channels * encoding.size]
     if encoding.size == 2:

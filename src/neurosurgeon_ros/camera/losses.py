@@ -1,25 +1,25 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Images that a camera has published and the middleware has lost, counted by what comes beside each of them."""
+"""Count images that a camera has published and the middleware has lost, by their camera_info messages."""
 
 from __future__ import annotations
 
 from collections import deque
 
-#: Seconds that are looked back.
+#: Length of the observed window, seconds.
 WINDOW_S = 5.0
 
-#: Messages, and share of them, below which a difference is one of timing.
+#: Number of messages, and share of them, up to which a difference is attributed to timing.
 _FEW, _HARDLY = 2, 0.1
 
 
 class Losses:
     """
-    Compares images with camera_info messages, which are small and hardly ever lost.
+    Compares images with camera_info messages, which are small and rarely lost.
 
-    :ivar images: that came.
-    :ivar infos: camera_info messages that came.
-    :ivar comparable: whether one node publishes both, so that there is one of each.
+    :ivar images: number of received images.
+    :ivar infos: number of received camera_info messages.
+    :ivar comparable: whether one node publishes both, so that each image has one camera_info.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Losses:
 
     @property
     def lost(self) -> str:
-        """How many were lost in the last seconds, for people."""
+        """Return how many images were lost in the last seconds, for display."""
         if not self._marks:
             return "unknown"
         sent, came = self.infos - self._marks[0][1], self.images - self._marks[0][2]
@@ -37,7 +37,7 @@ class Losses:
 
     def recent(self, now_s: float) -> tuple[int, int]:
         """
-        Return how many images were lost in the last seconds, and of how many; (0, 0) where nothing tells.
+        Return how many images were lost in the last seconds, and of how many; (0, 0) if this is unknown.
 
         :param now_s: monotonic seconds.
         """

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Frames of a video file or of a camera, through OpenCV; nothing of ROS is in it."""
+"""Read the frames of a video file or a camera through OpenCV, without ROS."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-#: Frames per second of a file that does not say.
+#: Frames per second of a file that does not specify its rate.
 USUAL_RATE_HZ = 25.0
 
-#: The highest rate that is believed of a file: containers that know no rate often give their clock's instead.
+#: Maximum plausible rate of a file: containers without a frame rate often report the rate of their clock instead.
 HIGHEST_RATE_HZ = 1000.0
 
 
@@ -25,12 +25,12 @@ class VideoProblem(ValueError):
 
 class VideoSource:
     """
-    An opened file or camera. Owned by one thread at a time.
+    An open file or camera. Only one thread at a time may use it.
 
-    Its height and width in pixels are those of the first frame; its rate_hz is the file's or the camera's own.
+    Its height and width in pixels are those of the first frame; its rate_hz is the rate of the file or the camera.
 
     :param video: path of a file, or the index of a camera in digits.
-    :raises VideoProblem: if it does not exist, or not one frame of it can be decoded.
+    :raises VideoProblem: if the video does not exist, or no frame of it can be decoded.
     """
 
     def __init__(self, video: str) -> None:
@@ -63,7 +63,7 @@ class VideoSource:
         return frame
 
     def rewind(self) -> None:
-        """Begin the file again; opened anew, as seeking is not exact in every container."""
+        """Restart the file from the beginning; it is opened again, because seeking is not exact in every container."""
         self._capture.release()
         self._capture, self._next = self._open(), None
 

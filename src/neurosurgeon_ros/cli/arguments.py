@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Command lines whose errors are one sentence."""
+"""Command-line parsing with one-sentence errors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import NoReturn
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that answers a bad value with one sentence and exit code 2."""
+    """An argument parser that reports a bad value with one sentence and exit code 2."""
 
     def error(self, message: str) -> NoReturn:
         """Print the sentence and exit."""
@@ -23,7 +23,7 @@ class UsageError(ValueError):
 
 
 def whole_number(low: int, high: int) -> Callable[[str], int]:
-    """Make the type of an option that is a whole number in [low, high]."""
+    """Make the type of an option whose value is a whole number in [low, high]."""
 
     def parse(text: str) -> int:
         try:
@@ -38,7 +38,7 @@ def whole_number(low: int, high: int) -> Callable[[str], int]:
 
 
 def number(low: float, high: float, unit: str = "") -> Callable[[str], float]:
-    """Make the type of an option that is a number in [low, high]."""
+    """Make the type of an option whose value is a number in [low, high]."""
 
     def parse(text: str) -> float:
         try:

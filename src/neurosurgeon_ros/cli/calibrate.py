@@ -20,26 +20,32 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "calibrate",
         help="measure how well each arm agrees with the whole network",
-        description="Measure for every partition point and codec how well the result agrees with the whole network's "
-        "(F1 of boxes, or the best class), and how many bytes travel, and keep that for the robot. Limits of "
-        "quantisation come from half of the images; codecs with such limits are judged by the others alone.",
+        description="For every partition point and codec, measure how well the result agrees with the whole network's "
+        "(F1 of boxes, or the top class) and how many bytes are sent, and save this for the robot. Limits of "
+        "quantisation are found on half of the images; codecs with such limits are measured on the other half only.",
         allow_abbrev=False,
     )
     add_network_options(parser)
     parser.add_argument(
-        "--images", type=Path, metavar="FOLDER|VIDEO", help="pictures or a video of your own (the shipped video)"
+        "--images", type=Path, metavar="FOLDER|VIDEO", help="your own pictures or video (default: the shipped video)"
     )
     parser.add_argument(
-        "--most", type=whole_number(2, 10**6), default=100, metavar="N", help="take N images at most (%(default)s)"
+        "--most",
+        type=whole_number(2, 10**6),
+        default=100,
+        metavar="N",
+        help="use at most N images (default: %(default)s)",
     )
     parser.add_argument(
         "--min-fidelity",
         type=number(0.0, 1.0),
         default=0.95,
         metavar="F",
-        help="show which arms a robot uses that asks for this agreement (%(default)s)",
+        help="show which arms a robot may use if it requires this agreement (default: %(default)s)",
     )
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the calibration goes (the cache folder)")
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="folder for the calibration (default: the cache folder)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -47,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     Calibrate a network and show its arms.
 
     :returns: exit code.
-    :raises UsageError: if network or images cannot be used, or the calibration cannot be written.
+    :raises UsageError: if the network or the images cannot be used, or the calibration cannot be written.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""`neurosurgeon compare`: policies in turn on the same video over the same emulated links, on the real nodes."""
+"""`neurosurgeon compare`: run policies in turn on the same video and emulated links, with the real nodes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 DEFAULT_POLICIES = ("adaptive_mu_lin_ucb", "mu_lin_ucb", "neurosurgeon", "edge_only", "on_device")
 
-#: Policies that learn nothing while they run: what a learning one has to beat.
+#: Policies that do not learn while they run. A learning policy has to beat them.
 FIXED_POLICIES = ("neurosurgeon", "edge_only", "on_device")
 
 
@@ -33,8 +33,8 @@ class Run:
     """
     One policy on one link.
 
-    :param mean_delay_ms: from an image's arrival to its detections, learning included.
-    :param outcomes: accepted frames by where their detections came from.
+    :param mean_delay_ms: from an image's arrival to its detections, including the learning phase.
+    :param outcomes: number of accepted frames by the source of their detections.
     """
 
     uplink_mbps: float
@@ -48,22 +48,47 @@ def add_parser(subparsers: Subparsers) -> None:
     """Add the subcommand and its options."""
     parser = subparsers.add_parser(
         "compare",
-        help="run policies in turn over emulated links, and compare their delays",
+        help="run policies in turn over emulated links and compare their delays",
         description="Run the demo once for each policy and link, and write summary.json and compare.png.",
         allow_abbrev=False,
     )
-    parser.add_argument("--uplink", default="4,16,50", metavar="LIST", help="rates in Mbit/s (%(default)s)")
     parser.add_argument(
-        "--policies", default=",".join(DEFAULT_POLICIES), metavar="LIST", help="policies to compare (%(default)s)"
+        "--uplink", default="4,16,50", metavar="LIST", help="link rates in Mbit/s (default: %(default)s)"
     )
-    parser.add_argument("--frames", type=whole_number(10, 10**6), default=300, metavar="N", help="a run (%(default)s)")
-    parser.add_argument("--codecs", metavar="LIST", help="codecs that tensors may travel with (all that agree)")
-    parser.add_argument("--robot-speed", type=number(0.01, 1.0), default=0.2, metavar="FRACTION", help="(%(default)s)")
-    parser.add_argument("--out", type=Path, default=Path("out/compare"), metavar="DIR", help="(%(default)s)")
+    parser.add_argument(
+        "--policies",
+        default=",".join(DEFAULT_POLICIES),
+        metavar="LIST",
+        help="policies to compare (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--frames",
+        type=whole_number(10, 10**6),
+        default=300,
+        metavar="N",
+        help="accepted frames per run (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--codecs", metavar="LIST", help="codecs that may encode tensors (default: all with sufficient agreement)"
+    )
+    parser.add_argument(
+        "--robot-speed",
+        type=number(0.01, 1.0),
+        default=0.2,
+        metavar="FRACTION",
+        help="speed of the emulated robot as a fraction of one core's speed (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("out/compare"),
+        metavar="DIR",
+        help="folder for the results (default: %(default)s)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run every policy on every link; returns the exit code."""
+    """Run every policy on every link, and return the exit code."""
     from neurosurgeon_ros.learning import POLICIES
 
     rates = _rates(args.uplink)
@@ -75,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
     options += ["--codecs", args.codecs] if args.codecs else []
     runs: list[Run] = []
     try:
-        # A rate's policies follow each other closely, so that a drift of the machine meets all of them.
+        # All policies run back to back at each rate, so that a drift of the machine affects all of them.
         for rate in rates:
             for policy in policies:
                 print(f"{rate:g} Mbit/s, {policy} ({len(runs) + 1} of {len(rates) * len(policies)})", flush=True)
@@ -96,7 +121,7 @@ def ratio_to_best_fixed(runs: Sequence[Run], policy: str) -> dict[str, float]:
     """
     Compare a policy's mean delay with the best policy that does not learn, at each rate where both ran.
 
-    :returns: by the rate in Mbit/s; below 1 the policy is better.
+    :returns: ratio by rate in Mbit/s; below 1 the policy is better.
     """
     ratios = {}
     for rate in dict.fromkeys(one.uplink_mbps for one in runs):
@@ -118,7 +143,7 @@ def _rates(text: str) -> tuple[float, ...]:
 
 
 def _run(rate: float, policy: str, options: Sequence[str], out: Path) -> Run:
-    """Run the demo in a process of its own, so that no run inherits anything of another."""
+    """Run the demo in its own process, so that no run inherits state from another."""
     out.mkdir(parents=True, exist_ok=True)
     command = ["neurosurgeon", "demo", "--uplink", f"{rate:g}", "--policy", policy, "--out", str(out), *options]
     with (out / "demo.log").open("wb") as log:

@@ -21,9 +21,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description="Run experiments in the simulator; each writes NAME.png, NAME.csv and its part of summary.json.",
         allow_abbrev=False,
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="experiments; without one, they are listed")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="experiments to run; without a name, all are listed")
     parser.add_argument("--all", action="store_true", help="run all experiments")
-    parser.add_argument("--out", type=Path, default=Path("out/experiments"), help="folder (default: %(default)s)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("out/experiments"), help="output folder (default: %(default)s)"
+    )
     parser.add_argument(
         "--seed", type=whole_number(0, 2**31 - 1), default=0, help="seed of the random scenarios (default: %(default)s)"
     )
@@ -34,16 +36,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--jobs",
         type=whole_number(1, 256),
         default=os.cpu_count() or 1,
-        help="processes (default: one for each core, %(default)s)",
+        help="number of processes (default: one per core, %(default)s)",
     )
     parser.add_argument(
-        "--tables", type=Path, help="folder with CSVs of 'neurosurgeon profile', to take in place of those that ship"
+        "--tables", type=Path, help="folder with CSVs from 'neurosurgeon profile', used instead of the shipped ones"
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """
-    Run the experiments that were asked for.
+    Run the requested experiments.
 
     :returns: exit code.
     :raises UsageError: if an experiment is unknown or a table cannot be read.

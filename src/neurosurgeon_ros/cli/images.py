@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures from a folder or a video, for commands that try a network on them."""
+"""Images from a folder or a video, for commands that run a network on them."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from neurosurgeon_ros.models.files import FileProblem, find
 
 Image = NDArray[np.uint8]
 
-#: The video that set-up brings.
+#: The video that set-up downloads.
 STREET_VIDEO = "bikes.mp4"
 
-#: Endings of files that are taken for pictures.
+#: File extensions of pictures.
 PICTURES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
 def read_images(source: Path | None, most: int, option: str) -> tuple[list[Image], str]:
     """
-    Read images, spread evenly over what there is.
+    Read images, spread evenly over the source.
 
-    :param source: a folder with pictures, or a video; None for the one that set-up brings.
-    :param most: at most so many.
+    :param source: a folder with pictures, or a video; None for the video that set-up downloads.
+    :param most: maximum number of images.
     :param option: name of the option that gave the source, for errors.
-    :returns: BGR images of shape (H, W, 3), and what they are in words.
-    :raises UsageError: if there is none.
+    :returns: BGR images of shape (H, W, 3), and their description.
+    :raises UsageError: if there is no image.
     """
     try:
         path = find(STREET_VIDEO) if source is None else source
@@ -50,7 +50,7 @@ def read_image(source: Path | None, option: str) -> Image:
     """
     Read one image.
 
-    :param source: a picture; None for the middle frame of the video that set-up brings.
+    :param source: a picture; None for the middle frame of the video that set-up downloads.
     :raises UsageError: if it cannot be read.
     """
     if source is None:
@@ -90,7 +90,7 @@ def _picture(path: Path) -> Image | None:
 
 
 def _spread(count: int, most: int) -> list[int]:
-    """Return at most `most` indices below `count`, as far apart as they can be."""
+    """Return at most `most` indices below `count`, as far apart as possible."""
     if most == 1 and count:
         return [count // 2]
     return sorted({round(index) for index in np.linspace(0, count - 1, min(count, most))}) if count > 0 else []

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Finds the subcommand and runs it."""
+"""Entry point of the command: finds the subcommand and runs it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from types import MappingProxyType
 
 from neurosurgeon_ros.cli.arguments import Parser, UsageError
 
-#: Subcommands and their modules. Each has `add_parser(subparsers)` and `run(args) -> int`, and imports what is heavy
-#: when it runs.
+#: Subcommands and their modules. Each module has `add_parser(subparsers)` and `run(args) -> int`, and imports heavy
+#: dependencies only when it runs.
 COMMANDS = MappingProxyType(
     {
         "demo": "neurosurgeon_ros.cli.demo",
@@ -30,7 +30,7 @@ COMMANDS = MappingProxyType(
 
 
 def make_parser() -> Parser:
-    """Make the parser of the whole command; what is parsed names its subcommand as ``command``."""
+    """Make the parser of the whole command; the parsed arguments hold the subcommand as ``command``."""
     parser = Parser(
         prog="neurosurgeon",
         description="Share one neural network between a robot and an edge computer, frame by frame.",
@@ -46,8 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
     """
     Run the command.
 
-    :param arguments: command line without the program's name; that of the process by default.
-    :returns: exit code: 0 when all went well or the user interrupted, 2 for a command line that is not valid.
+    :param arguments: command line without the program's name; None for the command line of the process.
+    :returns: exit code: 0 for success or if the user interrupted, 2 for an invalid command line.
     """
     args = make_parser().parse_args(arguments)
     try:
@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 0
     except BrokenPipeError:
-        # The reader of our output is gone; Python would complain again at exit.
+        # The reader of the output is gone. Without this, Python would report the error again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return code

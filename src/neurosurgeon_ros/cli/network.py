@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What commands about one network share: its options, and how it is loaded."""
+"""Shared parts of the commands for one network: its options, and how to load it."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ if TYPE_CHECKING:
     from neurosurgeon_ros.calibration.fidelity import FidelityTable
     from neurosurgeon_ros.inference.engine import Engine
 
-#: Characters of a line where the output is no terminal.
+#: Line width in characters if the output is not a terminal.
 WIDTH = 200
 
 
 def add_network_options(parser: argparse.ArgumentParser) -> None:
-    """Add the network and where its weights come from."""
+    """Add the options for the network and its weights."""
     parser.add_argument(
         "model",
         metavar="MODEL",
-        help="yolov3_tiny, mobilenet_v2, yolov2_tiny, vgg16, resnet50, or one of your own: package.module:factory, or "
+        help="yolov3_tiny, mobilenet_v2, yolov2_tiny, vgg16, resnet50, or your own network: package.module:factory or "
         "a .pt2 file",
     )
     weights = parser.add_mutually_exclusive_group()
-    weights.add_argument("--weights", type=Path, metavar="FILE", help="its weights (those that set-up brought)")
-    weights.add_argument("--random-weights", action="store_true", help="random weights, where only delays matter")
+    weights.add_argument("--weights", type=Path, metavar="FILE", help="weights file (default: the one from set-up)")
+    weights.add_argument("--random-weights", action="store_true", help="use random weights, if only delays matter")
 
 
 def load_engine(args: argparse.Namespace, *, keep_all: bool = False) -> Engine:
     """
-    Load and cut the network that the options name.
+    Load and partition the network that the options name.
 
-    :raises UsageError: if that cannot be done.
+    :raises UsageError: if the network cannot be loaded or partitioned.
     """
     from neurosurgeon_ros.inference.engine import Engine
 
@@ -50,7 +50,7 @@ def load_engine(args: argparse.Namespace, *, keep_all: bool = False) -> Engine:
 
 def load_fidelity(args: argparse.Namespace, engine: Engine) -> FidelityTable | None:
     """
-    Return the calibration of the network as robots cut it; arms have the same names where more points are kept.
+    Return the calibration of the network as robots partition it; arms have the same names if more points are kept.
 
     :returns: None if there is none.
     :raises UsageError: if it cannot be read.
@@ -65,7 +65,7 @@ def load_fidelity(args: argparse.Namespace, engine: Engine) -> FidelityTable | N
 
 
 def notes(engine: Engine) -> list[str]:
-    """Return what a reader of this network's figures has to know."""
+    """Return notes that a reader of this network's figures needs."""
     said = []
     if engine.model.random_weights:
         said.append("the weights are random: delays and bytes mean something, results do not")
@@ -75,14 +75,14 @@ def notes(engine: Engine) -> list[str]:
 
 
 def make_console() -> Console:
-    """Make the console for tables: as wide as the terminal, and wide enough for whole lines where there is none."""
+    """Make the console for tables: as wide as the terminal, or wide enough for whole lines if there is none."""
     from rich.console import Console
 
     return Console(width=None if sys.stdout.isatty() else WIDTH)
 
 
 def smallest(point: dict[str, Any], *, lossless: bool) -> dict[str, Any] | None:
-    """Return a point's allowed arm of the fewest bytes; `lossless`: the raw one that loses nothing."""
+    """Return a point's allowed arm with the fewest bytes; `lossless`: the raw one that loses nothing."""
     arms = [arm for arm in point["arms"] if arm["allowed"]]
     if lossless:
         return next((arm for arm in arms if arm["lossless"]), None)

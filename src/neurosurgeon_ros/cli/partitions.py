@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""``neurosurgeon partitions``: where a network can be cut, what travels there, and what is left to do."""
+"""``neurosurgeon partitions``: where a network can be partitioned, what is sent there, and the work on each side."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from neurosurgeon_ros.inference.arm import Arm
     from neurosurgeon_ros.inference.engine import Engine
 
-#: Codecs with a column of their own.
+#: Codecs with their own column.
 SHOWN = ("fp16", "int8")
 
-#: Passes that are measured.
+#: Number of measured passes.
 REPEATS = 10
 
 
@@ -29,21 +29,21 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the subcommand."""
     parser = subparsers.add_parser(
         "partitions",
-        help="show where a network can be cut, and what travels there",
-        description="Show every partition point of a network: its name, the tensors that cross, their bytes with each "
-        "codec, the work before and after it, and the delay of front-end and back-end on this machine.",
+        help="show where a network can be partitioned, and what is sent there",
+        description="Show every partition point of a network: its name, the tensors that cross it, their bytes with "
+        "each codec, the work before and after it, and the delay of the front-end and the back-end on this machine.",
         allow_abbrev=False,
     )
     add_network_options(parser)
-    parser.add_argument("--all", action="store_true", help="show also the points where an earlier one carries no more")
-    parser.add_argument("--json", action="store_true", help="print all of it as JSON")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw it into a PNG, PDF or SVG file")
+    parser.add_argument("--all", action="store_true", help="also show the points where an earlier one carries no more")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw a chart into a PNG, PDF or SVG file")
     parser.add_argument(
         "--min-fidelity",
         type=number(0.0, 1.0),
         default=0.95,
         metavar="F",
-        help="agreement with the whole network that the smallest arm needs (%(default)s)",
+        help="agreement with the whole network that the smallest arm must reach (default: %(default)s)",
     )
 
 
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def describe(engine: Engine, fidelity: FidelityTable | None, min_fidelity: float) -> dict[str, Any]:
-    """Return all that is known of a network's partition points, as JSON takes it."""
+    """Return all data about a network's partition points, ready for JSON."""
     import torch
 
     from neurosurgeon_ros.calibration.admission import Admission

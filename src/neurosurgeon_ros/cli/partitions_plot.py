@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A picture of a network's partition points: what each side computes, and what travels."""
+"""A chart of a network's partition points: the delay of each side, and the bytes that are sent."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ ROBOT, EDGE, RAW, LEAST = "#4477aa", "#ccbb44", "#bbbbbb", "#228833"
 
 def plot(content: dict[str, Any], path: Path) -> None:
     """
-    Draw what ``partitions --json`` prints.
+    Draw the data that ``partitions --json`` prints.
 
     :raises OSError: if the file cannot be written.
-    :raises ValueError: if its ending is no format.
+    :raises ValueError: if the file extension is not a supported format.
     """
     points = content["points"]
     rows = range(len(points))

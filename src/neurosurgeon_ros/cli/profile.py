@@ -14,21 +14,21 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the subcommand."""
     parser = subparsers.add_parser(
         "profile",
-        help="measure a network's front-ends and back-ends here",
-        description="Measure front-end and back-end delay of every partition point on this machine, and write a CSV "
-        "that 'neurosurgeon experiment --tables' reads.",
+        help="measure a network's front-ends and back-ends on this machine",
+        description="Measure the front-end and back-end delay of every partition point on this machine, and write a "
+        "CSV that 'neurosurgeon experiment --tables' reads.",
         allow_abbrev=False,
     )
     parser.add_argument("models", nargs="+", metavar="MODEL", help="vgg16, resnet50, tiny_yolov2 or yolov3_tiny")
-    parser.add_argument("--out", type=Path, default=Path("out/profile"), help="folder (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("out/profile"), help="output folder (default: %(default)s)")
     parser.add_argument(
-        "--repeats", type=whole_number(1, 10_000), default=20, help="passes that count (default: %(default)s)"
+        "--repeats", type=whole_number(1, 10_000), default=20, help="number of measured passes (default: %(default)s)"
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """
-    Measure each network that was asked for.
+    Measure each requested network.
 
     :returns: exit code.
     :raises UsageError: if a network is unknown or the folder cannot be written.

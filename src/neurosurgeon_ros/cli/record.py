@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""``neurosurgeon record``: robots' detections, decisions and diagnostics in an MCAP file."""
+"""``neurosurgeon record``: record robots' detections, decisions and diagnostics in an MCAP file."""
 
 from __future__ import annotations
 
@@ -14,36 +14,39 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the subcommand."""
     parser = subparsers.add_parser(
         "record",
-        help="record detections, decisions and diagnostics, and images if asked for, into an MCAP file",
-        description="Record until Ctrl-C what robots publish. `ros2 bag play`, Foxglove and `neurosurgeon report` "
-        "read the file.",
+        help="record detections, decisions, diagnostics and optionally images into an MCAP file",
+        description="Record the messages that robots publish, until Ctrl-C. `ros2 bag play`, Foxglove and "
+        "`neurosurgeon report` can read the file.",
         allow_abbrev=False,
     )
     parser.add_argument(
-        "file", type=Path, metavar="FILE", help="the file to write, such as run.mcap; never overwritten"
+        "file", type=Path, metavar="FILE", help="file to write, such as run.mcap; an existing file is never overwritten"
     )
     parser.add_argument(
         "--robot",
         action="append",
         metavar="NAME",
-        help="fully qualified name of the robot's node; again for each further robot (/robot_node)",
+        help="fully qualified name of the robot's node; repeat for more robots (default: /robot_node)",
     )
     parser.add_argument(
         "--images",
         choices=("raw", "compressed"),
-        help="record the camera too: sensor_msgs/Image, or sensor_msgs/CompressedImage (no images)",
+        help="also record the camera, as sensor_msgs/Image or sensor_msgs/CompressedImage (default: no images)",
     )
     parser.add_argument(
-        "--image-topic", default="image_raw", metavar="TOPIC", help="of each camera, without /compressed (%(default)s)"
+        "--image-topic",
+        default="image_raw",
+        metavar="TOPIC",
+        help="image topic of each camera, without /compressed (default: %(default)s)",
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """
-    Record until told to stop.
+    Record until the user stops it.
 
     :returns: exit code.
-    :raises UsageError: if the file is there already or its folder is not, or a name is not valid.
+    :raises UsageError: if the file already exists, its folder does not exist, or a name is not valid.
     """
     from neurosurgeon_ros.recording.recorder import RecorderOptions, record
 

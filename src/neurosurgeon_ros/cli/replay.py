@@ -17,13 +17,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "replay",
         help="estimate from a run what other policies would have done",
-        description="Run policies in an environment made of a real run's decisions.csv. A run shows the delays of the "
-        "arms that it chose alone, so the figures are model-based estimates over those arms.",
+        description="Run policies in an environment built from a real run's decisions.csv. A run only shows the delays "
+        "of the arms that it chose, so the figures are model-based estimates over those arms.",
         allow_abbrev=False,
     )
     parser.add_argument("decisions", type=Path, metavar="CSV", help="decisions.csv of a run")
-    parser.add_argument("--policies", metavar="LIST", help="comma-separated (default: all)")
-    parser.add_argument("--out", type=Path, help="folder for summary.json (default: none is written)")
+    parser.add_argument("--policies", metavar="LIST", help="comma-separated policies (default: all)")
+    parser.add_argument("--out", type=Path, help="folder for summary.json (default: not written)")
 
 
 def run(args: argparse.Namespace) -> int:

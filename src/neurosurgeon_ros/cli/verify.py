@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""``neurosurgeon verify``: hold front-end, codec and back-end of every arm against the whole network."""
+"""``neurosurgeon verify``: compare the front-end, codec and back-end of every arm with the whole network."""
 
 from __future__ import annotations
 
@@ -22,23 +22,25 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the subcommand."""
     parser = subparsers.add_parser(
         "verify",
-        help="hold every cut of a network against the whole network",
-        description="Run front-end, codec and back-end of every lossless arm on an image, and report the largest "
-        "difference from the whole network; exit code 1 if a lossless arm differs by a single bit.",
+        help="compare every partition of a network with the whole network",
+        description="Run the front-end, codec and back-end of every lossless arm on an image, and report the largest "
+        "difference from the whole network. The exit code is 1 if a lossless arm differs by a single bit.",
         allow_abbrev=False,
     )
     add_network_options(parser)
-    parser.add_argument("--all-codecs", action="store_true", help="report the arms that lose something too")
-    parser.add_argument("--all", action="store_true", help="take also the points where an earlier one carries no more")
-    parser.add_argument("--image", type=Path, metavar="FILE", help="a picture (the middle frame of the shipped video)")
+    parser.add_argument("--all-codecs", action="store_true", help="also report the arms that lose something")
+    parser.add_argument("--all", action="store_true", help="also use the points where an earlier one carries no more")
+    parser.add_argument(
+        "--image", type=Path, metavar="FILE", help="picture to use (default: the middle frame of the shipped video)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """
     Verify a network.
 
-    :returns: exit code: 1 if an arm that should lose nothing does.
-    :raises UsageError: if network or image cannot be used.
+    :returns: exit code: 1 if a lossless arm differs from the whole network.
+    :raises UsageError: if the network or the image cannot be used.
     """
     from rich.table import Table
 
@@ -75,9 +77,9 @@ def verify(
     Send an image's tensors through every arm.
 
     :param image: BGR, shape (H, W, 3).
-    :param all_codecs: take also the arms that lose something.
-    :param limits: of a calibration, for arms that take some.
-    :returns: for each arm the bytes that travel, and the largest difference of the outputs; 0 only for equal bits.
+    :param all_codecs: also use the arms that lose something.
+    :param limits: limits of a calibration, for arms that use limits.
+    :returns: for each arm the bytes sent, and the largest difference of the outputs; 0 only for equal bits.
     """
     import dataclasses
     from array import array
@@ -97,7 +99,7 @@ def verify(
             if not arm.codec or not (all_codecs or arm.is_lossless):
                 continue
             encoded = encode(engine, arm, held[arm.point], image)
-            # As over a network: what arrives lies in memory of its own.
+            # As over a network, the received data is in separate memory.
             arrived = [dataclasses.replace(one, data=memoryview(array("B", bytes(one.data)))) for one in encoded]
             outputs = engine.partitioned.run_back(engine.decode(arm.point, arrived), arm.point)
             differences[arm] = (sum(one.data.nbytes for one in encoded), largest_difference(whole, outputs))

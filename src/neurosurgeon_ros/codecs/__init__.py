@@ -1,9 +1,9 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Codecs: tensors to bytes and back. An arm is a partition point with one of them.
+Convert tensors to bytes and back with codecs. An arm is a partition point with one codec.
 
-A new codec is one file with a :class:`Codec` and one line in the table below.
+To add a codec, add one file with a :class:`Codec` and one line in the table below.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from neurosurgeon_ros.codecs.raw import Fp32, Raw, Uint8
 from neurosurgeon_ros.codecs.tensor import EncodedTensor, TensorSpec
 from neurosurgeon_ros.codecs.zstd import Zstd
 
-# Where a size depends on the content, `expected` is the mean over the shipped video.
+# If the size depends on the content, `expected` is the mean over the shipped video.
 _REGISTERED: dict[str, Codec] = {
     codec.name: codec
     for codec in (
@@ -32,7 +32,7 @@ _REGISTERED: dict[str, Codec] = {
         Affine(8, per_channel=True),
         Zstd(Affine(8), expected=0.33),
         Zstd(Affine(8, per_channel=True), expected=0.46),
-        # A byte for each value and zstd is both smaller and faster than 7, 6 or 5 bits packed.
+        # One byte per value with zstd is smaller and faster than packing 7, 6 or 5 bits.
         Zstd(Affine(7), expected=0.27),
         Zstd(Affine(7, per_channel=True), expected=0.39),
         Zstd(Affine(6), expected=0.21),
@@ -83,9 +83,9 @@ CODECS: tuple[str, ...] = tuple(_REGISTERED)
 
 def get_codec(name: str) -> Codec:
     """
-    Return the codec of that name.
+    Return the codec with this name.
 
-    :raises ValueError: there is none.
+    :raises ValueError: there is no such codec.
     """
     codec = _REGISTERED.get(name)
     if codec is None:
@@ -95,9 +95,9 @@ def get_codec(name: str) -> Codec:
 
 def decode(encoded: EncodedTensor, spec: TensorSpec) -> torch.Tensor:
     """
-    Decode a tensor with the codec that it names, as :meth:`Codec.decode` does.
+    Decode a tensor with the codec that it names, like :meth:`Codec.decode`.
 
-    :raises CodecError: it names no codec, or one that this tensor cannot have, or does not fit `spec`.
+    :raises CodecError: the codec is unknown or does not support this tensor, or the encoded tensor does not fit `spec`.
     """
     codec = _REGISTERED.get(encoded.codec)
     if codec is None or not codec.accepts(spec):

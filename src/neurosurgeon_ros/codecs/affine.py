@@ -3,9 +3,9 @@
 """
 Affine quantisation to 4 to 8 bits: value = (q - zero point) x scale, q in 0 ... 2^bits - 1.
 
-The range always includes 0, so that what a ReLU or padding made 0 stays 0. It comes from each tensor, as finding it
-costs less than a tenth of a millisecond for the largest map that is worth sending; or from a calibration, where that
-loses less. Scale and zero point travel, so that who decodes need not know which.
+The range always includes 0, so zeros from a ReLU or padding stay 0. The range comes from each tensor, or from a
+calibration if that loses less. Finding the range of a tensor takes less than a tenth of a millisecond for the largest
+map that is worth sending. Scale and zero point are sent, so the decoder does not need to know the source of the range.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ from neurosurgeon_ros.codecs.limits import Limits, fit_limits
 from neurosurgeon_ros.codecs.raw import Fp32
 from neurosurgeon_ros.codecs.tensor import EncodedTensor, TensorSpec
 
-#: Most scales that a message carries.
+#: Maximum number of scales in a message.
 MOST_CHANNELS = 4096
-#: Below this a scale (eight bytes with its zero point) weighs too much for its channel.
+#: Minimum elements per channel; below this, a scale (eight bytes with its zero point) is too large for its channel.
 FEWEST_PER_CHANNEL = 32
-#: Values of each tensor that limits are found from.
+#: Number of values of each tensor that are used to find limits.
 FITTED_TO = 65536
 
 
 class _Grid(NamedTuple):
     """
-    Where the steps lie, as float32; one of each, or one for each channel.
+    Position of the steps, as float32; one value each, or one for each channel.
 
-    :param scale: between two steps, above 0.
-    :param zero_point: the step that stands for 0, a whole number.
+    :param scale: distance between two steps, above 0.
+    :param zero_point: the step that represents 0, a whole number.
     """
 
     scale: torch.Tensor
@@ -58,12 +58,12 @@ class Affine(Codec):
     """
     Integers of a few bits, with a scale and a zero point for the tensor or for each of its channels.
 
-    Two values of 4 bits share a byte, any other has its own. A tensor with NaN or infinity, or with values so near to
-    the largest of float32 that a step too far is infinite, travels as fp32.
+    Two 4-bit values share a byte; values of more bits take one byte each. The codec sends a tensor as fp32 if it has
+    NaN or infinity, or values so close to the float32 maximum that one step too far is infinite.
 
     :param bits: 4 to 8.
-    :param per_channel: a scale for each channel: the second dimension of images, the last of anything else.
-    :param calibrated: keep to the limits of a calibration, as long as they lose less than the tensor's own range.
+    :param per_channel: one scale for each channel: the second dimension of images, the last of any other tensor.
+    :param calibrated: use the limits of a calibration if they lose less than the tensor's own range.
     """
 
     lossless = False
@@ -78,14 +78,14 @@ class Affine(Codec):
         self._fitted: _Grid | None = None
 
     def accepts(self, spec: TensorSpec) -> bool:
-        """Accept float32; per channel only where a channel is worth its scale."""
+        """Accept float32; per channel only if each channel is large enough for its scale."""
         if spec.dtype != "float32":
             return False
         channels = self._channels(spec)
         return channels == 1 or (channels <= MOST_CHANNELS and elements(spec) >= FEWEST_PER_CHANNEL * channels)
 
     def expected_bytes(self, spec: TensorSpec) -> int:
-        """Return the exact size, scales included."""
+        """Return the exact size, including the scales."""
         return self.max_bytes(spec) + 8 * self._channels(spec)
 
     def max_bytes(self, spec: TensorSpec) -> int:
@@ -93,7 +93,7 @@ class Affine(Codec):
         return (elements(spec) + 1) // 2 if self._packed else elements(spec)
 
     def encode(self, tensor: torch.Tensor, spec: TensorSpec) -> EncodedTensor:
-        """Round to the nearest step between the smallest and the largest value, or between the limits."""
+        """Round each value to the nearest step between the smallest and the largest value, or between the limits."""
         ordered = to_memory_order(tensor, spec)
         if not ordered.numel():
             return Fp32().encode(tensor, spec)
@@ -136,7 +136,7 @@ class Affine(Codec):
         return from_memory_order(self._from_channels(values.sub_(grid.zero_point).mul_(grid.scale), spec), spec)
 
     def fit(self, tensors: Sequence[torch.Tensor], spec: TensorSpec) -> Limits | None:
-        """Find limits from values drawn from the tensors, one of each channel at a time."""
+        """Find limits from values sampled from the tensors; each sample has one value of each channel."""
         if not self.calibrated:
             return None
         channels, random = self._channels(spec), torch.Generator().manual_seed(0)
@@ -150,7 +150,7 @@ class Affine(Codec):
         return fit_limits(values, self._most) if len(values) else None
 
     def within(self, limits: Limits, spec: TensorSpec) -> Affine:
-        """Return a codec of the same name that keeps to these limits."""
+        """Return a codec of the same name that uses these limits."""
         if len(limits.low) != self._channels(spec):
             raise CodecError(
                 f"Tensor {spec.name!r} was given {len(limits.low)} limits where {self.name} has "
@@ -163,19 +163,19 @@ class Affine(Codec):
         return fitted
 
     def _grid(self, low: torch.Tensor, high: torch.Tensor) -> _Grid:
-        """Divide the range between two numbers of float64 into steps."""
-        # float32 is what travels; a tensor of zeros, or of next to zeros, has steps of the smallest normal number.
+        """Divide the range between two float64 numbers into steps."""
+        # The scale is sent as float32. A tensor of zeros or near-zeros has steps of the smallest normal number.
         tiny = torch.finfo(torch.float32).tiny
         scale = ((high - low) / self._most).clamp(min=tiny).float()
         return _Grid(scale, (-low / scale).round().clamp(0, self._most).float())
 
     def _quantise(self, by_channel: torch.Tensor, own: _Grid) -> tuple[_Grid, torch.Tensor]:
-        """Return the steps on the tensor's own grid, or on the calibrated one if that loses less; and which it was."""
+        """Return the tensor's own grid, or the calibrated one if that loses less, and the steps on that grid."""
         if self._fitted is not None:
             steps = (by_channel / self._fitted.scale).round_().add_(self._fitted.zero_point)
             kept = steps.clamp(0, self._most)
             beyond = steps.sub_(kept).square_().mean(dim=0).double()
-            # Rounding alone costs a twelfth of a step squared.
+            # Rounding alone has a mean squared error of a twelfth of a step squared.
             lost = (self._fitted.scale.double().square() * (1 / 12 + beyond)).sum()
             if lost < (own.scale.double().square() / 12).sum():
                 return self._fitted, kept.to(torch.uint8)
@@ -204,7 +204,7 @@ class Affine(Codec):
         return grid
 
     def _stays_finite(self, grid: _Grid) -> bool:
-        """Whether the ends of each range are numbers of float32."""
+        """Return whether the ends of each range are finite in float32."""
         ends = torch.stack((grid.zero_point, self._most - grid.zero_point)) * grid.scale
         return bool(torch.isfinite(ends).all())
 
@@ -214,7 +214,7 @@ class Affine(Codec):
         return spec.shape[1] if len(spec.shape) == 4 else spec.shape[-1] if spec.shape else 1
 
     def _by_channel(self, ordered: torch.Tensor, spec: TensorSpec) -> torch.Tensor:
-        """Return a view of shape (elements per channel, channels); flat where there is one scale."""
+        """Return a view of shape (elements per channel, channels); flat if there is one scale."""
         if not self._per_channel:
             return ordered.reshape(-1)
         if len(spec.shape) == 4 and not spec.channels_last:
@@ -222,7 +222,7 @@ class Affine(Codec):
         return ordered.reshape(-1, self._channels(spec))
 
     def _from_channels(self, values: torch.Tensor, spec: TensorSpec) -> torch.Tensor:
-        """Return a flat tensor in the order of memory."""
+        """Return a flat tensor in memory order."""
         if self._per_channel and len(spec.shape) == 4 and not spec.channels_last:
             n, c, h, w = memory_shape(spec)
             values = values.view(n, h, w, c).permute(0, 3, 1, 2)
@@ -230,7 +230,7 @@ class Affine(Codec):
 
 
 def _pack(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Put two values into each byte, the first one high."""
+    """Pack two values into each byte, the first one in the high bits."""
     if values.size % 2:
         values = np.append(values, np.uint8(0))
     return np.bitwise_or(np.left_shift(values[0::2], 4), values[1::2], dtype=np.uint8)

@@ -1,10 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-The camera's own image as a JPEG, in the place of the network's input: the edge pre-processes it.
+Send the camera's own image as a JPEG instead of the network's input; the edge pre-processes it.
 
-Where the JPEG comes from is what tells the codecs apart: the camera, or the robot, which makes it of a raw image. So a
-robot that sends one has no pre-processing to do.
+The codecs differ in the source of the JPEG: the camera sends it, or the robot makes it from a raw image. A robot that
+sends a JPEG does no pre-processing.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from neurosurgeon_ros.codecs.codec import Codec, CodecError, check_no_quantisati
 from neurosurgeon_ros.codecs.picture import decode_bgr, jpeg_settings, jpeg_size
 from neurosurgeon_ros.codecs.tensor import EncodedTensor, TensorSpec
 
-#: Bytes of a picture at most; with the rest of the request it stays below what edges take.
+#: Maximum size of a picture in bytes; with the rest of the request it stays below the limit of the edge.
 MOST_BYTES = 16 * 1024 * 1024
 
-#: Pixels of a picture at most: 200 MB once decoded.
+#: Maximum number of pixels of a picture: 200 MB when decoded.
 MOST_PIXELS = 8192 * 8192
 
-#: Pixels of the image that expected bytes are given for, since the network's input does not tell the camera's size.
+#: Number of pixels that expected bytes refer to, because the network's input does not give the size of the camera.
 CUSTOMARY_PIXELS = 640 * 480
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CameraImage:
     """
-    An image as the robot has it.
+    Camera image on the robot.
 
     :param pixels: BGR, uint8, shape (height, width, 3).
-    :param received: the JPEG that the camera sent; None if it sent none, or one that cannot travel as it is.
+    :param received: the JPEG that the camera sent; None if it sent none, or one that cannot be forwarded as it is.
     """
 
     pixels: NDArray[np.uint8] = field(repr=False)
@@ -46,14 +46,14 @@ class CameraImage:
 
 class CameraPicture(Codec):
     """
-    A JPEG of the camera's image.
+    JPEG of the camera's image.
 
-    It is not the tensor that it stands for, so that there is another way in and out: :meth:`carry` takes the image, and
-    what decodes it to :meth:`image` has to do the robot's pre-processing, too.
+    It does not encode the tensor that it replaces, so it has its own methods: :meth:`carry` encodes the image, and
+    :meth:`image` decodes it. The caller of :meth:`image` must also do the robot's pre-processing.
 
     :param name: registered name.
-    :param lossless: whether the edge sees the very pixels that the robot sees.
-    :param expected: bytes per pixel that are usual.
+    :param lossless: whether the edge gets exactly the pixels that the robot has.
+    :param expected: typical bytes per pixel.
     """
 
     def __init__(self, name: str, *, expected: float, lossless: bool = False) -> None:
@@ -64,37 +64,37 @@ class CameraPicture(Codec):
     @abstractmethod
     def carry(self, image: CameraImage, spec: TensorSpec) -> EncodedTensor:
         """
-        Let a picture of the image stand for the network's input.
+        Encode a picture of the image in place of the network's input.
 
-        :raises CodecError: there is none that could travel.
+        :raises CodecError: there is no picture that can be sent.
         """
 
     def accepts(self, spec: TensorSpec) -> bool:
-        """Accept what is made of one colour image; the caller knows whether it is the network's input."""
+        """Accept tensors with the shape of one colour image; the caller knows whether it is the network's input."""
         return len(spec.shape) == 4 and spec.shape[:2] == (1, 3)
 
     def expected_bytes(self, spec: TensorSpec) -> int:
-        """Return what is usual for an image of :data:`CUSTOMARY_PIXELS`."""
+        """Return the typical size for an image of :data:`CUSTOMARY_PIXELS`."""
         return round(self._expected * CUSTOMARY_PIXELS)
 
     def max_bytes(self, spec: TensorSpec) -> int:
-        """Return what the largest picture may have."""
+        """Return the maximum size of a picture."""
         return MOST_BYTES
 
     def encode(self, tensor: torch.Tensor, spec: TensorSpec) -> EncodedTensor:
-        """Raise :class:`CodecError`: no tensor gives back the image that it was made of."""
+        """Raise :class:`CodecError`: the image cannot be recovered from a tensor."""
         raise CodecError(f"Codec {self.name} cannot encode tensor {spec.name!r}; it carries a camera's image.")
 
     def decode(self, encoded: EncodedTensor, spec: TensorSpec) -> torch.Tensor:
-        """Raise :class:`CodecError`: the tensor takes the model's pre-processing."""
+        """Raise :class:`CodecError`: making the tensor requires the model's pre-processing."""
         raise CodecError(f"Codec {self.name} gives an image, no tensor; pre-process what image() returns.")
 
     def image(self, encoded: EncodedTensor, spec: TensorSpec) -> NDArray[np.uint8]:
         """
-        Decompress a picture that came from another machine, as the robot itself does with its camera's.
+        Decompress a picture from another machine in the same way as the robot decompresses those of its camera.
 
         :returns: BGR, shape (height, width, 3).
-        :raises CodecError: it is not what :meth:`carry` gives.
+        :raises CodecError: the data is not what :meth:`carry` returns.
         """
         check_spec(encoded, spec, self.name)
         check_no_quantisation(encoded)
@@ -112,13 +112,13 @@ class CameraPicture(Codec):
 
 
 class AsReceived(CameraPicture):
-    """A picture that the robot has not made: it travels as it came, so that nothing is encoded and nothing lost."""
+    """Picture that the robot forwards as received, without encoding and without loss."""
 
     def __init__(self) -> None:
         super().__init__("as_received", expected=0.15, lossless=True)
 
     def carry(self, image: CameraImage, spec: TensorSpec) -> EncodedTensor:
-        """Return what the camera sent."""
+        """Return the JPEG that the camera sent."""
         if image.received is None or sendable_size(image.received) is None:
             raise CodecError("The image is no plain baseline JPEG, or too large; send it by another codec.")
         return EncodedTensor(spec.name, spec.dtype, spec.shape, self.name, image.received)
@@ -126,11 +126,11 @@ class AsReceived(CameraPicture):
 
 class CameraJpeg(CameraPicture):
     """
-    A picture that the robot makes.
+    Picture that the robot makes.
 
     :param quality: 1 to 100.
-    :param chroma: ``420`` for colours at half the resolution, ``444`` for all of it.
-    :param expected: bytes per pixel that are usual.
+    :param chroma: ``420`` for half the colour resolution, ``444`` for full colour resolution.
+    :param expected: typical bytes per pixel.
     """
 
     def __init__(self, quality: int, chroma: str, *, expected: float) -> None:
@@ -138,7 +138,7 @@ class CameraJpeg(CameraPicture):
         self._settings = jpeg_settings(quality, chroma)
 
     def carry(self, image: CameraImage, spec: TensorSpec) -> EncodedTensor:
-        """Compress with OpenCV."""
+        """Compress the image with OpenCV."""
         height, width = image.pixels.shape[:2]
         if height * width > MOST_PIXELS:
             raise CodecError(f"The image has {width} x {height} pixels, over {MOST_PIXELS}; send it by another codec.")
@@ -150,14 +150,14 @@ class CameraJpeg(CameraPicture):
 
 def sendable_size(data: memoryview) -> tuple[int, int] | None:
     """
-    Read a picture's width and height; None where it cannot travel.
+    Return a picture's width and height; None if it cannot be sent.
 
-    That is, where it is no plain baseline JPEG (see :func:`~neurosurgeon_ros.codecs.picture.jpeg_size`), or is larger
-    than an edge takes.
+    A picture cannot be sent if it is not a plain baseline JPEG (see
+    :func:`~neurosurgeon_ros.codecs.picture.jpeg_size`), or if it exceeds the size limits of the edge.
     """
     size = jpeg_size(data) if data.nbytes <= MOST_BYTES else None
     return size if size is not None and 0 < size[0] * size[1] <= MOST_PIXELS else None
 
 
-#: It has no state, so that there is one.
+#: The only instance; it has no state.
 AS_RECEIVED = AsReceived()

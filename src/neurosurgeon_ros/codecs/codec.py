@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a codec is: one tensor to bytes and back, checked against what the model says of that tensor."""
+"""Codec interface: convert one tensor to bytes and back, and check it against the model's specification."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ import torch
 from neurosurgeon_ros.codecs.limits import Limits
 from neurosurgeon_ros.codecs.tensor import EncodedTensor, TensorSpec
 
-#: oneDNN and MKL may sum in another order where memory is aligned otherwise; torch aligns its own memory so.
+#: Alignment of memory that torch allocates. oneDNN and MKL may sum in another order for another alignment.
 ALIGNMENT = 64
 
 
 class CodecError(ValueError):
-    """An encoded tensor that does not fit the model, or that cannot be decoded; the text is one sentence."""
+    """Raised if an encoded tensor does not fit the model or cannot be decoded; the message is one sentence."""
 
 
 class Codec(ABC):
     """
-    Encodes and decodes tensors; stateless, so one instance serves all threads.
+    Encode and decode tensors; a codec has no state, so one instance serves all threads.
 
-    :ivar name: registered name, which travels with each tensor.
-    :ivar lossless: whether decoding gives the very bits that were encoded.
-    :ivar calibrated: whether encoding takes limits that a calibration has found, see :meth:`fit`; decoding never does.
+    :ivar name: registered name, which is sent with each tensor.
+    :ivar lossless: whether decoding returns exactly the bits that were encoded.
+    :ivar calibrated: whether encoding uses limits found by a calibration, see :meth:`fit`; decoding never does.
     """
 
     name: str
@@ -37,43 +37,42 @@ class Codec(ABC):
 
     @abstractmethod
     def accepts(self, spec: TensorSpec) -> bool:
-        """Whether tensors of this kind can be encoded."""
+        """Return whether tensors of this kind can be encoded."""
 
     @abstractmethod
     def expected_bytes(self, spec: TensorSpec) -> int:
-        """Bytes that such a tensor usually becomes: exact for fixed-size codecs, a typical figure for others."""
+        """Return the expected encoded size in bytes: exact for fixed-size codecs, a typical value for others."""
 
     @abstractmethod
     def max_bytes(self, spec: TensorSpec) -> int:
-        """Bytes that such a tensor never exceeds; more is refused before it is looked at."""
+        """Return the maximum encoded size in bytes; larger data is rejected before it is parsed."""
 
     @abstractmethod
     def encode(self, tensor: torch.Tensor, spec: TensorSpec) -> EncodedTensor:
         """
         Encode a tensor.
 
-        :param tensor: of the shape, element type and memory format of `spec`.
-        :returns: its bytes, a view of the tensor's own memory where the codec allows it: valid as long as nobody
-            writes to the tensor.
-        :raises CodecError: the tensor is not what `spec` says.
+        :param tensor: tensor with the shape, element type and memory format of `spec`.
+        :returns: its bytes; a view of the tensor's own memory if the codec allows it, which is valid until the tensor
+            is modified.
+        :raises CodecError: the tensor does not match `spec`.
         """
 
     @abstractmethod
     def decode(self, encoded: EncodedTensor, spec: TensorSpec) -> torch.Tensor:
         """
-        Decode a tensor that came from another machine and is trusted in nothing.
+        Decode an untrusted tensor from another machine.
 
-        :returns: a tensor of the shape, element type and memory format of `spec`; it may share the memory of
+        :returns: a tensor with the shape, element type and memory format of `spec`; it may share the memory of
             ``encoded.data``.
-        :raises CodecError: it is not what `spec` says; no memory has been taken then.
+        :raises CodecError: the encoded tensor does not match `spec`; no memory is allocated in this case.
         """
 
     def fit(self, tensors: Sequence[torch.Tensor], spec: TensorSpec) -> Limits | None:
         """
-        Find the limits that suit some tensors of a calibration.
+        Find suitable limits for the tensors of a calibration.
 
-        :returns: None where there is nothing to find: the codec takes no limits, or all the tensors are empty or have
-            NaN or infinity.
+        :returns: the limits; None if the codec takes no limits, or if all tensors are empty or contain NaN or infinity.
         """
         return None
 
@@ -81,13 +80,13 @@ class Codec(ABC):
         """
         Return this codec with limits for one tensor.
 
-        :raises CodecError: the limits are another tensor's.
+        :raises CodecError: the limits belong to another tensor.
         """
         return self
 
 
 def torch_dtype(name: str) -> torch.dtype:
-    """Return the torch element type of that name, as in ``TensorSpec.dtype``."""
+    """Return the torch element type with this name, as in ``TensorSpec.dtype``."""
     dtype = getattr(torch, name, None)
     if not isinstance(dtype, torch.dtype):
         raise CodecError(f"Element type {name!r} is none of torch's, such as 'float32' or 'uint8'.")
@@ -95,12 +94,12 @@ def torch_dtype(name: str) -> torch.dtype:
 
 
 def elements(spec: TensorSpec) -> int:
-    """Return number of elements."""
+    """Return the number of elements."""
     return math.prod(spec.shape)
 
 
 def memory_shape(spec: TensorSpec) -> tuple[int, ...]:
-    """Return the shape in the order in which the elements lie in memory and travel: N, H, W, C for channels-last."""
+    """Return the shape in the order in which elements are stored and sent: N, H, W, C for channels-last."""
     if spec.channels_last:
         n, c, h, w = spec.shape
         return n, h, w, c
@@ -109,9 +108,9 @@ def memory_shape(spec: TensorSpec) -> tuple[int, ...]:
 
 def to_memory_order(tensor: torch.Tensor, spec: TensorSpec) -> torch.Tensor:
     """
-    Return a contiguous CPU view of `tensor` in the order of :func:`memory_shape`; copies only what is not laid out so.
+    Return a contiguous CPU view of `tensor` in the order of :func:`memory_shape`; copy only if the layout differs.
 
-    :raises CodecError: the shape or the element type is not that of `spec`.
+    :raises CodecError: the shape or the element type does not match `spec`.
     """
     if tuple(tensor.shape) != spec.shape or tensor.dtype != torch_dtype(spec.dtype):
         raise CodecError(
@@ -123,7 +122,7 @@ def to_memory_order(tensor: torch.Tensor, spec: TensorSpec) -> torch.Tensor:
 
 
 def from_memory_order(tensor: torch.Tensor, spec: TensorSpec) -> torch.Tensor:
-    """Return the inverse of :func:`to_memory_order`: a view in logical order; `tensor` may be flat."""
+    """Return a view in logical order, the inverse of :func:`to_memory_order`; `tensor` may be flat."""
     ordered = tensor.reshape(memory_shape(spec))
     return ordered.permute(0, 3, 1, 2) if spec.channels_last else ordered
 
@@ -148,7 +147,7 @@ def flat_bytes(encoded: EncodedTensor) -> memoryview:
 
 
 def tensor_from_bytes(data: memoryview, dtype: torch.dtype) -> torch.Tensor:
-    """Return a flat tensor over `data`: its own memory where that is writable and aligned as torch's, else a copy."""
+    """Return a flat tensor over `data`: its own memory if that is writable and aligned like torch's, else a copy."""
     if not data.nbytes:
         return torch.empty(0, dtype=dtype)
     array = np.frombuffer(data, dtype=np.uint8)
@@ -161,7 +160,7 @@ def tensor_from_bytes(data: memoryview, dtype: torch.dtype) -> torch.Tensor:
 
 def check_spec(encoded: EncodedTensor, spec: TensorSpec, codec: str) -> None:
     """
-    Check what an encoded tensor says of itself against the model.
+    Check the metadata of an encoded tensor against the model.
 
     :raises CodecError: name, element type, shape or codec differ.
     """
@@ -180,9 +179,9 @@ def check_spec(encoded: EncodedTensor, spec: TensorSpec, codec: str) -> None:
 
 def check_length(encoded: EncodedTensor, data: memoryview, expected: int) -> None:
     """
-    Check the number of bytes of a codec whose size is fixed.
+    Check the number of bytes for a codec with a fixed size.
 
-    :raises CodecError: there are more or fewer.
+    :raises CodecError: there are more or fewer bytes.
     """
     if data.nbytes != expected:
         raise CodecError(
@@ -193,7 +192,7 @@ def check_length(encoded: EncodedTensor, data: memoryview, expected: int) -> Non
 
 def check_no_quantisation(encoded: EncodedTensor) -> None:
     """
-    Check that a codec that has no scale was given none.
+    Check that an encoded tensor of a codec without scales has none.
 
     :raises CodecError: there is a scale or a zero point.
     """

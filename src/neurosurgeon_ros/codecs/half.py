@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""float16: half the bytes, for next to no loss."""
+"""Send float32 as float16: half the bytes, with almost no loss."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from neurosurgeon_ros.codecs.tensor import EncodedTensor, TensorSpec
 
 
 class Fp16(Codec):
-    """float32 rounded to float16; a tensor with values that float16 cannot hold travels as fp32."""
+    """float32 rounded to float16; a tensor with values that float16 cannot hold is sent as fp32."""
 
     name = "fp16"
     lossless = False
@@ -41,16 +41,16 @@ class Fp16(Codec):
         return self.expected_bytes(spec)
 
     def encode(self, tensor: torch.Tensor, spec: TensorSpec) -> EncodedTensor:
-        """Round to the nearest."""
+        """Round each value to the nearest float16."""
         ordered = to_memory_order(tensor, spec)
         rounded = ordered.half()
-        # The sum is NaN or infinite if any value is; it may also be by itself, so that only then all are looked at.
+        # The sum is NaN or infinite if any value is. It can also overflow by itself, so check all values then.
         if not torch.isfinite(rounded.sum(dtype=torch.float32)) and not torch.isfinite(rounded).all():
             return Fp32().encode(tensor, spec)
         return EncodedTensor(spec.name, spec.dtype, spec.shape, self.name, tensor_bytes(rounded))
 
     def decode(self, encoded: EncodedTensor, spec: TensorSpec) -> torch.Tensor:
-        """Widen to float32."""
+        """Convert to float32."""
         check_spec(encoded, spec, self.name)
         check_no_quantisation(encoded)
         data = flat_bytes(encoded)

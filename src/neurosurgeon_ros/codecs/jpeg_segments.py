@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The segments of a JPEG up to its first scan (ITU-T T.81, annex B), read without a decoder."""
+"""Read the segments of a JPEG up to its first scan (ITU-T T.81, annex B) without a decoder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 #: First and last bytes of a JPEG.
 BEGIN, END = b"\xff\xd8", b"\xff\xd9"
 
-#: Marker of a scan's header.
+#: Marker of a scan header.
 SCAN = 0xDA
 
 _FILL = 0xFF
@@ -20,17 +20,17 @@ _BARE = {0x01, *range(0xD0, 0xD9)}
 
 
 class DamagedJpeg(ValueError):
-    """Something else than a segment stands where one must be."""
+    """Raised if the data contains anything else where a segment must be."""
 
 
 class Segment(NamedTuple):
     """
-    A segment.
+    Segment of a JPEG.
 
-    :param marker: its second byte.
-    :param position: of its first byte.
-    :param length: of what follows the marker, the two bytes of the length included; 0 for a marker that stands alone,
-        or a fill byte.
+    :param marker: second byte of the segment.
+    :param position: position of its first byte.
+    :param length: number of bytes after the marker, including the two bytes of the length; 0 for a marker without a
+        length, or for a fill byte.
     """
 
     marker: int
@@ -40,9 +40,9 @@ class Segment(NamedTuple):
 
 def segments(data: memoryview) -> Iterator[Segment]:
     """
-    Walk from segment to segment, up to the header of the first scan or to where the data are cut off.
+    Yield each segment, up to the header of the first scan or to the point where the data is cut off.
 
-    :raises DamagedJpeg: where something else than a segment stands, or its length is impossible.
+    :raises DamagedJpeg: there is anything else in place of a segment, or its length is impossible.
     """
     position = len(BEGIN)
     while position + 4 <= data.nbytes:

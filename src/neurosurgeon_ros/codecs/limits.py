@@ -1,10 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Limits for quantisation, found once on tensors of a calibration instead of in each tensor anew.
+Find limits for quantisation once, on the tensors of a calibration, instead of separately for each tensor.
 
-A few values far out stretch a tensor's own range, and every step with it. Limits that cut them off lose those values
-and gain finer steps for all others: they lie where the mean squared error is least.
+A few outliers extend a tensor's own range and make every step coarser. Limits that clip the outliers lose those values
+but give finer steps for all others. The limits minimise the mean squared error.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from dataclasses import dataclass
 
 import torch
 
-#: Shares of the whole range that are tried.
+#: Fractions of the full range to try.
 _SHARES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """
-    The range that is quantised, one for a tensor or one for each of its channels.
+    Range to quantise: one for the whole tensor, or one for each channel.
 
     :param low: finite, at most 0.
-    :param high: finite, at least 0; as many as `low`.
-    :raises ValueError: they are anything else.
+    :param high: finite, at least 0; same length as `low`.
+    :raises ValueError: the limits do not meet these conditions.
     """
 
     low: tuple[float, ...]
@@ -40,13 +40,13 @@ class Limits:
             raise ValueError("an upper limit of quantisation is not a number from 0")
 
 
-#: For each tensor that crosses at a partition point; None where its codec takes no limits.
+#: Limits for each tensor that crosses at a partition point; None if its codec takes no limits.
 CrossingLimits = tuple[Limits | None, ...]
 
 
 def fit_limits(values: torch.Tensor, most: int) -> Limits:
     """
-    Return the limits within which rounding to whole steps loses least.
+    Return the limits that minimise the loss of rounding to whole steps.
 
     :param values: finite float32, shape (n, channels), n > 0.
     :param most: number of steps in the range, at least 1.

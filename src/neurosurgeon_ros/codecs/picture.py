@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The image at p = 0 as a compressed picture: JPEG and WebP, after resizing to the network's input."""
+"""Send the image at p = 0 as a compressed JPEG or WebP picture, after resizing to the network's input."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from neurosurgeon_ros.codecs.codec import (
 from neurosurgeon_ros.codecs.jpeg_segments import BEGIN, END, SCAN, DamagedJpeg, segments
 from neurosurgeon_ros.codecs.tensor import EncodedTensor, TensorSpec
 
-# JPEG's markers: baseline frame; and tables, restart interval, applications' data and comments.
+# JPEG markers: the baseline frame; and tables, restart interval, application data and comments.
 _BASELINE = 0xC0
 _PLAIN_SEGMENTS = frozenset((0xC4, 0xDB, 0xDD, 0xFE, *range(0xE0, 0xF0)))
 
 
 class Picture(Codec):
     """
-    A picture format; the size that a picture states is checked before it is decoded.
+    Picture format; the stated size of a picture is checked before it is decoded.
 
     :param name: registered name.
-    :param suffix: as OpenCV knows the format.
-    :param settings: OpenCV's flags and their values, in turn.
-    :param expected: bytes per pixel that are usual, until the mean of what was sent is known.
-    :param lossless: whether the pixels come back as they were.
+    :param suffix: file suffix by which OpenCV selects the format.
+    :param settings: OpenCV flags, each followed by its value.
+    :param expected: typical bytes per pixel, used until the mean of sent data is known.
+    :param lossless: whether decoding returns the original pixels.
     """
 
     def __init__(self, name: str, suffix: str, settings: list[int], *, expected: float, lossless: bool = False) -> None:
@@ -50,24 +50,24 @@ class Picture(Codec):
 
     @abstractmethod
     def stated_size(self, data: memoryview) -> tuple[int, int] | None:
-        """Read width and height from a picture's header; None where it is no picture of this format."""
+        """Return width and height from a picture's header; None if it is not a picture of this format."""
 
     def accepts(self, spec: TensorSpec) -> bool:
-        """Accept one RGB image of at most 16,383 pixels a side, channels-last."""
+        """Accept one channels-last RGB image of at most 16,383 pixels per side."""
         if spec.dtype != "uint8" or not spec.channels_last or len(spec.shape) != 4 or spec.shape[:2] != (1, 3):
             return False
         return max(spec.shape[2:]) <= 16383
 
     def expected_bytes(self, spec: TensorSpec) -> int:
-        """Return what is usual on the shipped video."""
+        """Return the typical size on the shipped video."""
         return max(1, round(self._expected * elements(spec) / 3))
 
     def max_bytes(self, spec: TensorSpec) -> int:
-        """Return more than noise takes at the best quality."""
+        """Return a bound above the size of noise at the best quality."""
         return 2 * elements(spec) + 4096
 
     def encode(self, tensor: torch.Tensor, spec: TensorSpec) -> EncodedTensor:
-        """Compress with OpenCV."""
+        """Compress the image with OpenCV."""
         pixels = to_memory_order(tensor, spec).numpy()[0]
         done, data = cv2.imencode(self._suffix, cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), self._settings)
         if not done:
@@ -75,7 +75,7 @@ class Picture(Codec):
         return EncodedTensor(spec.name, spec.dtype, spec.shape, self.name, data.data)
 
     def decode(self, encoded: EncodedTensor, spec: TensorSpec) -> torch.Tensor:
-        """Decompress with OpenCV, if the picture states the size of this tensor."""
+        """Decompress the picture with OpenCV if it states the size of this tensor."""
         check_spec(encoded, spec, self.name)
         check_no_quantisation(encoded)
         data = flat_bytes(encoded)
@@ -103,37 +103,37 @@ class Picture(Codec):
 
 class Jpeg(Picture):
     """
-    JPEG.
+    JPEG picture.
 
     :param quality: 1 to 100.
-    :param chroma: ``420`` for colours at half the resolution, ``444`` for all of it.
-    :param expected: bytes per pixel that are usual.
+    :param chroma: ``420`` for half the colour resolution, ``444`` for full colour resolution.
+    :param expected: typical bytes per pixel.
     """
 
     def __init__(self, quality: int, chroma: str, *, expected: float) -> None:
         super().__init__(f"jpeg{quality}-{chroma}", ".jpg", jpeg_settings(quality, chroma), expected=expected)
 
     def stated_size(self, data: memoryview) -> tuple[int, int] | None:
-        """Read it as :func:`jpeg_size` does."""
+        """Return the size as :func:`jpeg_size` does."""
         return jpeg_size(data)
 
 
 class WebP(Picture):
     """
-    WebP.
+    WebP picture.
 
     :param quality: 1 to 100; None for lossless.
-    :param expected: bytes per pixel that are usual.
+    :param expected: typical bytes per pixel.
     """
 
     def __init__(self, quality: int | None, *, expected: float) -> None:
         name = "webp-lossless" if quality is None else f"webp{quality}"
-        # OpenCV takes any quality above 100 for lossless.
+        # OpenCV treats any quality above 100 as lossless.
         settings = [cv2.IMWRITE_WEBP_QUALITY, 101 if quality is None else quality]
         super().__init__(name, ".webp", settings, expected=expected, lossless=quality is None)
 
     def stated_size(self, data: memoryview) -> tuple[int, int] | None:
-        """Read the header of the one image (RFC 9649); pictures of several are refused."""
+        """Return the size from the header of a single image (RFC 9649); reject pictures with several images."""
         if data.nbytes < 30 or bytes(data[:4]) != b"RIFF" or bytes(data[8:12]) != b"WEBP":
             return None
         kind = bytes(data[12:16])
@@ -147,17 +147,17 @@ class WebP(Picture):
 
 
 def jpeg_settings(quality: int, chroma: str) -> list[int]:
-    """Return OpenCV's flags and their values for a JPEG of that quality and chroma, ``420`` or ``444``."""
+    """Return the OpenCV flags and values for a JPEG with this quality and chroma, ``420`` or ``444``."""
     sampling = {"420": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420, "444": cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444}[chroma]
     return [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
 
 
 def decode_bgr(data: memoryview) -> NDArray[np.uint8] | None:
     """
-    Decompress a camera's picture; robot and edge both do it here, so that they see the same pixels.
+    Decompress a camera's picture; robot and edge both use this function, so they get the same pixels.
 
-    :returns: BGR, shape (height, width, 3), an orientation in its metadata not followed; None if it is damaged.
-    :raises cv2.error: the decoder refuses it.
+    :returns: BGR, shape (height, width, 3); ignores an orientation in its metadata. None if the picture is damaged.
+    :raises cv2.error: the decoder rejects the picture.
     """
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     return None if pixels is None else np.asarray(pixels, dtype=np.uint8)
@@ -165,13 +165,13 @@ def decode_bgr(data: memoryview) -> NDArray[np.uint8] | None:
 
 def jpeg_size(data: memoryview) -> tuple[int, int] | None:
     """
-    Read width and height from a JPEG, walking through its segments (ITU T.81, annex B) to the scan.
+    Read width and height from the segments of a JPEG (ITU T.81, annex B) up to the scan.
 
-    Only what a decoder reads the same way is taken: one baseline frame, whose components all come in one scan, and
-    before it plain segments with a length. So no other size hides behind the first, and no picture is made of
-    thousands of scans, each of which would cost a pass over all of it.
+    The function accepts only data that a decoder reads in the same way: one baseline frame with all its components in
+    one scan, and only plain segments with a length before it. A second size therefore cannot hide behind the first, and
+    a picture cannot have thousands of scans, each of which costs a pass over the whole picture.
 
-    :returns: None where it is anything else.
+    :returns: width and height; None for any other data.
     """
     if bytes(data[:2]) != BEGIN or bytes(data[-2:]) != END:
         return None

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Tensors as they lie in memory: float32 for what the network computes, uint8 for the image at p = 0."""
+"""Send tensors as they are in memory: float32 for values that the network computes, uint8 for the image at p = 0."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from neurosurgeon_ros.codecs.tensor import EncodedTensor, TensorSpec
 
 class RawCodec(Codec):
     """
-    The elements in the order in which they lie in memory, little-endian; neither side copies where it need not.
+    Elements in memory order, little-endian; both sides copy only if necessary.
 
-    :cvar dtypes: the element types that this codec carries.
+    :cvar dtypes: the element types that this codec supports.
     """
 
     dtypes: ClassVar[tuple[str, ...]]
@@ -49,12 +49,12 @@ class RawCodec(Codec):
         return self.expected_bytes(spec)
 
     def encode(self, tensor: torch.Tensor, spec: TensorSpec) -> EncodedTensor:
-        """Return the tensor's own memory where it lies densely."""
+        """Return the tensor's own memory if it is dense."""
         data = tensor_bytes(to_memory_order(tensor, spec))
         return EncodedTensor(name=spec.name, dtype=spec.dtype, shape=spec.shape, codec=self.name, data=data)
 
     def decode(self, encoded: EncodedTensor, spec: TensorSpec) -> torch.Tensor:
-        """Return a tensor over the data's own memory where that is writable and aligned."""
+        """Return a tensor over the data's own memory if that is writable and aligned."""
         check_spec(encoded, spec, self.name)
         check_no_quantisation(encoded)
         data = flat_bytes(encoded)
@@ -63,27 +63,27 @@ class RawCodec(Codec):
 
 
 class Fp32(RawCodec):
-    """float32 without loss."""
+    """Lossless float32."""
 
     name = "fp32"
     dtypes = ("float32",)
 
 
 class Uint8(RawCodec):
-    """The image at p = 0, without loss."""
+    """Lossless uint8 image at p = 0."""
 
     name = "uint8"
     dtypes = ("uint8",)
 
 
 class Raw(RawCodec):
-    """Any other element type, without loss: indices, masks, half precision."""
+    """Lossless codec for any other element type: indices, masks, half precision."""
 
     name = "raw"
     dtypes = ("float64", "float16", "bfloat16", "int8", "int16", "int32", "int64", "bool")
 
     def decode(self, encoded: EncodedTensor, spec: TensorSpec) -> torch.Tensor:
-        """Return a tensor as the other raw codecs do; of truth values every byte must be 0 or 1."""
+        """Return a tensor like the other raw codecs; every byte of a bool tensor must be 0 or 1."""
         if spec.dtype == "bool" and np.frombuffer(flat_bytes(encoded), np.uint8).max(initial=0) > 1:
             raise CodecError(f"Encoded tensor {encoded.name!r} has truth values other than 0 and 1; it was damaged.")
         return super().decode(encoded, spec)

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Any codec, with its bytes compressed by Zstandard (RFC 8878)."""
+"""Compress the bytes of any codec with Zstandard (RFC 8878)."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from neurosurgeon_ros.codecs.codec import Codec, CodecError, check_spec, element
 from neurosurgeon_ros.codecs.limits import Limits
 from neurosurgeon_ros.codecs.tensor import EncodedTensor, TensorSpec
 
-#: Higher levels take several times as long for a few percent.
+#: Higher levels take several times as long and save only a few percent.
 LEVEL = 1
 
 
 class Zstd(Codec):
     """
-    Compresses what another codec gives.
+    Compress the output of another codec.
 
-    :param inner: the other codec; its ``max_bytes`` is the exact size of what it gives.
-    :param expected: bytes per element that are usual, until the mean of what was sent is known.
-    :param planes: bytes per value: the first bytes of all values go first, then the second ones. Exponents of
-        neighbours are alike, mantissas are not.
+    :param inner: the other codec; its ``max_bytes`` is the exact size of its output.
+    :param expected: typical bytes per element, used until the mean of sent data is known.
+    :param planes: bytes per value; the first bytes of all values are sent first, then the second bytes. Exponents of
+        neighbours are similar, mantissas are not.
     """
 
     def __init__(self, inner: Codec, *, expected: float, planes: int = 1) -> None:
@@ -39,33 +39,33 @@ class Zstd(Codec):
         self._planes = planes
 
     def accepts(self, spec: TensorSpec) -> bool:
-        """Accept what the inner codec accepts."""
+        """Accept the tensors that the inner codec accepts."""
         return self._inner.accepts(spec)
 
     def expected_bytes(self, spec: TensorSpec) -> int:
-        """Return what is usual on the shipped video."""
+        """Return the typical size on the shipped video."""
         scales = self._inner.expected_bytes(spec) - self._inner.max_bytes(spec)
         return max(1, round(self._expected * elements(spec))) + scales
 
     def max_bytes(self, spec: TensorSpec) -> int:
-        """Return the bound of ZSTD_compressBound for what does not compress."""
+        """Return the bound of ZSTD_compressBound for incompressible data."""
         size = self._inner.max_bytes(spec)
         return size + size // 256 + 128
 
     def encode(self, tensor: torch.Tensor, spec: TensorSpec) -> EncodedTensor:
-        """Compress what the inner codec gives; if that fell back to another codec, leave it so."""
+        """Compress the output of the inner codec; return it unchanged if that codec fell back to another one."""
         encoded = self._inner.encode(tensor, spec)
         if encoded.codec != self._inner.name:
             return encoded
         data = np.frombuffer(encoded.data, np.uint8)
         if self._planes > 1:
             data = np.ascontiguousarray(data.reshape(-1, self._planes).T)
-        # A compressor must not be shared by threads, and costs less to make than a lock is worth.
+        # Threads must not share a compressor, and making one is cheaper than a lock.
         compressed = zstandard.ZstdCompressor(level=LEVEL).compress(data.data)
         return dataclasses.replace(encoded, codec=self.name, data=memoryview(compressed))
 
     def decode(self, encoded: EncodedTensor, spec: TensorSpec) -> torch.Tensor:
-        """Decompress, if it says that it has the very size that this tensor has."""
+        """Decompress the data if its stated size is exactly that of this tensor."""
         check_spec(encoded, spec, self.name)
         data, size = flat_bytes(encoded), self._inner.max_bytes(spec)
         if data.nbytes > self.max_bytes(spec):
@@ -89,11 +89,11 @@ class Zstd(Codec):
         return self._inner.decode(dataclasses.replace(encoded, codec=self._inner.name, data=flat.data), spec)
 
     def fit(self, tensors: Sequence[torch.Tensor], spec: TensorSpec) -> Limits | None:
-        """Find the inner codec's limits."""
+        """Find the limits of the inner codec."""
         return self._inner.fit(tensors, spec)
 
     def within(self, limits: Limits, spec: TensorSpec) -> Zstd:
-        """Return a codec of the same name whose inner one keeps to these limits."""
+        """Return a codec of the same name whose inner codec uses these limits."""
         fitted = copy.copy(self)
         fitted._inner = self._inner.within(limits, spec)
         return fitted

@@ -1,3 +1,3 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What people look at: health, what a monitor has seen, markers, drawn boxes."""
+"""Information for users: health, monitored messages, markers, drawn boxes."""

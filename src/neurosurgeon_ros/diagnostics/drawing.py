@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Boxes, names and scores drawn on an image, with a line of text below."""
+"""Draw boxes, names and scores on an image, with a line of text below."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def draw_detections(
     :param boxes: centre x, centre y, width, height in pixels. Shape (k, 4).
     :param names: class names, k of them.
     :param scores: in [0, 1]. Shape (k,).
-    :param status: a line below the image; empty: none, and the image keeps its height.
+    :param status: a line below the image; if empty, there is no line, and the image keeps its height.
     :returns: BGR, uint8, shape (h + 22, w, 3) with a status, otherwise (h, w, 3).
     """
     height, width = image.shape[:2]
@@ -50,7 +50,7 @@ def draw_detections(
 
 
 def _colour(name: str) -> tuple[int, int, int]:
-    """Return a class its colour: always the same one, dark enough for white text."""
+    """Return the colour of a class: always the same one, dark enough for white text."""
     hue = sum(31 * index + ord(letter) * 7 for index, letter in enumerate(name)) % 180
     pixel = cv2.cvtColor(np.array([[[hue, 200, 170]]], dtype=np.uint8), cv2.COLOR_HSV2BGR)[0, 0]
     return int(pixel[0]), int(pixel[1]), int(pixel[2])

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""An edge's state of health over the last seconds, for its diagnostics."""
+"""An edge's health over the last seconds, for its diagnostics."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from neurosurgeon_ros.diagnostics.window import WINDOW_S, Recent, Totals
 from neurosurgeon_ros.protocol.requests import Feedback, Status
 
-#: What an answer of each status is called.
+#: Names for answers of each status.
 _OUTCOMES = {
     Status.OK: "answered",
     Status.OVERLOADED: "refused",
@@ -32,9 +32,9 @@ _STAGES = {
 
 class EdgeHealth:
     """
-    Answers come from any thread, the rest from the executor's.
+    Collects answers from any thread; the executor's thread makes all other calls.
 
-    :param now_s: the start, monotonic seconds.
+    :param now_s: time of the start, monotonic seconds.
     """
 
     def __init__(self, now_s: float) -> None:
@@ -44,7 +44,7 @@ class EdgeHealth:
         self._answers: Recent[Feedback] = Recent()
 
     def answered(self, feedback: Feedback, now_s: float) -> None:
-        """Record a request that is done, well or not."""
+        """Record a finished request, successful or not."""
         with self._lock:
             self._counts[feedback.status] += 1
             if feedback.status is Status.OK:
@@ -52,10 +52,10 @@ class EdgeHealth:
 
     def look(self, now_s: float) -> tuple[Counter[Status], dict[str, object]]:
         """
-        Return the last seconds, at each diagnostics.
+        Return the statistics of the last seconds; called for each diagnostics message.
 
-        :returns: requests that were done with in these seconds, by status; and counts, rates, and means of delays in
-            milliseconds, for people.
+        :returns: requests that finished in these seconds, by status; and counts, rates, and mean delays in
+            milliseconds, for display.
         """
         with self._lock:
             counts = Counter(self._counts)
@@ -74,10 +74,10 @@ class EdgeHealth:
 
 def edge_level(recent: Counter[Status], robots: int) -> tuple[bytes, str]:
     """
-    Say how an edge is: ERROR when requests fail, WARN when it cannot serve all that it is asked.
+    Return an edge's health: ERROR if requests fail, WARN if it cannot serve all requests.
 
-    :param recent: requests that were done with in the last seconds, by status.
-    :param robots: how many it serves.
+    :param recent: requests that finished in the last seconds, by status.
+    :param robots: number of robots that it serves.
     """
     within = f"in the last {WINDOW_S:.0f} s"
     if recent[Status.FAILED]:

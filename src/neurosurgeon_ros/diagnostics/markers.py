@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Detections in space: the edges of each box's frustum, from the camera to a given distance."""
+"""Show detections in space as the edges of each box's frustum, from the camera to a given distance."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from neurosurgeon_ros.models import Detections
 
-#: Metres: how thick the edges are drawn.
+#: Line width of the edges, metres.
 WIDTH_M = 0.01
 
-# Corners of the far rectangle, as places in (left, top, right, bottom), and the edges between them and the camera (-1).
+# Corners of the far rectangle, as indices into (left, top, right, bottom), and the edges that connect the corners and
+# the camera (-1).
 _CORNERS = ((0, 1), (2, 1), (2, 3), (0, 3))
 _EDGES = ((-1, 0), (-1, 1), (-1, 2), (-1, 3), (0, 1), (1, 2), (2, 3), (3, 0))
 
 
 def obstacle(info: CameraInfo, size: tuple[int, int]) -> str:
     """
-    Say why no frustums can be drawn; empty if they can.
+    Return why no frustums can be drawn; empty if they can.
 
     :param size: width and height of the image, pixels.
     """
@@ -45,14 +46,14 @@ def frustums(
     detections: Detections, labels: Sequence[str], info: CameraInfo, *, range_m: float, header: Header
 ) -> MarkerArray:
     """
-    Make the markers of one frame; they take the place of those of the frame before.
+    Make the markers of one frame; they replace the markers of the previous frame.
 
-    A box whose rays meet no plane before the camera, by a calibration that makes no sense, has none.
+    A box has no marker if its rays do not meet a plane in front of the camera, because the calibration is implausible.
 
-    :param labels: name of each class; each has its colour and is a namespace, to be switched on and off in RViz.
-    :param info: of the camera, with intrinsics: see :func:`obstacle`.
+    :param labels: name of each class; each class has its own colour, and a namespace that RViz can switch on and off.
+    :param info: calibration of the camera, with intrinsics: see :func:`obstacle`.
     :param range_m: distance of the far rectangle from the camera, along its axis.
-    :param header: of the image; its frame is the camera's optical one.
+    :param header: header of the image; its frame is the camera's optical frame.
     """
     array = MarkerArray(markers=[Marker(header=header, action=Marker.DELETEALL)])
     far = range_m * rays(detections.boxes, info)
@@ -72,10 +73,10 @@ def frustums(
 
 def rays(boxes: NDArray[np.float64], info: CameraInfo) -> NDArray[np.float64]:
     """
-    Return where the rays through the boxes' corners meet the plane at distance 1, without the lens's distortion.
+    Return where the rays through the boxes' corners meet the plane at distance 1, without lens distortion.
 
     :param boxes: centre and size, pixels; shape (n, 4).
-    :returns: x to the right and y down; shape (n, 4, 2), from the upper left corner clockwise.
+    :returns: x to the right and y down; shape (n, 4, 2), clockwise from the upper left corner.
     """
     if len(boxes) == 0:
         return np.zeros((0, 4, 2))

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Watches a camera, a robot and an edge on their topics, from a thread of its own, and returns plain values."""
+"""Monitor a camera, a robot and an edge on their topics, from a separate thread, and return plain values."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from neurosurgeon_ros.robot.uplink.breaker import Circuit
 from neurosurgeon_ros.ros import qos
 from neurosurgeon_ros.ros.process.dds import apply_profile
 
-#: As a camera's, with room for what comes while this process draws: what is lost here is missing in the results.
+#: Same as for a camera, but with room for images that arrive while this process draws: the results lack lost images.
 IMAGES = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,
     depth=100,
@@ -48,21 +48,21 @@ IMAGES = QoSProfile(
     durability=DurabilityPolicy.VOLATILE,
 )
 
-#: Seconds between looks at whether the monitor is to end.
+#: Seconds between checks whether the monitor must stop.
 SPIN_S = 0.1
 
-# Fields of a decision that are not taken over as they are.
+# Fields of a decision that are not copied unchanged.
 _CONVERTED = ("header", "outcome", "circuit")
 _COPIED = tuple(field.name for field in dataclasses.fields(SeenDecision) if field.name not in _CONVERTED)
 
 
 class Monitor:
     """
-    Subscribes from its making to :meth:`close`; what it has seen lies in `seen`, in order of arrival.
+    Subscribes on construction, until :meth:`close`; `seen` holds the received messages, in order of arrival.
 
     :param robot: fully qualified name of the robot's node.
-    :param edge_namespace: where robot and edge meet.
-    :param image_transport: how the camera's images come: raw or compressed.
+    :param edge_namespace: namespace of the topics between robot and edge.
+    :param image_transport: transport of the camera's images: raw or compressed.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Monitor:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop watching, and join the thread."""
+        """Stop monitoring, and join the thread."""
         self._ending.set()
         self._thread.join()
         self._node.destroy_node()
@@ -107,14 +107,14 @@ class Monitor:
         while not self._ending.is_set():
             try:
                 executor.spin_once(timeout_sec=SPIN_S)
-            except Exception as problem:  # one message's error must not end the watching
+            except Exception as problem:  # one message's error must not end the monitor
                 self._node.get_logger().error(f"a message could not be read: {type(problem).__name__}: {problem}")
         executor.shutdown(timeout_sec=0.5)
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         try:
             image = decode_compressed(message) if isinstance(message, CompressedImage) else to_bgr(message)
-        except ImageRejected:  # the robot says so
+        except ImageRejected:  # the robot reports it
             return
         self.seen.put(SeenImage(_key(message.header), image))
 
@@ -132,7 +132,7 @@ class Monitor:
 
 
 def to_seen_decision(message: PartitionDecision) -> SeenDecision:
-    """Read a decision."""
+    """Read a decision message."""
     return SeenDecision(
         header=_key(message.header),
         outcome=Outcome(message.outcome).name.lower(),
@@ -142,7 +142,7 @@ def to_seen_decision(message: PartitionDecision) -> SeenDecision:
 
 
 def to_seen_detections(message: Detection2DArray) -> SeenDetections:
-    """Read the detections of one frame; of each the best hypothesis."""
+    """Read the detections of one frame, with the best hypothesis of each."""
     best = [max(found.results, key=lambda result: result.hypothesis.score).hypothesis for found in message.detections]
     boxes = [
         (found.bbox.center.position.x, found.bbox.center.position.y, found.bbox.size_x, found.bbox.size_y)

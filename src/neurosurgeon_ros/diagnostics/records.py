@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a monitor has seen on the topics of robot and edge, as plain values without ROS."""
+"""Plain values, without ROS, of the messages that a monitor has received from robot and edge."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 class HeaderKey(NamedTuple):
     """
-    What tells one camera image's header from another's.
+    Identifies the header of a camera image.
 
-    :param stamp_ns: its time stamp, nanoseconds.
+    :param stamp_ns: time stamp of the image, nanoseconds.
     """
 
     stamp_ns: int
@@ -40,7 +40,7 @@ class SeenDetections:
     The detections of one accepted frame, k of them.
 
     :param boxes: centre x, centre y, width, height in pixels. Shape (k, 4).
-    :param names: of their classes.
+    :param names: names of their classes.
     :param scores: in [0, 1]. Shape (k,).
     """
 
@@ -53,10 +53,10 @@ class SeenDetections:
 @dataclass(frozen=True, slots=True)
 class SeenDecision:
     """
-    What was chosen for one accepted frame and what it cost: the fields of neurosurgeon_ros/PartitionDecision.
+    The decision for one accepted frame and its costs: the fields of neurosurgeon_ros/PartitionDecision.
 
-    Delays are in seconds, NaN where not predicted or not measured; outcome is edge, on_device or fallback,
-    and circuit closed, open or half_open.
+    Delays are in seconds, NaN if not predicted or not measured. The outcome is edge, on_device or fallback, and the
+    circuit is closed, open or half_open.
     """
 
     header: HeaderKey
@@ -98,7 +98,7 @@ class SeenDecision:
 
 @dataclass(frozen=True, slots=True)
 class SeenEdge:
-    """An edge has said that it is there."""
+    """An edge that has published its status."""
 
     edge_id: str
     session: int
@@ -106,7 +106,7 @@ class SeenEdge:
 
 @dataclass(frozen=True, slots=True)
 class SeenRobot:
-    """A robot has said hello, so it is active."""
+    """A robot that has sent a hello, so it is active."""
 
     robot_id: str
     session: int
@@ -115,7 +115,7 @@ class SeenRobot:
 
 @dataclass(frozen=True, slots=True)
 class SeenDiagnostics:
-    """What a node says of itself on /diagnostics."""
+    """The status that a node publishes on /diagnostics."""
 
     name: str
     message: str

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A robot's state of health over the last seconds, for its diagnostics."""
+"""A robot's health over the last seconds, for its diagnostics."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from neurosurgeon_ros.diagnostics.window import WINDOW_S, Recent, Totals
 from neurosurgeon_ros.robot.arrival import Counts
 from neurosurgeon_ros.robot.decision import Decision, Delays, Outcome
 
-#: Seconds without an image after which none is said to arrive; as long after the start.
+#: Seconds without an image, or since the start, after which the diagnostics report that no image arrives.
 SILENCE_S = 3.0
 
 _STAGES = tuple(field.name for field in dataclasses.fields(Delays))
@@ -25,13 +25,13 @@ _STAGES = tuple(field.name for field in dataclasses.fields(Delays))
 @dataclass(frozen=True, slots=True)
 class Trend:
     """
-    The last seconds in numbers.
+    Statistics of the last seconds.
 
     :param in_hz: images per second from the camera.
     :param out_hz: detections messages per second.
     :param rejected: images that could not be converted, in these seconds.
     :param lost: accepted frames whose results could not be delivered, in these seconds.
-    :param silent_s: seconds since the last image, or since the start if none has come.
+    :param silent_s: seconds since the last image, or since the start before the first image.
     """
 
     in_hz: float
@@ -44,9 +44,9 @@ class Trend:
 
 class Health:
     """
-    Decisions come from the pipeline's thread, :meth:`trend` is asked from the executor's.
+    Collects decisions from the pipeline's thread; the executor's thread calls :meth:`trend`.
 
-    :param now_s: the start, monotonic seconds.
+    :param now_s: time of the start, monotonic seconds.
     """
 
     def __init__(self, now_s: float) -> None:
@@ -58,7 +58,7 @@ class Health:
         self._outcomes = dict.fromkeys(Outcome, 0)
 
     def decided(self, decision: Decision, now_s: float) -> None:
-        """Record a frame that is done."""
+        """Record a finished frame."""
         with self._lock:
             self._decisions.add(now_s, decision)
             self._outcomes[decision.outcome] += 1
@@ -70,9 +70,9 @@ class Health:
 
     def trend(self, counts: Counts, now_s: float) -> Trend:
         """
-        Record the counts so far, and return the trend of the last seconds.
+        Record the current counts, and return the trend of the last seconds.
 
-        :param counts: since the start.
+        :param counts: counts since the start.
         """
         if counts.received != self._counts.newest.received:
             self._image_s = now_s
@@ -91,7 +91,7 @@ class Health:
         )
 
     def values(self) -> dict[str, object]:
-        """Return outcomes since the start, and means of the last seconds' delays, in milliseconds for people."""
+        """Return outcomes since the start, and mean delays of the last seconds in milliseconds, for display."""
         with self._lock:
             recent = self._decisions.all()
             outcomes = dict(self._outcomes)
@@ -113,11 +113,11 @@ class Health:
 
 def level(trend: Trend, *, obstacle: str, image_topic: str, silence: str = "", losses: str = "") -> tuple[bytes, str]:
     """
-    Say how a robot is: ERROR when frames are lost or none arrive, WARN when it works without the edge.
+    Return a robot's health: ERROR if frames are lost or none arrive, WARN if it works without the edge.
 
     :param obstacle: why the edge cannot be used; empty if it can.
-    :param silence: why no image comes.
-    :param losses: how many images do not reach the robot; empty if hardly any.
+    :param silence: why no image arrives.
+    :param losses: how many images do not reach the robot; empty if almost none.
     """
     if trend.silent_s > SILENCE_S:
         text = f"no image has come on {image_topic} for {trend.silent_s:.0f} s"
@@ -137,9 +137,9 @@ def level(trend: Trend, *, obstacle: str, image_topic: str, silence: str = "", l
 
 def link_rate(decisions: list[Decision]) -> float:
     """
-    Estimate the link's rate from frames that were answered.
+    Estimate the link's rate from answered frames.
 
-    :returns: bits per second, the median over the frames; NaN without any.
+    :returns: bits per second, the median over the frames; NaN if there are none.
     """
     rates = [
         8.0 * one.sent_bytes / one.delays.transmit

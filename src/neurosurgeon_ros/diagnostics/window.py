@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The last seconds: totals as they were then, and what has happened since."""
+"""A window over the last seconds: the totals at its start, and the events since then."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ T = TypeVar("T")
 #: Seconds that diagnostics look back.
 WINDOW_S = 5.0
 
-#: Events that are remembered at most.
+#: Maximum number of remembered events.
 MOST_EVENTS = 1000
 
 
 class Totals(Generic[T]):
     """
-    Totals that only grow, as they were some seconds ago.
+    Totals that only grow, with their values from some seconds ago.
 
-    :param now_s: the start, monotonic seconds.
+    :param now_s: time of the start, monotonic seconds.
     :param none: the totals at the start.
     """
 
@@ -29,14 +29,14 @@ class Totals(Generic[T]):
 
     @property
     def newest(self) -> T:
-        """The totals that were seen last."""
+        """Return the totals that were recorded last."""
         return self._seen[-1][1]
 
     def slide(self, now_s: float, totals: T) -> tuple[T, float]:
         """
-        Record the totals, and return those of some seconds ago.
+        Record the totals, and return the totals from some seconds ago.
 
-        :returns: these, and the seconds since then, above 0.
+        :returns: the earlier totals, and the seconds since then, above 0.
         """
         self._seen.append((now_s, totals))
         while len(self._seen) > 2 and now_s - self._seen[1][0] >= WINDOW_S:
@@ -46,7 +46,7 @@ class Totals(Generic[T]):
 
 
 class Recent(Generic[T]):
-    """What has happened in the last seconds; the owner sees to it that one thread at a time calls it."""
+    """The events of the last seconds. The owner ensures that only one thread at a time calls this object."""
 
     def __init__(self) -> None:
         self._events: deque[tuple[float, T]] = deque(maxlen=MOST_EVENTS)
@@ -56,10 +56,10 @@ class Recent(Generic[T]):
         self._events.append((now_s, event))
 
     def expire(self, now_s: float) -> None:
-        """Forget what is older than the window."""
+        """Drop events that are older than the window."""
         while self._events and now_s - self._events[0][0] > WINDOW_S:
             self._events.popleft()
 
     def all(self) -> list[T]:
-        """Return what is remembered, oldest first."""
+        """Return the remembered events, oldest first."""
         return [event for _, event in self._events]

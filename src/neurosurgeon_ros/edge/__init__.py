@@ -1,3 +1,3 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What an edge does with a request, from validation to the reply."""
+"""Request processing at an edge, from validation to the reply."""

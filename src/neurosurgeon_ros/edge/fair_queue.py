@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What waits at an edge: few requests, fair between robots, and none that would come too late."""
+"""Request queue of an edge: bounded, fair between robots, and without requests that would be answered too late."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ NEWEST = 0.2
 @dataclass(slots=True, eq=False)
 class Waiting:
     """
-    A request that waits.
+    A waiting request.
 
-    :param arrived_s: when it came, monotonic seconds.
-    :param behind: whether another request was to be answered first when it came.
+    :param arrived_s: when it arrived, in monotonic seconds.
+    :param behind: whether another request had to be answered first when it arrived.
     """
 
     request: Request
@@ -33,29 +33,29 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Refusal:
-    """A request that is not answered, and why, in one sentence."""
+    """A refused request and the reason, in one sentence."""
 
     request: Request
     reason: str
 
 
 class ServiceTimes:
-    """Running means of the seconds that requests take, per network, partition point and number in a batch."""
+    """Running means of the seconds that requests take, per network, partition point and batch size."""
 
     def __init__(self) -> None:
         self._means_s: dict[tuple[str, int, int], float] = {}
 
     def expected_s(self, request: Request, size: int = 1) -> float:
         """
-        Return the seconds that a request will take, or a batch of such; 0 until one like it has been answered.
+        Return the seconds that a request, or a batch of such requests, will take; 0 until a similar one was answered.
 
-        Until there was such a batch, it counts as long as its requests one after the other.
+        Until a batch of this size was answered, it is expected to take as long as its requests one after another.
         """
         means_s, key = self._means_s, (request.fingerprint, request.partition_point)
         return means_s.get((*key, size), size * means_s.get((*key, 1), 0.0))
 
     def took(self, request: Request, seconds: float, size: int = 1) -> None:
-        """Record what a request took alone, or in a batch of such all of them, decoding to post-processing."""
+        """Record the seconds that a request, or a batch of such requests, took from decoding to post-processing."""
         key = (request.fingerprint, request.partition_point, size)
         mean_s = self._means_s.get(key, seconds)
         self._means_s[key] = mean_s + NEWEST * (seconds - mean_s)
@@ -67,18 +67,18 @@ def _always_alone(_: Request) -> Sequence[int]:
 
 class FairQueue:
     """
-    Robots are served in turns, frames before samples.
+    Serves robots in turn, and frames before samples.
 
-    Of each robot there wait the newest frame and the newest sample, and earlier ones while they can still come by their
-    deadline: the robot may have several on their way.
+    The queue keeps each robot's newest frame and newest sample. It also keeps earlier ones while they can still meet
+    their deadline, because a robot may have several requests in flight.
 
-    A request that finds nothing before it is never refused for its deadline: only by answering is it known when an edge
-    that was slow is fast again. Its owner sees to it that one thread at a time calls it.
+    A request with nothing ahead of it is never refused because of its deadline: only answered requests show that a
+    slow edge is fast again. Not thread-safe: the owner must call it from one thread at a time.
 
-    :param max_waiting: requests that wait at most.
-    :param sizes: how many requests of the same network and partition point as this one are worth a batch.
+    :param max_waiting: maximum number of waiting requests.
+    :param sizes: returns the batch sizes that are useful for requests of the same network and partition point.
 
-    :ivar times: what requests take; filled by the owner.
+    :ivar times: how long requests take; filled by the owner.
     """
 
     def __init__(self, max_waiting: int, sizes: Callable[[Request], Sequence[int]] = _always_alone) -> None:
@@ -92,10 +92,10 @@ class FairQueue:
 
     def put(self, arrived: Waiting, *, busy_s: float) -> list[Refusal]:
         """
-        Take in a request, unless it would come too late or there is no room.
+        Add a request, unless it would be answered too late or the queue is full.
 
-        :param busy_s: seconds that the worker will still spend on what it has begun; negative if it has begun nothing.
-        :returns: what is refused for it, or itself.
+        :param busy_s: seconds that the worker still needs for its current work; negative if it is idle.
+        :returns: the requests that are refused because of this one, or this one itself.
         """
         key = arrived.request.key
         alike = [one for one in self._robots.get(key.robot_id, {}).values() if one.request.key.kind is key.kind]
@@ -129,13 +129,13 @@ class FairQueue:
 
     def take(self, now_s: float) -> tuple[list[Waiting], list[Refusal]]:
         """
-        Take out the request to answer next, and those that gain by sharing its back-end.
+        Remove and return the request to answer next, and the requests that benefit from sharing its back-end run.
 
-        What shares it is there already and is the first in its robot's line, and neither it nor what it overtakes would
-        come later than its deadline by that.
+        A request can share the run if it already waits and is the first of its robot, and if neither it nor a request
+        that it overtakes misses its deadline as a result.
 
-        :returns: the requests, in the order in which to answer; nothing if nothing waits. And those that have waited
-            for too long meanwhile.
+        :returns: the requests, in the order in which to answer them, empty if no request waits; and the requests that
+            have waited for too long.
         """
         refused: list[Refusal] = []
         while self._robots:
@@ -144,7 +144,7 @@ class FairQueue:
             late = self._late(one, now_s - one.arrived_s, 0)
             batch = [one] if late else self._with_companions(one, now_s)
             if own:
-                self._robots[robot] = own  # its turn comes again after the others'
+                self._robots[robot] = own  # the robot's next turn is after the others'
             for companion in batch[1:]:
                 self._remove(companion)
                 if companion.request.key.robot_id in self._robots:
@@ -155,17 +155,17 @@ class FairQueue:
         return [], refused
 
     def forget(self, robot_id: str) -> None:
-        """Drop what waits of a robot that is gone."""
+        """Drop the waiting requests of a robot that is gone."""
         self._robots.pop(robot_id, None)
 
     def clear(self) -> list[Request]:
-        """Remove everything, and return it."""
+        """Remove and return all requests."""
         everything = [one.request for one in self._order()]
         self._robots.clear()
         return everything
 
     def _with_companions(self, first: Waiting, now_s: float) -> list[Waiting]:
-        """Return the largest batch that begins with a request taken out already, and makes none of those there late."""
+        """Return the largest batch that starts with a request already taken out and makes no waiting request late."""
         request = first.request
         lines = [own[min(own)] for own in self._robots.values()]
         alike = [one for one in lines if _share_a_back_end(one.request, request)]
@@ -177,7 +177,7 @@ class FairQueue:
 
     def _none_is_late(self, batch: list[Waiting], lines: list[Waiting], now_s: float) -> bool:
         """
-        Whether a batch makes neither its own requests late nor those that then come after it.
+        Return whether a batch makes neither its own requests late nor the requests after it.
 
         :param lines: the first request of every other robot, in the order in which they would be answered.
         """
@@ -197,7 +197,7 @@ class FairQueue:
         return True
 
     def _late(self, one: Waiting, wait_s: float, ahead: int) -> str:
-        """Why a request would be answered too late, in one sentence; empty if it would not."""
+        """Return why a request would be answered too late, in one sentence; empty if it would not."""
         deadline_s, service_s = one.request.deadline_s, self.times.expected_s(one.request)
         if not one.behind or deadline_s <= 0.0 or wait_s + service_s <= deadline_s:
             return ""
@@ -207,21 +207,21 @@ class FairQueue:
         return f"the edge is overloaded: {waits}, it takes {1e3 * service_s:.0f}, and has {1e3 * deadline_s:.0f} in all"
 
     def _order(self) -> Iterator[Waiting]:
-        """Yield what waits, in the order in which it will be answered."""
+        """Yield the waiting requests, in the order in which they will be answered."""
         for turn in range(max(map(len, self._robots.values()), default=0)):
             for own in self._robots.values():
                 if turn < len(own):
                     yield own[sorted(own)[turn]]
 
     def _is_awaited_beside(self, older: Waiting, newer: Waiting) -> bool:
-        """Whether a robot that sent the newer one still waits for the older one, and will have it in time."""
+        """Return whether the sender of the newer request still waits for the older one and will get it in time."""
         request = older.request
         if request.deadline_s <= 0.0 or not _is_newer(newer.request, request):
             return False
         return _is_in_time(older, newer.arrived_s + self.times.expected_s(request))
 
     def _spared_for(self, arrived: Waiting) -> Waiting | None:
-        """Return what leaves a full queue for a frame: a sample, or one of a robot that has several."""
+        """Return the request that a frame replaces in a full queue: a sample, or one of a robot that has several."""
         key, order = arrived.request.key, tuple(self._order())
         if key.kind is not Kind.FRAME:
             return None
@@ -243,10 +243,10 @@ def _share_a_back_end(one: Request, other: Request) -> bool:
 
 
 def _is_in_time(one: Waiting, answered_s: float) -> bool:
-    """Whether an answer at this moment comes before the request's deadline."""
+    """Return whether an answer at `answered_s` meets the request's deadline."""
     return one.request.deadline_s <= 0.0 or answered_s - one.arrived_s <= one.request.deadline_s
 
 
 def _is_newer(one: Request, other: Request) -> bool:
-    """Whether one request of a robot is newer than another; a new session's always are, since an id has one holder."""
+    """Return whether one request of a robot is newer than another of the same session."""
     return one.key.session == other.key.session and one.key.sequence > other.key.sequence

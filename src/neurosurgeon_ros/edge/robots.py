@@ -19,7 +19,7 @@ class _Robot:
 
 class RequestBudget:
     """
-    How often each robot may ask: a second's worth at once, and then at its rate. For one thread.
+    Limits how often each robot may send: one second's worth at once, then at its rate. Use from one thread only.
 
     :param rate: requests per second.
     """
@@ -29,24 +29,24 @@ class RequestBudget:
         self._left: dict[str, tuple[float, float]] = {}
 
     def spend(self, robot_id: str, now_s: float) -> bool:
-        """Spend one request of a robot's budget; return whether there was one."""
+        """Spend one request of a robot's budget. Return whether one was left."""
         left, then_s = self._left.get(robot_id, (self._rate, now_s))
         left = min(self._rate, left + (now_s - then_s) * self._rate)
         self._left[robot_id] = (left - 1.0 if left >= 1.0 else left, now_s)
         return left >= 1.0
 
     def forget(self, robot_id: str) -> None:
-        """Drop what is known of a robot that is gone."""
+        """Drop the budget of a robot that is gone."""
         self._left.pop(robot_id, None)
 
 
 class RobotRegistry:
     """
-    An edge's view of its robots: an id belongs to the session that said hello first.
+    An edge's view of its robots. An id belongs to the session that sent the first hello.
 
-    It is free again when that session ends itself, see :meth:`leave`, or when its hellos stop.
+    The id is free again when that session ends itself, see :meth:`leave`, or when its hellos stop.
 
-    :param max_robots: how many ids are held at once.
+    :param max_robots: maximum number of ids held at once.
     """
 
     def __init__(self, *, max_robots: int = 64) -> None:
@@ -78,10 +78,10 @@ class RobotRegistry:
 
     def leave(self, robot_id: str, session: int, secret: str) -> bool:
         """
-        Free an id at once, if the session that holds it asks for that.
+        Free an id immediately, if the session that holds it asks for that.
 
-        :param secret: of the session, see :func:`session_of`; nobody else knows it, so nobody else can free the id.
-        :returns: whether the id was held by this session and is free now.
+        :param secret: secret of the session, see :func:`session_of`. Only its robot knows it and can free the id.
+        :returns: whether this session held the id, which is free now.
         """
         if session_of(secret) != session:
             return False
@@ -93,7 +93,7 @@ class RobotRegistry:
             return True
 
     def holds(self, robot_id: str, session: int) -> bool:
-        """Whether this session of the robot holds its id."""
+        """Return whether this session of the robot holds its id."""
         with self._lock:
             known = self._robots.get(robot_id)
             return known is not None and known.session == session

@@ -1,11 +1,11 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-What an edge does with requests: validate, queue, decode, back-end, post-process, answer.
+Edge server: validates, queues and decodes requests, runs the back-end, post-processes, and answers.
 
-Every request whose key could be read is answered, if only by an error with its reason. One worker thread runs the
-back-ends; validation and probes are answered by the thread that brings the request. Requests of several robots that
-wait for the same back-end share a run of it where that is faster; each is answered for itself.
+The edge answers every request whose key can be read, at least with an error and its reason. One worker thread runs the
+back-ends. The thread that submits a request validates it and answers probes. Requests of several robots that wait for
+the same back-end share one run if that is faster; each request gets its own answer.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ LOAD_WINDOW_S = 1.0
 @dataclass(frozen=True, slots=True)
 class EdgeCounts:
     """
-    What an edge has done since it started.
+    Number of requests since the edge started.
 
-    :param requests: came in.
+    :param requests: received.
     :param refused: of these, answered with an error.
-    :param batched: of these, answered from a back-end that they shared.
+    :param batched: of these, answered from a shared back-end run.
     """
 
     requests: int = 0
@@ -49,7 +49,7 @@ class EdgeCounts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Decoded:
-    """A request whose tensors are there."""
+    """A request with its decoded tensors."""
 
     waiting: Waiting
     tensors: tuple[torch.Tensor, ...]
@@ -60,12 +60,12 @@ class EdgeServer:
     """
     The edge's queue and worker.
 
-    :param engines: by fingerprint.
-    :param reply: takes each answer; called from the worker's thread or from the one that called :meth:`submit`.
-    :param on_problem: told in one sentence of errors that a person should read; called from the threads that answer.
-    :param max_queue: requests that wait at most; more are refused with the load as the reason.
-    :param threads: torch threads of the worker; 0 leaves torch's own choice.
-    :param batching: by fingerprint, where batches are worth it; nowhere where it says nothing.
+    :param engines: engines by fingerprint.
+    :param reply: called with each answer, from the worker thread or from the thread that called :meth:`submit`.
+    :param on_problem: called from the answering threads with one sentence for each error that a person should read.
+    :param max_queue: maximum number of waiting requests; more are refused with the load as the reason.
+    :param threads: number of torch threads of the worker; 0 keeps torch's default.
+    :param batching: useful batches by fingerprint; a network that is missing here gets no batches.
     """
 
     def __init__(
@@ -95,16 +95,16 @@ class EdgeServer:
 
     @property
     def counts(self) -> EdgeCounts:
-        """Requests since the start."""
+        """Return the number of requests since the start."""
         return self._counts
 
     @property
     def queue_length(self) -> int:
-        """Requests that wait now."""
+        """Return the number of requests that wait now."""
         return len(self._queue)
 
     def load(self) -> float:
-        """Share of the last second that the worker spent on requests, in [0, 1]."""
+        """Return the share of the last second that the worker spent on requests, in [0, 1]."""
         now_s = self._clock()
         with self._condition:
             busy_s = sum(max(0.0, end - max(begin, now_s - LOAD_WINDOW_S)) for begin, end in self._busy)
@@ -115,7 +115,7 @@ class EdgeServer:
         self._worker.start()
 
     def stop(self) -> None:
-        """Finish the request that is being worked on, refuse those that wait, and join the worker."""
+        """Finish the current request, refuse the waiting requests, and join the worker."""
         with self._condition:
             self._stopping = True
             waiting = self._queue.clear()
@@ -125,16 +125,16 @@ class EdgeServer:
         self._worker.join()
 
     def forget(self, robot_id: str) -> None:
-        """Drop what waits of a robot that is gone; nobody is left to be answered."""
+        """Drop the waiting requests of a robot that is gone, without an answer."""
         with self._condition:
             self._queue.forget(robot_id)
 
     def submit(self, request: Request) -> None:
         """
-        Take a request: refuse it, answer it if it is a probe, or queue it.
+        Accept a request: refuse it, answer it if it is a probe, or queue it.
 
-        A newer request of a robot takes the place of its older one that still waits; that one is refused. So is what
-        would be answered after its deadline, since others are before it; see :class:`.fair_queue.FairQueue`.
+        A newer request replaces the robot's older waiting request, which is refused. A request is also refused if the
+        requests ahead of it would make it miss its deadline; see :class:`.fair_queue.FairQueue`.
         """
         arrived_s = self._clock()
         with self._condition:
@@ -180,7 +180,7 @@ class EdgeServer:
         self._send(Reply(Feedback(request.key, status, reason), request.header))
 
     def _send(self, reply: Reply) -> None:
-        """Send an answer; one that cannot be sent must not stop the edge, nor cost other robots theirs."""
+        """Send an answer. A failure to send it must not stop the edge or lose other robots' answers."""
         try:
             self._reply(reply)
         except Exception as problem:
@@ -216,7 +216,7 @@ class EdgeServer:
                     batch[0].engine.prepare()
 
     def _work(self, batch: Sequence[Waiting]) -> None:
-        """Answer requests of the same network and partition point; what fails in one is no matter of the others."""
+        """Answer requests of the same network and partition point. A failure of one does not affect the others."""
         first = batch[0].request
         begin = self._clock()
         decoded = [one for one in map(self._decode, batch) if one is not None]
@@ -230,13 +230,13 @@ class EdgeServer:
                 self._queue.times.took(first, self._clock() - begin, len(batch))
 
     def _decode(self, one: Waiting) -> _Decoded | None:
-        """Decode what came with a request; None if it cannot be, and was refused."""
+        """Decode a request's tensors. Refuse the request and return None if that fails."""
         begin = self._clock()
         try:
             tensors = one.engine.decode(one.request.partition_point, one.request.tensors)
         except CodecError as problem:
             self._refuse(one.request, Status.INVALID, str(problem))
-        except Exception as problem:  # one robot's request must not end the edge for all
+        except Exception as problem:  # one robot's request must not stop the edge for all
             self._refuse(one.request, Status.FAILED, f"{type(problem).__name__}: {problem}")
         else:
             return _Decoded(one, tensors, self._clock() - begin)
@@ -252,7 +252,7 @@ class EdgeServer:
             else:
                 outputs = engine.run_back_together([one.tensors for one in together], point)
         except Exception as problem:
-            if len(together) > 1:  # which of them it was shows when each has a run of its own
+            if len(together) > 1:  # run each request alone, to find out which one fails
                 for one in together:
                     self._run_back([one], batching)
             else:
@@ -267,10 +267,10 @@ class EdgeServer:
 
     def _finish(self, one: _Decoded, output: object, compute_s: float) -> None:
         """
-        Post-process what the back-end gave for a request, and answer it.
+        Post-process the back-end's outputs for a request, and answer it.
 
-        :param compute_s: what it would have taken alone; what it stayed here longer than that was for the others' sake,
-            and counts as queueing.
+        :param compute_s: seconds that the back-end would have taken for this request alone; any time beyond that was
+            spent on other requests, and counts as queueing.
         """
         request, engine = one.waiting.request, one.waiting.engine
         detections: Detections | None = None
@@ -280,7 +280,7 @@ class EdgeServer:
                 detections = engine.model.postprocess(
                     output, request.letterbox, confidence=request.confidence, iou=request.iou
                 )
-        except Exception as problem:  # one robot's request must not end the edge for all
+        except Exception as problem:  # one robot's request must not stop the edge for all
             self._refuse(request, Status.FAILED, f"{type(problem).__name__}: {problem}")
             return
         end = self._clock()

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Arms: every partition point with every codec that can carry what crosses there."""
+"""Arms: every partition point with every codec that can carry the tensors that cross there."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from neurosurgeon_ros.codecs.camera import AS_RECEIVED
 from neurosurgeon_ros.codecs.limits import CrossingLimits
 from neurosurgeon_ros.partition import PartitionPoint
 
-#: What carries a tensor that an arm's codec does not accept: the first of these that does, as it is.
+#: Codecs for tensors that an arm's codec does not accept. The first one that accepts a tensor carries it unchanged.
 PLAIN_CODECS = ("fp32", "uint8", "raw")
 
-#: As long as nothing was calibrated.
+#: Limits without a calibration.
 NO_LIMITS: Mapping[str, CrossingLimits] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Arm:
     """
-    A partition point with a codec.
+    A partition point and a codec.
 
     :param point: p.
-    :param codec: registered name; empty for `on_device`. Tensors that it does not accept travel as they are.
+    :param codec: registered name; empty for `on_device`. Tensors that it does not accept are sent unchanged.
     :param name: "point/codec", or `on_device`.
-    :param carriers: what encodes each tensor that crosses.
+    :param carriers: codec of each tensor that crosses.
     """
 
     point: int
@@ -38,12 +38,12 @@ class Arm:
 
     @property
     def is_lossless(self) -> bool:
-        """Whether the arm's results are the whole network's, bit for bit."""
+        """Return whether the arm's results equal the whole network's, bit for bit."""
         return all(codec.lossless for codec in self.carriers)
 
     @property
     def camera_codec(self) -> CameraPicture | None:
-        """The codec of an arm that sends the camera's image; None for any other arm."""
+        """Return the codec of an arm that sends the camera's image; None for any other arm."""
         codec = get_codec(self.codec) if self.codec else None
         return codec if isinstance(codec, CameraPicture) else None
 
@@ -58,14 +58,14 @@ def list_arms(
     """
     List every partition point with every codec that can carry some tensor of it, then `on_device`.
 
-    Codecs that encode a point's tensors in the same way are one arm, which has the name of the first. A codec that
-    carries the camera's image stands at p = 0 alone, where the network takes nothing but an image.
+    Codecs that encode a point's tensors in the same way form one arm, which has the name of the first codec. A codec
+    that carries the camera's image is used only at p = 0, and only if the network's sole input is an image.
 
-    :param points: of the network, the last one `on_device`.
-    :param limits: what a calibration found for codecs that take limits, by name of the arm; those of which it found
-        nothing are no arms.
-    :param as_received: whether `as_received` is there, too, if it is named.
-    :raises ValueError: if a codec is not registered, or limits are not those of this network.
+    :param points: partition points of the network; the last one is `on_device`.
+    :param limits: calibrated limits by name of the arm, for codecs that use limits; such a codec forms no arm where it
+        has no limits.
+    :param as_received: whether the codec `as_received` is included, if it is named.
+    :raises ValueError: if a codec is not registered, or the limits do not belong to this network.
     """
     chosen = [get_codec(name) for name in codecs]
     arms = []
@@ -90,9 +90,9 @@ def list_arms(
 
 def carriers_of(codec: Codec, specs: Sequence[TensorSpec]) -> tuple[Codec, ...]:
     """
-    Return what carries each tensor: the codec where it accepts the tensor, for the rest the first plain one that does.
+    Return the codec of each tensor: the given one if it accepts the tensor, otherwise the first plain one that does.
 
-    :returns: nothing if the codec accepts none of the tensors, or if one of them can be carried by nothing.
+    :returns: empty if the codec accepts no tensor, or if no codec can carry one of them.
     """
     plain = [get_codec(name) for name in PLAIN_CODECS]
     if not any(codec.accepts(spec) for spec in specs):
@@ -103,9 +103,9 @@ def carriers_of(codec: Codec, specs: Sequence[TensorSpec]) -> tuple[Codec, ...]:
 
 def limited(carriers: Sequence[Codec], specs: Sequence[TensorSpec], limits: CrossingLimits) -> tuple[Codec, ...]:
     """
-    Return what carries each tensor within its limits.
+    Return the codec of each tensor, restricted to the tensor's limits.
 
-    :raises CodecError: the limits are another network's.
+    :raises CodecError: if the limits belong to another network.
     """
     if len(limits) != len(specs):
         raise CodecError(f"limits for {len(limits)} tensors were given where {len(specs)} cross; calibrate again")

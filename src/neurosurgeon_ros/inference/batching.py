@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Where requests of several robots are faster in one batch, and give there what they give alone: tried at warm-up."""
+"""Batching of several robots' requests, at the partition points where warm-up finds it faster and correct."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from torch.utils import _pytree as pytree
 from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.inference.threads import torch_threads
 
-#: A batch is used where it takes at most this share of the time of its requests one after the other.
+#: A batch is used if it takes at most this share of the time of its requests one after another.
 WORTH = 0.95
 
-#: Largest difference between a request's outputs in a batch and alone, as a share of each output's range.
+#: Maximum difference between a request's outputs in a batch and alone, as a share of each output's range.
 TOLERANCE = 1e-3
 
-#: Comparisons of a batch with its requests one after the other; the fastest counts.
+#: Number of comparisons of a batch with its requests one after another; the fastest counts.
 TRIES = 2
 
-#: Seconds after which nothing more is tried, so that an edge is soon there again; what is not tried has no batch.
+#: Seconds after which no more batches are tried, so that the edge is ready soon. A batch that is not tried is not used.
 LONGEST_S = 1.5
 
 Tensors = Sequence[torch.Tensor]
@@ -33,24 +33,24 @@ Tensors = Sequence[torch.Tensor]
 @dataclass(frozen=True, slots=True)
 class Batching:
     """
-    What batches of a network's requests are good for.
+    Useful batches of a network's requests.
 
-    :param stretch: for each partition point and each number of requests whose batch is worth it, how many times as long
-        as one request's the batch's back-end takes.
+    :param stretch: for each partition point and each useful batch size, the time of the batch's back-end divided by the
+        time of one request's back-end.
     """
 
     stretch: Mapping[int, Mapping[int, float]] = field(default_factory=dict)
 
     def sizes(self, point: int) -> tuple[int, ...]:
-        """Numbers of requests that are worth a batch after this point, the largest first."""
+        """Return the useful batch sizes after this point, the largest first."""
         return tuple(sorted(self.stretch.get(point, ()), reverse=True))
 
     def alone_s(self, point: int, size: int, batch_s: float) -> float:
-        """Return the seconds that one request would take alone, derived from its batch's."""
+        """Return the seconds that one request would take alone, derived from the seconds of its batch."""
         return batch_s / self.stretch.get(point, {}).get(size, 1.0) if size > 1 else batch_s
 
     def split(self, point: int, number: int) -> list[int]:
-        """Divide so many requests into the largest batches that are worth it."""
+        """Divide `number` requests into the largest useful batches."""
         parts = []
         for size in (*self.sizes(point), 1):
             parts += [size] * (number // size)
@@ -58,19 +58,19 @@ class Batching:
         return parts
 
 
-#: Each request by itself.
+#: No batches: each request runs alone.
 ALONE = Batching()
 
 
 def try_batches(engine: Engine, *, largest: int, threads: int = 0, longest_s: float = LONGEST_S) -> Batching:
     """
-    Run the back-ends of a network in batches of 2, 4, ... requests, and see which are right and faster.
+    Run the back-ends of a network in batches of 2, 4, ... requests, and check which batches are correct and faster.
 
-    A network whose graph has a batch size of 1 in it, or that mixes what it is given, gives something else in a batch,
-    and has none.
+    A network whose graph has a fixed batch size of 1, or that mixes its inputs, gives different results in a batch. It
+    then gets no batches.
 
-    :param largest: requests in a batch at most.
-    :param threads: torch threads; 0 leaves the calling thread's number.
+    :param largest: maximum number of requests in a batch.
+    :param threads: number of torch threads; 0 keeps the calling thread's number.
     :param longest_s: seconds after which no further batch is tried.
     """
     if largest < 2:
@@ -98,20 +98,20 @@ def _try_all(engine: Engine, inputs: Sequence[torch.Tensor], longest_s: float) -
 
 
 def _try(engine: Engine, point: int, inputs: Sequence[torch.Tensor]) -> float | None:
-    """Return a batch's seconds over one request's; None if the batch is wrong or not worth it."""
+    """Return a batch's seconds divided by one request's; None if the batch is wrong or not faster enough."""
     fronts = [engine.partitioned.run_front(x, point)[point] for x in inputs]
     try:
         together = engine.run_back_together(fronts, point)
         if not all(_agree(one, engine.run_back(tensors, point)) for one, tensors in zip(together, fronts, strict=True)):
             return None
-    except Exception:  # a graph with a batch size in it may raise anything
+    except Exception:  # a graph with a fixed batch size may raise anything
         return None
     single_s, batch_s = _seconds(engine, point, fronts)
     return max(1.0, batch_s / single_s) if batch_s <= WORTH * len(inputs) * single_s else None
 
 
 def _seconds(engine: Engine, point: int, fronts: Sequence[Tensors]) -> tuple[float, float]:
-    """Return the least seconds of one request and of all in a batch, measured in turns."""
+    """Return the minimum seconds of one request and of the whole batch, measured alternately."""
     single_s, batch_s = [], []
     for _ in range(TRIES):
         begin = time.perf_counter()
@@ -125,7 +125,7 @@ def _seconds(engine: Engine, point: int, fronts: Sequence[Tensors]) -> tuple[flo
 
 
 def _different_inputs(example: torch.Tensor, number: int) -> list[torch.Tensor]:
-    """Return inputs like the example that have nothing in common, from dark to bright."""
+    """Return different inputs with the example's shape and type, from dark to bright."""
     generator = torch.Generator().manual_seed(0)
     inputs = []
     for index in range(number):
@@ -137,7 +137,7 @@ def _different_inputs(example: torch.Tensor, number: int) -> list[torch.Tensor]:
 
 
 def _agree(one: Any, other: Any) -> bool:
-    """Whether two outputs are the same but for rounding."""
+    """Return whether two outputs are the same except for rounding."""
     mine, structure = pytree.tree_flatten(one)
     wanted, wanted_structure = pytree.tree_flatten(other)
     return structure == wanted_structure and all(map(_close, mine, wanted))

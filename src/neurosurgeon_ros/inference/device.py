@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Back-ends on another device than the CPU: what an edge with a GPU runs."""
+"""Back-ends on a device other than the CPU, for an edge with a GPU."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from neurosurgeon_ros.partition.errors import first_line
 
 AUTO, CPU, CUDA = "auto", "cpu", "cuda"
 
-#: Names of devices that can be asked for.
+#: Names of devices that can be requested.
 DEVICES = (AUTO, CPU, CUDA)
 
 
 def choose_device(wanted: str) -> torch.device:
     """
-    Return the device that was asked for.
+    Return the requested device.
 
-    :param wanted: one of :data:`DEVICES`; `auto`: a GPU where there is one.
-    :raises ValueError: there is no such device here.
+    :param wanted: one of :data:`DEVICES`; `auto`: a GPU if there is one.
+    :raises ValueError: if this machine has no such device.
     """
     if wanted not in DEVICES:
         raise ValueError(f"device {wanted!r} is not known; choose one of {', '.join(DEVICES)}")
@@ -40,14 +40,14 @@ def choose_device(wanted: str) -> torch.device:
 
 class DeviceBackEnds:
     """
-    The back-ends of a network with its weights on a device; what crosses comes from the CPU, and outputs go back to it.
+    Back-ends of a network with its weights on a device. Their inputs come from the CPU, and their outputs return to it.
 
-    Results agree with the CPU's to rounding, not bit for bit.
+    Results agree with the CPU's except for rounding, not bit for bit.
 
-    :param model: stays as it is; its weights are copied.
-    :param like: the network as the CPU has it, whose partition points these are.
-    :param half: compute in fp16 where torch holds that safe (autocast).
-    :raises ValueError: the network does not run on this device.
+    :param model: not changed; its weights are copied.
+    :param like: the network on the CPU; both have the same partition points.
+    :param half: compute in fp16 where torch considers it safe (autocast).
+    :raises ValueError: if the network does not run on this device.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class DeviceBackEnds:
         try:
             network = copy.deepcopy(model.network).to(device)
             self._partitioned = partition(network, model.example_input.to(device), keep_all=keep_all)
-        except Exception as problem:  # a network may make tensors of its own, or have operations that the device lacks
+        except Exception as problem:  # a network may create its own tensors, or use operations that the device lacks
             raise ValueError(
                 f"{model.name} does not run on {device} ({first_line(problem)}); choose device 'cpu'"
             ) from problem
@@ -66,14 +66,14 @@ class DeviceBackEnds:
             raise ValueError(f"{model.name} has other partition points on {device}; choose device 'cpu'")
 
     def run(self, tensors: Sequence[torch.Tensor], p: int) -> Any:
-        """Run a back-end as :meth:`PartitionedNetwork.run_back`; returns when its outputs are there."""
+        """Run a back-end as :meth:`PartitionedNetwork.run_back`, and wait for its outputs."""
         moved = [tensor.to(self.device) for tensor in tensors]
         with torch.autocast(self.device.type, dtype=torch.float16, enabled=self._half):
             outputs = self._partitioned.run_back(moved, p)
         return _to_cpu(outputs)
 
     def run_together(self, many: Sequence[Sequence[torch.Tensor]], p: int) -> list[Any]:
-        """Run a back-end as :meth:`PartitionedNetwork.run_back_together`; returns when its outputs are there."""
+        """Run a back-end as :meth:`PartitionedNetwork.run_back_together`, and wait for its outputs."""
         moved = [[tensor.to(self.device) for tensor in tensors] for tensors in many]
         with torch.autocast(self.device.type, dtype=torch.float16, enabled=self._half):
             outputs = self._partitioned.run_back_together(moved, p)
@@ -81,7 +81,7 @@ class DeviceBackEnds:
 
 
 def _to_cpu(value: Any) -> Any:
-    """Bring every tensor of a network's outputs to the CPU, which waits for it, floats as float32."""
+    """Copy every tensor of a network's outputs to the CPU, with floats as float32, and wait for it."""
     if isinstance(value, torch.Tensor):
         there = value.cpu()
         return there.float() if there.is_floating_point() else there

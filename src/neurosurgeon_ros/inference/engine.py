@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""One network ready to run: loaded and cut, its parts run on their device, and what crosses encoded and decoded."""
+"""A network that is ready to run: loads and partitions it, runs its parts, and encodes and decodes their tensors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from neurosurgeon_ros.inference.timing import least_seconds
 from neurosurgeon_ros.models import Letterbox, Model, load_model
 from neurosurgeon_ros.partition import BeforeStep, PartitionedNetwork, partition
 
-#: Sizes of images whose letterbox is remembered.
+#: Maximum number of image sizes whose letterbox is remembered.
 _MOST_SIZES = 16
 
 
@@ -30,11 +30,11 @@ class Engine:
     A model with its partition points.
 
     :param model: the network with its pre- and post-processing.
-    :param keep_all: keep also the partition points where an earlier one carries no more.
-    :param device: of the back-ends, one of :data:`.device.DEVICES`; front-ends run on the CPU.
-    :param half: let back-ends compute in fp16, on a GPU.
+    :param keep_all: also keep the partition points where an earlier one carries no more.
+    :param device: device of the back-ends, one of :data:`.device.DEVICES`; front-ends run on the CPU.
+    :param half: let back-ends compute in fp16 on a GPU.
 
-    :ivar unquantised: tensors that were to be quantised, but had NaN or infinity and were encoded as fp32.
+    :ivar unquantised: number of tensors that had NaN or infinity, and were encoded as fp32 instead of quantised.
     """
 
     def __init__(self, model: Model, *, keep_all: bool = False, device: str = CPU, half: bool = False) -> None:
@@ -62,26 +62,27 @@ class Engine:
         """
         Load a network, as :func:`neurosurgeon_ros.models.load_model` finds it.
 
-        :param name: a registered one, `package.module:factory`, or `FILE.pt2` or `FILE.pt2:POSTPROCESSING`.
-        :param weights: its weights file; None for the one in the cache folder.
-        :param random_weights: take random weights instead of a file.
+        :param name: a registered name, `package.module:factory`, or `FILE.pt2` or `FILE.pt2:POSTPROCESSING`.
+        :param weights: its weights file; None for the file in the cache folder.
+        :param random_weights: use random weights instead of a file.
         :param keep_all: as in the constructor, like `device` and `half`.
-        :raises ValueError: if there is no such network, or it cannot be loaded or cut; the message is one sentence.
+        :raises ValueError: if there is no such network, or it cannot be loaded or partitioned; the message is one
+            sentence.
         """
-        choose_device(device)  # before the weights are read
+        choose_device(device)  # fail before the weights are read
         model = load_model(name, weights=weights, random_weights=random_weights)
         return cls(model, keep_all=keep_all, device=device, half=half)
 
     @property
     def device(self) -> str:
-        """Where back-ends run: `cpu` or `cuda`."""
+        """Return the device of the back-ends: `cpu` or `cuda`."""
         return self._elsewhere.device.type if self._elsewhere is not None else CPU
 
     def run_back(self, tensors: Sequence[torch.Tensor], p: int) -> Any:
         """
-        Run the back-end after p on the engine's device; its outputs are on the CPU, and there.
+        Run the back-end after p on the engine's device, and wait for its outputs on the CPU.
 
-        For one thread at a time.
+        Call from one thread at a time.
         """
         if self._elsewhere is not None:
             return self._elsewhere.run(tensors, p)
@@ -89,14 +90,14 @@ class Engine:
         return self.partitioned.run_back(tensors, p) if trimmed is None else trimmed.run(tensors)
 
     def prepare(self) -> None:
-        """Make what back-ends have lacked so far; it takes a few times as long as one, so while nobody waits."""
+        """Prepare optimisations for later back-ends. Call this when idle, since it takes several back-ends' time."""
         self._padding.prepare()
 
     def run_whole(self, x: torch.Tensor, before_step: BeforeStep | None = None) -> Any:
         """
-        Run the whole network on the CPU, without the input's padding where that was made ready; for one thread.
+        Run the whole network on the CPU, without the input's padding if that was prepared. Use from one thread only.
 
-        :param before_step: called before each step; what it raises ends the run.
+        :param before_step: called before each step; an exception that it raises ends the run.
         """
         trimmed = self._padding.find((x,))
         if trimmed is None:
@@ -105,15 +106,15 @@ class Engine:
 
     def eliminate_padding(self, shape: tuple[int, ...]) -> bool:
         """
-        Let :meth:`run_whole` leave out the padding of images of this shape from now on.
+        Let :meth:`run_whole` skip the padding of images of this shape from now on.
 
         :param shape: (height, width, 3).
-        :returns: whether they have any that can be left out.
+        :returns: whether these images have padding that can be skipped.
         """
         return self._padding.expect(self._empty(shape)) is not None
 
     def compare_padding(self, shape: tuple[int, ...]) -> tuple[float, float]:
-        """Return the seconds of :meth:`run_whole` for such an image, and of the network with nothing left out."""
+        """Return the seconds of :meth:`run_whole` for an image of this shape, and of the network with its padding."""
         x, whole = self._empty(shape), self.partitioned.run_whole
         return least_seconds(lambda: self.run_whole(x), 1), least_seconds(lambda: whole(x), 1)
 
@@ -129,12 +130,12 @@ class Engine:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 (hexadecimal) of graph and weights."""
+        """Return the SHA-256 (hexadecimal) of the graph and the weights."""
         return self.partitioned.fingerprint
 
     @property
     def on_device(self) -> int:
-        """Partition point P."""
+        """Return partition point P."""
         return len(self.partitioned.points) - 1
 
     def arms(
@@ -144,15 +145,15 @@ class Engine:
         return list_arms(self.partitioned.points, codecs, limits=limits, as_received=as_received)
 
     def expected_bytes(self, arm: Arm) -> int:
-        """Return the bytes that an arm usually sends."""
+        """Return the number of bytes that an arm usually sends."""
         specs = self.partitioned.points[arm.point].tensors
         return sum(codec.expected_bytes(spec) for codec, spec in zip(arm.carriers, specs, strict=True))
 
     def fitted(self, shape: tuple[int, ...]) -> Letterbox:
         """
-        Tell how an image is fitted into the network's input, without its pre-processing.
+        Return how an image is fitted into the network's input, without pre-processing it.
 
-        :param shape: of the image, (height, width, 3).
+        :param shape: shape of the image, (height, width, 3).
         """
         known = self._fitted.get(shape)
         if known is None:
@@ -163,9 +164,9 @@ class Engine:
 
     def encode_image(self, arm: Arm, image: CameraImage) -> tuple[EncodedTensor, ...]:
         """
-        Let the camera's image stand for the network's input, by an arm that has a camera codec.
+        Encode the camera's image in place of the network's input, for an arm that has a camera codec.
 
-        :raises CodecError: the image cannot travel so.
+        :raises CodecError: if the image cannot be sent this way.
         """
         codec = arm.camera_codec
         if codec is None:
@@ -174,9 +175,9 @@ class Engine:
 
     def encode(self, arm: Arm, tensors: Sequence[torch.Tensor]) -> tuple[EncodedTensor, ...]:
         """
-        Encode what crosses at an arm's partition point; tensors that cannot be quantised are counted.
+        Encode the tensors at an arm's partition point, and count those that cannot be quantised.
 
-        :raises CodecError: the arm sends the camera's image, for which there is :meth:`encode_image`.
+        :raises CodecError: if the arm sends the camera's image; use :meth:`encode_image` for that.
         """
         specs, codecs = self.partitioned.points[arm.point].tensors, arm.carriers
         encoded = tuple(codec.encode(tensor, spec) for codec, tensor, spec in zip(codecs, tensors, specs, strict=True))
@@ -185,11 +186,11 @@ class Engine:
 
     def decode(self, point: int, encoded: Sequence[EncodedTensor]) -> tuple[torch.Tensor, ...]:
         """
-        Decode what came for a partition point.
+        Decode the tensors received for a partition point.
 
-        The camera's image is pre-processed as on the robot.
+        If the camera's image was received, it is pre-processed as on the robot.
 
-        :raises CodecError: if it is not what the point has.
+        :raises CodecError: if the tensors do not match the partition point.
         """
         specs = self.partitioned.points[point].tensors
         codecs = [get_codec(one.codec) for one in encoded]
@@ -204,7 +205,7 @@ class Engine:
         return x
 
     def warm_up(self) -> None:
-        """Run both halves of every cut once, so that no frame pays for a first time."""
+        """Run both parts of the network once at every partition point, so that no frame pays for the first run."""
         x = self.model.example_input
         with torch.inference_mode():
             for point in self.partitioned.points[: self.on_device]:

@@ -1,10 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Whole networks for images that fill only some rows of their input, as letterboxes leave it.
+Whole networks that skip the padding rows of letterboxed images.
 
-Which rows these are is read from the pixels, so that it holds whatever made them: rows above and below that all have
-one value. The outputs have the same bits as without it; see :mod:`neurosurgeon_ros.partition.padding`.
+Padding is found in the pixels, regardless of its origin: rows above and below the image that all have one value. The
+outputs are the same, bit for bit, as with the padding; see :mod:`neurosurgeon_ros.partition.padding`.
 """
 
 from __future__ import annotations
@@ -19,36 +19,36 @@ import torch
 from neurosurgeon_ros.partition import PartitionedNetwork, Rows, WholeWithoutPadding
 from neurosurgeon_ros.partition.padding import WORTH
 
-#: Images of the same padding that come one after the other before anything is made for them: it takes several times
+#: Number of consecutive images with the same padding before a network is made for them. Making one takes several times
 #: as long as a run of the network.
 IMAGES_BEFORE_MAKING = 4
 
-#: Networks that are kept, those used last: as many sizes of image.
+#: Maximum number of networks to keep, one per image size. The most recently used ones are kept.
 MOST = 4
 
 
 class Padding(NamedTuple):
     """
-    What there is of an input before the image is in it.
+    Padding of an input.
 
-    :param value: of every padding pixel, by channel.
-    :param rows: that are not padding.
+    :param value: value of every padding pixel, by channel.
+    :param rows: rows that are not padding.
     """
 
     value: tuple[float, ...]
     rows: Rows
 
     def covers(self, other: Padding) -> bool:
-        """Whether an input with that padding has this, too."""
+        """Return whether an input with the other padding also has this padding."""
         inside = self.rows.first <= other.rows.first and other.rows.end <= self.rows.end
         return inside and self.value == other.value
 
 
 class PaddingElimination:
     """
-    Finds padding and keeps the networks that leave it out. For one thread.
+    Finds padding, and keeps the networks that skip it. Use from one thread only.
 
-    :param partitioned: runs on the CPU.
+    :param partitioned: network that runs on the CPU.
     """
 
     def __init__(self, partitioned: PartitionedNetwork) -> None:
@@ -59,9 +59,9 @@ class PaddingElimination:
 
     def find(self, inputs: Sequence[torch.Tensor]) -> WholeWithoutPadding | None:
         """
-        Return the network that leaves out what is padding in all of these inputs.
+        Return the network that skips the padding that all of these inputs share.
 
-        :returns: None if there is none, or none yet.
+        :returns: None if there is no such network, or not yet.
         """
         padding = _common([find_padding(x) for x in inputs])
         if padding is None:
@@ -75,13 +75,13 @@ class PaddingElimination:
         return None
 
     def prepare(self) -> None:
-        """Make what was missed often enough; to be called while nobody waits."""
+        """Make the network that was missed often enough. Call this when idle."""
         if self._missed is not None and self._times >= IMAGES_BEFORE_MAKING:
             self._make(self._missed)
             self._missed = None
 
     def expect(self, x: torch.Tensor) -> WholeWithoutPadding | None:
-        """Make what inputs with this one's padding need, unless it is there; to be called while nobody waits."""
+        """Return the network for inputs with this one's padding; make it if it is missing. Call this when idle."""
         padding = find_padding(x)
         if padding is not None and not any(known.covers(padding) for known in self._made):
             self._make(padding)
@@ -97,7 +97,7 @@ class PaddingElimination:
 
 
 def _common(several: Sequence[Padding | None]) -> Padding | None:
-    """Return what is padding in all of several inputs; None if nothing is."""
+    """Return the padding that several inputs share; None if they share none."""
     found = [one for one in several if one is not None]
     if len(found) < len(several) or len({one.value for one in found}) > 1:
         return None
@@ -109,7 +109,7 @@ def find_padding(x: torch.Tensor) -> Padding | None:
     Find the rows above and below the image that all have one value.
 
     :param x: a network's input, on the CPU.
-    :returns: None where it is no image, or they are few.
+    :returns: None if the input is not an image, or has only few such rows.
     """
     if x.dim() != 4 or len(x) != 1 or not x.is_contiguous(memory_format=torch.channels_last):
         return None

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""How many threads the libraries may compute with."""
+"""Number of threads that the libraries compute with."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import torch
 
 def use_threads(threads: int) -> None:
     """
-    Let torch in the calling thread, and OpenCV in this process, compute with so many threads.
+    Set the number of threads of torch in the calling thread, and of OpenCV in this process.
 
-    :param threads: 0 leaves both as they are.
+    :param threads: number of threads; 0 leaves both unchanged.
     """
     if threads:
         torch.set_num_threads(threads)
@@ -25,9 +25,9 @@ def use_threads(threads: int) -> None:
 @contextlib.contextmanager
 def torch_threads(threads: int) -> Iterator[None]:
     """
-    Let torch compute with so many threads meanwhile.
+    Set torch's number of threads within the context.
 
-    :param threads: 0 leaves the calling thread's number.
+    :param threads: number of threads; 0 keeps the calling thread's number.
     """
     before = torch.get_num_threads()
     if threads:

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Emulation of a slower robot: every stage runs for real, then lasts as long as it would there."""
+"""Emulation of a slower robot: every stage runs normally, then waits until it has taken as long as on that robot."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class Throttle:
     """
     Stretches stages to the speed of a slower computer.
 
-    A stage begun with a profiled, uncontended time of *s* seconds lasts until s / speed seconds have passed since it
-    began, and not at all longer if that moment is over when its work is done.
+    A stage with a profiled, uncontended time of *s* seconds ends s / speed seconds after it started. It is not
+    stretched if its work takes longer than that.
 
     :param speed: speed of the emulated computer as a fraction of this one's, in (0, 1]; 1 stretches nothing.
     :raises ValueError: if `speed` is not in (0, 1].
@@ -36,9 +36,10 @@ class Throttle:
     @contextmanager
     def stage(self, profiled_s: float, wait: Callable[[float], None] | None = None) -> Iterator[None]:
         """
-        Run the body, then wait until `profiled_s` / speed seconds have passed since it began.
+        Run the body, then wait until `profiled_s` / speed seconds have passed since it started.
 
-        :param wait: waits instead, until a moment on the clock or for less; None to sleep.
+        :param wait: called instead of sleeping, with the clock time until which to wait; it may return earlier. None to
+            sleep.
         """
         if self.speed == 1.0:
             yield

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Measuring what a step takes."""
+"""Measurement of the time that a step takes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 
 def least_seconds(step: Callable[[], object], repeats: int) -> float:
-    """Return the seconds of the fastest of some runs of a step, which nothing else delayed."""
+    """Return the seconds of the fastest run of a step, which nothing else delayed."""
     seconds = []
     for _ in range(repeats):
         begin = time.perf_counter()

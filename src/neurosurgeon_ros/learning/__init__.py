@@ -27,7 +27,7 @@ _POLICIES: dict[str, type[Policy]] = {
 
 #: The policy that a robot should use.
 DEFAULT_POLICY = "adaptive_mu_lin_ucb"
-#: Names that :func:`make_policy` knows.
+#: Names that :func:`make_policy` accepts.
 POLICIES = tuple(_POLICIES)
 
 
@@ -36,10 +36,11 @@ def make_policy(name: str, *, n_arms: int, seed: int = 0, **options: Any) -> Pol
     Make a policy by its registered name.
 
     :param name: one of :data:`POLICIES`.
-    :param n_arms: number of arms of the contexts that it will see.
-    :param seed: seed of whatever it draws at random.
+    :param n_arms: number of arms in the contexts that the policy will see.
+    :param seed: seed of the policy's random numbers.
     :param options: the policy's own keyword arguments.
-    :raises ValueError: if the name, an option or an option's value is unknown; the message names the choices.
+    :raises ValueError: if the name or an option is unknown, or if an option's value is invalid; the message names the
+        choices.
     """
     if name not in _POLICIES:
         raise ValueError(f"there is no policy {name!r}; choose one of {', '.join(POLICIES)}")

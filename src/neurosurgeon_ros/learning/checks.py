@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of policy options: each returns the value, or raises a ValueError of one sentence."""
+"""Checks of policy options. Each check returns the value, or raises a ValueError with a one-sentence message."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ def in_range(
     Check that an option lies in an interval.
 
     :param name: the option's name, for the message.
-    :param value: what was given.
-    :param low: lower end, part of the interval unless `open_low`.
-    :param high: upper end, part of the interval unless `open_high`.
-    :raises ValueError: if the value is no finite number or lies outside.
+    :param value: the given value.
+    :param low: lower end, included unless `open_low`.
+    :param high: upper end, included unless `open_high`.
+    :raises ValueError: if the value is not a finite number or lies outside the interval.
     """
     number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     above = number and (value > low if open_low else value >= low)
@@ -33,9 +33,9 @@ def whole(name: str, value: int, low: int) -> int:
     Check that an option is a whole number of at least `low`.
 
     :param name: the option's name, for the message.
-    :param value: what was given.
+    :param value: the given value.
     :param low: the smallest value allowed.
-    :raises ValueError: if it is not.
+    :raises ValueError: if the value is not such a number.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < low:
         raise ValueError(f"policy option {name} is {value!r}, but must be a whole number of at least {low}")

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Epsilon-greedy: the same linear model as LinUCB's, explored by chance."""
+"""Epsilon-greedy: the linear model of LinUCB with random exploration."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from neurosurgeon_ros.learning.ridge import Ridge
 
 class EpsilonGreedy:
     """
-    The arm with the lowest expected delay, and now and then any arm.
+    Chooses the arm with the lowest expected delay, and sometimes a random arm.
 
     :param n_arms: number of arms.
-    :param seed: of the exploration.
-    :param epsilon: share of the frames on which any allowed arm is taken, in [0, 1].
+    :param seed: seed of the exploration.
+    :param epsilon: share of the frames on which a random allowed arm is chosen, in [0, 1].
     :param beta: regularisation of the ridge regression on features scaled to a maximum of 1, > 0.
     :raises ValueError: if an option is out of range.
     """
@@ -30,7 +30,7 @@ class EpsilonGreedy:
         self._scale: FloatArray | None = None
 
     def select(self, context: Context) -> Choice:
-        """Choose an arm; `forced` marks those taken by chance."""
+        """Choose an arm; `forced` marks an arm that was chosen at random."""
         predicted_s = self._ridge.predict(self._features(context))
         explore = bool(self._rng.random() < self._epsilon)
         if explore:

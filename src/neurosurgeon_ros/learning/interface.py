@@ -1,10 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-What a policy is given and what it answers: arrays and indices, nothing of ROS, torch or codecs.
+Inputs and outputs of a policy: only arrays and indices, without ROS, torch or codecs.
 
-An *arm* is an index into the arrays of a :class:`Context`: a partition point with a codec. One arm is
-`on_device` (p = P); it has no edge offloading delay, and all its features are zero.
+An *arm* is a partition point with a codec, given as an index into the arrays of a :class:`Context`. One arm is
+`on_device` (p = P). It has no edge offloading delay, and all its features are zero.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
-#: The columns of ``Context.features`` (paper section 3.2): multiply-accumulates of the back-end's convolutional,
-#: fully connected and activation layers, the numbers of those layers, and psi, the bytes that travel.
+#: The columns of ``Context.features`` (paper section 3.2): multiply-accumulates of the back-end's convolutional, fully
+#: connected and activation layers, the numbers of those layers, and psi, the number of bytes sent.
 FEATURES = ("conv_macs", "fc_macs", "act_macs", "conv_layers", "fc_layers", "act_layers", "psi")
 
 
 class Kind(enum.IntEnum):
-    """Why something was sent to the edge; the values are those of PartialInference.kind."""
+    """The kind of a request to the edge; the values are those of PartialInference.kind."""
 
     FRAME = 0
     SAMPLE = 1
@@ -35,7 +35,7 @@ class Kind(enum.IntEnum):
 
 
 class Truth(Protocol):
-    """What is true or false; asking may take a while, so that a policy asks where it matters alone."""
+    """A truth value that may be slow to evaluate. A policy evaluates it only when it matters."""
 
     def __bool__(self) -> bool: ...
 
@@ -43,25 +43,25 @@ class Truth(Protocol):
 @dataclass(frozen=True, slots=True, eq=False)
 class Context:
     """
-    What is known before an arm is chosen for one accepted frame; n arms.
+    What is known when an arm is chosen for one accepted frame. There are n arms.
 
     :param frame: number of this accepted frame, from 1.
     :param robot_s: seconds on the robot before the tensors are published (pre-processing, front-end, encoding); for
-        `on_device` the whole network and post-processing. Shape (n,).
+        `on_device`, the whole network and post-processing. Shape (n,).
     :param features: the back-end's contextual features, columns as in :data:`FEATURES`. Shape (n, 7).
     :param decode_s: expected seconds to decode at the edge. Shape (n,).
     :param point: partition point p of each arm. Shape (n,).
-    :param allowed: arms that may be chosen now; `on_device` always is. Shape (n,).
+    :param allowed: arms that may be chosen now; `on_device` is always allowed. Shape (n,).
     :param on_device: index of the arm p = P.
     :param key_frame: whether this frame is a key frame.
     :param now_s: seconds on a monotonic clock.
-    :param period_s: expected seconds between accepted frames; 0 where unknown.
-    :param deadline_s: seconds after which the robot finishes the frame itself, from when its image came.
-    :param waited_s: of these, the seconds that the frame has waited for the ones before it.
-    :param edge_available: whether an edge is there to answer; without one only `on_device` is allowed.
-    :param link_busy: whether something of ours is still on its way to the edge.
-    :param penalty_s: seconds by which each arm counts as slower than it is, for what its codec loses. Shape (n,), or
-        one number.
+    :param period_s: expected seconds between accepted frames; 0 if unknown.
+    :param deadline_s: seconds after which the robot finishes the frame itself, counted from the arrival of its image.
+    :param waited_s: seconds of the deadline that the frame has already waited for earlier frames.
+    :param edge_available: whether an edge can answer; without one, only `on_device` is allowed.
+    :param link_busy: whether an earlier request of this robot is still on its way to the edge.
+    :param penalty_s: seconds that are added to the delay of each arm for the fidelity that its codec loses. Shape (n,),
+        or one number.
     """
 
     frame: int
@@ -82,7 +82,7 @@ class Context:
 
     @property
     def cost_s(self) -> FloatArray:
-        """What an arm costs before it is published: its seconds on the robot and its penalty. Shape (n,)."""
+        """Return the cost of each arm before publication: its seconds on the robot plus its penalty. Shape (n,)."""
         cost: FloatArray = self.robot_s + self.penalty_s
         return cost
 
@@ -90,17 +90,17 @@ class Context:
 @dataclass(frozen=True, slots=True)
 class Choice:
     """
-    The arm for one frame, and what to send beside it off the critical path.
+    The arm for one frame, and what to send alongside the frame, off the critical path.
 
     :param arm: index of the arm.
     :param sample_arm: an arm of an earlier partition point whose tensors go to the edge as SAMPLE, or None.
-    :param probe_bytes: size of a PROBE to send beside the frame; 0 for none.
+    :param probe_bytes: size of a PROBE to send alongside the frame; 0 for no probe.
     :param forced: whether forced sampling excluded `on_device` on this frame.
-    :param predicted_offload_s: expected edge offloading delay of `arm`; NaN where the policy has no idea.
-    :param optimistic_offload_s: its lower confidence bound, at least 0; 0 where the policy has no idea.
+    :param predicted_offload_s: expected edge offloading delay of `arm`; NaN if the policy cannot predict it.
+    :param optimistic_offload_s: lower confidence bound of this delay, at least 0; 0 if the policy cannot predict it.
     :param predicted_robot_s: expected robot-side seconds of `arm` if the policy tracks them; NaN otherwise.
-    :param overdue_s: edge offloading delay from which the answer is overdue: the robot then begins to finish the frame
-        itself while it still waits, and the first result counts. Infinity for never before the deadline.
+    :param overdue_s: edge offloading delay after which the answer is overdue. The robot then begins to finish the frame
+        itself while it still waits, and the first result counts. Infinity: never before the deadline.
     """
 
     arm: int
@@ -116,21 +116,21 @@ class Choice:
 @dataclass(frozen=True, slots=True)
 class Observation:
     """
-    What was measured of one frame, sample or probe.
+    The measurements of one frame, sample or probe.
 
     :param arm: index of the arm; -1 for a probe, which has none.
-    :param sequence: the frame's number (``Context.frame``) that it was sent with.
+    :param sequence: number (``Context.frame``) of the frame that it was sent with.
     :param kind: FRAME, SAMPLE or PROBE.
-    :param offload_s: edge offloading delay, from publishing to the answer; where `censored`, a lower bound; NaN for
-        a frame finished on the device by choice, which has none.
-    :param transmit_s: offload_s less the edge's own durations; NaN where unknown.
-    :param queue_s: seconds the request waited at the edge; NaN where unknown.
-    :param decode_s: seconds of decoding at the edge; NaN where unknown.
-    :param compute_s: seconds of back-end and post-processing at the edge; NaN where unknown.
-    :param censored: `offload_s` is only known to be at least this.
-    :param overlapped: another transfer of ours was on its way during this one.
-    :param sent_bytes: bytes of payload that travelled.
-    :param robot_s: measured robot-side seconds of the frame; NaN where it was not measured.
+    :param offload_s: edge offloading delay, from publication to answer; a lower bound if `censored`; NaN for a frame
+        that was finished on the device by choice.
+    :param transmit_s: offload_s minus the edge's own durations; NaN if unknown.
+    :param queue_s: seconds that the request waited at the edge; NaN if unknown.
+    :param decode_s: seconds of decoding at the edge; NaN if unknown.
+    :param compute_s: seconds of back-end and post-processing at the edge; NaN if unknown.
+    :param censored: whether `offload_s` is only a lower bound.
+    :param overlapped: whether another request of this robot was on the link at the same time.
+    :param sent_bytes: payload bytes that were sent.
+    :param robot_s: measured robot-side seconds of the frame; NaN if not measured.
     """
 
     arm: int
@@ -148,21 +148,22 @@ class Observation:
 
 
 class Policy(Protocol):
-    """Chooses an arm for each frame and learns from what is measured."""
+    """Chooses an arm for each frame and learns from observations."""
 
     def select(self, context: Context) -> Choice:
         """Choose an arm among ``context.allowed``."""
 
     def observe(self, observation: Observation, context: Context) -> None:
         """
-        Learn from one measurement. Late, censored and overlapped ones come marked, in any order.
+        Learn from one observation. Observations may be late and in any order; censored and overlapped ones are marked.
 
-        :param context: that of the frame that it was sent with; it may be older than the one chosen for last.
+        :param context: context of the frame that it was sent with; it may be older than the context of the latest
+            choice.
         """
 
 
 def is_offloading_delay(observation: Observation, context: Context) -> bool:
-    """Whether an observation is the whole offloading delay of a frame, the only kind that the paper's policies use."""
+    """Return whether an observation is a frame's whole offloading delay; the paper's policies use only these."""
     return (
         observation.kind is Kind.FRAME
         and observation.arm != context.on_device

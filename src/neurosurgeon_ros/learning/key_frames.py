@@ -1,11 +1,11 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Key frames: frames that differ much from the one before (paper section 3.4).
+Key frames: frames that differ much from the previous frame (paper section 3.4).
 
-Whether a frame is one is asked of every frame, so it has to cost little. SSIM is the mean over all places of a window;
-the mean over the windows that lie side by side is within about a hundredth of it, and takes a fraction of the time.
-Only where that is too close to the threshold to tell, all places are taken.
+Every frame is checked, so the check must be fast. SSIM is the mean over all positions of a window. The mean over
+adjacent windows without overlap differs from it by at most about 0.01, and takes a fraction of the time. All positions
+are used only if the mean over adjacent windows is too close to the threshold.
 """
 
 from __future__ import annotations
@@ -18,27 +18,28 @@ from numpy.typing import NDArray
 
 from neurosurgeon_ros.learning.checks import in_range
 
-#: Similarity is measured on images of at most this width: what a larger one shows besides is mostly noise.
+#: Similarity is measured on images of at most this width; the additional detail of a larger image is mostly noise.
 WIDTH = 640
-#: Side of the window, 7 in the paper's tool (structural_similarity of scikit-image), and so the least side of an image.
+#: Side of the window, 7 as in the paper's tool (structural_similarity of scikit-image); also the smallest side of an
+#: image.
 WINDOW = 7
-#: Distance of the coarse similarity from the threshold below which all places are taken. On 435 pairs of frames of a
-#: street video the two were never further apart than 0.0101; `benchmarks/key_frames.py` prints it.
+#: All positions are used if the coarse similarity is closer to the threshold than this. On 435 pairs of frames of a
+#: street video, the two similarities differed by at most 0.0101; `benchmarks/key_frames.py` prints the difference.
 UNSURE = 0.015
 
-# Of SSIM, for values in [0, 255].
+# Constants of SSIM, for values in [0, 255].
 _C1 = (0.01 * 255.0) ** 2
 _C2 = (0.03 * 255.0) ** 2
-# From the variance of a window to the estimate of what it was drawn from.
+# Factor from the variance of a window to the unbiased estimate.
 _UNBIASED = WINDOW**2 / (WINDOW**2 - 1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class KeyFrame:
     """
-    What was found about one frame.
+    The score of one frame.
 
-    :param similarity: SSIM with the frame before, in [-1, 1]; 0 where there is none to compare with.
+    :param similarity: SSIM with the previous frame, in [-1, 1]; 0 if there is no frame to compare with.
     :param key: whether it is a key frame.
     """
 
@@ -48,10 +49,10 @@ class KeyFrame:
 
 class KeyFrameDetector:
     """
-    Compares each accepted frame with the accepted frame before it.
+    Compares each accepted frame with the previous accepted frame.
 
     :param threshold: SSIM below which a frame is a key frame, in [-1, 1]; 0.8 in the reference code.
-    :raises ValueError: if the threshold lies outside.
+    :raises ValueError: if the threshold is out of range.
     """
 
     def __init__(self, threshold: float = 0.8) -> None:
@@ -61,7 +62,7 @@ class KeyFrameDetector:
 
     @property
     def threshold(self) -> float:
-        """SSIM below which a frame is a key frame; setting it holds from the next frame on, from any thread."""
+        """Return the SSIM below which a frame is a key frame. Any thread may set it; it applies from the next frame."""
         return self._threshold
 
     @threshold.setter
@@ -70,10 +71,10 @@ class KeyFrameDetector:
 
     def score(self, image: NDArray[np.uint8]) -> KeyFrame:
         """
-        Score the next accepted frame. The first one, and one of another resolution, is a key frame.
+        Score the next accepted frame. The first frame, and a frame of a new resolution, is always a key frame.
 
         :param image: grey (h, w) or (h, w, 1), or colour (h, w, 3 or 4) in any channel order; uint8, not empty.
-        :raises ValueError: if it is not such an image.
+        :raises ValueError: if `image` is not such an image.
         """
         if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.size == 0:
             raise ValueError(f"a frame has shape {image.shape} and type {image.dtype}, but must be a uint8 image")
@@ -90,11 +91,11 @@ class KeyFrameDetector:
 
 def ssim(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     """
-    Structural similarity: the mean over every place of a square window that lies within the image.
+    Return the structural similarity: the mean over all positions of a square window inside the image.
 
     :param a: grey image of values in [0, 255], shape (h, w), each side at least :data:`WINDOW`.
-    :param b: likewise, of the same shape.
-    :returns: in [-1, 1]; what scikit-image says to within 1e-5.
+    :param b: grey image of values in [0, 255], of the same shape.
+    :returns: similarity in [-1, 1]; it agrees with scikit-image to within 1e-5.
     """
     edge = WINDOW // 2
     inner = (slice(edge, a.shape[0] - edge), slice(edge, a.shape[1] - edge))
@@ -107,9 +108,9 @@ def ssim(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
 
 def coarse_ssim(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     """
-    Structural similarity over windows that lie side by side, from the upper left corner; see :func:`ssim`.
+    Return the structural similarity over adjacent windows, from the upper left corner; see :func:`ssim`.
 
-    Rows and columns that are left over at the right and below count for nothing.
+    Leftover columns at the right and leftover rows at the bottom are ignored.
     """
     rows, columns = a.shape[0] // WINDOW, a.shape[1] // WINDOW
     whole = (slice(0, rows * WINDOW), slice(0, columns * WINDOW))
@@ -128,7 +129,7 @@ def _similarity(
     bb: NDArray[np.float32],
     ab: NDArray[np.float32],
 ) -> float:
-    """Compute the means over each window of two images, their squares and their product."""
+    """Return the SSIM of two images from the means over each window of the images, their squares and their product."""
     a_a, b_b, a_b = a * a, b * b, a * b
     variances = _UNBIASED * (aa - a_a + bb - b_b)
     covariance = _UNBIASED * (ab - a_b)
@@ -137,13 +138,13 @@ def _similarity(
 
 
 def _grey(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Make a grey image of at most :data:`WIDTH` pixels in width, each side at least :data:`WINDOW`."""
+    """Return a grey image at most :data:`WIDTH` pixels wide, with each side at least :data:`WINDOW` pixels."""
     height, width = image.shape[:2]
     scale = min(1.0, WIDTH / width)
     size = (max(WINDOW, round(width * scale)), max(WINDOW, round(height * scale)))
     small = image if size == (width, height) else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     if small.ndim == 3 and small.shape[2] > 1:
-        # Red and blue may stand either way: the weights differ, a change of the scene shows in both.
+        # Red and blue may be swapped. The weights then differ, but a change of the scene is visible in both orders.
         code = cv2.COLOR_BGRA2GRAY if small.shape[2] == 4 else cv2.COLOR_BGR2GRAY
         small = np.asarray(cv2.cvtColor(small, code), dtype=np.uint8)
     return small.reshape(size[::-1]).astype(np.float32)

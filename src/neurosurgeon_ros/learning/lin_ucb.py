@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""LinUCB (Li et al., WWW 2010) over partition points: what muLinUCB is without frame weights and forced sampling."""
+"""LinUCB (Li et al., WWW 2010) over partition points: muLinUCB without frame weights and forced sampling."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from neurosurgeon_ros.learning.mu_lin_ucb import DELAY_UNIT_S, MuLinUcb
 
 class LinUcb(MuLinUcb):
     """
-    Every frame is alike, and nothing is forced: once p = P looks best, nothing more is learnt (paper section 3.3).
+    Treats all frames alike and forces no samples; once p = P looks best, it stops learning (paper section 3.3).
 
     :param n_arms: number of arms.
-    :param seed: unused, the algorithm draws nothing at random.
-    :param beta: as of :class:`MuLinUcb`, and so are all others.
+    :param seed: unused; the algorithm is deterministic.
+    :param beta: see :class:`MuLinUcb`, also for all other options.
     """
 
     def __init__(

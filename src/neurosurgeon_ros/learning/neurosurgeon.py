@@ -1,9 +1,9 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Neurosurgeon (Kang et al., ASPLOS 2017), the baseline of the paper: an offline profile and one look at the link.
+Neurosurgeon (Kang et al., ASPLOS 2017), the paper's baseline: an offline profile and one measurement of the link.
 
-What happens between layers, and every change of link and load, passes it by.
+It ignores effects between layers, and all changes of link and load.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from neurosurgeon_ros.learning.checks import in_range
 from neurosurgeon_ros.learning.interface import FEATURES, Choice, Context, FloatArray, Kind, Observation
 
 _PSI = FEATURES.index("psi")
-#: Bytes of the probe that measures the link, and the frames after which it is taken for lost.
+#: Bytes of the probe that measures the link, and number of frames after which it is considered lost.
 _PROBE_BYTES, _LOST_AFTER = 64_000, 50
 
 
 class Neurosurgeon:
     """
-    The lowest delay by a profile per layer type and the link's rate at the start; nothing is learnt after.
+    Chooses the lowest delay by a profile per layer type and the link's rate at the start; learns nothing afterwards.
 
     :param n_arms: number of arms.
-    :param seed: unused, nothing is drawn at random.
-    :param edge_profile: seconds at the edge per unit of each of FEATURES but psi; empty: fitted to the robot's own
-        front-end delays, over `edge_speedup`.
-    :param edge_speedup: how many times the edge is as fast as the robot, > 0; where there is no `edge_profile`.
-    :param mbps: the link's rate in Mbit/s; 0: measured once, by a probe beside the first frame.
+    :param seed: unused; the algorithm is deterministic.
+    :param edge_profile: seconds at the edge per unit of each of FEATURES except psi; if empty, it is fitted to the
+        robot's own front-end delays and divided by `edge_speedup`.
+    :param edge_speedup: speed of the edge relative to the robot, > 0; used only without an `edge_profile`.
+    :param mbps: the link's rate in Mbit/s; 0: it is measured once, by a probe alongside the first frame.
     :raises ValueError: if an option is out of range.
     """
 
@@ -55,7 +55,7 @@ class Neurosurgeon:
         self._probed_at = -_LOST_AFTER
 
     def select(self, context: Context) -> Choice:
-        """Choose by the profile; frames stay on the robot until the link's rate is known."""
+        """Choose an arm by the profile; keep frames on the robot until the link's rate is known."""
         if self._profile is None:
             left_s = context.robot_s[context.on_device] - context.robot_s
             self._profile = layer_profile(context.features, np.maximum(left_s, 0.0)) / self._speedup
@@ -76,15 +76,15 @@ class Neurosurgeon:
 
 def layer_profile(features: FloatArray, delay_s: FloatArray) -> FloatArray:
     """
-    Fit seconds per unit of each feature but psi to delays of back-ends, none below 0.
+    Fit non-negative seconds per unit of each feature except psi to the delays of back-ends.
 
     :param features: contextual features, shape (n, 7).
     :param delay_s: delays, shape (n,), at least 0.
-    :returns: shape (6,).
+    :returns: seconds per unit of each feature except psi, shape (6,).
     """
     x = features[:, :_PSI]
     largest = np.maximum(x.max(axis=0), 1.0)
-    from scipy.optimize import nnls  # a quarter of a second, which only this policy should cost a start
+    from scipy.optimize import nnls  # takes a quarter of a second, so only this policy imports it
 
     fitted, _ = nnls(x / largest, delay_s)
     profile: FloatArray = fitted / largest

@@ -22,17 +22,17 @@ class Ridge:
 
     def __init__(self, dimension: int, beta: float) -> None:
         self.a: FloatArray = beta * np.eye(dimension)  # A = beta I + sum x x'
-        self.a_inverse: FloatArray = np.eye(dimension) / beta  # A^-1, kept by Sherman and Morrison's formula
+        self.a_inverse: FloatArray = np.eye(dimension) / beta  # A^-1, updated with the Sherman-Morrison formula
         self.b: FloatArray = np.zeros(dimension)  # b = sum x y
         self.theta: FloatArray = np.zeros(dimension)  # theta = A^-1 b
         self.count = 0
 
     def update(self, x: FloatArray, y: float) -> None:
         """
-        Learn that `x` gave `y`.
+        Learn one observation.
 
         :param x: features, shape (d,).
-        :param y: the observation.
+        :param y: the observation for `x`.
         """
         direction = self.a_inverse @ x
         self.a += np.outer(x, x)
@@ -54,7 +54,7 @@ class Ridge:
 
     def width(self, x: FloatArray) -> FloatArray:
         """
-        How little is known about each row: sqrt(x' A^-1 x).
+        Return the uncertainty of each row: sqrt(x' A^-1 x).
 
         :param x: features, shape (n, d).
         :returns: widths, shape (n,), at least 0.
@@ -64,14 +64,14 @@ class Ridge:
         return width
 
     def state(self) -> dict[str, Any]:
-        """Return A, b and the number of observations, as JSON takes them."""
+        """Return A, b and the number of observations as JSON-compatible values."""
         return {"a": self.a.tolist(), "b": self.b.tolist(), "count": self.count}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """
-        Restore what was learnt before.
+        Restore a learnt state.
 
-        :raises ValueError: if the state is of another number of features.
+        :raises ValueError: if the state has a different number of features.
         """
         a, b = np.array(state["a"], dtype=np.float64), np.array(state["b"], dtype=np.float64)
         if a.shape != self.a.shape or b.shape != self.b.shape or not (np.isfinite(a).all() and np.isfinite(b).all()):

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a policy has learnt, kept from one start of the robot to the next."""
+"""Save the learnt state of a policy, and restore it at the next start of the robot."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 from neurosurgeon_ros.atomic_write import write_text_atomically
 from neurosurgeon_ros.learning.interface import Policy
 
-#: Version of the files; others are refused.
+#: Version of the files; files of other versions are refused.
 VERSION = 1
 
 
@@ -21,22 +21,22 @@ class Stateful(Protocol):
     """A policy that can be saved and reloaded."""
 
     def state(self) -> dict[str, Any]:
-        """Return what was learnt, as JSON takes it."""
+        """Return the learnt state as JSON-compatible values."""
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Restore what was learnt before; raises ValueError if it does not fit."""
+        """Restore a learnt state; raise ValueError if it does not fit."""
 
 
 def save_state(path: Path, policy: Policy, *, name: str, model: str, arms: tuple[str, ...]) -> bool:
     """
-    Write what a policy has learnt, all or nothing.
+    Write the learnt state of a policy to a file, completely or not at all.
 
-    :param path: JSON file; its folder is made if need be.
+    :param path: JSON file; its folder is created if needed.
     :param policy: the policy.
     :param name: its registered name.
-    :param model: fingerprint of graph and weights of the network.
+    :param model: fingerprint of the network's graph and weights.
     :param arms: names of the arms, in order.
-    :returns: whether the policy has anything to save; without, nothing is written.
+    :returns: whether the policy has a state to save; otherwise nothing is written.
     :raises OSError: if the file cannot be written.
     """
     if not isinstance(policy, Stateful):
@@ -48,15 +48,15 @@ def save_state(path: Path, policy: Policy, *, name: str, model: str, arms: tuple
 
 def load_state(path: Path, policy: Policy, *, name: str, model: str, arms: tuple[str, ...]) -> None:
     """
-    Restore what a policy had learnt.
+    Restore the learnt state of a policy from a file.
 
     :param path: JSON file that :func:`save_state` wrote.
-    :param policy: the policy, fresh.
+    :param policy: a fresh policy.
     :param name: its registered name.
-    :param model: fingerprint of graph and weights of the network.
+    :param model: fingerprint of the network's graph and weights.
     :param arms: names of the arms, in order.
-    :raises ValueError: if the file is of another version, policy, model or set of arms, or is none of these files; the
-        policy is then to be thrown away, since it may be restored in parts.
+    :raises ValueError: if the file has a different version, policy, model or set of arms, or is not such a file. The
+        policy must then be discarded, because it may be partly restored.
     :raises OSError: if the file cannot be read.
     """
     if not isinstance(policy, Stateful):

@@ -1,9 +1,9 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-The networks that ship, each with its weights and what happens before and after it.
+Load the shipped networks with their weights, pre-processing and post-processing.
 
-A new network is one file with a ``load(weights, random_weights)`` and one line in the table below.
+To add a network, add one file with a function ``load(weights, random_weights)`` and one line in the table below.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from neurosurgeon_ros.models.files import FileProblem
 from neurosurgeon_ros.models.letterbox import Letterbox
 from neurosurgeon_ros.models.model import Detections, Model
 
-# Modules are imported when they are asked for, so that one network does not pay for the others.
+# Modules are imported on demand, so loading one network does not import the others.
 _REGISTERED = {
     "yolov3_tiny": "neurosurgeon_ros.models.shipped.yolov3_tiny",
     "mobilenet_v2": "neurosurgeon_ros.models.shipped.mobilenet_v2",
@@ -28,7 +28,7 @@ _REGISTERED = {
 #: Registered names.
 MODELS: tuple[str, ...] = tuple(_REGISTERED)
 
-#: A network of the user's own: what its name looks like, as a regular expression and in words.
+#: Format of the name of a user's own network, as a regular expression and in words.
 OWN_MODEL = (
     r".+:.+|.+\.pt2",
     "a network of your own as package.module:factory or as a .pt2 file, with :post-processing if need be",
@@ -40,12 +40,12 @@ def load_model(name: str, *, weights: Path | None = None, random_weights: bool =
     Load a network.
 
     :param name: one of :data:`MODELS`; or `package.module:factory`, `FILE.pt2` or `FILE.pt2:POSTPROCESSING`, as
-        :mod:`neurosurgeon_ros.models.own` describes.
-    :param weights: a weight file; the verified one in the cache folder when None.
-    :param random_weights: take random weights instead of a file, where only delays matter.
+        described in :mod:`neurosurgeon_ros.models.own`.
+    :param weights: a weight file; None for the verified one in the cache folder.
+    :param random_weights: use random weights instead of a file, if only delays matter.
     :returns: the network in eval mode, batch norms folded, without gradients, channels-last.
-    :raises ValueError: there is no such network, or the factory gives none.
-    :raises FileProblem: the weight file is missing, or not this network's.
+    :raises ValueError: there is no such network, or the factory does not return one.
+    :raises FileProblem: the weight file is missing, or does not belong to this network.
     """
     module = _REGISTERED.get(name)
     if module is None and re.fullmatch(OWN_MODEL[0], name):

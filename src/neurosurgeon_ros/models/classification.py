@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Pre- and post-processing of networks trained on ImageNet as torchvision trains them."""
+"""Pre- and post-processing for networks trained on ImageNet in the same way as in torchvision."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from neurosurgeon_ros.models.letterbox import Letterbox, check_image
 from neurosurgeon_ros.models.model import Detections, Image
 
 SIZE = 224
-#: The shorter side before the middle is cut out.
+#: Shorter side of the image before the centre crop.
 RESIZED = 256
 
 
 class ImageNetInput(nn.Module):
-    """From the uint8 image to what the network was trained on: RGB in [0, 1], less the mean, over the deviation."""
+    """Convert the uint8 image as in training: RGB in [0, 1], minus the mean, divided by the standard deviation."""
 
     mean: torch.Tensor
     scale: torch.Tensor
@@ -33,16 +33,16 @@ class ImageNetInput(nn.Module):
         self.register_buffer("scale", (1 / (255 * deviation)).float().view(1, 3, 1, 1), persistent=False)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Return float32 of the same shape and memory format."""
+        """Return a float32 image with the same shape and memory format."""
         return (image.to(torch.float32) - self.mean) * self.scale
 
 
 def crop(image: Image) -> tuple[torch.Tensor, Letterbox]:
     """
-    Cut the middle square out of a BGR image as torchvision's evaluation does: shorter side to 256, then 224 x 224.
+    Crop the centre square of a BGR image like torchvision's evaluation: shorter side to 256, then 224 x 224.
 
     :param image: BGR as uint8, shape (H, W, 3).
-    :returns: RGB as uint8, shape (1, 3, 224, 224), channels-last; and where the image lies around it.
+    :returns: RGB as uint8, shape (1, 3, 224, 224), channels-last; and the placement of the image around it.
     :raises ValueError: the image is empty or not BGR.
     """
     check_image(image)
@@ -63,15 +63,15 @@ def crop(image: Image) -> tuple[torch.Tensor, Letterbox]:
 @dataclass(frozen=True, slots=True)
 class Classification:
     """
-    Scores of classes, each as a box around the whole image.
+    Convert class scores to detections, each with a box around the whole image.
 
-    :param most: at most so many classes.
+    :param most: maximum number of classes.
     """
 
     most: int = 5
 
     def __call__(self, outputs: torch.Tensor, letterbox: Letterbox, *, confidence: float, iou: float) -> Detections:
-        """Decode logits, shape (1, classes); `iou` has no use here."""
+        """Decode logits of shape (1, classes); `iou` is not used."""
         logits = outputs.detach().cpu().numpy().astype(np.float64)[0]
         powers = np.exp(logits - logits.max())
         scores = powers / powers.sum()

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The 80 classes of COCO under the names and in the order of Darknet's ``coco.names``."""
+"""The 80 classes of COCO, with the names and the order of Darknet's ``coco.names``."""
 
 COCO_NAMES: tuple[str, ...] = (
     "person",

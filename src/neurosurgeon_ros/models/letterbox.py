@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Fitting a camera's image into a network's input with its proportions kept, and finding the way back."""
+"""Fit a camera's image into a network's input with its aspect ratio preserved, and map boxes back to the image."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-#: Darknet fills what the image does not cover with 0.5.
+#: Darknet fills the area that the image does not cover with 0.5.
 GREY = 128
 
 
 @dataclass(frozen=True, slots=True)
 class Letterbox:
     """
-    How an image lies in the network's input.
+    Placement of an image in the network's input.
 
-    :param image_width: pixels of the incoming image.
-    :param image_height: pixels of the incoming image.
+    :param image_width: width of the incoming image, in pixels.
+    :param image_height: height of the incoming image, in pixels.
     :param scale_x: network pixels per image pixel.
     :param scale_y: network pixels per image pixel.
-    :param pad_x: network pixels left of the image; below 0 where the image is cropped.
-    :param pad_y: network pixels above the image; below 0 where the image is cropped.
+    :param pad_x: network pixels to the left of the image; below 0 if the image is cropped.
+    :param pad_y: network pixels above the image; below 0 if the image is cropped.
     """
 
     image_width: int
@@ -37,10 +37,10 @@ class Letterbox:
 
     def to_image(self, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
         """
-        Boxes in pixels of the incoming image, clipped to it.
+        Map boxes to pixels of the incoming image, and clip them to it.
 
         :param boxes: centre x, centre y, width, height in network pixels. Shape (k, 4).
-        :returns: the same in image pixels. Shape (k, 4).
+        :returns: the same boxes in image pixels. Shape (k, 4).
         """
         half = boxes[:, 2:] / 2
         pad, scale = (self.pad_x, self.pad_y), (self.scale_x, self.scale_y)
@@ -49,15 +49,10 @@ class Letterbox:
         high = np.clip((boxes[:, :2] + half - pad) / scale, 0, limit)
         return np.concatenate([(low + high) / 2, high - low], axis=1)
 
-    def to_network(self, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Map boxes from image to network pixels: the inverse of :meth:`to_image` where nothing is clipped."""
-        scale = np.array([self.scale_x, self.scale_y])
-        return np.concatenate([boxes[:, :2] * scale + (self.pad_x, self.pad_y), boxes[:, 2:] * scale], axis=1)
-
 
 def check_image(image: NDArray[np.uint8]) -> None:
     """
-    Check what is to be pre-processed.
+    Check an image before pre-processing.
 
     :raises ValueError: the image is empty or not BGR.
     """
@@ -70,14 +65,14 @@ def check_image(image: NDArray[np.uint8]) -> None:
 
 def letterbox(image: NDArray[np.uint8], width: int, height: int) -> tuple[torch.Tensor, Letterbox]:
     """
-    Fit a BGR image into the input of a network: as large as fits, in the middle, grey around it.
+    Fit a BGR image into the input of a network: as large as possible, centred, with grey around it.
 
-    This is what Darknet's detector does (``letterbox_image``).
+    Darknet's detector does the same (``letterbox_image``).
 
-    :param image: BGR, of shape (H, W, 3), at least one pixel.
-    :param width: of the network's input.
-    :param height: of the network's input.
-    :returns: RGB values 0 to 255 as uint8, shape (1, 3, height, width), channels-last; and where the image lies in it.
+    :param image: BGR, shape (H, W, 3), at least one pixel.
+    :param width: width of the network's input.
+    :param height: height of the network's input.
+    :returns: RGB values 0 to 255 as uint8, shape (1, 3, height, width), channels-last; and the image placement in it.
     :raises ValueError: the image is empty or not BGR.
     """
     check_image(image)

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a network that ships is made of: the network itself, and what happens before and after it."""
+"""Parts of a shipped model: the network, its pre-processing and its post-processing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Image = NDArray[np.uint8]
 @dataclass(frozen=True, slots=True, eq=False)
 class Detections:
     """
-    What was found in one image; k detections, the best first.
+    Detections in one image; k detections, the best first.
 
     :param boxes: centre x, centre y, width, height in pixels of the incoming image. Shape (k, 4).
     :param scores: in (0, 1]. Shape (k,).
@@ -37,32 +37,32 @@ class Detections:
 
 
 class Postprocess(Protocol):
-    """From raw outputs to detections."""
+    """Convert raw outputs to detections."""
 
     def __call__(self, outputs: Any, letterbox: Letterbox, *, confidence: float, iou: float) -> Detections:
         """
         Decode a network's outputs.
 
         :param outputs: what the network returned.
-        :param letterbox: how the image was fitted into the network's input.
-        :param confidence: scores from here on count, in (0, 1).
-        :param iou: boxes of one class that overlap by more than this are one object, in (0, 1).
+        :param letterbox: placement of the image in the network's input.
+        :param confidence: minimum score, in (0, 1).
+        :param iou: boxes of one class that overlap by more than this are treated as one object, in (0, 1).
         """
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
     """
-    A network with its weights, ready to run.
+    Network with its weights, ready to run.
 
     :param name: registered name.
     :param labels: names of the classes.
-    :param network: in eval mode, without gradients; takes the uint8 image tensor, returns the raw outputs.
-    :param example_input: an input of the right shape, element type and memory format.
-    :param preprocess: from a BGR image of shape (H, W, 3) to the input tensor, and how the image was fitted into it,
-        which its size alone decides.
-    :param postprocess: from raw outputs to detections in pixels of the incoming image.
-    :param random_weights: the weights are random, so that only delays mean anything.
+    :param network: in eval mode, without gradients; takes the uint8 image tensor and returns the raw outputs.
+    :param example_input: an input with the right shape, element type and memory format.
+    :param preprocess: converts a BGR image of shape (H, W, 3) to the input tensor, and returns the placement of the
+        image in it, which depends only on the image size.
+    :param postprocess: converts raw outputs to detections in pixels of the incoming image.
+    :param random_weights: the weights are random, so only delays are meaningful.
     """
 
     name: str

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Functions of a user's own, named as ``package.module:function`` and found as ``python -m`` finds modules."""
+"""Find a user's own functions, named as ``package.module:function``, in the same way as ``python -m`` finds modules."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from typing import Any
 
 def find_function(what: str, name: str) -> Callable[..., Any]:
     """
-    Import a module and return a function of it.
+    Import a module and return one of its functions.
 
-    The current folder is looked at, too, after what is installed: a file in it takes the place of no installed module.
+    The current folder is searched last, so a file in it does not replace an installed module.
 
-    :param what: what the function is for, with its name: the beginning of the sentence.
+    :param what: what the function is for, with its name; the error message starts with it.
     :param name: ``package.module:function``.
-    :raises ValueError: there is no such module or function, or the module cannot be imported; in one sentence.
+    :raises ValueError: there is no such module or function, or the module cannot be imported; one sentence.
     """
     module_name, _, function_name = name.partition(":")
     module = _import(what, module_name)
@@ -38,7 +38,7 @@ def find_function(what: str, name: str) -> Callable[..., Any]:
 def _import(what: str, module_name: str) -> ModuleType:
     folder = str(Path.cwd())
     if folder not in sys.path:
-        sys.path.append(folder)  # for good: the function may import more when it is called
+        sys.path.append(folder)  # not removed: the function may import more when it is called
     try:
         return importlib.import_module(module_name)
     except Exception as error:  # the user's own code
@@ -56,7 +56,7 @@ def _import(what: str, module_name: str) -> ModuleType:
 
 
 def _callers_path() -> str:
-    """Return what PYTHONPATH has beside this program's own folders, as text."""
+    """Return the entries of PYTHONPATH outside this program's own folders, as text."""
     prefixes = (sys.prefix, *filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)))
     entries = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     return os.pathsep.join(

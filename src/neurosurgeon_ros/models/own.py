@@ -1,13 +1,13 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Networks of a user's own: ``package.module:factory``, ``FILE.pt2`` or ``FILE.pt2:POSTPROCESSING``.
+Load a user's own network: ``package.module:factory``, ``FILE.pt2`` or ``FILE.pt2:POSTPROCESSING``.
 
-A factory is called without arguments and returns either a :class:`~neurosurgeon_ros.models.model.Model`, which says
-all, or an ``nn.Module``, an example of its input and, if its outputs are no class scores, a post-processing as
-:func:`~neurosurgeon_ros.models.postprocesses.find_reading` takes it. The example is one image, (1, 3, height, width):
-as uint8 where the network takes values 0 to 255, as float32 where it takes RGB in [0, 1]. Images are then letterboxed
-to its size. A ``.pt2`` file, as torch.export.save writes it, holds module and example.
+A factory takes no arguments. It returns either a :class:`~neurosurgeon_ros.models.model.Model`, which is complete, or
+an ``nn.Module``, an example of its input and, if its outputs are not class scores, a post-processing that
+:func:`~neurosurgeon_ros.models.postprocesses.find_reading` accepts. The example is one image, (1, 3, height, width):
+uint8 if the network takes values 0 to 255, float32 if it takes RGB in [0, 1]. Images are then letterboxed to its size.
+A ``.pt2`` file, as written by torch.export.save, contains the module and the example.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _PROGRAM = re.compile(r"(?P<path>.+\.pt2)(?::(?P<postprocess>.+))?")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Made:
-    """What a factory or a file gave: a network, an example of its input, and how its outputs are read."""
+    """Content of a factory or a file: a network, an example of its input, and its post-processing."""
 
     network: nn.Module
     example: torch.Tensor
@@ -47,7 +47,7 @@ class _Made:
 
 class ImageInput(nn.Module):
     """
-    Lets a network that takes RGB in [0, 1] take the uint8 image, so that the image travels in a quarter of the bytes.
+    Convert the uint8 image for a network that takes RGB in [0, 1], so the image is sent in a quarter of the bytes.
 
     :param network: the network.
     """
@@ -57,16 +57,16 @@ class ImageInput(nn.Module):
         self.network = network
 
     def forward(self, image: torch.Tensor) -> Any:
-        """Return what the network gives."""
+        """Return what the network returns."""
         return self.network(image.to(torch.float32).div(255.0))
 
 
 def load_own(name: str, weights: Path | None, random_weights: bool) -> Model:
     """
-    Load as :func:`neurosurgeon_ros.models.load_model`.
+    Load a user's own network; see :func:`neurosurgeon_ros.models.load_model`.
 
-    :raises ValueError: the factory cannot be found, raises, or gives something else.
-    :raises FileProblem: a file is missing or not what it should be.
+    :raises ValueError: the factory cannot be found, raises, or returns something else.
+    :raises FileProblem: a file is missing or is not what it should be.
     """
     program = _PROGRAM.fullmatch(name)
     made = (
@@ -85,7 +85,7 @@ def load_own(name: str, weights: Path | None, random_weights: bool) -> Model:
     network = network if program else fold_batch_norms(network.eval()).requires_grad_(False)
     if example.dtype == torch.float32:
         network = ImageInput(network)
-        network.training = False  # an exported program has no eval() to call
+        network.training = False  # an exported program does not support eval()
     height, width = example.shape[2:]
     image = torch.zeros(example.shape, dtype=torch.uint8).to(memory_format=torch.channels_last)
     try:
@@ -109,7 +109,7 @@ def load_own(name: str, weights: Path | None, random_weights: bool) -> Model:
 
 
 def _numbered(name: str, outputs: object) -> tuple[str, ...]:
-    """Name the classes of class scores."""
+    """Return numbered names for the classes of class scores."""
     if not isinstance(outputs, torch.Tensor) or outputs.dim() != 2 or outputs.shape[0] != 1:
         raise ValueError(
             f"Model {name!r} gives no class scores of shape (1, classes), so how to read its outputs is not known; "
@@ -174,7 +174,7 @@ def _from_program(path: Path, postprocess: str) -> _Made:
         with _unprinted(logged):
             program = torch.export.load(path)
             network = program.module()
-    except Exception as error:  # zip, JSON, pickle and version errors of many kinds
+    except Exception as error:  # many kinds of zip, JSON, pickle and version errors
         raise FileProblem(
             f"{path} cannot be loaded by torch {torch.__version__} ({_first(logged[0] if logged else error)}): export "
             "the network again with it"
@@ -186,7 +186,7 @@ def _from_program(path: Path, postprocess: str) -> _Made:
 
 @contextlib.contextmanager
 def _unprinted(errors: list[BaseException]) -> Iterator[None]:
-    """Take the errors that torch.export would print with their tracebacks, before it raises one that names none."""
+    """Collect the errors that torch.export prints with tracebacks before it raises one that does not name them."""
 
     def take(record: logging.LogRecord) -> bool:
         if record.exc_info and record.exc_info[1] is not None:

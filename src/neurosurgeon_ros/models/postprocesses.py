@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""How the outputs of a network of a user's own are read: by name as a network that ships, or by a callable."""
+"""Select the post-processing of a user's own network: by the name of a shipped one, or as a callable."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from neurosurgeon_ros.models.classification import Classification
 from neurosurgeon_ros.models.model import Postprocess
 from neurosurgeon_ros.models.modules import find_function
 
-#: As class scores, (1, classes).
+#: The outputs are class scores, (1, classes).
 CLASSIFICATION = "classification"
 
-#: Names of networks whose raw heads a user's own network may have.
+#: Names of shipped networks whose raw heads a user's own network may have.
 _DETECTORS = {
     "yolov3_tiny": "neurosurgeon_ros.models.shipped.yolov3_tiny",
     "yolov2_tiny": "neurosurgeon_ros.models.shipped.yolov2_tiny",
 }
 
-#: Names that can be given.
+#: Valid names.
 POSTPROCESSES: tuple[str, ...] = (CLASSIFICATION, *_DETECTORS)
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """
-    From raw outputs to detections.
+    Conversion of raw outputs to detections.
 
-    :param labels: names of the classes; empty for class scores, which are numbered.
+    :param labels: names of the classes; empty for class scores, whose classes are numbered.
     """
 
     postprocess: Postprocess
@@ -38,11 +38,11 @@ class Reading:
 
 def find_reading(given: object) -> Reading:
     """
-    Find the post-processing that was given.
+    Find the requested post-processing.
 
-    :param given: one of :data:`POSTPROCESSES`; `package.module:callable`; or a callable as
+    :param given: one of :data:`POSTPROCESSES`; `package.module:callable`; or a callable like
         :class:`~neurosurgeon_ros.models.model.Postprocess`, whose attribute `labels` names the classes.
-    :raises ValueError: there is none, in one sentence.
+    :raises ValueError: there is no such post-processing; the message is one sentence.
     """
     if isinstance(given, str):
         if given == CLASSIFICATION:

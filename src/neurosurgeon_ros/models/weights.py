@@ -1,10 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Weights from a file that need not be trusted: nothing in it is executed.
+Load weights from an untrusted file; nothing in it is executed.
 
-Darknet's ``.weights``, safetensors' ``.safetensors``, and state dicts as torch.save writes them (any other ending),
-which are read with ``weights_only``.
+The file is Darknet's ``.weights``, safetensors' ``.safetensors``, or a state dict written by torch.save (any other
+ending), which is read with ``weights_only``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SAFETENSORS_TYPES = {
     "I32": torch.int32,
     "U8": torch.uint8,
 }
-#: The format's own bound on the length of its header.
+#: Maximum length of the header, as defined by the format.
 _LONGEST_HEADER = 100_000_000
 
 
@@ -37,12 +37,12 @@ def fill(network: nn.Module, weights: Path | None, published: str | None, *, ran
     """
     Fill a network with its weights and make it ready to run.
 
-    :param network: as its class makes it.
-    :param weights: a file of the user's; None for the published one.
-    :param published: name of the published file in the cache folder; None where there is none.
-    :param random_weights: leave the weights random, from a seed that robot and edge share.
+    :param network: a new instance of its class.
+    :param weights: the user's own file; None for the published one.
+    :param published: name of the published file in the cache folder; None if there is none.
+    :param random_weights: use random weights, from a seed that robot and edge share.
     :returns: the network in eval mode, batch norms folded, without gradients, channels-last.
-    :raises FileProblem: the file is missing, or not this network's.
+    :raises FileProblem: the file is missing, or does not belong to this network.
     """
     if random_weights:
         _randomise(network)
@@ -56,14 +56,14 @@ def load_weights(network: nn.Module, path: Path) -> None:
     """
     Fill a network from a file.
 
-    :raises FileProblem: the file is missing, damaged, or another network's.
+    :raises FileProblem: the file is missing, damaged, or belongs to another network.
     """
     if path.suffix == ".weights":
         load_darknet(network, path)
         return
     state = read_safetensors(path) if path.suffix == ".safetensors" else _read_state(path)
     own = network.state_dict()
-    # Files from before torch 0.4.1 lack the counters, which inference does not use.
+    # Files written before torch 0.4.1 lack the counters, which inference does not use.
     wanted = {name for name in own if not name.endswith("num_batches_tracked")}
     differing = sorted(wanted.symmetric_difference(name for name in state if not name.endswith("num_batches_tracked")))
     differing += [name for name in sorted(wanted & state.keys()) if own[name].shape != state[name].shape]
@@ -77,9 +77,9 @@ def load_weights(network: nn.Module, path: Path) -> None:
 
 def read_safetensors(path: Path) -> dict[str, torch.Tensor]:
     """
-    Read a safetensors file: eight bytes of length, a JSON header with a type, shape and range for each name, then data.
+    Read a safetensors file: eight bytes of length, a JSON header with type, shape and range of each name, then data.
 
-    :raises FileProblem: the file is missing, or is none.
+    :raises FileProblem: the file is missing, or is not a safetensors file.
     """
     content = _read(path)
     try:
@@ -107,7 +107,7 @@ def _read_state(path: Path) -> dict[str, torch.Tensor]:
     _read(path, 1)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:  # of a damaged file there comes whatever its bytes lead to
+    except Exception:  # a damaged file can raise any exception
         raise FileProblem(
             f"{path} is no state dict of tensors alone: save it with torch.save(network.state_dict(), PATH)"
         ) from None
@@ -141,13 +141,13 @@ def _path(network: nn.Module, weights: Path | None, published: str | None) -> Pa
 
 
 def _randomise(network: nn.Module) -> None:
-    """Draw weights that keep values in range through many layers (He et al. 2015), from one seed."""
+    """Draw weights from a fixed seed that keep values in range through many layers (He et al. 2015)."""
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 fan_in = module.weight[0].numel()
-                # Uniform numbers are the same on every processor; normal ones differ in last bits.
+                # Uniform random numbers are the same on every processor; normal ones differ in the last bits.
                 bound = (6 / fan_in) ** 0.5
                 module.weight.uniform_(-bound, bound, generator=generator)
                 if module.bias is not None:

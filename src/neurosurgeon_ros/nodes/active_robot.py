@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a robot has from activate to deactivate: camera, pipeline, edge and publishers."""
+"""The parts of a robot that exist from activate to deactivate: camera, pipeline, edge and publishers."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from neurosurgeon_ros.robot.saved_policy import SavedPolicy
 from neurosurgeon_ros.ros.intake import shorten
 from neurosurgeon_ros.ros.managed import ManagedNode
 
-#: Seconds without an image after which they are missed, if somebody publishes them.
+#: Seconds without an image after which images are considered missing, if somebody publishes them.
 MISSED_S = 1.0
 
-#: One kind for the complaint about NaN, whichever arm it is.
+#: Kind of the complaint about NaN, the same for all arms.
 _NAN = "NaN"
 
 
 class ActiveRobot:
     """
-    Starts everything when it is made, and is the pipeline's sink. A frame goes from the camera to :meth:`_on_arrival`.
+    Starts everything on construction, and is the pipeline's sink. A frame goes from the camera to :meth:`_on_arrival`.
 
-    :param identity: of this activation; the id is held already.
+    :param identity: identity of this activation; the id is already held.
     :param complain: called with an error and its kind; each kind is logged once.
     """
 
@@ -96,15 +96,15 @@ class ActiveRobot:
             self._stack = stack.pop_all()
 
     def close(self) -> None:
-        """Accept no more frames, finish the current one, save what was learnt, and destroy everything."""
+        """Accept no more frames, finish the current one, save what the policy has learnt, and destroy everything."""
         self._stack.close()
 
     def expected_from(self) -> tuple[str, ...]:
-        """Return the topics of edge and camera, while they are silent."""
+        """Return the topics of edge and camera while they are silent."""
         status = () if self.link.edge is not None else (self.link.status_topic,)
         return (*status, self._camera.topic) if self._silent_s > MISSED_S else status
 
-    # A frame in: offered to the pipeline's slot, from which robot/pipeline.py takes it.
+    # Incoming frames: offered to the pipeline's slot, from which robot/pipeline.py takes them.
 
     def _on_arrival(self, arrival: Arrival) -> None:
         self._pipeline.offer(arrival)
@@ -113,7 +113,7 @@ class ActiveRobot:
         self._pipeline.reject()
         self.rejected(reason)
 
-    # A frame out; called from the pipeline's thread.
+    # Finished frames: called from the pipeline's thread.
 
     def detections(self, result: FrameResult) -> None:
         """Publish the detections of an accepted frame."""
@@ -124,7 +124,7 @@ class ActiveRobot:
             raise
 
     def decision(self, decision: Decision) -> None:
-        """Publish what was chosen for an accepted frame."""
+        """Publish the decision for an accepted frame."""
         if self._configured.engine.unquantised:
             text = f"{decision.arm} gave NaN or infinity, which cannot be quantised and travels as fp32"
             self._complain(text, _NAN)
@@ -138,7 +138,7 @@ class ActiveRobot:
     # Parameters.
 
     def change(self, before: RobotParameters, wanted: RobotParameters) -> None:
-        """Apply changed parameters: from the next frame on, or once the arms that they ask for are measured."""
+        """Apply changed parameters from the next frame on, or as soon as the arms that they require are measured."""
         self._pipeline.processor.settings = _settings(wanted)
         self._key_frames.threshold = wanted.key_frame_threshold
         self._outputs.marker_range_m = wanted.marker_range
@@ -148,7 +148,7 @@ class ActiveRobot:
             self._replacing.submit(wanted)
 
     def _replace_policy(self, wanted: RobotParameters) -> None:
-        """Return the pipeline another policy and its arms; runs in a thread of its own, so that frames go on."""
+        """Give the pipeline another policy and its arms; runs in a separate thread, so that frames continue."""
         table = self._configured.measure(wanted)
         policy = self._load_policy(wanted)
         self._pipeline.processor.replace(table, policy.policy, wanted.policy)
@@ -174,9 +174,9 @@ class ActiveRobot:
 
     def diagnostics(self, rival: str) -> tuple[bytes, str, dict[str, object]]:
         """
-        Return whether frames come and the edge is used.
+        Return the diagnostics: whether images arrive, and whether the edge is used.
 
-        :param rival: who else says hello with this robot's id, in one sentence; empty for nobody.
+        :param rival: one sentence about another robot that sends hellos with this robot's id; empty if there is none.
         """
         counts, obstacle, edge = self._pipeline.counts, self.link.obstacle(), self.link.edge
         uplink, engine = self._pipeline.processor.uplink, self._configured.engine
@@ -213,7 +213,7 @@ class ActiveRobot:
         return how, text, values
 
     def _look_at_images(self, trend: Trend) -> tuple[str, str]:
-        """Log why no images come or many are lost, once for each cause, and when they come again."""
+        """Log why no images arrive or many are lost, once for each cause, and log when images arrive again."""
         log, topic = self._node.get_logger(), self._camera.topic
         self._silent_s = trend.silent_s
         silence = self._camera.why_silent() if trend.silent_s > SILENCE_S else ""

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a robot has from configure to cleanup: its network, and the arms that were measured on this machine."""
+"""The parts of a robot that exist from configure to cleanup: its network, and the arms measured on this machine."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ from neurosurgeon_ros.ros.hellos import Hellos
 
 class ConfiguredRobot:
     """
-    Loads the network and measures every arm when it is made.
+    Loads the network and measures every arm on construction.
 
     :param robot_id: this robot's id.
-    :param hellos: with which the id is taken.
-    :raises ValueError: the network cannot be loaded or cut, or a parameter names what it does not have.
+    :param hellos: claims and holds the id.
+    :raises ValueError: if the network cannot be loaded or partitioned, or a parameter names
+        something that the network does not have.
 
     :ivar table: the arms that were measured last.
-    :ivar measured: the parameters that they were measured for.
+    :ivar measured: the parameters for which they were measured.
     """
 
     def __init__(self, robot_id: str, hellos: Hellos, parameters: RobotParameters) -> None:
@@ -50,18 +51,18 @@ class ConfiguredRobot:
         self._build(parameters)
 
     def close(self) -> None:
-        """Return the id back."""
+        """Release the id."""
         self.hellos.close()
 
     def measure(self, wanted: RobotParameters) -> ArmTable:
-        """Return the arms that parameters ask for; they are measured if those before are others."""
+        """Return the arms for these parameters; they are measured again only if they differ from the last ones."""
         if any(getattr(self.measured, name) != getattr(wanted, name) for name in ARM_PARAMETERS):
             self._build(wanted)
         self.measured = wanted
         return self.table
 
     def make_policy(self, parameters: RobotParameters, table: ArmTable) -> SavedPolicy:
-        """Make the policy that chooses among these arms."""
+        """Make the policy that chooses among the arms of a table."""
         return SavedPolicy(
             parameters.policy,
             table,
@@ -72,7 +73,7 @@ class ConfiguredRobot:
         )
 
     def refuse(self, wanted: RobotParameters) -> str:
-        """Return what of these parameters the network does not have; empty if it has everything."""
+        """Return why the network cannot satisfy these parameters; empty if it can."""
         try:
             _admission(wanted, self._fidelity).admit(self.engine, ())
         except ValueError as problem:
@@ -80,7 +81,7 @@ class ConfiguredRobot:
         return ""
 
     def describe(self, log: RcutilsLogger, parameters: RobotParameters) -> None:
-        """Log what was loaded and measured, and what of it a person may not expect."""
+        """Log the loaded network and the measured arms, and anything that a user may not expect."""
         on_device_ms = 1e3 * self.table.robot_s[self.table.on_device]
         log.info(
             f"{parameters.model} {self.engine.fingerprint[:12]} on {self.robot_id}: "
@@ -106,7 +107,7 @@ class ConfiguredRobot:
 
 
 def named(table: ArmTable) -> str:
-    """Return the names of a table's arms, for people."""
+    """Return the number and names of a table's arms, for display."""
     return f"{len(table.arms)} arms ({', '.join(arm.name for arm in table.arms)})"
 
 

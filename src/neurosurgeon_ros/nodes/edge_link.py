@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A robot's way to its edge over DDS: hello, status, requests out and answers in."""
+"""A robot's link to its edge over DDS: hello, status, outgoing requests and incoming answers."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from neurosurgeon_ros.ros.peers import LOOK_PERIOD_S, Peers
 #: Seconds between hellos.
 HELLO_PERIOD_S = 0.5
 
-#: Seconds between looks at whether the edge is still there.
+#: Seconds between checks whether the edge is still there.
 WATCH_PERIOD_S = 0.1
 
-#: Edges that are looked at as soon as they are heard; others wait for the next look.
+#: Maximum number of edges that are checked as soon as they are heard; others wait for the next periodic check.
 MAX_KNOWN = 64
 
 _UNMATCHED = Obstacle(ObstacleKind.TOPICS_UNMATCHED, "the topics to and from the edge are not matched yet")
@@ -39,11 +39,11 @@ class EdgeLink:
     """
     The transport of a robot's uplink, as :class:`neurosurgeon_ros.robot.uplink.link.Link`.
 
-    The edge is used only while its status comes, it serves the robot's model, it has answered the robot's hello, and
-    every topic between the two is matched, so that no first answer is lost.
+    The edge is used only while its status arrives, it serves the robot's model, it has answered the robot's hello, and
+    every topic between the two is matched, so that the first answer is not lost.
 
-    :param hellos: with which the robot's id is held.
-    :param namespace: where robot and edge meet.
+    :param hellos: holds the robot's id.
+    :param namespace: namespace of the topics between robot and edge.
     """
 
     def __init__(self, node: Node, hellos: Hellos, *, namespace: str, identity: Identity, engine: Engine) -> None:
@@ -100,12 +100,12 @@ class EdgeLink:
 
     @property
     def edge(self) -> EdgeReport | None:
-        """What the edge that is there last said of itself."""
+        """Return the last status of the edge that is there; None if there is no edge."""
         return self._discovery.edge(time.monotonic())
 
     @property
     def status_topic(self) -> str:
-        """Where edges say that they are there."""
+        """Return the topic on which edges publish their status."""
         return str(self._status.topic_name)
 
     def obstacle(self) -> Obstacle | None:
@@ -113,11 +113,11 @@ class EdgeLink:
         return self._discovery.obstacle(time.monotonic()) or (None if self._matched else _UNMATCHED)
 
     def publish(self, request: Request) -> None:
-        """Send a request: its message is made now, so that its tensors may change; large ones go beside the caller."""
+        """Send a request. Its message is made now, so its tensors may change; another thread sends large messages."""
         self._outbox.put(from_request(request), at_once=request.payload_bytes <= AT_ONCE_BYTES)
 
     def _look(self) -> None:
-        """Follow matching and the edge's coming and going, and wake the pipeline when they change."""
+        """Track topic matching and the presence of the edge, and wake the pipeline when they change."""
         node = self._node
         self._matched = (
             self._requests.get_subscription_count() > 0
@@ -140,7 +140,7 @@ class EdgeLink:
             self._inbox.ring()
 
     def _check_peers(self) -> None:
-        """Find those who would misread us, or whom we would misread."""
+        """Find peers that would misread this robot's messages, or whose messages this robot would misread."""
         publishing = {EdgeStatus: self._status, EdgeDetections: self._detections, DelayFeedback: self._feedback}
         self._foreign = {
             **self._peers.foreign(PartialInference, self._requests.topic_name, publishers=False),
@@ -179,6 +179,6 @@ class EdgeLink:
 
     def _is_ours(self, message: EdgeDetections | DelayFeedback) -> bool:
         ours = (message.robot_id, message.session) == (self._identity.robot_id, self._identity.session)
-        if not ours:  # usual after a restart, so not a word about it
+        if not ours:  # common after a restart, so it is not logged
             self.intake.refused["for another robot or session"] += 1
         return ours

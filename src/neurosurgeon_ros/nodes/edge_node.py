@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The edge: runs back-ends for the robots that say hello, and answers each with detections and delay feedback."""
+"""The edge: runs back-ends for the robots that send hellos, and answers each with detections and delay feedback."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ from neurosurgeon_ros.ros.messages import from_edge_detections, from_feedback, t
 from neurosurgeon_ros.ros.peers import LOOK_PERIOD_S, Peers
 from neurosurgeon_ros.ros.process.process import run
 
-#: Seconds between statuses.
+#: Seconds between status messages.
 STATUS_PERIOD_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class _Robot:
-    """What the edge made for one robot."""
+    """The publishers that the edge has made for one robot."""
 
     detections: Publisher
     feedback: Publisher
 
 
 class EdgeNode(ManagedNode[EdgeParameters]):
-    """ROS around :class:`neurosurgeon_ros.edge.server.EdgeServer`."""
+    """The ROS interface of :class:`neurosurgeon_ros.edge.server.EdgeServer`."""
 
     def __init__(self, overrides: Sequence[Parameter] = ()) -> None:
         super().__init__("edge_node", EdgeParameters, overrides)
@@ -67,7 +67,7 @@ class EdgeNode(ManagedNode[EdgeParameters]):
 
     @property
     def edge_id(self) -> str:
-        """Name of this edge, [a-z0-9_]."""
+        """Return the name of this edge, [a-z0-9_]."""
         return to_id(self.parameters.edge_id or f"{socket.gethostname()}_{self.get_fully_qualified_name()}")
 
     def configure(self) -> None:
@@ -94,7 +94,7 @@ class EdgeNode(ManagedNode[EdgeParameters]):
             self.get_logger().warning(self._engine.partitioned.obstacle)
 
     def activate(self) -> None:
-        """Start the server and listen."""
+        """Start the server and subscribe."""
         assert self._engine is not None
         self._registry = RobotRegistry(max_robots=self.parameters.max_robots)
         self._health = EdgeHealth(time.monotonic())
@@ -130,7 +130,7 @@ class EdgeNode(ManagedNode[EdgeParameters]):
         self._publish_status()
 
     def deactivate(self) -> None:
-        """Stop the server once it has answered what it works on."""
+        """Stop the server after it has answered the requests in progress."""
         if self._server is not None:
             self._server.stop()
             self._server = None
@@ -146,11 +146,11 @@ class EdgeNode(ManagedNode[EdgeParameters]):
         self._engine, self._batching = None, ALONE
 
     def expected_from(self) -> tuple[str, ...]:
-        """Return the topic of hellos."""
+        """Return the topic of hellos while the server runs."""
         return (f"{self.parameters.edge_namespace}/hello",) if self._server is not None else ()
 
     def diagnostics(self) -> tuple[bytes, str, dict[str, object]]:
-        """Return whom the edge serves and how busy it is."""
+        """Return the diagnostics: which robots the edge serves, and how busy it is."""
         assert self._server is not None
         robots = sorted(self._registry.sessions())
         recent, health = self._health.look(time.monotonic())
@@ -212,7 +212,7 @@ class EdgeNode(ManagedNode[EdgeParameters]):
             self._intake.refused["goodbye of somebody else"] += 1
 
     def _forget(self, name: str) -> None:
-        """Free what was made for a robot that is gone, and what of it waits."""
+        """Free everything that was made for a robot that is gone, and drop its waiting requests."""
         with self._robots_lock:
             robot = self._robots.pop(name, None)
         self._budget.forget(name)
@@ -223,7 +223,7 @@ class EdgeNode(ManagedNode[EdgeParameters]):
             self.get_logger().info(f"robot {name} is gone")
 
     def _check_peers(self) -> None:
-        """Find robots that would be misread."""
+        """Find robots whose messages would be misread."""
         namespace = self.parameters.edge_namespace
         self._foreign = {
             **self._peers.foreign(RobotHello, f"{namespace}/hello", subscriptions=False),
@@ -244,7 +244,7 @@ class EdgeNode(ManagedNode[EdgeParameters]):
         self._reply(Reply(Feedback(request.key, Status.OVERLOADED, text), request.header))
 
     def _reply(self, reply: Reply) -> None:
-        """Publish an answer; called from the server's worker, and from the executor's thread for refusals."""
+        """Publish an answer; called from the server's worker, and from the executor's thread for rejected requests."""
         key = reply.feedback.key
         self._health.answered(reply.feedback, time.monotonic())
         with self._robots_lock:
@@ -284,7 +284,7 @@ class EdgeNode(ManagedNode[EdgeParameters]):
 
 
 def make_edge_node() -> EdgeNode:
-    """Make the node, and start it if it is to start by itself; raises StartError."""
+    """Make the node, and start it if the parameter `autostart` is set; raises StartError."""
     return make(EdgeNode)
 
 

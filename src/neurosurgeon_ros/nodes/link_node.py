@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""An emulated uplink: passes the robot's requests on to the edge after the time that a wire of a given rate takes."""
+"""An emulated uplink: forwards the robot's requests to the edge after the time that a wire of a given rate takes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from neurosurgeon_ros.ros import qos
 from neurosurgeon_ros.ros.parameters import declare, parameter
 from neurosurgeon_ros.ros.process.process import run
 
-#: Longest time, in seconds, by which a message's own stamp is believed to lie back.
+#: Maximum plausible age of a message by its own stamp, seconds.
 LONGEST_HOP_S = 0.5
 
 #: Seconds between warnings of the same kind.
@@ -34,9 +34,9 @@ class LinkParameters:
 
 class LinkNode(Node):
     """
-    Takes serialized requests from `uplink` and publishes the same bytes on `partial_inference`.
+    Receives serialized requests on `uplink` and publishes the same bytes on `partial_inference`.
 
-    Both lie below the edge's namespace. The robot is started with its `partial_inference` remapped to `uplink`.
+    Both topics are in the edge's namespace. The robot is started with its `partial_inference` remapped to `uplink`.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class LinkNode(Node):
         self.create_subscription(
             PartialInference,
             f"{namespace}/uplink",
-            self._on_request,  # type: ignore[arg-type]  # rclpy's annotation knows callbacks without info only
+            self._on_request,  # type: ignore[arg-type]  # rclpy's annotation only covers callbacks without info
             qos.PARTIAL_INFERENCE,
             raw=True,
         )
@@ -59,7 +59,7 @@ class LinkNode(Node):
         )
 
     def close(self) -> None:
-        """Drop what is on the wire, and say what was done."""
+        """Drop the messages on the wire, and log the counts."""
         self._wire.close()
         counts = self._wire.counts
         self.get_logger().info(
@@ -68,7 +68,7 @@ class LinkNode(Node):
         )
 
     def _on_request(self, message: bytes, info: dict[str, int]) -> None:
-        # What the first hop took is part of the wire's time: the robot's clock is this machine's.
+        # The time of the first hop counts towards the time on the wire: robot and link share this machine's clock.
         hop_s = (time.time_ns() - info["source_timestamp"]) * 1e-9
         self._wire.put(message, time.monotonic() - min(max(hop_s, 0.0), LONGEST_HOP_S))
         dropped = self._wire.counts.dropped
@@ -80,7 +80,7 @@ class LinkNode(Node):
             )
 
     def _deliver(self, message: bytes) -> None:
-        """Pass a request on; called from the wire's thread."""
+        """Forward a request; called from the wire's thread."""
         if self._out.get_subscription_count() > 0:
             self._out.publish(message)
             return

@@ -1,10 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-The robot: takes camera images, shares the network with the edge, and gives one detections message for each.
+The robot: receives camera images, shares the network with the edge, and publishes one detections message for each.
 
-A frame's way begins in :mod:`.active_robot`, whose camera offers it to :mod:`neurosurgeon_ros.robot.pipeline`: that
-drops it or takes it, and :mod:`neurosurgeon_ros.robot.processor` names the file of each step after that.
+A frame's path begins in :mod:`.active_robot`, whose camera offers the frame to :mod:`neurosurgeon_ros.robot.pipeline`.
+The pipeline drops the frame or takes it. :mod:`neurosurgeon_ros.robot.processor` names the file of each later step.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from neurosurgeon_ros.ros.managed import ManagedNode, Refused
 from neurosurgeon_ros.ros.messages import hello
 from neurosurgeon_ros.ros.process.process import run
 
-#: Kinds of complaints that are remembered, so that each is said once.
+#: Maximum number of kinds of complaints that are remembered; each kind is logged once.
 MOST_COMPLAINTS = 100
 
 
@@ -64,9 +64,10 @@ class RobotNode(ManagedNode[RobotParameters]):
 
     def _take_id(self, configured: ConfiguredRobot) -> Identity:
         """
-        Take the robot's id, unless another robot has it.
+        Claim the robot's id, unless another robot holds it.
 
-        Frames are numbered from 1 again. The session is a new one, so that no late answer is taken for one of theirs.
+        Frames are numbered from 1 again. The session is new, so a late answer to an older session is not taken for an
+        answer to this one.
         """
         secret = new_secret()
         identity = Identity(configured.robot_id, session_of(secret))
@@ -83,7 +84,7 @@ class RobotNode(ManagedNode[RobotParameters]):
         return identity
 
     def deactivate(self) -> None:
-        """Accept no more frames, finish the current one, give the id back, and destroy everything."""
+        """Accept no more frames, finish the current one, release the id, and destroy everything."""
         active, self._active_robot = self._active_robot, None
         if active is not None:
             active.close()
@@ -98,38 +99,38 @@ class RobotNode(ManagedNode[RobotParameters]):
             self._left = configured.hellos.goodbye
 
     def handover(self) -> bytes:
-        """Return the goodbye of the newest session, which a node that replaces this one publishes again."""
+        """Return the goodbye of the newest session; a node that replaces this one publishes it again."""
         goodbye = self._left if self._configured_robot is None else self._configured_robot.hellos.goodbye
         return b"" if goodbye is None else serialize_message(goodbye)
 
     def take_over(self, handover: bytes) -> None:
-        """Restore what :meth:`handover` of the replaced node returned."""
+        """Restore the :meth:`handover` data of the replaced node."""
         self._left = deserialize_message(handover, RobotHello) if handover else None
 
     def expected_from(self) -> tuple[str, ...]:
-        """Return the topics of edge and camera, while they are silent."""
+        """Return the topics of edge and camera while they are silent."""
         return () if self._active_robot is None else self._active_robot.expected_from()
 
     # Parameters.
 
     def refuse(self, wanted: RobotParameters) -> str:
-        """Return what the loaded network does not have."""
+        """Return why the loaded network cannot satisfy the parameters; empty if it can."""
         return "" if self._configured_robot is None else self._configured_robot.refuse(wanted)
 
     def parameters_changed(self, before: RobotParameters) -> None:
-        """Apply what has changed."""
+        """Apply changed parameters."""
         if self._active_robot is not None:
             self._active_robot.change(before, self.parameters)
 
     # Diagnostics.
 
     def diagnostics(self) -> tuple[bytes, str, dict[str, object]]:
-        """Return whether frames come and the edge is used."""
+        """Return the diagnostics: whether images arrive, and whether the edge is used."""
         assert self._active_robot is not None
         return self._active_robot.diagnostics(self._rival())
 
     def _rival(self) -> str:
-        """Return who else says hello with this robot's id, if two claimed it at the same moment."""
+        """Return a sentence about another robot that says hello with this id, if two claimed it at the same moment."""
         configured = self._configured_robot
         holder = None if configured is None else configured.hellos.holder(configured.robot_id)
         if configured is None or holder is None:
@@ -144,7 +145,7 @@ class RobotNode(ManagedNode[RobotParameters]):
 
 
 def make_robot_node() -> RobotNode:
-    """Make the node, and start it if it is to start by itself; raises StartError."""
+    """Make the node, and start it if the parameter `autostart` is set; raises StartError."""
     return make(RobotNode)
 
 

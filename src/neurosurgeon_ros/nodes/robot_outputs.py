@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a robot publishes for every accepted frame: detections, decision, and what people look at."""
+"""The publishers of a robot for every accepted frame: detections, decision, and visualization."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ from neurosurgeon_ros.ros import qos
 from neurosurgeon_ros.ros.entities import destroy
 from neurosurgeon_ros.ros.result_messages import from_decision, from_detections, label_info
 
-#: Seconds that subscribers have at the end to take what was published last.
+#: Maximum seconds to wait at the end until subscribers have received the last messages.
 LAST_WORDS_S = 1.0
 
 
 class RobotOutputs:
     """
-    The robot's publishers, from its making to :meth:`close`; published to from the pipeline's thread.
+    The robot's publishers, from construction until :meth:`close`; the pipeline's thread publishes on them.
 
     :param labels: name of each class.
-    :param camera_info: gives the camera's newest calibration, None without one.
-    :param say: called once with each reason why something cannot be drawn.
+    :param camera_info: returns the camera's newest calibration, None without one.
+    :param say: called once for each reason why something cannot be drawn.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class RobotOutputs:
         self.marker_range_m = 10.0
         quiet = qos.QUIET_PUBLISHER
         overridable = QoSOverridingOptions.with_default_policies()
-        # Copies: rclpy writes what is overridden into the profile, which other topics have, too.
+        # Copies, because rclpy writes overrides into the profile, which other topics share.
         self._detections = node.create_publisher(
             Detection2DArray,
             "detections",
@@ -83,33 +83,33 @@ class RobotOutputs:
 
     def close(self) -> None:
         """
-        Publish no more, once every subscriber has what was published; the pipeline must have stopped.
+        Destroy the publishers after every subscriber has received the messages; the pipeline must have stopped.
 
-        A publisher that is destroyed takes along what it has not delivered yet, or what a subscriber missed.
+        A destroyed publisher drops messages that it has not delivered yet, and messages that a subscriber has missed.
         """
         end_s = time.monotonic() + LAST_WORDS_S
         for publisher in (self._detections, self._decisions):
-            with contextlib.suppress(Exception):  # rclpy's RCLError, from an RMW that cannot tell
+            with contextlib.suppress(Exception):  # rclpy's RCLError, from an RMW that does not support waiting
                 publisher.wait_for_all_acked(Duration(seconds=max(0.0, end_s - time.monotonic())))
         destroy(self._node, self._detections, self._drawn, self._markers, self._decisions, self._label_info)
 
     def say_labels(self, confidence: float) -> None:
-        """Publish the class names, with the score from which detections are given."""
+        """Publish the class names, with the minimum score of published detections."""
         header = Header(stamp=self._node.get_clock().now().to_msg())
         self._label_info.publish(label_info(self._labels, confidence, header))
 
     def detections(self, result: FrameResult) -> None:
-        """Publish the detections of an accepted frame, and show them if anybody looks."""
+        """Publish the detections of an accepted frame, and visualize them if there are subscribers."""
         self._detections.publish(from_detections(result.detections, self._labels, result.header))
         for publisher, show in ((self._drawn, self._draw), (self._markers, self._mark)):
             if publisher.get_subscription_count() > 0:
                 try:
                     show(result)
-                except Exception as problem:  # drawings are extras: the frame has its result without them
+                except Exception as problem:  # visualization is optional: the frame has its result without it
                     self._say(f"detections cannot be shown: {type(problem).__name__}: {problem}")
 
     def decision(self, decision: Decision) -> None:
-        """Publish what was chosen for an accepted frame."""
+        """Publish the decision for an accepted frame."""
         self._decisions.publish(from_decision(decision, self._identity.robot_id, self._identity.session))
 
     def _draw(self, result: FrameResult) -> None:

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The parameters of robot_node, and which of them ask for what when they change while it runs."""
+"""The parameters of robot_node, and those that require new arms when they change at run time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from neurosurgeon_ros.models import MODELS, OWN_MODEL
 from neurosurgeon_ros.ros.parameters import parameter
 from neurosurgeon_ros.ros.process.dds import DDS_TRANSPORTS, Transport
 
-#: Changing one of these asks for other arms, which have to be measured.
+#: Changing one of these requires other arms, which must be measured.
 ARM_PARAMETERS = ("codecs", "min_fidelity", "allow_raw_images", "min_partition_point")
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""How every executable starts: check what it needs, name what is missing, then import the node and run it."""
+"""Start an executable: check its requirements, report what is missing, then import the node and run it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import os
 import sys
 from importlib import metadata
 
-# What nodes import beyond ROS messages: module, distribution, least version, how to get it.
+# The modules that nodes import besides ROS messages: module, distribution, minimum version, how to install it.
 _NEEDS = (
     ("numpy", "numpy", (1, 26), "apt install python3-numpy"),
     ("cv2", "opencv-python-headless", (4, 6), "apt install python3-opencv"),
@@ -19,7 +19,8 @@ _NEEDS = (
     ("vision_msgs", "vision-msgs", (0,), "apt install ros-jazzy-vision-msgs, and build the workspace again"),
 )
 
-# What is imported only where it is used: importing takes a good part of a second, of a start that should be short.
+# Modules that are imported only where they are used: the import takes a large part of a second, and start-up should be
+# short.
 _NEEDS_LATER = (("scipy", "apt install python3-scipy"),)
 
 _NEEDS_OF_NETWORKS = (
@@ -31,7 +32,7 @@ NETWORK_NODES = ("robot_node", "edge_node")
 
 
 def missing(node: str) -> list[str]:
-    """Return one sentence for each thing that a node lacks on this machine, or that is too old."""
+    """Return one sentence for each requirement of a node that is missing or too old on this machine."""
     problems = []
     for module, distribution, least, remedy in _NEEDS + (_NEEDS_OF_NETWORKS if node in NETWORK_NODES else ()):
         try:
@@ -53,11 +54,11 @@ def start(node: str) -> int:
     """
     Check the machine, then run a node until it is told to stop.
 
-    :param node: its module in this package, e.g. ``robot_node``.
+    :param node: name of its module in this package, e.g. ``robot_node``.
     :returns: exit code of the process.
     """
-    # Threads that wait by spinning slow a network down several times over as soon as another process wants the cores.
-    # OpenMP reads this when torch is first imported.
+    # Threads that busy-wait slow a network down several times as soon as another process needs the cores. OpenMP reads
+    # this variable when torch is first imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     problems = missing(node)
     if problems:
@@ -71,7 +72,7 @@ def start(node: str) -> int:
 def _is_there(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None
-    except ValueError:  # Python's word for a module that was forbidden
+    except ValueError:  # Python raises this for a module that was blocked
         return False
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A camera made of a video file, or a real one: publishes its frames at a steady rate, with the clock's time."""
+"""Publish the frames of a video file or a real camera at a steady rate, stamped with the clock's time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from neurosurgeon_ros.ros import qos
 from neurosurgeon_ros.ros.parameters import declare, parameter, unknown_names
 from neurosurgeon_ros.ros.process.process import StartError, run
 
-#: Seconds that the end waits for the player, which a camera may hold up.
+#: Maximum seconds that shutdown waits for the player, which a camera may block.
 JOIN_S = 1.0
 
 
@@ -49,7 +49,7 @@ class VideoParameters:
 
 
 class VideoNode(Node):
-    """Publishes `image_raw`, BGR, or `image_raw/compressed`, from a thread of its own."""
+    """Publishes BGR images on `image_raw`, or jpeg on `image_raw/compressed`, from a separate thread."""
 
     def __init__(self) -> None:
         super().__init__("video_node")
@@ -97,7 +97,7 @@ class VideoNode(Node):
             published = self._publish_all(0.0 if as_they_come else 1.0 / rate_hz)
             if not self._ending.is_set():
                 self.get_logger().info(f"the {kind} has ended after {published} frames")
-        except Exception as problem:  # whatever it is, it must not leave a silent node behind
+        except Exception as problem:  # no exception may leave a silent node behind
             self.get_logger().fatal(f"playing has failed: {type(problem).__name__}: {problem}")
         finally:
             source.close()
@@ -106,15 +106,15 @@ class VideoNode(Node):
 
     def _publish_all(self, period_s: float) -> int:
         """
-        Publish frame after frame until the video or the node ends.
+        Publish frames until the video or the node ends.
 
-        :param period_s: seconds from frame to frame; 0 as they come.
-        :returns: how many were published.
+        :param period_s: seconds between frames; 0 to publish frames as they arrive.
+        :returns: number of published frames.
         """
         published = 0
         due_s = time.monotonic()
         while not self._ending.is_set():
-            # Decoded before its time has come, so that decoding does not make it late.
+            # Decode the frame before it is due, so that decoding does not delay it.
             frame = self._next_frame()
             if frame is None:
                 break
@@ -122,7 +122,7 @@ class VideoNode(Node):
             if self._source.is_camera and now_s < due_s:
                 continue
             if now_s - due_s > period_s:
-                # More than a frame late: continue from here rather than send a burst.
+                # More than one frame late: continue from now instead of sending a burst.
                 due_s = now_s
             if self._ending.wait(max(0.0, due_s - now_s)):
                 break
@@ -141,7 +141,7 @@ class VideoNode(Node):
 
 
 def _shipped_video() -> str:
-    from neurosurgeon_ros.models.files import FileProblem, find  # brings torch
+    from neurosurgeon_ros.models.files import FileProblem, find  # imports torch
 
     try:
         return str(find("bikes.mp4"))

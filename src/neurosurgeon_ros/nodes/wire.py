@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A wire of a given rate, emulated: what is put in comes out in order, after the time that it would take."""
+"""An emulated wire of a given rate: messages come out in order, after the time that they would take."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class WireCounts:
     """
-    What a wire has done so far.
+    The counts of a wire so far.
 
     :param delivered: messages that came out.
-    :param dropped: messages that gave way to newer ones before their time on the wire began.
-    :param sent_bytes: of the messages that came out.
+    :param dropped: messages that were dropped for newer ones before their transmission began.
+    :param sent_bytes: bytes of the messages that came out.
     """
 
     delivered: int = 0
@@ -28,14 +28,15 @@ class WireCounts:
 
 class Wire:
     """
-    First in, first out, one message at a time.
+    A first-in, first-out wire that transmits one message at a time.
 
-    Each begins at its arrival or at the end of the one before, whichever is later, and ends after its bits divided by
-    the rate. A full wire drops the oldest message that has not begun, as the history of a keep-last publisher does.
+    A transmission begins when the message arrives or when the previous transmission ends, whichever is later. It lasts
+    for the message's bits divided by the rate. A full wire drops the oldest message whose transmission has not begun,
+    as the history of a keep-last publisher does.
 
     :param bits_per_second: rate, > 0.
-    :param capacity: messages that are on the wire or wait for it at most, >= 2.
-    :param deliver: takes each message at its end; called from the wire's own thread.
+    :param capacity: maximum number of messages that are on the wire or wait for it, >= 2.
+    :param deliver: called with each message at the end of its transmission, from the wire's own thread.
     :raises ValueError: if the rate or the capacity is out of its range.
     """
 
@@ -65,13 +66,13 @@ class Wire:
 
     @property
     def counts(self) -> WireCounts:
-        """What has been done so far."""
+        """Return the counts so far."""
         with self._condition:
             return self._counts
 
     @property
     def bits_per_second(self) -> float:
-        """Rate, > 0; a new one counts from the message on that is on the wire."""
+        """Return the rate, > 0; a new rate applies to the message that is on the wire and to all later ones."""
         return self._rate
 
     @bits_per_second.setter
@@ -83,14 +84,14 @@ class Wire:
             self._condition.notify()
 
     def duration_s(self, size: int) -> float:
-        """Seconds that a message of `size` bytes takes."""
+        """Return the seconds that a message of `size` bytes takes."""
         return 8.0 * size / self._rate
 
     def put(self, message: bytes, arrival_s: float | None = None) -> None:
         """
-        Put a message in.
+        Put a message on the wire.
 
-        :param arrival_s: when it came, by the wire's clock; now when None.
+        :param arrival_s: time at which it arrived, by the wire's clock; None for now.
         """
         with self._condition:
             if self._closed:
@@ -102,7 +103,7 @@ class Wire:
             self._condition.notify()
 
     def close(self) -> None:
-        """Drop what is on the wire, and join its thread."""
+        """Drop the messages on the wire, and join its thread."""
         with self._condition:
             self._closed = True
             self._condition.notify()
@@ -115,7 +116,7 @@ class Wire:
                 self._count(delivered=1, sent_bytes=len(message))
 
     def _next(self) -> bytes | None:
-        """Wait for the end of the oldest message and take it out; None once the wire is closed."""
+        """Wait until the oldest message is transmitted, remove and return it; None once the wire is closed."""
         with self._condition:
             while not self._closed:
                 if not self._queue:

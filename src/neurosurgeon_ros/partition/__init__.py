@@ -1,10 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-The partition engine: a torch network as a list of partition points, with front-end and back-end at each.
+Partition engine: find the partition points of a torch network, and run the front-end and back-end at each.
 
-Any :class:`torch.nn.Module` goes in, with an example of its input; :func:`partition` says where it can be cut, and the
-:class:`PartitionedNetwork` that it returns runs either part.
+The engine accepts any :class:`torch.nn.Module` with an example of its input. :func:`partition` finds where the network
+can be cut and returns a :class:`PartitionedNetwork`, which runs either part.
 """
 
 from neurosurgeon_ros.partition.errors import PartitionError

@@ -1,12 +1,12 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What goes wrong with a network that is to be cut."""
+"""Errors of partitioning a network."""
 
 
 class PartitionError(ValueError):
-    """A network that cannot be cut, or tensors that do not belong to a partition point; the text is one sentence."""
+    """Raised if a network cannot be cut, or if tensors do not match a partition point; the message is one sentence."""
 
 
 def first_line(error: Exception) -> str:
-    """Return what fits into a sentence of an error that a user's network or torch has raised."""
+    """Return the first line of an error from a user's network or torch, for use within a sentence."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

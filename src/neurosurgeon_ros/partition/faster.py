@@ -1,11 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Steps that torch does in a slow way, exchanged for the same in a faster one.
+Replace steps that torch runs slowly with faster equivalents.
 
-Max-pooling: torch's own kernel keeps the place of each maximum and so takes a branch per element; where channels are
-few, it takes as long as the convolution before it. Pixels: a division takes bytes as they are, without a copy as
-floats.
+Max-pooling: torch's own kernel stores the index of each maximum, which costs a branch per element. With few channels,
+it takes as long as the preceding convolution. Pixels: a division accepts bytes directly, without a copy as floats.
 """
 
 from __future__ import annotations
@@ -21,14 +20,14 @@ from neurosurgeon_ros.partition.memory_format import lies_channels_last
 
 
 class HalvingMaxPool2d(nn.Module):
-    """Max-pooling of 2 x 2 with stride 2, of maps with even sides that lie channels-last."""
+    """2 x 2 max-pooling with stride 2 for channels-last maps with even height and width."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """
-        Return the larger of each two rows, and of these the larger of each two columns.
+        Return the maximum of each pair of rows, then of each pair of columns.
 
-        :param x: of shape (N, C, H, W), with strides as channels-last.
-        :returns: of shape (N, C, H / 2, W / 2), channels-last.
+        :param x: shape (N, C, H, W), with channels-last strides.
+        :returns: shape (N, C, H / 2, W / 2), channels-last.
         """
         n, c, h, w = x.shape
         rows = x.permute(0, 2, 3, 1).reshape(n, h // 2, 2, w * c)
@@ -38,10 +37,10 @@ class HalvingMaxPool2d(nn.Module):
 
 def exchange_slow_steps(module: fx.GraphModule, crossing: Collection[fx.Node] = ()) -> None:
     """
-    Exchange the steps of a normalised graph that can be done faster, where the result is the same.
+    Replace steps of a normalised graph with faster ones if the result stays the same.
 
-    :param module: its nodes have an example of their values; called modules are exchanged in it alone.
-    :param crossing: the nodes whose own values are sent somewhere.
+    :param module: graph whose nodes hold example values; called modules are replaced only in this graph.
+    :param crossing: nodes whose own values are sent.
     """
     _exchange_max_pools(module)
     for node in module.graph.nodes:
@@ -50,12 +49,12 @@ def exchange_slow_steps(module: fx.GraphModule, crossing: Collection[fx.Node] = 
 
 
 def as_it_is(x: torch.Tensor) -> torch.Tensor:
-    """Stand where a step was whose work another step does."""
+    """Return the input unchanged; replaces a step whose work another step does."""
     return x
 
 
 def _is_needless_copy(node: fx.Node) -> bool:
-    """Whether a step makes floats of bytes, only for a division by a number that would do so itself."""
+    """Return whether a step converts bytes to floats only for a division by a number that converts them itself."""
     user = next(iter(node.users), None)
     converts = node.op == "call_method" and node.target in ("to", "float") and len(node.all_input_nodes) == 1
     if not converts or user is None or len(node.users) > 1 or not is_tensor(node.all_input_nodes[0]):

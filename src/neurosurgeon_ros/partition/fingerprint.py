@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Whether robot and edge run the same network: a digest of graph, weights and partition points."""
+"""Compute a digest of graph, weights and partition points to check that robot and edge run the same network."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _PLAIN = (bool, int, float, str, type(None))
 
 def graph_digest(module: fx.GraphModule) -> bytes:
     """
-    Digest a recorded graph: each step with its parameters, each weight with its bits.
+    Return the digest of a recorded graph: each step with its parameters, and the bits of each weight.
 
-    It does not depend on names that torch gives, on where files lie, or on how weights lie in memory; taken before
-    anything is computed from the weights, since processors differ in last bits.
+    The digest does not depend on names that torch generates, on file locations, or on the memory layout of weights.
+    Compute it before anything is derived from the weights, because processors differ in the last bits.
     """
     digest = hashlib.sha256()
     number = {node: index for index, node in enumerate(module.graph.nodes)}
@@ -45,8 +45,8 @@ def fingerprint(graph: bytes, points: Sequence[tuple[str, Sequence[TensorSpec]]]
     """
     Return the digest that both sides compare before they share a network.
 
-    :param graph: its :func:`graph_digest`.
-    :param points: name and tensors of each partition point.
+    :param graph: result of :func:`graph_digest`.
+    :param points: name and tensor specifications of each partition point.
     :returns: sha256 in hexadecimal.
     """
     digest = hashlib.sha256(graph)
@@ -56,7 +56,7 @@ def fingerprint(graph: bytes, points: Sequence[tuple[str, Sequence[TensorSpec]]]
 
 
 class _Reference(int):
-    """Another node, by its number."""
+    """Reference to another node by its number."""
 
     def __repr__(self) -> str:
         return f"%{int(self)}"
@@ -69,7 +69,7 @@ def _target(node: fx.Node) -> str:
 
 
 def _settings(module: nn.Module) -> list[tuple[str, str]]:
-    """Return what a module was made with: torch lists it in ``__constants__``; else its plain public attributes."""
+    """Return the settings of a module: those that torch lists in ``__constants__``, or its plain public attributes."""
     names = getattr(module, "__constants__", None) or [
         name for name, value in vars(module).items() if not name.startswith("_") and isinstance(value, (*_PLAIN, tuple))
     ]

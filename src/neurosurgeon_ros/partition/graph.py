@@ -1,11 +1,11 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-A network as a graph of functional steps, with what each step gives and costs.
+Represent a network as a graph of functional steps, with the value and cost of each step.
 
-The recorded graph is brought into a form that can be cut between any two steps: nothing writes to a tensor that an
-earlier step made, what does not depend on the input is a constant (the example fixes all sizes), and every tensor that
-can cross a cut lies densely in memory.
+The recorded graph is converted into a form that can be cut between any two steps. No step writes to a tensor that an
+earlier step made. Values that do not depend on the input are constants, because the example fixes all sizes. Every
+tensor that can cross a cut is dense in memory.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ _IN_PLACE_OPERATORS: dict[Any, Callable[..., Any]] = {
 
 
 class SharedWrite(Exception):
-    """A step writes to a tensor that others see; torch.fx's graph does not say so."""
+    """Raised if a step writes to a tensor that other steps share; the graph from torch.fx does not show this."""
 
 
 def normalise(module: fx.GraphModule, inputs: Sequence[torch.Tensor]) -> None:
     """
-    Bring a recorded graph into the form that can be cut, in place.
+    Convert a recorded graph in place into the form that can be cut.
 
-    Each node that remains has in ``meta`` its ``label``, ``value`` (an example of what it gives) and ``work``.
+    Each remaining node stores its ``label``, ``value`` (an example of its result) and ``work`` in ``meta``.
 
     :param module: the graph.
-    :param inputs: the example; not written to.
+    :param inputs: the example; it is not modified.
     :raises SharedWrite: the graph writes through views.
     """
     _drop_no_operations(module)
@@ -61,17 +61,17 @@ def normalise(module: fx.GraphModule, inputs: Sequence[torch.Tensor]) -> None:
 
 
 def steps(graph: fx.Graph) -> list[fx.Node]:
-    """Return the nodes that compute, in order; a constant is none."""
+    """Return the nodes that compute, in order; constants are not included."""
     return [node for node in graph.nodes if node.op in ("call_module", "call_function", "call_method")]
 
 
 def is_tensor(node: fx.Node) -> bool:
-    """Return whether the node gives one tensor, not a tuple of them."""
+    """Return whether the node returns one tensor, not a tuple of tensors."""
     return isinstance(node.meta.get("value"), torch.Tensor)
 
 
 class _Recorder(fx.Interpreter):
-    """Runs the graph once, and writes into each node what it gives."""
+    """Run the graph once, and store the result of each node in the node."""
 
     def run_node(self, n: fx.Node) -> Any:
         n.meta["value"] = super().run_node(n)
@@ -79,7 +79,7 @@ class _Recorder(fx.Interpreter):
 
 
 class _Accountant(fx.Interpreter):
-    """Runs the graph once, and writes into each node what it costs."""
+    """Run the graph once, and store the cost of each node in the node."""
 
     def run_node(self, n: fx.Node) -> Any:
         with WorkCounter() as counter:
@@ -96,7 +96,7 @@ def _record_values(module: fx.GraphModule, inputs: Sequence[torch.Tensor]) -> No
 
 
 def _record_work(module: fx.GraphModule, inputs: Sequence[torch.Tensor]) -> None:
-    # In its fused form attention is one operation that hides its products.
+    # Fused attention is one operation that hides its matrix products.
     fused = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
@@ -114,7 +114,7 @@ def _drop_no_operations(module: fx.GraphModule) -> None:
 
 
 def _fold_sizes(module: fx.GraphModule) -> None:
-    """Replace what depends on shapes alone by its value."""
+    """Replace nodes that depend only on shapes with their values."""
     for node in list(module.graph.nodes):
         if _is_size(node):
             _replace_by_constant(node, node.meta["value"])
@@ -136,7 +136,7 @@ def _is_size(node: fx.Node) -> bool:
         return False
     if node.target is getattr:
         return node.args[1] in _SIZE_ATTRIBUTES
-    # All nodes among its arguments that were sizes have become constants by now.
+    # Size nodes among its arguments have already become constants.
     return not node.all_input_nodes and not _holds_tensor(node.meta.get("value"))
 
 
@@ -145,7 +145,7 @@ def _holds_tensor(value: Any) -> bool:
 
 
 def _fold_constants(module: fx.GraphModule) -> None:
-    """Compute once what does not depend on the input, such as tables of positions."""
+    """Compute values that do not depend on the input once, such as tables of positions."""
     number = 0
     for node in list(module.graph.nodes):
         computes = node.op in ("call_module", "call_function", "call_method")
@@ -162,7 +162,7 @@ def _fold_constants(module: fx.GraphModule) -> None:
 
 
 def _make_functional(module: fx.GraphModule) -> None:
-    """Make every step return a new tensor instead of writing to one that it was given."""
+    """Make every step return a new tensor instead of writing to one of its inputs."""
     order = {node: index for index, node in enumerate(module.graph.nodes)}
     for node in list(module.graph.nodes):
         written = _written(module, node)
@@ -184,7 +184,7 @@ def _make_functional(module: fx.GraphModule) -> None:
 
 
 def _written(module: fx.GraphModule, node: fx.Node) -> fx.Node | None:
-    """Return the node whose tensor this one writes to, if it does."""
+    """Return the node whose tensor this node writes to, or None."""
     first = node.args[0] if node.args and isinstance(node.args[0], fx.Node) else None
     if first is None or not is_tensor(first):
         return None
@@ -202,7 +202,7 @@ def _written(module: fx.GraphModule, node: fx.Node) -> fx.Node | None:
 
 
 def _to_functional(module: fx.GraphModule, node: fx.Node) -> None:
-    """Exchange an operation that writes to its input for the one that does not."""
+    """Replace an operation that writes to its input with the equivalent that does not."""
     if node.op == "call_module":
         twin = copy.copy(module.get_submodule(str(node.target)))
         twin.inplace = False  # type: ignore[assignment]
@@ -222,7 +222,7 @@ def _to_functional(module: fx.GraphModule, node: fx.Node) -> None:
 
 
 def _keep_items_with_their_maker(module: fx.GraphModule) -> None:
-    """Split tuples where they are made, so that single tensors cross every cut after that."""
+    """Split tuples where they are made, so that only single tensors cross later cuts."""
     for node in reversed(list(module.graph.nodes)):
         if node.op == "call_function" and node.target is operator.getitem and not is_tensor(node.args[0]):
             node.args[0].append(node)
@@ -230,7 +230,7 @@ def _keep_items_with_their_maker(module: fx.GraphModule) -> None:
 
 
 def _drop_needless(module: fx.GraphModule) -> None:
-    """Remove copies of what is dense by itself, now that its source is."""
+    """Remove copies of tensors that are already dense because their source is now dense."""
     for node in list(module.graph.nodes):
         if node.target is dense and is_dense(node.args[0].meta["value"]):
             node.replace_all_uses_with(node.args[0])
@@ -239,7 +239,7 @@ def _drop_needless(module: fx.GraphModule) -> None:
 
 
 def _make_dense(module: fx.GraphModule) -> None:
-    """After each step whose result does not lie densely, bring it into the form that travelling would give it."""
+    """Add a step after each result that is not dense, to give it the layout that it would have after transport."""
     for node in list(module.graph.nodes):
         if node.op in ("get_attr", "output") or not is_tensor(node):
             continue

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Several requests as one batch: tensors joined along their first dimension, and outputs taken apart again."""
+"""Run several requests as one batch: join tensors along their first dimension, and split the outputs again."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def join(many: Sequence[Sequence[torch.Tensor]], point: PartitionPoint) -> tuple
     """
     Join the tensors of several requests.
 
-    :param many: for each request what crosses at the point, each tensor of shape (1, ...).
-    :returns: tensors of shape (requests, ...), which lie in memory as those of one request do.
+    :param many: for each request, the tensors that cross at the point, each of shape (1, ...).
+    :returns: tensors of shape (requests, ...), with the same memory layout as those of one request.
     :raises PartitionError: a tensor has no dimension of size 1 to join along.
     """
     for spec in point.tensors:
@@ -37,12 +37,12 @@ def join(many: Sequence[Sequence[torch.Tensor]], point: PartitionPoint) -> tuple
 
 def take_apart(outputs: Any, number: int) -> list[Any]:
     """
-    Return each request what a network returned for it.
+    Split the outputs of a network into one result for each request.
 
     :param outputs: tensors of shape (number, ...), in any structure.
-    :param number: of requests.
-    :returns: for each request that structure, with tensors of shape (1, ...).
-    :raises PartitionError: something among the outputs has no row for each request.
+    :param number: number of requests.
+    :returns: for each request, the same structure with tensors of shape (1, ...).
+    :raises PartitionError: an output does not have one row for each request.
     """
     leaves, structure = pytree.tree_flatten(outputs)
     for leaf in leaves:

@@ -1,6 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""How tensors lie in memory; a tensor that travelled must lie as one that did not, or kernels may sum otherwise."""
+"""
+Memory layout of tensors.
+
+A received tensor must have the same layout as a local one. Otherwise kernels may sum in another order.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ def canonical_strides(shape: Sequence[int], channels_last: bool) -> tuple[int, .
 
 
 def lies_channels_last(tensor: torch.Tensor) -> bool:
-    """Return whether a tensor is best kept as N, H, W, C: it lies so, or more so than as N, C, H, W."""
+    """Return whether N, H, W, C is the better order for a tensor: it matches exactly, or better than N, C, H, W."""
     if tensor.dim() != 4:
         return False
     if tensor.stride() == canonical_strides(tensor.shape, channels_last=True):
@@ -29,15 +33,15 @@ def lies_channels_last(tensor: torch.Tensor) -> bool:
 
 
 def is_dense(tensor: torch.Tensor) -> bool:
-    """Return whether a tensor has the strides that it would have after travelling."""
+    """Return whether a tensor already has the strides that it would have after transport."""
     return tensor.stride() == canonical_strides(tensor.shape, lies_channels_last(tensor))
 
 
 def dense(tensor: torch.Tensor, channels_last: bool) -> torch.Tensor:
     """
-    Return the tensor with the strides that it would have after travelling; copies only where elements lie apart.
+    Return the tensor with the strides that it would have after transport; copy only if elements are not adjacent.
 
-    torch tells channels-last from the strides even where a dimension has one element and both orders are the same.
+    torch infers channels-last from the strides, even if a dimension has one element and both orders are the same.
     """
     strides = canonical_strides(tensor.shape, channels_last)
     if tensor.stride() == strides:

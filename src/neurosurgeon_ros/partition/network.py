@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A network cut in two at any of its partition points."""
+"""Cut a network in two at any of its partition points, and run the parts."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from neurosurgeon_ros.partition.weight_packing import pack
 
 class PartitionedNetwork:
     """
-    A traced network with its partition points; made by :func:`partition`.
+    Traced network with its partition points; :func:`partition` makes it.
 
-    Front-ends and back-ends are built when they are first asked for, share the weights, and are kept. Running is safe
-    from several threads at a time.
+    Front-ends and back-ends are built on first use, share the weights, and are cached. Several threads can run them at
+    the same time.
 
     :ivar points: from p = 0 (``input``) to p = P (``on_device``).
-    :ivar left_out: cuts that are none of `points` because an earlier one carries no more.
+    :ivar left_out: number of cuts that are not in `points` because an earlier cut carries no more.
     :ivar fingerprint: sha256 of graph, weights and points, in hexadecimal.
-    :ivar obstacle: one sentence on why the network has no points but ``input`` and ``on_device``; None if it has.
+    :ivar obstacle: one sentence on why the network has only the points ``input`` and ``on_device``; None otherwise.
     """
 
     def __init__(self, trace: Trace, digest: bytes, cuts: Sequence[Cut], left_out: int) -> None:
@@ -52,17 +52,17 @@ class PartitionedNetwork:
         self._cuts = tuple(cuts)
         self._fronts: dict[tuple[int, ...], fx.GraphModule] = {}
         self._backs: dict[int, fx.GraphModule] = {}
-        for node in module.graph.nodes:  # the example values have done their work, and hold memory
+        for node in module.graph.nodes:  # the example values are no longer needed and hold memory
             node.meta.pop("value", None)
 
     @property
     def graph_module(self) -> fx.GraphModule:
-        """The traced graph, in the order in which it is cut; not to be changed."""
+        """Return the traced graph in the order in which it is cut; do not modify it."""
         return self._module
 
     @property
     def positions(self) -> tuple[int, ...]:
-        """For each p, the number of steps of the graph that its front-end has."""
+        """Return, for each p, the number of graph steps in its front-end."""
         return tuple(cut.position for cut in self._cuts)
 
     def run_front(
@@ -75,13 +75,13 @@ class PartitionedNetwork:
         """
         Run the front-end.
 
-        :param x: the network's input, or a sequence of them where it has several.
+        :param x: the network's input, or a sequence of inputs if it has several.
         :param p: partition point, 0 to P.
-        :param keep: earlier partition points whose tensors are wanted too.
-        :param before_step: called before each step; what it raises ends the run.
-        :returns: for p, and for each q of `keep` with q < p, the tensors that cross there, in the order of
+        :param keep: earlier partition points whose tensors are also returned.
+        :param before_step: called before each step; an exception that it raises ends the run.
+        :returns: for p, and for each q in `keep` with q < p, the tensors that cross there, in the order of
             ``points[p].tensors``; for P, what the network returns.
-        :raises PartitionError: `x` is not what the network takes, or there is no such point.
+        :raises PartitionError: `x` does not match the network's input, or there is no such point.
         """
         wanted = (self._check_point(p), *sorted({self._check_point(q) for q in keep if q < p}))
         front = self._fronts.get(wanted)
@@ -98,11 +98,11 @@ class PartitionedNetwork:
         """
         Run the back-end.
 
-        :param tensors: what crosses at p; for P, what the network returned.
+        :param tensors: the tensors that cross at p; for P, what the network returned.
         :param p: partition point, 0 to P.
-        :param before_step: called before each step; what it raises ends the run.
+        :param before_step: called before each step; an exception that it raises ends the run.
         :returns: what the network returns, in its own structure.
-        :raises PartitionError: the tensors are not those of this point.
+        :raises PartitionError: the tensors do not match this point.
         """
         if self._check_point(p) == len(self.points) - 1:
             return tensors
@@ -112,16 +112,15 @@ class PartitionedNetwork:
 
     def run_back_together(self, many: Sequence[Sequence[torch.Tensor]], p: int) -> list[Any]:
         """
-        Run the back-end once for several inputs of the network's batch size 1.
+        Run the back-end once for several inputs, each of batch size 1.
 
-        The graph is that of the example, whose sizes are fixed in it: whether a network gives in a batch what it gives
-        alone has to be tried, as :func:`neurosurgeon_ros.inference.batching.try_batches` does.
+        The graph is recorded from the example, which fixes its sizes. The network may return other results for a batch
+        than for single inputs; :func:`neurosurgeon_ros.inference.batching.try_batches` tests this.
 
-        :param many: for each input, what crosses at p.
+        :param many: for each input, the tensors that cross at p.
         :param p: partition point, 0 to P - 1.
-        :returns: for each input what the network returns, in its own structure; views of one batch.
-        :raises PartitionError: the tensors are not those of this point, or cannot be joined, or the outputs not be
-            taken apart.
+        :returns: for each input, what the network returns, in its own structure; views of one batch.
+        :raises PartitionError: the tensors do not match this point or cannot be joined, or the outputs cannot be split.
         """
         if self._check_point(p) == len(self.points) - 1:
             raise PartitionError(f"Nothing runs after partition point {self.points[p].name}; give an earlier one.")
@@ -131,25 +130,25 @@ class PartitionedNetwork:
 
     def without_padding(self, empty: torch.Tensor, rows: Rows) -> WholeWithoutPadding | None:
         """
-        Return the whole network for inputs that are like `empty` but for some rows; see :mod:`.padding`.
+        Return the whole network for inputs that differ from `empty` only in some rows; see :mod:`.padding`.
 
         :param empty: an input without an image.
-        :param rows: in no others does an input differ from `empty`.
-        :returns: None where nothing would be left out.
+        :param rows: the only rows in which an input differs from `empty`.
+        :returns: None if nothing would be left out.
         """
         trimmed = without_padding(self._back(0), empty, rows) if len(self.points[0].tensors) == 1 else None
         return None if trimmed is None else WholeWithoutPadding(trimmed, self._restore, self.points[0])
 
     def run_whole(self, x: torch.Tensor | Sequence[torch.Tensor], before_step: BeforeStep | None = None) -> Any:
-        """Run the whole network as :meth:`run_front` at P; returns what it returns."""
+        """Run the whole network like :meth:`run_front` at P, and return what it returns."""
         last = len(self.points) - 1
         return self.run_front(x, last, before_step=before_step)[last]
 
     def check_inputs(self, x: torch.Tensor | Sequence[torch.Tensor]) -> Tensors:
         """
-        Return the inputs as the graph takes them; copied only where they lie otherwise in memory.
+        Return the inputs as the graph takes them; copy only inputs with another memory layout.
 
-        :raises PartitionError: they are not what the network takes.
+        :raises PartitionError: the inputs do not match the network.
         """
         return check((x,) if isinstance(x, torch.Tensor) else x, self.points[0])
 
@@ -165,7 +164,7 @@ class PartitionedNetwork:
         return back
 
     def _build_front(self, wanted: tuple[int, ...]) -> fx.GraphModule:
-        """Return steps up to the furthest of `wanted`; returns a tuple with what each of them wants."""
+        """Build the steps up to the furthest of `wanted`; the graph returns a tuple with the result for each point."""
         graph = fx.Graph()
         copies: dict[fx.Node, fx.Node] = {}
         front = set(steps(self._module.graph)[: max(self._cuts[p].position for p in wanted)])
@@ -180,7 +179,7 @@ class PartitionedNetwork:
         return self._finish(graph, tuple(results))
 
     def _build_back(self, p: int) -> fx.GraphModule:
-        """Return steps after p, with the tensors that cross as inputs."""
+        """Build the steps after p, with the crossing tensors as inputs."""
         graph = fx.Graph()
         copies: dict[fx.Node, fx.Node] = {}
         cut = self._cuts[p]
@@ -202,7 +201,7 @@ class PartitionedNetwork:
 
 
 def _is_constant_of(node: fx.Node, part: set[fx.Node]) -> bool:
-    """Whether a node is a constant that this part of the graph, or the output, reads."""
+    """Return whether a node is a constant that this part of the graph, or the output, reads."""
     return node.op == "get_attr" and any(user in part or user.op == "output" for user in node.users)
 
 
@@ -216,14 +215,14 @@ def partition(
     """
     Find every place where a network can be cut.
 
-    :param network: in eval mode; both halves share its weights, of which convolutions keep a form packed for this
-        processor, so that later changes to them are not seen.
-    :param example_inputs: an input, or one for each argument of ``forward``; they fix shapes, element types and memory
+    :param network: in eval mode; both halves share its weights. Convolutions keep a copy of their weights packed for
+        this processor, so later changes to the weights have no effect on them.
+    :param example_inputs: one input, or one for each argument of ``forward``; they fix shapes, element types and memory
         formats.
-    :param max_tensors: most tensors that may cross a cut, at least 1.
-    :param keep_all: keep also the cuts where an earlier one carries no more elements. They are left out otherwise,
-        since a later cut that carries more can only be better where the edge is slower than the robot.
-    :returns: the network, ready to be run in parts.
+    :param max_tensors: maximum number of tensors that may cross a cut, at least 1.
+    :param keep_all: also keep each cut for which an earlier cut carries no more elements. By default such cuts are left
+        out, because a later cut that carries more can only be better if the edge is slower than the robot.
+    :returns: the network, ready to run in parts.
     :raises PartitionError: the network is in training mode, or does not accept the example.
     :raises ValueError: `max_tensors` is less than 1.
     """
@@ -240,14 +239,14 @@ def partition(
 
 
 def _trace(network: nn.Module, inputs: Tensors) -> tuple[Trace, bytes]:
-    """Record a network in the first way that works, and bring it into the form that can be cut."""
+    """Record a network with the first method that works, and convert it into the form that can be cut."""
     obstacle: Exception | None = None
     for record in (trace_with_fx, lambda network: trace_with_export(network, inputs)):
         try:
             trace = record(network)
             digest = graph_digest(trace.module)
             normalise(trace.module, inputs)
-        except Exception as error:  # tracing runs the network's own code, which may raise anything
+        except Exception as error:  # tracing runs the network's own code, which can raise any exception
             if obstacle is None or isinstance(obstacle, SharedWrite):
                 obstacle = error
         else:

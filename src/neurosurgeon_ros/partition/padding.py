@@ -1,11 +1,11 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Leave out what an image does not reach: the rows above and below it that a letterbox fills.
+Skip the rows that an image does not reach: the rows above and below it that a letterbox fills.
 
-What a convolution makes of an image differs from what it makes of an empty input only in the rows that some row of the
-image reaches. All others are known beforehand: a map is computed for the rows between, and joined with the known ones
-where a later step needs them. A picture of 16:9 in a square input leaves nearly half of the early maps to know.
+The result of a convolution for an image differs from its result for an empty input only in the rows that an image row
+reaches. All other rows are known in advance. The graph computes only the rows in between, and joins them with the known
+rows if a later step needs them. For a 16:9 image in a square input, nearly half of the early maps are known in advance.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from neurosurgeon_ros.partition.faster import HalvingMaxPool2d, as_it_is
 from neurosurgeon_ros.partition.memory_format import lies_channels_last
 from neurosurgeon_ros.partition.weight_packing import PackedConv2d
 
-#: A step is done for some rows alone where they are at most this share of all.
+#: A step runs on a part of the rows only if this part is at most this share of all rows.
 WORTH = 0.85
 
 
 class Rows(NamedTuple):
     """
-    Rows of a map.
+    Range of rows of a map.
 
-    :param first: the first one.
-    :param end: the one after the last.
+    :param first: the first row.
+    :param end: the row after the last.
     """
 
     first: int
@@ -39,11 +39,11 @@ class Rows(NamedTuple):
 
 class Window(NamedTuple):
     """
-    The rows of its input that a step sees for each row of its result.
+    Rows of its input that a step reads for each row of its result.
 
-    :param size: their number.
-    :param stride: from one row of the result to the next.
-    :param padding: rows of zeros before the input's first.
+    :param size: number of rows.
+    :param stride: distance in input rows from one row of the result to the next.
+    :param padding: rows of zeros before the first row of the input.
     """
 
     size: int
@@ -51,23 +51,23 @@ class Window(NamedTuple):
     padding: int
 
     def reached(self, rows: Rows, height: int) -> Rows:
-        """Return the rows of the result that see one of these rows; `height` is the result's."""
+        """Return the rows of the result that depend on one of these rows; `height` is the height of the result."""
         first = -((self.size - 1 - self.padding - rows.first) // self.stride)
         return Rows(max(0, first), min(height, (rows.end - 1 + self.padding) // self.stride + 1))
 
     def seen(self, rows: Rows) -> Rows:
-        """Return the rows that these rows of the result see; they may lie outside of the input, in the padding."""
+        """Return the input rows that these rows of the result depend on; they may lie in the padding."""
         first = rows.first * self.stride - self.padding
         return Rows(first, (rows.end - 1) * self.stride - self.padding + self.size)
 
 
 class Surrounded(nn.Module):
     """
-    A step that is done for some rows, with known ones around them.
+    Step that receives some rows and adds the known rows around them.
 
-    :param step: is given all of them.
-    :param above: of shape (1, C, h, W), with h from 0.
-    :param below: the same.
+    :param step: receives all these rows.
+    :param above: known rows of shape (1, C, h, W), with h >= 0.
+    :param below: known rows, as `above`.
     """
 
     def __init__(self, step: nn.Module, above: torch.Tensor, below: torch.Tensor) -> None:
@@ -76,7 +76,7 @@ class Surrounded(nn.Module):
         self._around = above, below
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return what the step makes of `x`, of shape (N, C, h, W), and the rows around."""
+        """Return the result of the step for `x`, of shape (N, C, h, W), and the rows around it."""
         above, below = (part.expand(len(x), -1, -1, -1) for part in self._around)
         parts = [part for part in (above, x, below) if part.shape[2]]
         whole = torch.cat(parts, 2).contiguous(memory_format=torch.channels_last) if len(parts) > 1 else x
@@ -85,26 +85,26 @@ class Surrounded(nn.Module):
 
 
 class Taken(nn.Module):
-    """Some rows of a map."""
+    """Selection of some rows of a map."""
 
     def __init__(self, rows: Rows) -> None:
         super().__init__()
         self._rows = rows
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return a view of them."""
+        """Return a view of these rows."""
         return x[:, :, self._rows.first : self._rows.end]
 
 
 def without_padding(module: fx.GraphModule, empty: torch.Tensor, rows: Rows) -> fx.GraphModule | None:
     """
-    Return a graph that does the same for inputs that differ from an empty one in some rows, and leaves out the others.
+    Return an equivalent graph for inputs that differ from an empty one only in some rows; it skips the other rows.
 
-    :param module: a normalised and packed graph of one input, in eval mode.
+    :param module: a normalised and packed graph with one input, in eval mode.
     :param empty: the input without an image, shape (1, C, H, W).
-    :param rows: of the input; in no other may it differ from `empty`.
-    :returns: the graph, whose results have the very same bits; None where there is nothing to leave out, or a probe
-        shows that they have not.
+    :param rows: rows of the input; no other row may differ from `empty`.
+    :returns: the graph, whose results are bit-identical; None if there is nothing to skip, or if a probe shows that the
+        results differ.
     """
     made = _Trimmed(module, empty).make(rows)
     if made is None:
@@ -119,9 +119,9 @@ def without_padding(module: fx.GraphModule, empty: torch.Tensor, rows: Rows) -> 
 
 class _Trimmed(fx.Interpreter):
     """
-    A graph in the making that computes some values for some of their rows.
+    Builder of a graph that computes some values only for some of their rows.
 
-    :param module: the graph to be made again.
+    :param module: the graph to rebuild.
     :param empty: its input without an image.
     """
 
@@ -137,7 +137,7 @@ class _Trimmed(fx.Interpreter):
         self._leaves_out = False
 
     def make(self, rows: Rows) -> fx.GraphModule | None:
-        """Make the graph; None where there is nothing to leave out."""
+        """Make the graph; return None if there is nothing to skip."""
         for node in self._nodes:
             if node.op == "placeholder":
                 self._whole[node] = self._made.node_copy(node)
@@ -151,7 +151,7 @@ class _Trimmed(fx.Interpreter):
         return fx.GraphModule({**self._used(), **self._added}, self._made)
 
     def _trim(self, node: fx.Node) -> bool:
-        """Do a step for the image's rows alone, if that can be done and is worth it."""
+        """Limit a step to the image's rows if this is possible and worthwhile; return whether it was limited."""
         if len(node.all_input_nodes) != 1 or node.all_input_nodes[0] not in self._part:
             return False
         argument = node.all_input_nodes[0]
@@ -176,7 +176,7 @@ class _Trimmed(fx.Interpreter):
         return True
 
     def _complete(self, node: fx.Node) -> None:
-        """Join the computed rows of a value with the known ones."""
+        """Join the computed rows of a value with the known rows."""
         if node in self._whole:
             return
         x, rows = self._part[node]
@@ -190,7 +190,7 @@ class _Trimmed(fx.Interpreter):
         return self._made.call_module(name, (x,))
 
     def _used(self) -> dict[str, Any]:
-        """Return what the graph calls and reads, by its name."""
+        """Return the modules and attributes that the graph uses, by name."""
         nodes = [node for node in self._made.nodes if node.op in ("call_module", "get_attr")]
         names = {str(node.target) for node in nodes} - self._added.keys()
         return {name: operator.attrgetter(name)(self.module) for name in names}
@@ -203,7 +203,7 @@ def _window(step: nn.Module | None) -> Window | None:
 
 
 def _divides(node: fx.Node) -> bool:
-    """Whether a step divides each element by one number."""
+    """Return whether a step divides each element by one number."""
     divides = node.target in ("div", torch.div, operator.truediv) and len(node.args) == 2 and not node.kwargs
     return divides and isinstance(node.args[0], fx.Node) and isinstance(node.args[1], float | int)
 
@@ -213,7 +213,7 @@ def _is_map(value: object) -> bool:
 
 
 def _between(known: torch.Tensor, first: int, end: int) -> torch.Tensor:
-    """Copy some rows; those that the map does not have are zeros."""
+    """Copy some rows; rows outside the map are zeros."""
     _, channels, height, width = known.shape
     rows = known.new_zeros((1, max(0, end - first), width, channels)).permute(0, 3, 1, 2)
     low, high = max(0, first), min(height, end)

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Partition points: where a graph falls in two, and what crosses there."""
+"""Partition points: places where a graph can be cut, and the tensors that cross there."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from neurosurgeon_ros.partition.work import Work
 
 #: Names of the two points that every network has.
 INPUT, ON_DEVICE = "input", "on_device"
-#: What one element weighs when points are compared: codecs decide later what travels.
+#: Bytes per element when points are compared; the codec determines later what is sent.
 BYTES_PER_ELEMENT = 4
-# What costs less to do again than its result costs to send.
+# Operations that are cheaper to repeat than their results are to send.
 _CHEAP_MODULES = (
     *(nn.MaxPool1d, nn.MaxPool2d, nn.AvgPool1d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d),
     *(nn.Flatten, nn.Unflatten, nn.ConstantPad2d, nn.ZeroPad2d, nn.ReflectionPad2d, nn.ReplicationPad2d),
@@ -38,14 +38,14 @@ _CHEAP_OPERATIONS = frozenset(
 @dataclass(frozen=True, slots=True)
 class PartitionPoint:
     """
-    A place where a network can be cut.
+    Place where a network can be cut.
 
-    :param index: p, from 0 (the input travels) to P (nothing does).
+    :param index: p, from 0 (the input is sent) to P (nothing is sent).
     :param name: the last module of the front-end, e.g. ``pool4``; ``input`` for p = 0 and ``on_device`` for p = P.
-    :param tensors: what crosses, in the order of ``run_front``; nothing for p = P.
-    :param bytes: what crosses, with each element as float32.
+    :param tensors: tensors that cross, in the order of ``run_front``; empty for p = P.
+    :param bytes: size of what crosses, with each element as float32.
     :param features: the seven contextual features of the back-end, in the order of
-        ``neurosurgeon_ros.learning.interface.FEATURES``, psi being `bytes`; zeros for p = P.
+        ``neurosurgeon_ros.learning.interface.FEATURES``, where psi is `bytes`; zeros for p = P.
     """
 
     index: int
@@ -58,11 +58,11 @@ class PartitionPoint:
 @dataclass(frozen=True, slots=True, eq=False)
 class Cut:
     """
-    A cut as the graph sees it.
+    Cut in terms of the graph.
 
     :param position: number of steps in the front-end.
     :param crossing: nodes whose tensors cross.
-    :param again: steps of the front-end that the back-end does again, in order, as that is cheaper than sending.
+    :param again: front-end steps that the back-end repeats, in order, because this is cheaper than sending.
     """
 
     position: int
@@ -71,7 +71,7 @@ class Cut:
 
     @property
     def elements(self) -> int:
-        """Number of elements that cross."""
+        """Return the number of elements that cross."""
         return sum(node.meta["value"].numel() for node in self.crossing)
 
 
@@ -79,10 +79,10 @@ def find_cuts(graph: fx.Graph, max_tensors: int, keep_all: bool) -> tuple[list[C
     """
     Find every place between two steps where at most `max_tensors` tensors cross.
 
-    :param graph: as :func:`~neurosurgeon_ros.partition.graph.normalise` leaves it.
+    :param graph: a graph converted by :func:`~neurosurgeon_ros.partition.graph.normalise`.
     :param max_tensors: at least 1; the input may have more.
-    :param keep_all: also those where an earlier cut carries no more elements.
-    :returns: cuts in order, from the input to ``on_device``; and how many were left out.
+    :param keep_all: also return cuts for which an earlier cut carries no more elements.
+    :returns: cuts in order, from the input to ``on_device``; and the number of cuts left out.
     """
     order = steps(graph)
     position = {node: index for index, node in enumerate(order)}
@@ -111,7 +111,7 @@ def find_cuts(graph: fx.Graph, max_tensors: int, keep_all: bool) -> tuple[list[C
 
 
 def _without_what_is_cheap(live: Sequence[fx.Node]) -> tuple[tuple[fx.Node, ...], set[fx.Node]]:
-    """Separate what must cross from the steps that can be repeated on what crosses anyway."""
+    """Separate the tensors that must cross from the steps that can be repeated on those tensors."""
     crossing = list(live)
     again: set[fx.Node] = set()
     for node in reversed(live):
@@ -137,7 +137,7 @@ def _is_cheap(node: fx.Node) -> bool:
 
 
 def describe(graph: fx.Graph, cuts: Sequence[Cut]) -> tuple[PartitionPoint, ...]:
-    """Return the points that people and the rest of the program see."""
+    """Return the partition points of the cuts, for users and the rest of the program."""
     order = steps(graph)
     after = [Work()]
     for node in reversed(order):
@@ -163,7 +163,7 @@ def _sum(parts: Iterable[Work]) -> Work:
 
 
 def spec_of(node: fx.Node) -> TensorSpec:
-    """Return what is known of a node's tensor."""
+    """Return the specification of a node's tensor."""
     value = node.meta["value"]
     return TensorSpec(
         name=node.meta["label"],

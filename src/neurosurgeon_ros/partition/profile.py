@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What front-ends and back-ends cost on this machine."""
+"""Measure the delays of front-ends and back-ends on this machine."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class StepProfile:
     """
     One step of the graph.
 
-    :param name: as partition points name it.
+    :param name: name as used by partition points.
     :param operation: module type or function.
-    :param work: what it counts in the contextual features.
-    :param seconds: median.
+    :param work: its work as counted in the contextual features.
+    :param seconds: median duration.
     """
 
     name: str
@@ -41,12 +41,12 @@ class StepProfile:
 @dataclass(frozen=True, slots=True, eq=False)
 class Profile:
     """
-    Delays on this machine, with the number of threads of the calling thread.
+    Delays on this machine, with the thread count of the calling thread.
 
-    The fastest pass counts: it is the one that nothing else on the machine was in the way of.
+    The fastest pass counts, because no other load on the machine slowed it down.
 
-    :param front_s: least seconds of the front-end of each p; 0 for p = 0. Shape (P + 1,).
-    :param back_s: least seconds of the back-end of each p; 0 for p = P. Shape (P + 1,).
+    :param front_s: shortest duration of the front-end of each p, in seconds; 0 for p = 0. Shape (P + 1,).
+    :param back_s: shortest duration of the back-end of each p, in seconds; 0 for p = P. Shape (P + 1,).
     :param steps: each step of the graph, in order.
     """
 
@@ -59,13 +59,13 @@ def profile(
     partitioned: PartitionedNetwork, x: torch.Tensor | Sequence[torch.Tensor], *, repeats: int = 20, warmup: int = 3
 ) -> Profile:
     """
-    Measure each step in whole passes through the network; all points come from the same passes.
+    Measure each step in full passes through the network; all points use the same passes.
 
     :param partitioned: the network.
     :param x: its input.
-    :param repeats: passes that count, at least 1.
-    :param warmup: passes before them that do not.
-    :returns: front-ends and back-ends of the fastest passes, medians of the steps.
+    :param repeats: number of measured passes, at least 1.
+    :param warmup: number of passes before them that are not measured.
+    :returns: delays of front-ends and back-ends from the fastest passes, and medians of the steps.
     :raises ValueError: `repeats` is less than 1 or `warmup` less than 0.
     """
     if repeats < 1 or warmup < 0:
@@ -95,7 +95,7 @@ def profile(
 
 
 class _Stopwatch(fx.Interpreter):
-    """Runs the graph and times each step, without the interpreter's own work."""
+    """Run the graph and time each step, without the interpreter's overhead."""
 
     seconds: dict[fx.Node, float]
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Running a part of a network: its inputs checked, step by step where something is to be called between."""
+"""Run a part of a network: check its inputs, and run step by step if something must be called between steps."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from neurosurgeon_ros.partition.points import PartitionPoint
 
 Tensors = tuple[torch.Tensor, ...]
 
-#: Called before each step of a network; what it raises ends the run.
+#: Called before each step of a network; an exception that it raises ends the run.
 BeforeStep = Callable[[], None]
 
 
 class WholeWithoutPadding:
     """
-    A network for inputs that all have the same padding; its outputs have the same bits as the whole network's.
+    Network for inputs that all have the same padding; its outputs are bit-identical to the whole network's.
 
-    :param trimmed: takes such inputs to the network's outputs.
-    :param restore: gives these the network's own structure.
-    :param point: of the network's input.
+    :param trimmed: maps such inputs to the network's outputs.
+    :param restore: converts the outputs to the network's own structure.
+    :param point: partition point of the network's input.
     """
 
     def __init__(self, trimmed: fx.GraphModule, restore: Callable[[Any], Any], point: PartitionPoint) -> None:
@@ -36,12 +36,12 @@ class WholeWithoutPadding:
         self._point = point
 
     def run(self, tensors: Sequence[torch.Tensor], before_step: BeforeStep | None = None) -> Any:
-        """Run it as :meth:`PartitionedNetwork.run_back` at p = 0."""
+        """Run the network like :meth:`PartitionedNetwork.run_back` at p = 0."""
         with torch.inference_mode():
             return self._restore(run(self._trimmed, check(tensors, self._point), before_step))
 
     def run_together(self, many: Sequence[Sequence[torch.Tensor]]) -> list[Any]:
-        """Run it as :meth:`PartitionedNetwork.run_back_together` at p = 0."""
+        """Run the network like :meth:`PartitionedNetwork.run_back_together` at p = 0."""
         joined = join([check(tensors, self._point) for tensors in many], self._point)
         with torch.inference_mode():
             return take_apart(self._restore(self._trimmed(*joined)), len(many))
@@ -49,9 +49,9 @@ class WholeWithoutPadding:
 
 class _StepByStep(fx.Interpreter):
     """
-    Runs a graph one step after the other.
+    Run a graph one step after the other.
 
-    :param before_step: called before each.
+    :param before_step: called before each step.
     """
 
     def __init__(self, module: fx.GraphModule, before_step: BeforeStep) -> None:
@@ -66,12 +66,12 @@ class _StepByStep(fx.Interpreter):
 
 
 def run(module: fx.GraphModule, inputs: Tensors, before_step: BeforeStep | None) -> Any:
-    """Run a graph, with `before_step` called before each of its steps."""
+    """Run a graph, and call `before_step` before each of its steps."""
     return module(*inputs) if before_step is None else _StepByStep(module, before_step).run(*inputs)
 
 
 def check(tensors: Sequence[torch.Tensor], point: PartitionPoint) -> Tensors:
-    """Return the tensors as they lie at this point."""
+    """Check the tensors against a partition point, and return them in its memory layout."""
     if len(tensors) != len(point.tensors):
         raise PartitionError(
             f"Partition point {point.name} was given {len(tensors)} tensors; it has {len(point.tensors)}: "

@@ -1,10 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Recording a network as a graph: with torch.fx, with torch.export where that fails, or as a single step.
+Record a network as a graph: with torch.fx, with torch.export if that fails, or as a single step.
 
-torch.fx keeps the network's own modules and their names, but not control flow that depends on sizes, nor writes through
-views; torch.export knows both. Control flow that depends on values has no graph.
+torch.fx keeps the network's own modules and their names. It does not support control flow that depends on sizes, or
+writes through views; torch.export supports both. Control flow that depends on values cannot be recorded as a graph.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from torch.utils import _pytree as pytree
 
 from neurosurgeon_ros.partition.errors import PartitionError, first_line
 
-#: Longest name of a value: the bound of the message field that carries it.
+#: Maximum length of the name of a value; matches the bound of the message field that carries it.
 LONGEST_NAME = 64
 
 
@@ -31,9 +31,9 @@ class Trace:
     """
     A recorded network.
 
-    :param module: its graph; each node has in ``meta["label"]`` a name for people.
-    :param restore: from what the graph returns to what the network returns.
-    :param obstacle: one sentence on why the network is a single step; None where it is not.
+    :param module: its graph; each node stores a human-readable name in ``meta["label"]``.
+    :param restore: converts what the graph returns to what the network returns.
+    :param obstacle: one sentence on why the network is a single step; None if it is not.
     """
 
     module: fx.GraphModule
@@ -45,7 +45,7 @@ def run_example(network: nn.Module, inputs: Sequence[torch.Tensor]) -> None:
     """
     Run a network once on its example.
 
-    :raises PartitionError: it is in training mode, or does not accept the example.
+    :raises PartitionError: the network is in training mode, or does not accept the example.
     """
     name = type(network).__name__
     if any(map(_trains, network.modules())):
@@ -62,7 +62,7 @@ def run_example(network: nn.Module, inputs: Sequence[torch.Tensor]) -> None:
 
 
 def _trains(module: nn.Module) -> bool:
-    """Return whether a module is in training mode and that can matter; containers that torch makes never leave it."""
+    """Return whether training mode is on and can affect the result; containers made by torch never leave that mode."""
     own = not type(module).__module__.startswith("torch.")
     modal = isinstance(module, nn.modules.batchnorm._BatchNorm | nn.modules.dropout._DropoutNd)
     return module.training and (own or modal)
@@ -72,7 +72,7 @@ def trace_with_fx(network: nn.Module) -> Trace:
     """
     Record a network with torch.fx.
 
-    :raises Exception: whatever the network's own code raises when it is given a proxy instead of a tensor.
+    :raises Exception: any exception that the network's own code raises when it receives a proxy instead of a tensor.
     """
     module = fx.GraphModule(network, fx.Tracer().trace(network))
     _label(module.graph)
@@ -83,7 +83,7 @@ def trace_with_export(network: nn.Module, inputs: Sequence[torch.Tensor]) -> Tra
     """
     Record a network with torch.export.
 
-    :raises Exception: whatever torch.export raises where it cannot.
+    :raises Exception: any exception that torch.export raises if it fails.
     """
     with torch.no_grad():
         program = torch.export.export(network, tuple(inputs)).run_decompositions({})
@@ -91,7 +91,7 @@ def trace_with_export(network: nn.Module, inputs: Sequence[torch.Tensor]) -> Tra
 
 
 def trace_of_program(program: torch.export.ExportedProgram) -> Trace:
-    """Return the graph of a program that writes to nothing."""
+    """Return the graph of a program without in-place writes."""
     module = program.module()
     assert isinstance(module, fx.GraphModule)
     graph = fx.Graph()
@@ -112,9 +112,9 @@ def trace_of_program(program: torch.export.ExportedProgram) -> Trace:
 
 def trace_as_one_step(network: nn.Module, inputs: Sequence[torch.Tensor], error: Exception) -> Trace:
     """
-    Return a graph of one step, the network.
+    Return a graph with a single step: the network.
 
-    :param error: why it has no other.
+    :param error: the reason why it has no other graph.
     """
     root = nn.Module()
     root.add_module("network", network)
@@ -134,7 +134,7 @@ def _same(outputs: Any) -> Any:
 
 
 def _label(graph: fx.Graph) -> None:
-    """Name each node after the module that it belongs to, and tell calls of the same name apart by a number."""
+    """Name each node after the module that it belongs to, and number calls that have the same name."""
     seen: set[str] = set()
     for node in graph.nodes:
         label = _plain_label(node).replace("/", ".")[-(LONGEST_NAME - 5) :].lstrip(".")
@@ -154,14 +154,14 @@ def _plain_label(node: fx.Node) -> str:
 
 
 def operation_name(node: fx.Node) -> str:
-    """Return the bare name of a function or method, without overload and without marks of being in place."""
+    """Return the bare name of a function or method, without overload and in-place markers."""
     name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", str(node.target))
     name = name.split(".")[0].strip("_")
     return {"iadd": "add", "isub": "sub", "imul": "mul", "itruediv": "truediv"}.get(name, name)
 
 
 def _place(network: nn.Module, error: Exception) -> str:
-    """Return the module and line in which tracing met its obstacle."""
+    """Return the module and line where tracing failed."""
     names = {module: name for name, module in network.named_modules()}
     for frame, line in reversed(list(_frames(error.__traceback__))):
         owner = frame.f_locals.get("self")

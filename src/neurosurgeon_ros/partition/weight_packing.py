@@ -1,10 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Convolutions with their weights packed once for this processor, and with the activation after them done on the way out.
+Pack the weights of convolutions once for this processor, and fuse the following activation into each convolution.
 
-oneDNN otherwise packs the weights on every call, which for a deep layer on a small map is a good part of its time, and
-an activation of its own reads and writes the map once more; the sums, and so the bits, are the same.
+Otherwise oneDNN packs the weights on every call, which takes much of the time of a deep layer on a small map. A
+separate activation reads and writes the map once more. The sums, and therefore the bits, are the same.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from neurosurgeon_ros.partition.memory_format import lies_channels_last
 
 class Activation(NamedTuple):
     """
-    What happens to each element of a convolution's result.
+    Operation on each element of a convolution's result.
 
-    :param name: as oneDNN's pointwise convolution calls it.
+    :param name: its name in oneDNN's pointwise convolution.
     :param numbers: its settings.
     """
 
@@ -34,7 +34,7 @@ class Activation(NamedTuple):
     numbers: tuple[float, ...] = ()
 
 
-#: Padding, stride and dilation of rows and columns, and groups.
+#: Padding, stride and dilation of rows and columns, and number of groups.
 Settings = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], int]
 
 NOTHING = Activation("none")
@@ -43,13 +43,13 @@ _RELUS = (functional.relu, torch.relu, "relu")
 
 class PackedConv2d(nn.Module):
     """
-    A convolution whose weights lie as oneDNN wants them for one shape of input.
+    Convolution with weights packed by oneDNN for one input shape.
 
-    :param weight: on the CPU, float32.
-    :param bias: None for none.
-    :param settings: of the convolution; it is padded with zeros.
-    :param input_shape: of the inputs to come.
-    :param activation: done on the way out.
+    :param weight: float32, on the CPU.
+    :param bias: None for no bias.
+    :param settings: settings of the convolution, which pads with zeros.
+    :param input_shape: shape of the inputs that it will receive.
+    :param activation: fused into the convolution.
     """
 
     def __init__(
@@ -62,33 +62,33 @@ class PackedConv2d(nn.Module):
     ) -> None:
         super().__init__()
         self.activation = activation
-        # Plain attributes, as they are no weights of the network but a form of them.
+        # Plain attributes: these are a packed form of the network's weights, not weights of the network.
         self._plain, self._bias, self._settings, self._shape = weight, bias, settings, input_shape
         reorder = getattr(torch._C._nn, "mkldnn_reorder_conv2d_weight")  # noqa: B009 - torch's stub lacks arguments
         self._weight: torch.Tensor = reorder(weight.to_mkldnn(), *settings, list(input_shape))
 
     @classmethod
     def of(cls, convolution: nn.Conv2d, input_shape: torch.Size) -> PackedConv2d:
-        """Pack a convolution whose padding is given by numbers."""
+        """Pack a convolution with numeric padding."""
         assert not isinstance(convolution.padding, str)
         settings = (convolution.padding, convolution.stride, convolution.dilation, convolution.groups)
         return cls(convolution.weight.detach(), convolution.bias, settings, input_shape)
 
     @property
     def window(self) -> tuple[int, int, int]:
-        """Rows of the input that a row of the result sees, the stride from one to the next, and rows of padding."""
+        """Return the number of input rows that one result row depends on, the row stride, and the rows of padding."""
         padding, stride, dilation, _ = self._settings
         return dilation[0] * (self._plain.shape[2] - 1) + 1, stride[0], padding[0]
 
     def for_rows(self, height: int) -> PackedConv2d:
-        """Return the same convolution for inputs of another height, whose padding above and below is a part of them."""
+        """Return the same convolution for inputs of another height that already include the padding above and below."""
         padding, stride, dilation, groups = self._settings
         settings = ((0, padding[1]), stride, dilation, groups)
         shape = torch.Size((*self._shape[:2], height, self._shape[3]))
         return PackedConv2d(self._plain, self._bias, settings, shape, self.activation)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the convolution of `x`, and the activation of that."""
+        """Return the convolution of `x`, followed by the activation."""
         name, numbers = self.activation
         result: torch.Tensor = torch.ops.mkldnn._convolution_pointwise(
             x, self._weight, self._bias, *self._settings, name, numbers, ""
@@ -98,13 +98,13 @@ class PackedConv2d(nn.Module):
 
 def pack(module: fx.GraphModule, crossing: Collection[fx.Node] = ()) -> None:
     """
-    Exchange the convolutions of a normalised graph, where this build of torch can pack them and the result is the same.
+    Replace each convolution of a normalised graph that this build of torch can pack with the same result.
 
-    An activation that becomes a part of the convolution before it leaves a step that does nothing in its place, so that
-    steps and cuts stay as they are.
+    A step that does nothing replaces an activation that is fused into the preceding convolution. Steps and cuts
+    therefore stay the same.
 
-    :param module: its nodes have an example of their values; called modules are exchanged in it alone.
-    :param crossing: the nodes whose own values are sent somewhere, so that no activation may change them.
+    :param module: graph whose nodes hold example values; called modules are replaced only in this graph.
+    :param crossing: nodes whose own values are sent; no activation may change these values.
     """
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return
@@ -119,7 +119,7 @@ def pack(module: fx.GraphModule, crossing: Collection[fx.Node] = ()) -> None:
             packed = PackedConv2d.of(called, x.shape)
             with torch.no_grad():
                 given, wanted = packed(x), called(x)
-        except (AttributeError, RuntimeError):  # another build of torch, or a shape that oneDNN does not know
+        except (AttributeError, RuntimeError):  # another build of torch, or a shape that oneDNN does not support
             continue
         if given.stride() == wanted.stride() and _is_close(given, wanted):
             _exchange(module, node, packed)
@@ -128,13 +128,13 @@ def pack(module: fx.GraphModule, crossing: Collection[fx.Node] = ()) -> None:
 
 
 def _is_close(given: torch.Tensor, wanted: torch.Tensor) -> bool:
-    """Compare as torch.allclose does, which takes six times as much new memory; `wanted` is used up."""
+    """Compare like torch.allclose, which allocates six times as much memory; `wanted` is overwritten."""
     excess = (given - wanted).abs_().sub_(wanted.abs_(), alpha=1e-4)
     return bool(excess.max() <= 1e-5)
 
 
 def _fuse(module: fx.GraphModule, node: fx.Node, packed: PackedConv2d, x: torch.Tensor) -> None:
-    """Fuse an activation into the convolution before it, where not a bit differs by that."""
+    """Fuse an activation into the preceding convolution if the result stays bit-identical."""
     user = next(iter(node.users), None)
     if user is None or len(node.users) > 1 or user.all_input_nodes != [node]:
         return
@@ -147,7 +147,7 @@ def _fuse(module: fx.GraphModule, node: fx.Node, packed: PackedConv2d, x: torch.
         packed.activation = activation
         try:
             same = torch.equal(packed(probe), wanted)
-        except RuntimeError:  # an activation that this build of torch does not have
+        except RuntimeError:  # an activation that this build of torch does not support
             same = False
     if not same:
         packed.activation = NOTHING
@@ -156,7 +156,7 @@ def _fuse(module: fx.GraphModule, node: fx.Node, packed: PackedConv2d, x: torch.
 
 
 def _activation(module: fx.GraphModule, node: fx.Node) -> Activation:
-    """Return what an activation is to oneDNN; nothing for any other step."""
+    """Return the oneDNN activation of a step; ``NOTHING`` for any other step."""
     if node.op != "call_module":
         return Activation("relu") if node.target in _RELUS and len(node.args) == 1 else NOTHING
     called = module.get_submodule(str(node.target))
@@ -164,13 +164,13 @@ def _activation(module: fx.GraphModule, node: fx.Node) -> Activation:
         return Activation("relu")
     if type(called) is nn.LeakyReLU:
         return Activation("leaky_relu", (float(called.negative_slope),))
-    if isinstance(called, nn.Hardtanh):  # ReLU6 is one
+    if isinstance(called, nn.Hardtanh):  # includes ReLU6
         return Activation("hardtanh", (float(called.min_val), float(called.max_val)))
     return NOTHING
 
 
 def _run(module: fx.GraphModule, node: fx.Node, x: torch.Tensor) -> torch.Tensor:
-    """Return what a step of one input makes of `x`."""
+    """Return the result of a step with one input for `x`."""
     result: torch.Tensor = getattr(fx.Interpreter(module), node.op)(node.target, (x,), dict(node.kwargs))
     return result
 

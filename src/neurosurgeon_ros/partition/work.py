@@ -1,10 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Counting a network's work from the operations that it really runs.
+Count a network's work from the operations that it actually runs.
 
-Counting below torch's modules and functions means that a convolution counts the same whether a module, a function or
-somebody's own layer asks for it.
+The counter works below torch's modules and functions. A convolution therefore counts the same whether a module, a
+function or a custom layer calls it.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ aten = torch.ops.aten
 
 class Work(NamedTuple):
     """
-    Work by kind, as the paper's contextual features count it.
+    Work by kind, counted as in the paper's contextual features.
 
     :param conv_macs: multiply-accumulates of convolutions.
     :param fc_macs: multiply-accumulates of fully connected layers and other matrix products (attention).
-    :param act_macs: elements that activations and normalisations write.
+    :param act_macs: elements written by activations and normalisations.
     :param conv_layers: number of convolutions.
     :param fc_layers: number of fully connected layers and other matrix products.
     :param act_layers: number of activations and normalisations.
@@ -38,13 +38,13 @@ class Work(NamedTuple):
     act_layers: int = 0
 
     def plus(self, other: Work) -> Work:
-        """Return the sum by kind."""
+        """Return the sum of each kind."""
         return Work(*(a + b for a, b in zip(self, other, strict=True)))
 
 
 def _convolution(args: tuple[Any, ...], result: torch.Tensor) -> Work:
     image, weight, transposed = args[0], args[1], args[6]
-    # weight is (out, in / groups, ...), or (in, out / groups, ...) where transposed: groups are counted either way.
+    # weight is (out, in / groups, ...), or (in, out / groups, ...) if transposed; both shapes account for groups.
     positions = image.numel() if transposed else result.numel()
     return Work(conv_macs=positions * weight[0].numel(), conv_layers=1)
 
@@ -89,7 +89,7 @@ _COUNTERS.update(
 
 
 class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Adds up the work of everything that runs inside ``with``; needs gradients off or tensors that want none."""
+    """Add up the work of all operations inside ``with``; requires gradients off or tensors without gradients."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -97,7 +97,7 @@ class WorkCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        # Nothing is compiled here; torch would load its compiler, a second's work, only to keep out of its way.
+        # Nothing is compiled here. Without this, torch loads its compiler only to bypass it, which takes a second.
         return False
 
     def __torch_dispatch__(

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Who is there: the edge as a robot sees it, and the robots as an edge sees them. Both live by what they last heard."""
+"""Presence of robots and edges: each side judges the other by the last message that it heard from it."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ import re
 import secrets
 from dataclasses import dataclass
 
-#: Seconds without a status after which an edge is gone: three of its 2 Hz statuses.
+#: An edge is gone after this many seconds without a status: three periods of its 2 Hz statuses.
 EDGE_TIMEOUT_S = 1.5
 
-#: Seconds without a hello after which a robot's id is free again.
+#: A robot's id is free again after this many seconds without a hello.
 ROBOT_TIMEOUT_S = 2.0
 
-#: Longest robot id, as bounded in the messages.
+#: Maximum length of a robot id, as bounded in the messages.
 MAX_ID_LENGTH = 64
 
 
 def to_id(name: str) -> str:
     """
-    Reduce a name, such as a node's fully qualified one, to an id that can be a part of a topic's name.
+    Convert a name, such as a node's fully qualified name, to an id that can be part of a topic name.
 
-    It becomes lower case, runs of anything but [a-z0-9] become one underscore, and a digit does not come first.
+    The id is in lower case. Each run of characters other than [a-z0-9] becomes one underscore, and a leading digit gets
+    a prefix.
 
-    :raises ValueError: if nothing is left of it.
+    :raises ValueError: if no character is left.
 
     >>> to_id("/Robot1/front-camera")
     'robot1_front_camera'
@@ -39,20 +40,20 @@ def to_id(name: str) -> str:
 
 
 def is_id(text: str) -> bool:
-    """Whether a text from the network can be an id, and so a part of a topic's name."""
+    """Return whether a text from the network is a valid id, which can be part of a topic name."""
     return re.fullmatch(r"[a-z][a-z0-9_]{0,63}", text) is not None and "__" not in text
 
 
 def new_secret() -> str:
-    """Make the secret of a session, 64 hexadecimal digits: only its owner can end the session early."""
+    """Make the secret of a session, 64 hexadecimal digits. Only its owner can end the session early."""
     return secrets.token_hex(32)
 
 
 def session_of(secret: str) -> int:
     """
-    Return the number of the session that a secret opens and ends, 64 bits.
+    Return the 64-bit number of the session that a secret opens and ends.
 
-    The number is public, and the secret cannot be computed from it.
+    The number is public. The secret cannot be computed from it.
     """
     return int.from_bytes(hashlib.sha256(secret.encode()).digest()[:8], "big")
 
@@ -60,9 +61,9 @@ def session_of(secret: str) -> int:
 @dataclass(frozen=True, slots=True)
 class EdgeReport:
     """
-    What an edge says of itself; see neurosurgeon_ros/EdgeStatus.
+    Status that an edge reports; see neurosurgeon_ros/EdgeStatus.
 
-    :param models: name by fingerprint of each model that it serves.
+    :param models: names of the models that it serves, by fingerprint.
     :param robots: the session that holds each robot id.
     """
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What robot and edge say to each other, free of ROS: requests and replies with their key and their status."""
+"""Requests and replies between robot and edge, with their keys and statuses. Independent of ROS."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from neurosurgeon_ros.codecs import EncodedTensor
 from neurosurgeon_ros.learning.interface import Kind as Kind
 from neurosurgeon_ros.models import Detections, Letterbox
 
-#: The version of the messages; both sides refuse any other.
+#: Version of the messages; both sides refuse any other version.
 PROTOCOL_VERSION = 1
 
 
 class Status(enum.IntEnum):
-    """How a request ended at the edge; the values are those of DelayFeedback.status."""
+    """Result of a request at the edge; the values match DelayFeedback.status."""
 
     OK = 0
     INVALID = 1
@@ -41,7 +41,7 @@ class Identity:
 @dataclass(frozen=True, slots=True)
 class Key:
     """
-    Names one request: answers are accepted only while their key is outstanding.
+    Identifies one request. An answer is accepted only while its key is outstanding.
 
     :param robot_id: [a-z0-9_], at most 64 characters.
     :param session: random 64-bit number per start of the robot.
@@ -58,10 +58,10 @@ class Key:
 @dataclass(frozen=True, slots=True, eq=False)
 class Request:
     """
-    What an edge is asked to do; see neurosurgeon_ros/PartialInference.
+    A robot's request to an edge; see neurosurgeon_ros/PartialInference.
 
     :param header: the camera image's header, opaque here.
-    :param deadline_s: seconds that the robot waits; 0 for ever.
+    :param deadline_s: seconds that the robot waits; 0: no limit.
     :param letterbox: how the image was placed into the network's input; None in a probe.
     """
 
@@ -77,13 +77,13 @@ class Request:
 
     @property
     def payload_bytes(self) -> int:
-        """Bytes of tensor data that travel."""
+        """Return the number of tensor bytes that are sent."""
         return sum(tensor.data.nbytes for tensor in self.tensors)
 
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """What a request cost at the edge; see neurosurgeon_ros/DelayFeedback. In seconds, 0 where a step did not run."""
+    """Delays of a request at the edge, in seconds; 0 if a step did not run. See neurosurgeon_ros/DelayFeedback."""
 
     key: Key
     status: Status = Status.OK
@@ -95,12 +95,12 @@ class Feedback:
 
     @property
     def is_ok(self) -> bool:
-        """Whether the edge did what it was asked."""
+        """Return whether the edge completed the request."""
         return self.status is Status.OK
 
     @property
     def edge_s(self) -> float:
-        """Seconds of the edge's own, from arrival to answer."""
+        """Return the seconds that the edge took, from arrival to answer."""
         return self.queue_s + self.decode_s + self.compute_s + self.postprocess_s
 
 
@@ -109,7 +109,7 @@ class Reply:
     """
     An edge's answer to one request.
 
-    :param detections: of a FRAME that went well, otherwise None.
+    :param detections: detections of a successful FRAME; otherwise None.
     :param header: the request's header.
     """
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Is a request from the network one that this edge can work on? Checked before any memory is taken for it."""
+"""Validation of requests from the network, before any memory is allocated for them."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from neurosurgeon_ros.models import Letterbox
 from neurosurgeon_ros.partition import PartitionedNetwork
 from neurosurgeon_ros.protocol.requests import Request
 
-#: Largest camera image in pixels of width or height.
+#: Maximum width and height of a camera image, in pixels.
 MAX_IMAGE_SIDE = 16384
 
-#: Largest probe, bytes.
+#: Maximum size of a probe, in bytes.
 MAX_PROBE_BYTES = 262144
 
 
 class InvalidRequest(ValueError):
-    """A request that does not fit the model or the limits; the message is one sentence."""
+    """A request does not match the model or the limits; the message is one sentence."""
 
 
 def check_probe(request: Request) -> None:
-    """Check a link probe; raises :class:`InvalidRequest`."""
+    """Check a link probe; raise :class:`InvalidRequest` if it is too large."""
     if request.payload_bytes > MAX_PROBE_BYTES:
         raise InvalidRequest(f"the probe has {request.payload_bytes} bytes, at most {MAX_PROBE_BYTES} are allowed")
 
@@ -33,9 +33,9 @@ def check_request(request: Request, network: PartitionedNetwork, name: str) -> N
     """
     Check a FRAME or a SAMPLE against the network.
 
-    :param name: of the network, for people.
-    :raises InvalidRequest: if partition point, letterbox, thresholds, or any tensor's name, type, shape, codec or
-        length is not what the model has there.
+    :param name: human-readable name of the network.
+    :raises InvalidRequest: if the partition point, the letterbox, a threshold, or any tensor's name, type, shape, codec
+        or length does not match the model.
     """
     points = network.points
     p = request.partition_point

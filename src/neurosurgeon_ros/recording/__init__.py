@@ -1,3 +1,3 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Topics in MCAP files, written and read back."""
+"""Write topics to MCAP files, and read them back."""

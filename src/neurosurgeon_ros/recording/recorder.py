@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Records robots' topics into an MCAP file, as rosbag2 lays it out, without decoding a message."""
+"""Record robots' topics to an MCAP file in the layout of rosbag2, without decoding the messages."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from neurosurgeon_ros.ros import qos
 from neurosurgeon_ros.ros.process.process import StartError, run
 from neurosurgeon_ros.ros.type_hashes import type_hash
 
-#: Messages of a topic that may wait here while a chunk is compressed: what has no room is missing in the file.
+#: Maximum number of a topic's messages that wait while a chunk is compressed; further messages are missing in the file.
 DEPTH = 1000
 IMAGES_DEPTH = 100
 
-#: Bytes of messages in a chunk: with a kill -9 the last one is lost, some seconds of a run without images.
+#: Bytes of messages in a chunk: kill -9 loses the last chunk, which is some seconds of a run without images.
 CHUNK_BYTES = 64 * 1024
 
 #: Seconds between writes of finished chunks to the file.
@@ -42,11 +42,11 @@ FLUSH_PERIOD_S = 1.0
 @dataclass(frozen=True, slots=True)
 class RecorderOptions:
     """
-    What is recorded.
+    The options of a recording.
 
-    :param path: of the file, which is made anew.
-    :param robots: fully qualified names of the robots' nodes, each of whose topics lie in its namespace.
-    :param image_topic: of each camera, relative to its robot's namespace.
+    :param path: path of the file, which is overwritten.
+    :param robots: fully qualified names of the robots' nodes; each robot's topics are in the namespace of its node.
+    :param image_topic: topic of each camera, relative to its robot's namespace.
     :param images: raw, compressed, or empty for none.
     """
 
@@ -58,9 +58,9 @@ class RecorderOptions:
 
 class RecorderNode(Node):
     """
-    Records from its making to :meth:`close`.
+    Records from construction until :meth:`close`.
 
-    :raises StartError: if the file cannot be written, or a topic's name is none.
+    :raises StartError: if the file cannot be written, or a topic's name is not valid.
     """
 
     def __init__(self, options: RecorderOptions) -> None:
@@ -88,7 +88,7 @@ class RecorderNode(Node):
         self.get_logger().info(f"records {', '.join(self._counts)} to {options.path}")
 
     def close(self) -> None:
-        """Record what has come but was not taken yet, complete the file, and say what is in it."""
+        """Record messages that have arrived but were not taken yet, complete the file, and log its contents."""
         for subscription in self.subscriptions:
             with subscription.handle:
                 while (taken := subscription.handle.take_message(subscription.msg_type, subscription.raw)) is not None:
@@ -147,7 +147,7 @@ class RecorderNode(Node):
 
 
 def _topics(options: RecorderOptions) -> list[tuple[Any, str, QoSProfile]]:
-    """Return type, name and profile of each topic to record, once each: robots may share a camera."""
+    """Return type, name and profile of each topic to record, without duplicates: robots may share a camera."""
     topics: dict[str, tuple[Any, QoSProfile]] = {"/diagnostics": (DiagnosticArray, qos.DIAGNOSTICS)}
     for robot in options.robots:
         namespace = robot.rpartition("/")[0]
@@ -163,7 +163,7 @@ def _topics(options: RecorderOptions) -> list[tuple[Any, str, QoSProfile]]:
 
 
 def _patient(offered: QoSProfile) -> QoSProfile:
-    """Return the profile of a subscription that hears all that a publisher of this profile sends."""
+    """Return the profile of a subscription that receives everything that a publisher with this profile sends."""
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST,
         depth=DEPTH if offered.reliability == ReliabilityPolicy.RELIABLE else IMAGES_DEPTH,
@@ -173,7 +173,7 @@ def _patient(offered: QoSProfile) -> QoSProfile:
 
 
 def qos_text(profile: QoSProfile) -> str:
-    """Return a profile as rosbag2 writes it beside a topic: YAML, a list of one."""
+    """Return a profile as rosbag2 stores it with a topic: YAML, a list with one entry."""
     unlimited = {"sec": 9223372036, "nsec": 854775807}
     return str(
         yaml.safe_dump(

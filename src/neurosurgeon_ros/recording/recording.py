@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the decisions of a recording back, also of one that was cut off or damaged."""
+"""Read the decisions of a recording, including one that was cut off or damaged."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TYPE = "neurosurgeon_ros/msg/PartitionDecision"
 
 def read_recording(path: Path) -> list[SeenDecision]:
     """
-    Read all decisions, in order; of a file that was cut off or damaged, those before that place.
+    Read all decisions, in order; from a file that was cut off or damaged, the decisions before that point.
 
     :raises OSError: if the file cannot be read.
     """
@@ -35,7 +35,7 @@ def read_recording(path: Path) -> list[SeenDecision]:
                     of_decisions.add(record.id)
                 elif isinstance(record, Message) and record.channel_id in of_decisions:
                     decisions.append(to_seen_decision(deserialize_message(record.data, PartitionDecision)))
-        except Exception as problem:  # of a damaged file there comes whatever its bytes lead to
+        except Exception as problem:  # a damaged file may lead to any exception
             if isinstance(problem, OSError):
                 raise
     return decisions

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Message definitions as recordings carry them: the .msg text, followed by that of every type within it."""
+"""Message definitions as recordings store them: the .msg text, followed by the text of every nested type."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def schema_text(type_name: str) -> str:
     """
     Return a type's definition in the encoding `ros2msg`.
 
-    :param type_name: such as std_msgs/msg/Header.
-    :raises LookupError: if its package is not installed.
-    :raises OSError: if its .msg file is not there.
+    :param type_name: name of the type, such as std_msgs/msg/Header.
+    :raises LookupError: if the type's package is not installed.
+    :raises OSError: if the type's .msg file does not exist.
     """
     texts: dict[str, str] = {}
     waiting = [type_name]

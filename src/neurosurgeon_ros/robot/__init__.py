@@ -1,3 +1,3 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a robot does with a frame, from the slot to its one detections message."""
+"""Frame processing on the robot, from the slot to the single detections message."""

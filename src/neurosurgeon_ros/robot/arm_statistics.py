@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What arms take and weigh as frames show it: running means that begin with the arm table's profile."""
+"""Running means of each arm's delays and payload sizes, initialised from the arm table's profile."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from neurosurgeon_ros.learning.interface import FloatArray
 #: Weight of the newest value in a running mean.
 NEWEST = 0.2
 
-#: A gap between frames counts as at most this many periods, so that a camera's pause is not taken for its rate.
+#: A gap between frames counts as at most this many periods, so a pause of the camera does not distort its rate.
 LONGEST_GAP = 2.0
 
-#: The derived deadline: this many times the on-device delay, if that is more than the camera's period.
+#: The derived deadline is this many times the on-device delay, or the camera's period if that is longer.
 DEADLINE_FACTOR = 1.5
 
 
 class ArmStatistics:
     """
-    Running means of one arm table. For the robot's worker.
+    Running means for one arm table. Used only by the robot's worker thread.
 
-    :param speed: speed of the emulated robot as a fraction of this machine's.
+    :param speed: speed of the emulated robot as a fraction of this machine's speed.
 
-    :ivar period_s: expected seconds between accepted frames; 0 until two have come.
-    :ivar features: the table's, with psi in the bytes that were sent lately. Read-only, shape (n, 7).
-    :ivar robot_s: the table's, with what encoding took lately. Read-only, shape (n,).
+    :ivar period_s: expected seconds between accepted frames; 0 until two frames have arrived.
+    :ivar features: the table's features, with psi updated from the bytes sent recently. Read-only, shape (n, 7).
+    :ivar robot_s: the table's robot delays, updated from recent encoding times. Read-only, shape (n,).
     """
 
     def __init__(self, table: ArmTable, speed: float) -> None:
@@ -45,7 +45,7 @@ class ArmStatistics:
         self._arrived_s = math.nan
 
     def for_table(self, table: ArmTable) -> ArmStatistics:
-        """Return the statistics of another table, which begin with its profile, under the same camera."""
+        """Return statistics for another table, initialised from its profile, for the same camera."""
         statistics = ArmStatistics(table, self._speed)
         statistics.period_s, statistics._arrived_s = self.period_s, self._arrived_s
         statistics.set_image_size(self._pixels)
@@ -53,7 +53,7 @@ class ArmStatistics:
         return statistics
 
     def record_arrival(self, arrived_s: float) -> None:
-        """Record when an accepted frame came from the camera, seconds on the clock."""
+        """Record when an accepted frame arrived from the camera, in seconds on the clock."""
         gap_s = arrived_s - self._arrived_s
         self._arrived_s = arrived_s
         if gap_s > 0.0 and self.period_s == 0.0:
@@ -63,11 +63,11 @@ class ArmStatistics:
 
     @property
     def image_share(self) -> float:
-        """Pixels of the camera's images over those of a customary one, for which the arm table was made."""
+        """Return the camera image's pixels divided by those of the typical image that the arm table was made for."""
         return self._pixels / CUSTOMARY_PIXELS
 
     def set_image_size(self, pixels: int) -> None:
-        """Set the pixels of the camera's images: their bytes and their encoding time are proportional to them."""
+        """Set the number of pixels per camera image. Bytes and encoding time are proportional to it."""
         share = pixels / self._pixels
         if share in (0.0, 1.0):
             return
@@ -79,7 +79,7 @@ class ArmStatistics:
         self._encode_s, self._pixels = means_s, pixels
 
     def set_padding_saving(self, seconds: float) -> None:
-        """Set the robot's seconds that the whole network saves by leaving out the image's padding."""
+        """Set the seconds that the whole network saves on the robot by skipping the image's padding."""
         if seconds == self._padding_saving_s:
             return
         robot_s = self.robot_s.copy()
@@ -89,7 +89,7 @@ class ArmStatistics:
         self._replace(self.features, robot_s)
 
     def record_encoding(self, arm: int, encode_s: float, sent_bytes: int) -> None:
-        """Record the seconds that encoding an arm's tensors took, and their bytes."""
+        """Record how many seconds encoding an arm's tensors took, and their size in bytes."""
         features, robot_s, means_s = self.features.copy(), self.robot_s.copy(), self._encode_s.copy()
         features[arm, PSI] += NEWEST * (sent_bytes - features[arm, PSI])
         step_s = NEWEST * (encode_s - means_s[arm])
@@ -99,7 +99,7 @@ class ArmStatistics:
         self._encode_s = means_s
 
     def record_received_bytes(self, arm: int, received_bytes: int) -> None:
-        """Record the bytes of a camera's picture that `arm` would send as it came."""
+        """Record the size in bytes of a camera picture that `arm` would send as received."""
         features = self.features.copy()
         newest = NEWEST if self._has_received_bytes else 1.0
         features[arm, PSI] += newest * (received_bytes - features[arm, PSI])
@@ -108,10 +108,10 @@ class ArmStatistics:
 
     @property
     def deadline_s(self) -> float:
-        """Seconds after which a frame is finished on the robot, where the user sets none."""
+        """Return the seconds after which the robot finishes a frame itself, used if the user sets no deadline."""
         return max(self.period_s, DEADLINE_FACTOR * self._on_device_s)
 
     def _replace(self, features: FloatArray, robot_s: FloatArray) -> None:
-        """Replace the arrays; contexts hold the old ones, which stay as they are."""
+        """Replace the arrays. Contexts keep the old arrays, which do not change."""
         features.flags.writeable = robot_s.flags.writeable = False
         self.features, self.robot_s = features, robot_s

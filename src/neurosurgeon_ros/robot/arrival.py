@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What comes into the robot's pipeline: images as they arrive, and how many; nothing of torch or ROS."""
+"""Input of the robot's pipeline: arriving images and their counts. Independent of torch and ROS."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from numpy.typing import NDArray
 
 
 class ImageRejected(ValueError):
-    """An image that cannot be converted; the message says why in one sentence."""
+    """An image cannot be converted; the message says why in one sentence."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Arrival:
     """
-    An image as it came from the camera.
+    An image as received from the camera.
 
-    :param header: the camera's header, opaque here and handed through untouched.
-    :param received_s: when it came, monotonic seconds.
-    :param decode: makes the BGR image, uint8, shape (h, w, 3); raises :class:`ImageRejected`.
-    :param encoded: the compressed image that it is made of; None if it did not come compressed.
+    :param header: the camera's header, opaque here and passed through unchanged.
+    :param received_s: when the image arrived, in monotonic seconds.
+    :param decode: returns the BGR image, uint8, shape (h, w, 3); raises :class:`ImageRejected`.
+    :param encoded: the compressed image as received; None if the image did not arrive compressed.
     """
 
     header: object
@@ -35,11 +35,11 @@ class Arrival:
 @dataclass(frozen=True, slots=True)
 class Counts:
     """
-    Images since the start: received = accepted + dropped + rejected, once none waits and none is being converted.
+    Images since the start: received = accepted + dropped + rejected, if no image is waiting or being converted.
 
-    :param received: came from the camera.
-    :param accepted: taken out of the slot and converted; each gives one detections message.
-    :param dropped: replaced by a newer one before they were taken.
+    :param received: arrived from the camera.
+    :param accepted: taken from the slot and converted; each results in one detections message.
+    :param dropped: replaced by a newer image before the worker took them.
     :param rejected: could not be converted.
     """
 

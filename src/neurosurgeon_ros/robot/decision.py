@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What comes out of the robot's pipeline for each frame: its one result, and the decision with its delays."""
+"""Output of the robot's pipeline for each frame: one result, and the decision with its delays."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAN = math.nan
 
 
 class Outcome(enum.IntEnum):
-    """Where a frame's detections come from; the values are those of PartitionDecision.outcome."""
+    """Source of a frame's detections; the values match PartitionDecision.outcome."""
 
     EDGE = 0
     ON_DEVICE = 1
@@ -30,14 +30,14 @@ class Outcome(enum.IntEnum):
 @dataclass(frozen=True, slots=True)
 class RobotSettings:
     """
-    What can change while the robot runs.
+    Settings that can change while the robot runs.
 
-    :param deadline_s: seconds from accepting a frame after which the robot finishes it itself; 0: derived from the
-        camera's rate and the on-device delay.
-    :param confidence: detections with a lower score are left out, in [0, 1].
+    :param deadline_s: seconds from accepting a frame until the robot finishes it itself; 0: derived from the camera's
+        rate and the on-device delay.
+    :param confidence: detections with a lower score are dropped, in [0, 1].
     :param iou: overlap above which the weaker box of a class is suppressed, in [0, 1].
-    :param fidelity_price_s: seconds by which an arm counts as slower for each hundredth of agreement that it loses.
-    :param max_in_flight: frames that may be on their way to the edge at once, at least 1.
+    :param fidelity_price_s: penalty in seconds for each hundredth of agreement that an arm loses.
+    :param max_in_flight: maximum number of frames in flight to the edge at once, at least 1.
     """
 
     deadline_s: float = 0.0
@@ -50,15 +50,15 @@ class RobotSettings:
 @dataclass(frozen=True, slots=True)
 class Delays:
     """
-    What one frame took, stage by stage, in seconds; NaN for a stage that did not run or was not measured.
+    Delays of one frame by stage, in seconds. NaN if a stage did not run or was not measured.
 
-    :param slot: from arrival to being taken out of the slot.
-    :param preprocess: conversion, and the letterbox where the frame needed it.
-    :param front_end: the front-end, the whole network for `on_device`.
+    :param slot: from arrival until the worker takes the frame from the slot.
+    :param preprocess: conversion, and letterboxing if the frame needed it.
+    :param front_end: the front-end; the whole network for `on_device`.
     :param encode: tensors to bytes.
-    :param offload: from publishing to the answer, less the time behind an earlier frame of ours; at least this long
-        where the deadline came first.
-    :param transmit: offload less the edge's own durations.
+    :param offload: from publishing to the answer, minus the time spent behind this robot's earlier frame; a lower
+        bound if the deadline passed first.
+    :param transmit: offload minus the edge's own durations.
     :param edge_queue: waiting at the edge.
     :param edge_decode: bytes to tensors at the edge.
     :param edge_compute: the back-end at the edge.
@@ -82,7 +82,7 @@ class Delays:
 
     @property
     def robot_s(self) -> float:
-        """Seconds of the robot's own stages."""
+        """Return the total seconds of the robot's own stages."""
         stages = (self.preprocess, self.front_end, self.encode, self.finish)
         return math.fsum(stage for stage in stages if not math.isnan(stage))
 
@@ -90,10 +90,10 @@ class Delays:
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameResult:
     """
-    The one result of an accepted frame.
+    The single result of an accepted frame.
 
     :param image: the BGR image, for drawing.
-    :param arm: name of the arm that was chosen.
+    :param arm: name of the chosen arm.
     """
 
     header: object
@@ -107,7 +107,7 @@ class FrameResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decision:
-    """What was chosen for an accepted frame and what it cost; see neurosurgeon_ros/PartitionDecision."""
+    """The choice for an accepted frame and its cost; see neurosurgeon_ros/PartitionDecision."""
 
     header: object
     sequence: int
@@ -131,13 +131,13 @@ class Decision:
 
 
 class Sink(Protocol):
-    """Where the pipeline's results go; called from its worker's thread, in camera order."""
+    """Receiver of the pipeline's results. Called from the worker thread, in camera order."""
 
     def detections(self, result: FrameResult) -> None:
-        """Publish the one result of an accepted frame."""
+        """Publish the single result of an accepted frame."""
 
     def decision(self, decision: Decision) -> None:
-        """Publish what was chosen for it, after its detections."""
+        """Publish a frame's decision, after its detections."""
 
     def rejected(self, reason: str) -> None:
         """Record an image that could not be converted."""

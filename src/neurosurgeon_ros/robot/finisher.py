@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Where a frame gets its detections: from the edge, or on the robot from the tensors that it still holds."""
+"""Detections of a frame: received from the edge, or computed on the robot from the tensors that it still holds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from neurosurgeon_ros.robot.uplink.uplink import EdgeUplink
 
 
 class Finisher:
-    """For the robot's worker."""
+    """Gets the detections of each frame. Used only by the robot's worker thread."""
 
     def __init__(
         self, uplink: EdgeUplink, engine: Engine, local: LocalInference, *, clock: Callable[[], float]
@@ -32,22 +32,22 @@ class Finisher:
 
     def is_settled(self, flight: Flight, interrupted: Callable[[], bool]) -> bool:
         """
-        Wait until :meth:`find` need not wait for the edge.
+        Wait until :meth:`find` no longer has to wait for the edge.
 
-        :param interrupted: asked whenever the inbox's bell rings.
-        :returns: False if `interrupted` said so first.
+        :param interrupted: called whenever the inbox's bell rings; True ends the wait.
+        :returns: False if `interrupted` ended the wait.
         """
         request = flight.request
         return request is None or self._uplink.requests.is_settled(request, flight.overdue_s, interrupted)
 
     def find(self, flight: Flight) -> tuple[Detections, Outcome]:
-        """Return a frame's detections, and where they come from."""
+        """Return a frame's detections and their source."""
         if flight.request is None:
             return self._finish_here(flight), Outcome.ON_DEVICE
         return self._await(flight, flight.request)
 
     def _await(self, flight: Flight, request: OutstandingRequest) -> tuple[Detections, Outcome]:
-        """Wait for the edge's detections; without them, go on from the tensors here."""
+        """Wait for the edge's detections. If they do not arrive, continue from the tensors on the robot."""
         frame, found = flight.frame, None
         awaited = self._uplink.requests.await_detections(request, flight.overdue_s)
         if awaited.missed and flight.overdue_s < frame.due_s:
@@ -63,7 +63,11 @@ class Finisher:
         return self._finish_here(flight) if found is None else found, Outcome.FALLBACK
 
     def _hedge(self, flight: Flight, request: OutstandingRequest) -> tuple[Awaited, Detections | None]:
-        """Finish a frame whose answer is overdue, unless that comes first; returns what came of either."""
+        """
+        Finish a frame whose answer is overdue, unless the answer arrives first.
+
+        :returns: the result of the wait, and the robot's own detections if the edge did not answer.
+        """
         frame, found = flight.frame, None
         before = frame.delays
         frame.delays = replace(before, offload=self._clock() - request.sent_s)
@@ -75,7 +79,7 @@ class Finisher:
         return awaited, found
 
     def _record_missed(self, flight: Flight, request: OutstandingRequest) -> None:
-        """Tell breaker and policy that the answer has not come: its delay is at least this long."""
+        """Tell the breaker and the policy that the answer is missing: its delay is at least this long."""
         now_s = self._clock()
         if now_s < flight.frame.due_s:
             flight.frame.reason = "the edge's answer was overdue, and the robot was done first"

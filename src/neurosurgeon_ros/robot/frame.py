@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""One accepted frame: what is known of it before an arm is chosen, and what comes of the choice."""
+"""One accepted frame: its data before an arm is chosen, and its state after the choice."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from neurosurgeon_ros.robot.uplink.uplink import Caption
 
 class Scoring:
     """
-    A frame's key-frame score, computed once: when a policy asks whether it is one, or else when there is time.
+    A frame's key-frame score, computed once: when a policy asks for it, otherwise when there is time.
 
     :param compute: scores the frame.
     """
@@ -37,7 +37,7 @@ class Scoring:
     def get(self) -> KeyFrame:
         """Return the score."""
         if self._compute is not None:
-            self._score, self._compute = self._compute(), None  # which holds the image
+            self._score, self._compute = self._compute(), None  # the closure holds the image
         assert self._score is not None
         return self._score
 
@@ -50,12 +50,12 @@ class Frame:
     """
     One accepted frame.
 
-    :param counts: images so far, this one included; its number is ``counts.accepted``.
-    :param image: with the camera's JPEG, if it may travel as it came.
-    :param preprocess: makes the network's input of the image; returns it with the seconds that this took.
-    :param reason: why the edge is not used, in one sentence; empty if it is, or the policy did not choose it.
+    :param counts: images so far, including this one; the frame's number is ``counts.accepted``.
+    :param image: the image, with the camera's JPEG if that may be sent as received.
+    :param preprocess: makes the network's input from the image; returns the input and the seconds that this took.
+    :param reason: why the edge is not used, in one sentence; empty if it is used or the policy did not choose it.
 
-    :ivar is_out: its detections are published, so that what is done for it from now on delays nobody.
+    :ivar is_out: whether its detections are published; later work on the frame does not add to its delay.
     """
 
     arrival: Arrival
@@ -73,16 +73,20 @@ class Frame:
 
     @property
     def sequence(self) -> int:
-        """Its number, from 1."""
+        """Return the frame's number, from 1."""
         return self.counts.accepted
 
     @property
     def due_s(self) -> float:
-        """Until when the edge's answer is waited for, on the clock: the deadline counts from the image's arrival."""
+        """
+        Return the clock time until which the robot waits for the edge's answer.
+
+        The deadline counts from the image's arrival.
+        """
         return self.arrival.received_s + self.deadline_s
 
     def input(self) -> torch.Tensor:
-        """Return the network's input; the seconds of making it count as pre-processing unless the frame is out."""
+        """Return the network's input. The time to make it counts as pre-processing unless the frame is out."""
         if self._input is None:
             self._input, seconds = self.preprocess()
             if not self.is_out:
@@ -93,16 +97,16 @@ class Frame:
 @dataclass(slots=True, eq=False)
 class Flight:
     """
-    A frame whose arm is chosen: it was sent to the edge, or is to stay on the robot.
+    A frame whose arm is chosen. It was sent to the edge, or it stays on the robot.
 
-    :param selector: chose its arm.
-    :param sample_arm: the arm whose tensors go to the edge beside it, as a sample or a test; None for none.
-    :param is_test: they are to show whether the edge answers.
+    :param selector: the selector that chose its arm.
+    :param sample_arm: arm whose tensors go to the edge alongside the frame, as a sample or a test; None for none.
+    :param is_test: whether these tensors test if the edge answers.
 
-    :ivar request: what was sent of it; None if the frame stays here.
-    :ivar offloaded_s: seconds of the robot's stages before that; NaN if it stays here.
+    :ivar request: the request sent for the frame; None if the frame stays on the robot.
+    :ivar offloaded_s: seconds of the robot's stages before the request; NaN if the frame stays on the robot.
     :ivar sent_sample: name of the arm that was sent as a sample or a test; empty for none.
-    :ivar probe_bytes: bytes of the probe that was sent beside it.
+    :ivar probe_bytes: size in bytes of the probe sent alongside the frame.
     """
 
     frame: Frame
@@ -119,17 +123,21 @@ class Flight:
 
     @property
     def point(self) -> int:
-        """Partition point p of the arm that was chosen."""
+        """Return partition point p of the chosen arm."""
         return int(self.selector.table.point[self.choice.arm])
 
     @property
     def is_on_device(self) -> bool:
-        """Whether the whole network is to run on the robot."""
+        """Return whether the whole network runs on the robot."""
         return self.choice.arm == self.context.on_device
 
     @property
     def overdue_s(self) -> float:
-        """From when the robot does not only wait for the answer, on the clock; behind another frame the deadline."""
+        """
+        Return the clock time from which the robot stops only waiting for the answer and starts to work itself.
+
+        This is the deadline if the frame is behind another frame.
+        """
         request, due_s = self.request, self.frame.due_s
         if request is None or request.behind is not None:
             return due_s
@@ -137,7 +145,7 @@ class Flight:
 
     @property
     def caption(self) -> Caption:
-        """What requests say of the frame."""
+        """Return the frame data that requests carry."""
         frame = self.frame
         return Caption(
             sequence=frame.sequence,
@@ -151,9 +159,9 @@ class Flight:
 
     def tensors(self, p: int, local: LocalInference, clock: Callable[[], float]) -> Sequence[torch.Tensor]:
         """
-        Return the tensors at the arm's point, or at that of its sample; the front-end runs at the first call.
+        Return the tensors at the arm's point or at its sample's point. The first call runs the front-end.
 
-        :param local: runs it.
+        :param local: runs the front-end.
         """
         if not self._tensors:
             frame, table = self.frame, self.selector.table
@@ -165,7 +173,7 @@ class Flight:
         return self._tensors[p]
 
     def decision(self, outcome: Outcome, found: Detections, circuit: Circuit) -> Decision:
-        """Return what was chosen for the frame, among what, and what it cost."""
+        """Return the frame's decision: the choice, its context, and its cost."""
         frame, choice, context = self.frame, self.choice, self.context
         arm, score = self.selector.table.arms[choice.arm], frame.scoring.get()
         tracked_s = choice.predicted_robot_s

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Jobs beside the frames, such as measuring another arm table: one at a time, and only the newest pending one."""
+"""Background jobs, such as measuring another arm table: one at a time, keeping only the newest pending job."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 class LatestJobRunner(Generic[T]):
     """
-    Runs jobs one at a time in a thread of its own, and keeps only the newest pending one.
+    Runs jobs one at a time in its own thread, and keeps only the newest pending job.
 
     :param run: called with each job, from that thread.
     :param on_problem: called with one sentence when `run` raises.
@@ -29,11 +29,11 @@ class LatestJobRunner(Generic[T]):
         self._worker.start()
 
     def submit(self, job: T) -> None:
-        """Run a job next; it replaces one that has not begun."""
+        """Run a job next. It replaces a pending job that has not started."""
         self._slot.put(job)
 
     def close(self) -> None:
-        """Drop the pending job, and join the thread once it has finished the one that it runs."""
+        """Drop the pending job, wait for the running job to finish, and join the thread."""
         self._slot.close()
         self._worker.join()
 
@@ -41,5 +41,5 @@ class LatestJobRunner(Generic[T]):
         while (job := self._slot.take()) is not None:
             try:
                 self._run_job(job)
-            except Exception as problem:  # a job that fails leaves everything as it is
+            except Exception as problem:  # a failed job changes nothing
                 self._on_problem(f"{type(problem).__name__}: {problem}")

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What of a network runs on the robot: front-ends, the rest after them, and the whole without an image's padding."""
+"""Inference on the robot: front-ends, the rest after them, and the whole network without an image's padding."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.inference.throttle import Throttle
 from neurosurgeon_ros.robot.uplink.hedge import Hedge
 
-#: Images of one size in a row before anything is prepared for that size.
+#: Number of consecutive images of one size before anything is prepared for that size.
 IMAGES_BEFORE_PREPARING = 4
 
-#: Runs with the padding and without it that are compared; the fastest of each count. Fewer measure the saving to three
-#: percent of the network, these to one.
+#: Number of runs with and without the padding to compare; the fastest of each counts. This many runs measure the
+#: saving to within one percent of the network's time, fewer runs to within three percent.
 COMPARISONS = 6
 
-#: Sizes of images whose savings are remembered.
+#: Maximum number of image sizes whose savings are remembered.
 MOST_SIZES = 64
 
 T = TypeVar("T")
@@ -29,9 +29,9 @@ T = TypeVar("T")
 
 class LocalInference:
     """
-    Runs parts of a network for images of the camera's size. For one thread.
+    Runs parts of a network for images of the camera's size. Use from one thread only.
 
-    :param throttle: of the emulated robot.
+    :param throttle: throttle of the emulated robot.
     """
 
     def __init__(self, engine: Engine, throttle: Throttle) -> None:
@@ -48,9 +48,9 @@ class LocalInference:
 
     def prepare(self) -> None:
         """
-        Prepare for images of the newest size, one step at each call.
+        Prepare for images of the newest size, one step per call.
 
-        A step takes as long as some frames do, so that it is for moments in which none waits.
+        A step takes as long as several frames, so call this only when no frame waits.
         """
         if self._in_a_row < IMAGES_BEFORE_PREPARING:
             return
@@ -64,7 +64,7 @@ class LocalInference:
             compared.append(self._engine.compare_padding(self._shape))
 
     def padding_saving_s(self, profile: DelayProfile) -> float:
-        """Return the seconds of this computer by which whole networks now take less than was profiled, at least 0."""
+        """Return the seconds that whole networks now save on this computer compared to the profile, at least 0."""
         compared = self._compared.get(self._shape)
         if not compared or len(compared) < COMPARISONS:
             return 0.0
@@ -83,12 +83,12 @@ class LocalInference:
         self, tensors: Any, p: int, profile: DelayProfile, then: Callable[[Any], T], hedge: Hedge | None = None
     ) -> T:
         """
-        Run the rest of the network, and post-processing.
+        Run the rest of the network and post-processing.
 
-        :param tensors: the front-end's, at p.
-        :param then: post-processing, of the network's outputs.
+        :param tensors: the front-end's tensors at p.
+        :param then: post-processing of the network's outputs.
         :param hedge: stops the run once the edge has answered.
-        :raises EdgeAnsweredFirst: the edge has answered.
+        :raises EdgeAnsweredFirst: if the edge has answered.
         """
         before_step, wait = (None, None) if hedge is None else (hedge.check, hedge.wait)
         rest_s = float(profile.front_s[-1] - profile.front_s[p]) + profile.postprocess_s

@@ -1,11 +1,11 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-The robot's worker: one thread that takes every frame from the latest-frame slot to its detections.
+The robot's worker: one thread that processes every frame from the latest-frame slot to its detections.
 
-With `max_in_flight` above 1 it begins the next frame while answers to earlier ones are on their way.
+With `max_in_flight` above 1 the worker starts the next frame while answers to earlier frames are outstanding.
 
-So each accepted frame gives exactly one detections message, in camera order, whatever fails on the way.
+Each accepted frame results in exactly one detections message, in camera order, even if a step fails.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ T = TypeVar("T")
 
 class RobotPipeline:
     """
-    Camera images in, one answer for each accepted one out.
+    Takes camera images and publishes one answer for each accepted image.
 
-    :param processor: takes a frame on its way; belongs to the worker from :meth:`start` to :meth:`stop`.
-    :param on_problem: told in one sentence of errors that a person should read; called from the worker's thread.
-    :param threads: torch threads of the worker; 0 leaves torch's own choice.
+    :param processor: processes each frame; belongs to the worker from :meth:`start` to :meth:`stop`.
+    :param on_problem: called from the worker thread with one sentence for each error that a person should read.
+    :param threads: number of torch threads of the worker; 0 keeps torch's default.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class RobotPipeline:
 
     @property
     def counts(self) -> Counts:
-        """Images since the start."""
+        """Return the image counts since the start."""
         return self._counts
 
     def start(self) -> None:
@@ -61,7 +61,7 @@ class RobotPipeline:
         self._worker.start()
 
     def stop(self) -> None:
-        """Accept no more frames, finish the current one, and join the worker."""
+        """Stop accepting frames, finish the current frame, and join the worker."""
         self._count(dropped=int(self._slot.close()))
         self.processor.uplink.requests.close()
         self._worker.join()
@@ -75,7 +75,7 @@ class RobotPipeline:
             self.processor.uplink.requests.inbox.ring()  # the worker may be waiting for an answer
 
     def reject(self) -> None:
-        """Count an image that was seen to be broken before it came to the slot."""
+        """Count an image that was found to be broken before it reached the slot."""
         self._count(received=1, rejected=1)
 
     def _run(self) -> None:
@@ -89,7 +89,7 @@ class RobotPipeline:
                     self._guarded(FrameProcessor.prepare, self.processor)
 
     def _go_on(self) -> None:
-        """Begin the frame that waits, if one may be on its way beside the others; else finish the oldest."""
+        """Start the waiting frame if another frame may be in flight. Otherwise finish the oldest frame."""
         oldest = self._flights[0]
         has_room = len(self._flights) < self.processor.settings.max_in_flight
 
@@ -107,14 +107,14 @@ class RobotPipeline:
     def _guarded(self, step: Callable[[T], None], what: T) -> None:
         try:
             step(what)
-        except Exception as problem:  # results that cannot be delivered must not end the frames to come
+        except Exception as problem:  # a failed delivery must not stop later frames
             self._on_problem(f"a frame's results were lost: {type(problem).__name__}: {problem}")
 
     def _take(self, arrival: Arrival) -> None:
         taken_s = self.processor.clock()
         try:
             image = arrival.decode()
-        except Exception as problem:  # whatever a camera sent, it is no reason to end
+        except Exception as problem:  # bad camera data must not stop the worker
             self._count(rejected=1)
             said = isinstance(problem, ImageRejected)
             self._sink.rejected(str(problem) if said else f"{type(problem).__name__}: {problem}")
@@ -122,7 +122,7 @@ class RobotPipeline:
         counts = self._count(accepted=1)
         try:
             self._flights.append(self.processor.begin(arrival, image, counts, taken_s))
-        except Exception as problem:  # whatever it is, the frame gets its one message and the next its turn
+        except Exception as problem:  # the frame still gets its message, and the next frame its turn
             while self._flights:
                 self._guarded(self._finish, self._flights.popleft())
             self._rescue(arrival, image, counts, problem)

@@ -1,10 +1,9 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-One frame's way on the robot: choose an arm, send, wait for the answer or finish it here, deliver, learn.
+Processing of one frame on the robot: choose an arm, send, wait for the answer or finish locally, deliver, learn.
 
-:meth:`FrameProcessor.begin` and :meth:`FrameProcessor.finish` are the two halves of the way; between them other frames
-may begin.
+:meth:`FrameProcessor.begin` and :meth:`FrameProcessor.finish` are the two halves. Other frames may begin between them.
 """
 
 from __future__ import annotations
@@ -36,20 +35,20 @@ from neurosurgeon_ros.robot.sender import Sender
 from neurosurgeon_ros.robot.uplink.link import Link
 from neurosurgeon_ros.robot.uplink.uplink import Availability, EdgeUplink
 
-#: Seconds for which a decision waits for the delay feedback of a frame whose detections are out.
+#: Seconds that a decision waits for the delay feedback of a frame whose detections are published.
 FEEDBACK_GRACE_S = 0.05
 
 
 class FrameProcessor:
     """
-    Takes one accepted frame after the other to its detections.
+    Processes accepted frames one after another, up to their detections.
 
-    Owned by one thread, but for `settings`, :meth:`replace`, and the uplink's inbox.
+    Owned by one thread, except `settings`, :meth:`replace`, and the uplink's inbox.
 
-    :param policy_name: the policy's registered name, for the decisions.
-    :param seed: of the probes' bytes and the breaker's jitter.
+    :param policy_name: the policy's registered name, reported in decisions.
+    :param seed: seed of the probes' bytes and the breaker's jitter.
 
-    :ivar uplink: the edge that frames may go to.
+    :ivar uplink: connection to the edge that frames may go to.
     """
 
     def __init__(
@@ -83,23 +82,24 @@ class FrameProcessor:
 
     @property
     def table(self) -> ArmTable:
-        """The arms that are chosen among now."""
+        """Return the current arm table."""
         return self._selector.table
 
     @property
     def policy(self) -> Policy:
-        """The policy that chooses now."""
+        """Return the current policy."""
         return self._selector.policy
 
     def replace(self, table: ArmTable, policy: Policy, policy_name: str) -> None:
         """
-        Choose by another policy, among other arms, from the next frame on; called from any thread.
+        Switch to another policy and other arms from the next frame on. Safe to call from any thread.
 
-        Frames that have begun come out as they were begun. Their policy is told nothing once the next frame begins:
-        nobody learns from what is still under way then. Of several calls between two frames the last one holds.
+        Frames that have started finish with their own policy and arms. Once the next frame starts, the old policy is
+        not updated: no policy learns from requests that are still outstanding then. If this is called several times
+        between two frames, the last call applies.
 
-        :param table: of the same network; the policy was made for its arms.
-        :param policy_name: the policy's registered name, for the decisions.
+        :param table: arm table of the same network; the policy was made for its arms.
+        :param policy_name: the policy's registered name, reported in decisions.
         """
         self._replacement = (table, policy, policy_name)
 
@@ -107,11 +107,11 @@ class FrameProcessor:
 
     def begin(self, arrival: Arrival, image: NDArray[np.uint8], counts: Counts, accepted_s: float) -> Flight:
         """
-        Do what the robot does for a frame before there is an answer.
+        Process a frame up to the point where the robot waits for an answer.
 
         :param image: BGR, uint8, shape (h, w, 3).
-        :param counts: images so far, this one included; its number is ``counts.accepted``.
-        :param accepted_s: when it was taken out of the slot, on the clock.
+        :param counts: images so far, including this one; the frame's number is ``counts.accepted``.
+        :param accepted_s: clock time when the frame was taken from the slot.
         """
         self._take_replacement()
         frame = self._accept(arrival, image, counts, accepted_s)
@@ -121,7 +121,7 @@ class FrameProcessor:
         flight = self._choose(frame, available)
         if not flight.is_on_device:
             self._sender.send_frame(flight)
-            frame.scoring.get()  # there is time for it now
+            frame.scoring.get()  # there is time for the score now
         return flight
 
     def _take_replacement(self) -> None:
@@ -131,7 +131,7 @@ class FrameProcessor:
             self.uplink.requests.disown()
 
     def _accept(self, arrival: Arrival, image: NDArray[np.uint8], counts: Counts, accepted_s: float) -> Frame:
-        """Record what the frame shows of camera and images, and make it."""
+        """Update the camera and image statistics, and make the frame."""
         selector, statistics, settings = self._selector, self._selector.statistics, self.settings
         statistics.record_arrival(arrival.received_s)
         self._local.record_image(image.shape)
@@ -149,7 +149,7 @@ class FrameProcessor:
         )
 
     def _choose(self, frame: Frame, available: Availability) -> Flight:
-        """Let the policy choose the frame's arm, and what goes to the edge beside it."""
+        """Let the policy choose the frame's arm, and the sample or test to send alongside it."""
         selector, has_picture = self._selector, frame.image.received is not None
         test_arm = selector.test_arm(has_picture) if available.test_due else None
         context = self._context(frame, available, has_picture)
@@ -182,17 +182,17 @@ class FrameProcessor:
         with self._throttle.stage(self.table.profile.score_s):
             return self._key_frames.score(image)
 
-    # Finish: find its detections, deliver, learn.
+    # Finish: get the detections, deliver, learn.
 
     def is_settled(self, flight: Flight, interrupted: Callable[[], bool]) -> bool:
-        """Wait until :meth:`finish` need not wait for the edge; see :meth:`Finisher.is_settled`."""
+        """Wait until :meth:`finish` no longer has to wait for the edge; see :meth:`Finisher.is_settled`."""
         return self._finisher.is_settled(flight, interrupted)
 
     def finish(self, flight: Flight) -> None:
-        """Deliver a frame's detections once the edge has sent them, or find them here; then learn, and decide."""
+        """Deliver a frame's detections from the edge or from the robot, then learn and publish the decision."""
         frame = flight.frame
         if flight.request is None:
-            self._sender.send_probe(flight)  # it travels while the network runs here
+            self._sender.send_probe(flight)  # the probe travels while the network runs on the robot
         found, outcome = self._finisher.find(flight)
         frame.delays = replace(frame.delays, total=self.clock() - frame.arrival.received_s)
         frame.is_out = True
@@ -219,10 +219,10 @@ class FrameProcessor:
 
     def _learn(self, frame: Frame, flight: Flight | None) -> None:
         """
-        Let the policy learn from every answer that has come.
+        Let the policy learn from every answer received so far.
 
-        :param frame: that is being worked on.
-        :param flight: of this frame, if its arm is chosen.
+        :param frame: the current frame.
+        :param flight: the current frame's flight, if its arm is chosen.
         """
         for measured in self.uplink.take_measured(frame.deadline_s):
             feedback, observation, request = measured.feedback, measured.observation, measured.request
@@ -243,17 +243,17 @@ class FrameProcessor:
                 self.policy.observe(observation, request.context)
 
     def _learn_on_device(self, flight: Flight) -> None:
-        """Let the policy learn the robot's seconds of a frame that ran on the device by choice."""
+        """Let the policy learn the robot's delay of a frame that ran on the device by choice."""
         frame, arm = flight.frame, flight.choice.arm
         if flight.selector is self._selector:
             seen = Observation(arm, frame.sequence, Kind.FRAME, math.nan, robot_s=frame.delays.robot_s)
             self.policy.observe(seen, flight.context)
 
-    # What goes wrong, and what there is time for.
+    # Error handling, and work for idle time.
 
     def rescue(self, arrival: Arrival, image: NDArray[np.uint8], counts: Counts, reason: str) -> None:
         """
-        Deliver what a frame still lacks on which :meth:`begin` or :meth:`finish` failed.
+        Deliver the missing results of a frame for which :meth:`begin` or :meth:`finish` failed.
 
         :param reason: what failed, in one sentence.
         """
@@ -270,5 +270,5 @@ class FrameProcessor:
         )
 
     def prepare(self) -> None:
-        """Prepare what the frames to come gain from; it takes some frames' time, so while none waits."""
+        """Prepare optimisations for later frames. Call this when no frame waits: it takes several frames' time."""
         self._local.prepare()

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Result delivery: one result and one decision of each accepted frame, also where its processing failed."""
+"""Result delivery: one result and one decision for each accepted frame, even if its processing failed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from neurosurgeon_ros.robot.uplink.breaker import Circuit
 
 
 class ResultDelivery:
-    """Hands results to the sink, in the frames' order. Owned by one thread."""
+    """Passes results to the sink in frame order. Owned by one thread."""
 
     def __init__(self, sink: Sink, engine: Engine) -> None:
         self._sink = sink
@@ -30,7 +30,7 @@ class ResultDelivery:
         self._sink.detections(result)
 
     def decide(self, decision: Decision) -> None:
-        """Deliver what was chosen for it."""
+        """Deliver a frame's decision."""
         self._decided = decision.sequence
         self._sink.decision(decision)
 
@@ -47,12 +47,13 @@ class ResultDelivery:
         circuit: Circuit,
     ) -> None:
         """
-        Deliver what a frame whose processing failed still lacks.
+        Deliver the missing results of a frame whose processing failed.
 
-        That is its detections, by the whole network here or, if that fails too, none; and its decision.
+        These are its detections and its decision. The detections come from the whole network on the robot; they are
+        empty if that fails too.
 
         :param reason: what failed, in one sentence.
-        :param now_s: on the clock.
+        :param now_s: current clock time.
         """
         table, result = selector.table, self._newest
         if result is None or result.sequence != counts.accepted:

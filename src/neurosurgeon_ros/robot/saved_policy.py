@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A robot's policy from start to end: made for its arms, gone on from what it learnt before, and saved."""
+"""A robot's policy: created for its arms, restored from an earlier run, and saved."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from neurosurgeon_ros.learning.state import load_state, save_state
 
 class SavedPolicy:
     """
-    A policy with its file.
+    A policy and its state file.
 
     :param name: the policy's registered name.
-    :param table: the arms that it chooses among.
+    :param table: the arms that the policy chooses from.
     :param model: fingerprint of the network.
-    :param speed: speed of the emulated robot as a fraction of this machine's, which the edge is taken to have.
-    :param state_file: where to restore from and save to; None for neither.
+    :param speed: speed of the emulated robot as a fraction of this machine's speed, which the edge is assumed to have.
+    :param state_file: file to restore from and save to; None to do neither.
 
-    :ivar problem: why the file was refused, in one sentence; it is left as it is then. Empty if all is well.
+    :ivar problem: why the file was refused, in one sentence; a refused file is left unchanged. Empty if it was not.
     """
 
     def __init__(
@@ -45,9 +45,9 @@ class SavedPolicy:
 
     def save(self) -> None:
         """
-        Write what was learnt, if there is a file that is ours.
+        Save the learnt state, unless there is no file or the file was refused.
 
-        :raises OSError: if it cannot be written.
+        :raises OSError: if the file cannot be written.
         """
         if self._file is not None and not self.problem:
             save_state(self._file, self.policy, name=self.name, model=self._model, arms=self._arms)

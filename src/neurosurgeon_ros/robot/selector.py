@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Selection: a policy with the arms that it chooses among, and the rules that hold for every policy."""
+"""Arm selection: a policy, the arms that it chooses from, and the rules that apply to every policy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from neurosurgeon_ros.learning.interface import BoolArray, Choice, Context, Poli
 from neurosurgeon_ros.robot.arm_statistics import ArmStatistics
 from neurosurgeon_ros.robot.arrival import Arrival
 
-#: An arm is not sent as a frame if even its optimistic delay is over this many deadlines.
+#: A frame is not sent with an arm whose optimistic delay exceeds this many deadlines.
 HOPELESS_DEADLINES = 3.0
 
 
@@ -27,9 +27,9 @@ class ArmSelector:
     """
     Chooses the arm of each frame.
 
-    :param policy: chooses among the arms of `table`, and has learnt of no others.
-    :param policy_name: its registered name, for the decisions.
-    :param statistics: of the arms of `table`.
+    :param policy: chooses from the arms of `table`, and has learnt about no others.
+    :param policy_name: the policy's registered name, reported in decisions.
+    :param statistics: statistics of the arms of `table`.
     """
 
     table: ArmTable
@@ -52,15 +52,15 @@ class ArmSelector:
         has_picture: bool = False,
     ) -> Context:
         """
-        Return what the policy may choose from for one frame.
+        Return the context in which the policy chooses an arm for one frame.
 
         :param frame: number of the accepted frame.
-        :param key_frame: whether it is a key frame, evaluated only where that matters.
-        :param waited_s: seconds of its deadline that the frame has waited.
-        :param edge_available: whether an edge may be used; without one there is only `on_device`.
-        :param link_free: whether no earlier request could still fill the link; otherwise the same.
-        :param link_busy: whether anything of ours is under way.
-        :param has_picture: whether the camera's picture may travel as it came.
+        :param key_frame: whether the frame is a key frame; evaluated only if a policy needs it.
+        :param waited_s: seconds of its deadline that the frame has already waited.
+        :param edge_available: whether an edge may be used; if not, only `on_device` is allowed.
+        :param link_free: whether no earlier request can still fill the link; if not, only `on_device` is allowed.
+        :param link_busy: whether any request of this robot is outstanding.
+        :param has_picture: whether the camera's picture may be sent as received.
         """
         table = self.table
         allowed = self.allowed(has_picture)
@@ -86,7 +86,7 @@ class ArmSelector:
         )
 
     def camera_image(self, arrival: Arrival, pixels: NDArray[np.uint8]) -> CameraImage:
-        """Return a frame's image, with the camera's own JPEG if that may travel; its size and bytes are recorded."""
+        """Return a frame's image, with the camera's own JPEG if that may be sent. Record its size and bytes."""
         height, width = pixels.shape[:2]
         self.statistics.set_image_size(width * height)
         arm, data = self.table.as_received, arrival.encoded
@@ -97,7 +97,7 @@ class ArmSelector:
 
     def allowed(self, has_picture: bool) -> BoolArray:
         """
-        Return which arms could send something of one frame; shape (n,).
+        Return which arms are allowed for one frame; shape (n,).
 
         :param has_picture: as in :meth:`context`.
         """
@@ -110,10 +110,10 @@ class ArmSelector:
 
     def choose(self, context: Context, *, has_picture: bool = False) -> tuple[Choice, str]:
         """
-        Let the policy choose, and enforce the rules that hold for every policy.
+        Let the policy choose, and enforce the rules that apply to every policy.
 
-        :param has_picture: as it was for the context.
-        :returns: the choice to follow, and in one sentence why it is not the policy's; empty if it is.
+        :param has_picture: the same value as for the context.
+        :returns: the choice to follow, and one sentence that says why it is not the policy's; empty if it is.
         """
         choice, reason = enforce(self.policy.select(context), context, lambda arm: self.table.arms[arm].name)
         sample = choice.sample_arm
@@ -127,7 +127,7 @@ class ArmSelector:
 
     def test_arm(self, has_picture: bool) -> int | None:
         """
-        Return the arm with the fewest bytes, to test the edge with; None if there is none but `on_device`.
+        Return the arm with the fewest bytes, to test the edge with; None if only `on_device` is allowed.
 
         :param has_picture: as in :meth:`context`.
         """
@@ -138,16 +138,16 @@ class ArmSelector:
         return int(np.argmin(np.where(offloading, self.statistics.features[:, PSI], np.inf)))
 
     def followed_by(self, table: ArmTable, policy: Policy, policy_name: str) -> ArmSelector:
-        """Return a selector with another policy and its arms, under the same camera."""
+        """Return a selector with another policy and its arms, for the same camera."""
         return ArmSelector(table, policy, policy_name, self.statistics.for_table(table))
 
 
 def enforce(choice: Choice, context: Context, name: Callable[[int], str]) -> tuple[Choice, str]:
     """
-    Keep the frame on the robot where a policy's choice is not allowed, or hopeless.
+    Keep the frame on the robot if the policy's choice is not allowed or is hopeless.
 
-    :param name: returns the name of an arm, for people.
-    :returns: the choice to follow, and in one sentence why it is not the policy's; empty if it is.
+    :param name: returns the human-readable name of an arm.
+    :returns: the choice to follow, and one sentence that says why it is not the policy's; empty if it is.
     """
     arm, reason = choice.arm, ""
     optimistic_s = float(context.robot_s[arm]) + choice.optimistic_offload_s

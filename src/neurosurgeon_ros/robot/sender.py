@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Encodes what goes to the edge of a frame, and beside it: samples, tests and probes."""
+"""Encoding and sending of a frame to the edge, and of samples, tests and probes alongside it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from neurosurgeon_ros.robot.uplink.uplink import EdgeUplink
 
 
 class Sender:
-    """For the robot's worker."""
+    """Sends frames, samples, tests and probes. Used only by the robot's worker thread."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class Sender:
         self._clock = clock
 
     def send_frame(self, flight: Flight) -> None:
-        """Encode what the frame's arm sends, and send it."""
+        """Encode the data that the frame's arm sends, and send it."""
         frame, arm, statistics = flight.frame, flight.choice.arm, flight.selector.statistics
         table = flight.selector.table
         if not table.camera[arm]:
@@ -47,7 +47,7 @@ class Sender:
         flight.request = self._uplink.send_frame(flight.caption, arm, flight.point, encoded)
         frame.delays = replace(frame.delays, encode=encode_s)
         flight.offloaded_s = frame.delays.robot_s
-        if arm != table.as_received:  # what comes in has the same bytes, whether it is sent or not
+        if arm != table.as_received:  # a received picture has the same size, whether it is sent or not
             statistics.record_encoding(arm, encode_s, flight.request.sent_bytes)
 
     def send_sample(self, flight: Flight) -> None:
@@ -60,7 +60,7 @@ class Sender:
         flight.sent_sample = table.arms[arm].name
 
     def send_probe(self, flight: Flight) -> None:
-        """Send the probe that the policy or the breaker wants, if no frame is on the link."""
+        """Send the probe that the policy or the breaker requests, if no frame is on the link."""
         flight.probe_bytes = self._uplink.send_probe(flight.caption, flight.choice.probe_bytes)
 
     def _encode(self, flight: Flight, arm: int) -> tuple[EncodedTensor, ...]:

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A place for the newest frame: what waits there is replaced, never queued."""
+"""A slot for the newest frame: a waiting frame is replaced, never queued."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class LatestSlot(Generic[T]):
-    """One place between the camera's thread and the worker's. Safe for any number of threads."""
+    """A single-item slot between the camera's thread and the worker's thread. Thread-safe."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
@@ -22,7 +22,7 @@ class LatestSlot(Generic[T]):
         """
         Put in the newest item.
 
-        :returns: True if one is dropped: an older one that waited there, or this one since the slot is closed.
+        :returns: True if an item is dropped: the older one that waited, or this one because the slot is closed.
         """
         with self._condition:
             if self._closed:
@@ -34,7 +34,7 @@ class LatestSlot(Generic[T]):
 
     def take(self) -> T | None:
         """
-        Wait for an item and take it out.
+        Wait for an item and remove it.
 
         :returns: the item, or None once the slot is closed and empty.
         """
@@ -51,14 +51,14 @@ class LatestSlot(Generic[T]):
 
     @property
     def is_empty(self) -> bool:
-        """Whether no item waits."""
+        """Return whether no item waits."""
         return self._item is None
 
     def close(self) -> bool:
         """
-        Wake every waiting thread; what is put in from now on is dropped.
+        Wake every waiting thread, and drop every item that is put in from now on.
 
-        :returns: True if an item still waited: it is dropped.
+        :returns: True if an item was still waiting; it is dropped.
         """
         with self._condition:
             self._closed = True

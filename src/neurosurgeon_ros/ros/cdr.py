@@ -1,11 +1,11 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-A message's bytes, walked over before a middleware is let near them.
+Check the bytes of a message before the middleware deserializes them.
 
-The middleware's own reader takes memory for as many entries as a sequence says that it has, if only each could have one
-byte: eight megabytes that claim eight million tensors cost two gigabytes and ten seconds before they are refused. Here
-every count and length is checked against its bound and against the bytes that are left, before memory is allocated.
+The middleware allocates memory for every entry that a sequence claims to have, as long as one byte is left for each.
+Eight megabytes that claim eight million tensors cost two gigabytes and ten seconds before they are rejected. This
+module checks every count and length against its bound and against the remaining bytes, before memory is allocated.
 
 Messages travel as plain CDR, version 1: see section 7.4 of the DDS-XTypes specification, and REP-2011 for types.
 """
@@ -28,15 +28,15 @@ from rosidl_parser.definition import (
     NamespacedType,
 )
 
-#: Structures within sequences of one message at most, all together: of more detections than this none is believed.
+#: Maximum number of structures in all sequences of one message together. A message with more is rejected.
 MOST_STRUCTURES = 4096
 
-#: Bytes of a character of UTF-8 at most.
+#: Maximum number of bytes of a UTF-8 character.
 _CHARACTER = 4
 
 _BIG, _LITTLE = struct.Struct(">I"), struct.Struct("<I")
 
-# Plain CDR, big- and little-endian; whatever else a reader takes lies otherwise in memory.
+# Plain CDR, big- and little-endian. The other encodings that the middleware accepts have another layout.
 _NUMBERS = {b"\x00\x00": _BIG, b"\x00\x01": _LITTLE}
 
 _SIZES = {
@@ -49,9 +49,9 @@ _SIZES = {
 
 class Malformed(ValueError):
     """
-    Bytes that are no message of a type; the text goes on from its name.
+    Bytes that are not a message of the expected type. The text is a predicate; its subject is the message.
 
-    :ivar too_long: whether it is a bound that is exceeded.
+    :ivar too_long: whether a bound is exceeded.
     """
 
     def __init__(self, text: str, *, too_long: bool = False) -> None:
@@ -61,10 +61,10 @@ class Malformed(ValueError):
 
 def walk(kind: type[Any], data: bytes | bytearray | memoryview) -> None:
     """
-    Go over the bytes of a message, without making anything of them.
+    Walk over the bytes of a message without deserializing them.
 
-    :param kind: the type that they are to have.
-    :raises Malformed: if they end too early, or a count exceeds its bound, the bytes that are left, or
+    :param kind: the expected type of the message.
+    :raises Malformed: if the bytes end too early, or a count exceeds its bound, the remaining bytes, or
         :data:`MOST_STRUCTURES`.
     """
     place = _begin(data)
@@ -74,10 +74,10 @@ def walk(kind: type[Any], data: bytes | bytearray | memoryview) -> None:
 
 def without_last(kind: type[Any], data: bytes | bytearray | memoryview) -> tuple[bytes, memoryview]:
     """
-    Take a message whose last field is a sequence of bytes apart, so that these need not be copied.
+    Split off the last field of a message, a sequence of bytes, so that it need not be copied.
 
-    :param kind: the type that the bytes are to have.
-    :returns: the bytes of the same message with an empty sequence; and a view of the sequence.
+    :param kind: the expected type of the message.
+    :returns: the bytes of the same message with that sequence empty; and a view of the sequence.
     :raises Malformed: as :func:`walk` does.
     """
     place = _begin(data)
@@ -91,7 +91,7 @@ def without_last(kind: type[Any], data: bytes | bytearray | memoryview) -> tuple
 
 
 def _begin(data: bytes | bytearray | memoryview) -> _Place:
-    """Stand behind a message's head; raises :class:`Malformed` if that announces no plain CDR."""
+    """Return the place after the header of a message; raises :class:`Malformed` if it does not announce plain CDR."""
     view = memoryview(data)
     number = _NUMBERS.get(bytes(view[:2])) if len(view) >= 4 else None
     if number is None:
@@ -100,7 +100,7 @@ def _begin(data: bytes | bytearray | memoryview) -> _Place:
 
 
 class _Place:
-    """Where the walk is: bytes since the end of the head, from which alignment counts."""
+    """The position of the walk, in bytes from the end of the header. Alignment also counts from there."""
 
     __slots__ = ("at", "data", "end", "number", "structures")
 
@@ -112,7 +112,7 @@ class _Place:
         self.structures = 0
 
     def skip(self, size: int, field: str) -> None:
-        """Skip some bytes."""
+        """Skip a number of bytes."""
         if size > self.end - self.at:
             raise Malformed(f"ends within {field}")
         self.at += size
@@ -126,18 +126,18 @@ class _Place:
 
 
 class _Step(Protocol):
-    """Some fields that follow each other."""
+    """One or more consecutive fields."""
 
     def go(self, place: _Place) -> None:
-        """Skip them."""
+        """Skip the fields."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Fixed:
     """
-    Numbers that always come.
+    Numbers that every message of the type contains.
 
-    :param lengths: bytes from their beginning to their end, padding included, where it lies 0 to 7 bytes behind a
+    :param lengths: bytes from the start to the end of the numbers, padding included, for a start 0 to 7 bytes after a
         multiple of 8.
     """
 
@@ -153,7 +153,7 @@ class _Text:
     """
     A string.
 
-    :param bound: bytes at most, the zero at the end included; None for any number.
+    :param bound: maximum number of bytes, including the terminating zero; None for any number.
     """
 
     field: str
@@ -171,10 +171,10 @@ class _Many:
     """
     A sequence.
 
-    :param bound: entries at most; None for any number.
-    :param size: bytes of an entry that is a number; 0 for others.
-    :param steps: of an entry that is none.
-    :param least: bytes of such an entry at least.
+    :param bound: maximum number of entries; None for any number.
+    :param size: bytes of an entry that is a number; 0 for other entries.
+    :param steps: steps over an entry that is not a number.
+    :param least: minimum number of bytes of such an entry.
     :param structures: whether the entries are structures.
     """
 
@@ -209,11 +209,11 @@ class _Many:
                 step.go(place)
 
 
-# A field's name, and the size and number of its numbers or the step over it.
+# A field's name, and either the size and count of its numbers, or the step over the field.
 _Part = tuple[str, tuple[int, int] | _Step]
 
 
-# Read once of each type of message.
+# Filled once for each message type.
 _STEPS: dict[type[Any], tuple[_Step, ...]] = {}
 
 
@@ -225,7 +225,7 @@ def _steps(kind: type[Any]) -> tuple[_Step, ...]:
 
 
 def _read_steps(kind: type[Any]) -> tuple[_Step, ...]:
-    """Return the steps over a type, of which numbers that are neighbours are one."""
+    """Return the steps over a type; adjacent numbers share one step."""
     steps: list[_Step] = []
     numbers: list[tuple[int, int]] = []
     began = ""
@@ -249,7 +249,7 @@ def _read_steps(kind: type[Any]) -> tuple[_Step, ...]:
 
 
 def _parts(kind: type[Any], prefix: str = "") -> list[_Part]:
-    """Return a type's fields, those of the structures that are its fields in their place."""
+    """Return a type's fields; the fields of a nested structure replace the structure."""
     parts: list[_Part] = []
     for plain, declared in zip(kind.get_fields_and_field_types(), kind.SLOT_TYPES, strict=True):
         name = f"{prefix}{plain}"
@@ -287,7 +287,7 @@ def _class_of(declared: NamespacedType) -> type[Any]:
 
 
 def _length(numbers: list[tuple[int, int]], start: int) -> int:
-    """Bytes that numbers take from `start` on."""
+    """Return how many bytes numbers take when they begin at `start`."""
     at = start
     for size, times in numbers:
         at += -at % size + times * size
@@ -295,5 +295,5 @@ def _length(numbers: list[tuple[int, int]], start: int) -> int:
 
 
 def _least(step: _Step) -> int:
-    """Bytes that a step goes on at least; padding may be none."""
+    """Return the minimum number of bytes that a step skips; its padding may be empty."""
     return min(step.lengths) if isinstance(step, _Fixed) else 4

@@ -14,10 +14,10 @@ from rclpy.timer import Timer
 
 def steady_timer(node: Node, period_s: float, callback: Callable[[], None]) -> Timer:
     """
-    Make a timer that runs by the machine's clock, whatever `use_sim_time` says: peers and people do not simulate.
+    Make a timer that runs on the steady clock, regardless of `use_sim_time`: peers and users are not simulated.
 
-    Once it is destroyed it calls no more, also where the executor had it ready already, behind the transition that
-    destroyed it and what it needs.
+    After the timer is destroyed, its callback is not called, even if the executor already had it ready when the
+    transition destroyed the timer and the objects that the callback needs.
     """
 
     def tick() -> None:
@@ -29,7 +29,7 @@ def steady_timer(node: Node, period_s: float, callback: Callable[[], None]) -> T
 
 
 def destroy(node: Any, *entities: Any) -> None:
-    """Destroy publishers, subscriptions and timers of a node, whichever of them are there."""
+    """Destroy publishers, subscriptions and timers of a node; entities that are None are skipped."""
     kinds = {
         "Publisher": node.destroy_publisher,
         "Subscription": node.destroy_subscription,

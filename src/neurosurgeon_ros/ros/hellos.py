@@ -1,11 +1,11 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Who holds a robot's id: a robot listens to the others' hellos before it takes its own, with an edge or without.
+Decide which robot holds an id: a robot listens to the hellos of others before it claims an id, with or without an edge.
 
-The robot that says hello with an id holds it until it says goodbye or its hellos stop. A goodbye shows the secret of
-the session that it ends, so that no robot can say it for another. Robots that take the same id within the time that a
-hello needs hear each other only once they have said it: of these the one with the lowest session holds it.
+The robot that sends hellos with an id holds it until it sends a goodbye or its hellos stop. A goodbye contains the
+secret of the session that it ends, so no robot can send it for another. Robots that claim the same id within the time
+that a hello takes hear each other only after they have sent one. The robot with the lowest session then holds the id.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from neurosurgeon_ros.ros.entities import destroy
 from neurosurgeon_ros.ros.intake import SMALL_BYTES, read, shorten
 from neurosurgeon_ros.ros.messages import InvalidMessage, check_version, goodbye
 
-#: Seconds to have listened before an id is taken: two hellos, and time for discovery.
+#: Seconds to listen before an id is claimed: two hellos, and time for discovery.
 LISTEN_S = 1.2
 
-#: Seconds to listen for others that have said hello with the same id at the same moment.
+#: Seconds to listen for other robots that send a hello with the same id at the same moment.
 CLAIM_S = 0.3
 
-#: Seconds between hellos that are taken, and said, while a transition holds up the executor.
+#: Seconds between polls in which hellos are received and sent while a transition blocks the executor.
 POLL_S = 0.05
 
-#: Seconds to wait at the end until every edge and robot has the goodbye.
+#: Maximum seconds to wait at the end until every edge and robot has received the goodbye.
 GOODBYE_S = 0.3
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
     """
-    A robot that has said hello.
+    A robot that has sent a hello.
 
-    :param heard_s: when it was last heard, monotonic seconds.
+    :param heard_s: time at which it was last heard, monotonic seconds.
     """
 
     session: int
@@ -51,19 +51,19 @@ class Holder:
     heard_s: float
 
     def __str__(self) -> str:
-        """Return its name."""
+        """Return the names of the robot's node and host."""
         node = shorten(self.node) or "a node that does not say its name"
         return f"{node} on {shorten(self.host)}" if self.host else node
 
 
 class Hellos:
     """
-    Hears the hellos of all robots, and says this one's, from its making to :meth:`close`. For the executor's thread.
+    Receives the hellos of all robots, and sends those of this one, until :meth:`close`. For the executor's thread.
 
-    The publisher is there before it is needed, so that the others know of it when an id is claimed.
+    The publisher is made before it is needed, so that others have discovered it when an id is claimed.
 
-    :param namespace: where robot and edge meet.
-    :param left: the goodbye of the session before, which is said once more: the first one may have been lost.
+    :param namespace: namespace of the topics between robot and edge.
+    :param left: the goodbye of the previous session, which is sent once more: the first one may have been lost.
     """
 
     def __init__(self, node: Node, namespace: str, *, left: RobotHello | None = None) -> None:
@@ -82,40 +82,40 @@ class Hellos:
         )
 
     def close(self) -> None:
-        """Return the id back, and listen and speak no more."""
+        """Release the id, and stop receiving and sending."""
         self.leave()
         if self._goodbye is not None:
             self._publisher.wait_for_all_acked(Duration(seconds=GOODBYE_S))
         destroy(self._node, self._subscription, self._publisher)
 
     def say(self) -> None:
-        """Publish a hello with the id that is held; nothing without one."""
+        """Publish a hello with the held id; do nothing if no id is held."""
         if self._claimed is not None:
             self._publisher.publish(self._claimed)
 
     @property
     def goodbye(self) -> RobotHello | None:
-        """What ends the newest session; None if there was none."""
+        """Return the goodbye of the newest session; None if there was no session."""
         return self._goodbye
 
     @property
     def sessions(self) -> frozenset[int]:
-        """The sessions that this robot has had, as far as it knows."""
+        """Return the sessions of this robot that it knows of."""
         return frozenset(self._own)
 
     def leave(self) -> None:
-        """Return the id back at once; nothing if none is held."""
+        """Release the id at once; do nothing if no id is held."""
         if self._claimed is not None and self._goodbye is not None:
             self._publisher.publish(self._goodbye)
         self._claimed = None
 
     def claim(self, message: RobotHello, secret: str) -> Holder | None:
         """
-        Take an id, if it is free.
+        Claim an id if it is free.
 
-        :param message: this robot's hello, of a session that has not said any yet.
-        :param secret: the session's, see :func:`neurosurgeon_ros.protocol.presence.session_of`.
-        :returns: who else holds the id; None if this robot does now, for as long as it goes on saying hello.
+        :param message: this robot's hello, of a session that has not sent one yet.
+        :param secret: secret of the session, see :func:`neurosurgeon_ros.protocol.presence.session_of`.
+        :returns: the other holder of the id; None if this robot holds it now, as long as it keeps sending hellos.
         """
         self.leave()
         self._listen(self._since_s + LISTEN_S)
@@ -134,11 +134,11 @@ class Hellos:
         if rival is not None and rival.session < message.session:
             self.leave()
             return rival
-        self._heard.pop(message.robot_id, None)  # a robot that lost is silent now; if one is not, it is heard again
+        self._heard.pop(message.robot_id, None)  # a robot that lost is silent now; if it is not, it is heard again
         return None
 
     def _listen(self, until_s: float) -> None:
-        """Handle the hellos that have come while the executor was blocked, and those that come until then."""
+        """Handle the hellos that arrived while the executor was blocked, and those that arrive until `until_s`."""
         while True:
             with self._subscription.handle:
                 while (taken := self._subscription.handle.take_message(RobotHello, True)) is not None:
@@ -149,7 +149,7 @@ class Hellos:
             time.sleep(min(POLL_S, left_s))  # a transition runs in the executor's thread: nothing can wake it
 
     def holder(self, robot_id: str) -> Holder | None:
-        """Return who else holds an id now; None if it is free."""
+        """Return the other robot that holds an id now; None if the id is free."""
         holder = self._heard.get(robot_id)
         return holder if holder is not None and time.monotonic() - holder.heard_s <= ROBOT_TIMEOUT_S else None
 
@@ -157,7 +157,7 @@ class Hellos:
         try:
             message = read(RobotHello, data, max_bytes=SMALL_BYTES)
             check_version(message)
-        except InvalidMessage:  # said by the edge, and of no meaning here
+        except InvalidMessage:  # the edge reports it; it does not matter here
             return
         if message.session in self._own:
             return
@@ -166,8 +166,8 @@ class Hellos:
             if holder is not None and holder.session == message.session == session_of(message.model):
                 del self._heard[message.robot_id]
             return
-        if len(self._heard) > 1000:  # invented ids do not fill the memory
+        if len(self._heard) > 1000:  # invented ids must not fill the memory
             self._heard.clear()
         known = self.holder(message.robot_id)
-        if known is None or message.session <= known.session:  # of several that claim an id the lowest will hold it
+        if known is None or message.session <= known.session:  # the lowest session among several claims holds the id
             self._heard[message.robot_id] = Holder(message.session, message.node, message.host, time.monotonic())

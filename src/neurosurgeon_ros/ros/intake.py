@@ -1,11 +1,11 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Subscriptions to topics that anybody may publish on: messages are checked against limits before they are read.
+Subscriptions to topics on which any node may publish. Messages are checked against limits before they are read.
 
-Messages come as bytes, so that their size and every count in them is checked before memory is taken for what they say
-they hold, and so that bytes that are no message are counted instead of vanishing. The bounds that a message's type
-declares (``string<=64``) are checked here too: Fast DDS does not enforce them on what it receives.
+Messages arrive as bytes. Their size and every count in them are checked before memory is allocated for the contents
+that they claim, and bytes that are not a message are counted instead of disappearing silently. The bounds that a
+message's type declares (``string<=64``) are also checked here: Fast DDS does not enforce them on received messages.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ from neurosurgeon_ros.ros import qos
 from neurosurgeon_ros.ros.cdr import Malformed, walk, without_last
 from neurosurgeon_ros.ros.messages import InvalidMessage
 
-#: Bytes of a message of presence or delays: names, numbers and short lists of them.
+#: Maximum size of a presence or delay message, bytes: names, numbers and short lists of them.
 SMALL_BYTES = 65536
 
-#: Bytes of an edge's detections of one frame: some thousand of them.
+#: Maximum size of an edge's detections of one frame, bytes: room for more than a thousand detections.
 DETECTIONS_BYTES = 1048576
 
-#: Longest text of a stranger's that goes into a log, characters.
+#: Maximum length of text from another node in a log message, characters.
 LONGEST_TEXT = 300
 
-#: Seconds between two lines of the log about what was refused.
+#: Seconds between two log messages about rejected messages.
 LOG_PERIOD_S = 5.0
 
 
-#: Policies that parameters may set, as by QoSOverridingOptions.with_default_policies.
+#: Policies that parameters may override, as in QoSOverridingOptions.with_default_policies.
 _OVERRIDABLE = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY)
 
 
 class Intake:
     """
-    The subscriptions of one node to topics that anybody may write to.
+    The subscriptions of one node to topics on which any node may publish.
 
-    :ivar refused: messages that were not taken, by reason.
+    :ivar refused: number of rejected messages, by reason.
     """
 
     def __init__(self, node: Node) -> None:
@@ -67,16 +67,16 @@ class Intake:
         pixels: bool = False,
     ) -> Subscription:
         """
-        Subscribe; call from the executor's thread alone.
+        Subscribe to a topic; call only from the executor's thread.
 
-        Once the subscription is destroyed nothing is taken any more, also where the executor had a message ready
-        already, behind the transition that destroyed it.
+        After the subscription is destroyed, no message is taken, even if the executor already had one ready when the
+        transition destroyed the subscription.
 
         :param kind: the message's type.
-        :param take: is given each message that keeps to its limits; may raise :class:`InvalidMessage`.
-        :param max_bytes: of a message as it travels.
-        :param on_refusal: told why a message was not taken, in one sentence, in the place of a line in the log.
-        :param pixels: as of :func:`read`.
+        :param take: called with each message that is within its limits; may raise :class:`InvalidMessage`.
+        :param max_bytes: maximum serialized size of a message.
+        :param on_refusal: called with the reason for each rejected message, in one sentence, instead of a log message.
+        :param pixels: see :func:`read`.
         :param overridable: whether parameters `qos_overrides.<topic>.subscription.…` may change the quality of service.
         """
 
@@ -89,7 +89,7 @@ class Intake:
                 self.refuse(problem.reason, str(problem), on_refusal)
 
         options = QoSOverridingOptions(overridden_policies(self._node, topic, "subscription")) if overridable else None
-        profile = copy.copy(profile)  # rclpy writes what is overridden into the profile, which other topics have, too
+        profile = copy.copy(profile)  # rclpy writes overrides into the profile, which other topics share
         subscription: Subscription = self._node.create_subscription(
             kind,
             topic,
@@ -103,10 +103,10 @@ class Intake:
 
     def refuse(self, reason: str, text: str, on_refusal: Callable[[str], object] | None = None) -> None:
         """
-        Count a message that is not taken, and say so once in a while.
+        Count a rejected message, and report it to `on_refusal`, or to the log at most every :data:`LOG_PERIOD_S`.
 
-        :param reason: a word or two, for the count.
-        :param text: one sentence, for people.
+        :param reason: one or two words, for the count.
+        :param text: one sentence, for users.
         """
         self.refused[reason] += 1
         text = shorten(text)
@@ -116,7 +116,7 @@ class Intake:
             self._node.get_logger().error(f"refused: {text}", throttle_duration_sec=LOG_PERIOD_S)
 
     def diagnostics(self) -> dict[str, object]:
-        """Return the counts by reason, for people."""
+        """Return the counts by reason, for display."""
         return {f"refused: {reason}": count for reason, count in sorted(self.refused.items())}
 
 
@@ -124,7 +124,7 @@ def overridden_policies(node: Node, topic: str, entity: str) -> list[QoSPolicyKi
     """
     Return the policies that parameters `qos_overrides.<topic>.<entity>.<policy>` set for a topic.
 
-    rclpy would declare parameters for all policies, and keep the first profile's values for every later one.
+    By default, rclpy would declare parameters for all policies, and use the first profile's values for every later one.
 
     :param entity: "publisher" or "subscription".
     """
@@ -135,11 +135,12 @@ def overridden_policies(node: Node, topic: str, entity: str) -> list[QoSPolicyKi
 
 def read(kind: type[Any], data: bytes, *, max_bytes: int, pixels: bool = False) -> Any:
     """
-    Make a message of its bytes.
+    Deserialize a message.
 
-    :param pixels: the type ends with a field `data` of bytes, which may be many: it becomes a view of `data`, not a
-        copy, so that the message can be read, but not published.
-    :raises InvalidMessage: if there are too many, they are no such message, or a field exceeds its type's bound.
+    :param pixels: the type ends with a field `data` of bytes, which may be large. The field becomes a view of `data`,
+        not a copy, so the message can be read but not published.
+    :raises InvalidMessage: if there are too many bytes, they are not a message of this type, or a field exceeds its
+        type's bound.
     """
     if len(data) > max_bytes:
         raise InvalidMessage(
@@ -167,12 +168,12 @@ def read(kind: type[Any], data: bytes, *, max_bytes: int, pixels: bool = False) 
 
 
 def shorten(text: str) -> str:
-    """Make one short, printable line of what may be a stranger's text."""
+    """Return text from another node as one short, printable line."""
     text = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
-# Read once of each type of message.
+# Filled once for each message type.
 _BOUNDS: dict[type[Any], tuple[tuple[str, tuple[int, int | None] | None], ...]] = {}
 
 
@@ -197,7 +198,7 @@ def _check_bounds(message: Any) -> None:
 
 
 def _bounds(kind: type[Any]) -> tuple[tuple[str, tuple[int, int | None] | None], ...]:
-    """Return each bounded field with its bound and that of its entries; None where nested fields may have one."""
+    """Return each bounded field with its bound and its entries' bound; None where nested fields may be bounded."""
     fields: list[tuple[str, tuple[int, int | None] | None]] = []
     for name, declared in zip(kind.get_fields_and_field_types(), kind.SLOT_TYPES, strict=True):
         entry = declared.value_type if isinstance(declared, AbstractNestedType) else declared

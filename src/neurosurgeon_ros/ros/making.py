@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Makes a managed node: by its parameters, or as the node was that it replaces."""
+"""Make a managed node from its parameters, or from the restart state of the node that it replaces."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ N = TypeVar("N", bound="ManagedNode[Any]")
 
 def make(kind: type[N]) -> N:
     """
-    Make a node as it was left to this process, or else by its parameters, which say whether it starts by itself.
+    Make a node from the restart state that was left to this process, or from its parameters if there is none.
 
-    :param kind: whose constructor takes `overrides`, and whose parameters include `transport` and `autostart`.
-    :raises StartError: if it cannot start.
-    :raises NeedsUdp: if its process uses shared memory and it is to do without.
+    The parameter `autostart` decides whether a node without a restart state starts by itself.
+
+    :param kind: class whose constructor takes `overrides`, and whose parameters include `transport` and `autostart`.
+    :raises StartError: if the node cannot start.
+    :raises NeedsUdp: if the process uses shared memory and the node must run without it.
     """
     try:
         state = take_restart_state()
@@ -51,7 +53,7 @@ def make(kind: type[N]) -> N:
 
 
 def remake(kind: Callable[..., N], state: RestartState) -> N:
-    """Make a node as it was; raises StartError if a transition fails."""
+    """Make a node from its restart state; raises StartError if a transition fails."""
     node = kind(overrides=state.parameters)
     node.take_over(state.handover)
     node.reach(state.state)

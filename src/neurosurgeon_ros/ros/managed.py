@@ -1,10 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-A managed node: rclpy's lifecycle with errors that are said, bad requests refused, and diagnostics.
+A managed node: rclpy's lifecycle with logged errors, rejection of invalid requests, and diagnostics.
 
-rclpy swallows what a transition's callback raises, and a transition that is not possible ends the executor's thread;
-both are caught here. See design.ros2.org/articles/node_lifecycle.html.
+rclpy swallows exceptions of a transition's callback, and an impossible transition ends the executor's thread. This
+module handles both. See design.ros2.org/articles/node_lifecycle.html.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ P = TypeVar("P")
 
 
 class Refused(Exception):
-    """A transition that cannot be made now, for a reason outside this node; it stays in the state in which it is."""
+    """A transition that cannot be made now, for a reason outside this node; the node stays in its current state."""
 
 
-# Transitions that can be asked for, by id.
+# Transitions that can be requested, by id.
 _TRANSITIONS = {
     Transition.TRANSITION_CONFIGURE: "configure",
     Transition.TRANSITION_CLEANUP: "cleanup",
@@ -49,17 +49,17 @@ _TRANSITIONS = {
     Transition.TRANSITION_ACTIVE_SHUTDOWN: "shutdown",
 }
 
-#: Seconds between diagnostics.
+#: Seconds between diagnostics messages.
 DIAGNOSTICS_PERIOD_S = 1.0
 
 
 class ManagedNode(LifecycleNode, Generic[P]):
     """
-    Base of the robot's and the edge's node.
+    Base class of the robot node and the edge node.
 
-    :param name: of the node.
+    :param name: name of the node.
     :param kind: dataclass of its parameters, see :mod:`neurosurgeon_ros.ros.parameters`.
-    :param overrides: parameters that hold whatever the command line says.
+    :param overrides: parameters that take precedence over the command line.
     :raises StartError: if a parameter is not valid.
     """
 
@@ -84,7 +84,7 @@ class ManagedNode(LifecycleNode, Generic[P]):
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", qos.DIAGNOSTICS)
         steady_timer(self, DIAGNOSTICS_PERIOD_S, self._publish_diagnostics)
 
-    # What a node fills in.
+    # Methods for subclasses to override.
 
     def configure(self) -> None:
         """Load and make everything; may raise."""
@@ -93,45 +93,45 @@ class ManagedNode(LifecycleNode, Generic[P]):
         """Start working; may raise."""
 
     def deactivate(self) -> None:
-        """Stop working, and finish what is under way."""
+        """Stop working, and finish the work in progress."""
 
     def cleanup(self) -> None:
-        """Free everything that configure has made; safe to call at any time."""
+        """Free everything that :meth:`configure` has made; safe to call at any time."""
 
     def handover(self) -> bytes:
-        """Return what the node that is made in place of this one has to know of it; see :meth:`restart_state`."""
+        """Return the data of this node that a replacing node needs; see :meth:`restart_state`."""
         return b""
 
     def take_over(self, handover: bytes) -> None:
-        """Restore what :meth:`handover` of the replaced node returned, before anything is configured."""
+        """Restore the :meth:`handover` data of the replaced node; called before anything is configured."""
 
     def expected_from(self) -> Sequence[str]:
-        """Return the topics, fully resolved, of which messages are missed now, if somebody publishes them."""
+        """Return the fully resolved topics on which messages are missing now, if somebody publishes them."""
         return ()
 
     def refuse(self, wanted: P) -> str:
-        """Return why parameters that are each valid cannot be applied now; empty if they can."""
+        """Return why individually valid parameters cannot be applied now; empty if they can."""
         return ""
 
     def parameters_changed(self, before: P) -> None:
-        """Apply ``self.parameters``, which have changed while the node is configured."""
+        """Apply ``self.parameters`` after a change while the node is configured."""
 
     def diagnostics(self) -> tuple[bytes, str, dict[str, object]]:
-        """Return level, one sentence, and values for /diagnostics while the node is active."""
+        """Return the level, one sentence, and the values for /diagnostics while the node is active."""
         return DiagnosticStatus.OK, "active", {}
 
     # Lifecycle.
 
     def autostart(self) -> None:
         """
-        Configure and activate, where there is no lifecycle manager.
+        Configure and activate the node when there is no lifecycle manager.
 
-        :raises StartError: if one of the two fails; the message says why.
+        :raises StartError: if a transition fails; the message says why.
         """
         self.reach("active")
 
     def reach(self, state: str) -> None:
-        """Go through the transitions from unconfigured to a state; raises StartError."""
+        """Make the transitions from unconfigured to a state; raises StartError."""
         self._starting = True
         steps = {"active": (self.trigger_configure, self.trigger_activate), "inactive": (self.trigger_configure,)}
         for step in steps.get(state, ()):
@@ -144,14 +144,14 @@ class ManagedNode(LifecycleNode, Generic[P]):
         return label
 
     def restart_state(self) -> RestartState:
-        """Return what makes this node again, with its parameters and in its state of now."""
+        """Return the state from which this node is made again: its parameters and its current lifecycle state."""
         return RestartState(tuple(self._parameters.values()), self._label(), self.handover())
 
     def replacement(self) -> Callable[[], Node]:
         """
-        Return what makes this node again in this process; making it raises StartError if a transition fails.
+        Return a function that makes this node again in this process; it raises StartError if a transition fails.
 
-        What is made is a :class:`ManagedNode` of the same class, whose constructor takes `overrides`.
+        The function returns a :class:`ManagedNode` of the same class, whose constructor takes `overrides`.
         """
         return functools.partial(remake, type(self), self.restart_state())
 
@@ -170,28 +170,28 @@ class ManagedNode(LifecycleNode, Generic[P]):
         return unheard.helps_udp
 
     def close(self) -> None:
-        """Stop working and free everything, whatever state the node is in."""
+        """Stop working and free everything, in any lifecycle state."""
         self.deactivate()
         self.cleanup()
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """See :meth:`configure`."""
+        """Run :meth:`configure`."""
         result = self._transition("configure", self.configure)
         self._configured = result == TransitionCallbackReturn.SUCCESS
         return result
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """See :meth:`activate`."""
+        """Run :meth:`activate`."""
         result = self._transition("activate", self.activate)
         return super().on_activate(state) if result == TransitionCallbackReturn.SUCCESS else result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """See :meth:`deactivate`."""
+        """Run :meth:`deactivate`."""
         result = self._transition("deactivate", self.deactivate)
         return super().on_deactivate(state) if result == TransitionCallbackReturn.SUCCESS else result
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """See :meth:`cleanup`."""
+        """Run :meth:`cleanup`."""
         self._configured = False
         result = self._transition("clean up", self.cleanup)
         give_back_memory()
@@ -203,7 +203,7 @@ class ManagedNode(LifecycleNode, Generic[P]):
         return self._transition("shut down", self.close)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Free everything; the node is unconfigured then, and can be configured again."""
+        """Free everything; the node is then unconfigured, and can be configured again."""
         self._configured = False
         result = self._transition("recover", self.close)
         give_back_memory()
@@ -225,7 +225,7 @@ class ManagedNode(LifecycleNode, Generic[P]):
         return TransitionCallbackReturn.SUCCESS
 
     def say_error(self, text: str) -> None:
-        """Log an error in one sentence, unless a StartError carries it; keep it for the diagnostics."""
+        """Log an error in one sentence, unless a StartError carries it, and keep it for the diagnostics."""
         self._last_error = text
         if not self._starting:
             self.get_logger().error(text)
@@ -237,7 +237,7 @@ class ManagedNode(LifecycleNode, Generic[P]):
         def answer(request: ChangeState.Request, response: ChangeState.Response) -> ChangeState.Response:
             try:
                 return change(request, response)
-            except Exception:  # rclpy's RCLError, which has no public name; callbacks catch their own
+            except Exception:  # rclpy's RCLError, which has no public name; callbacks handle their own exceptions
                 wanted = request.transition.label or _TRANSITIONS.get(request.transition.id, request.transition.id)
                 state = self._label()
                 self.get_logger().warning(f"transition {wanted} is not possible in state {state}: refused")
@@ -254,7 +254,7 @@ class ManagedNode(LifecycleNode, Generic[P]):
             if result.successful and (reason := self.refuse(changed(self.parameters, changes))):
                 return SetParametersResult(successful=False, reason=reason)
             return result
-        except Exception as problem:  # an exception here would leave the caller without an answer
+        except Exception as problem:  # an exception here would leave the caller without a response
             return SetParametersResult(successful=False, reason=f"{type(problem).__name__}: {problem}")
 
     def _after_parameters(self, changes: list[Parameter]) -> None:

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What robot and edge say to each other, as messages from and to values. Bytes are moved, never walked."""
+"""Convert the messages between robot and edge to and from plain values. Bytes are never processed one by one."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from neurosurgeon_ros.ros.result_messages import MAX_TEXT, from_detections
 
 class InvalidMessage(ValueError):
     """
-    A message from the network that is not what it should be; the text is one sentence.
+    A message from the network that is not valid; the text is one sentence.
 
-    :ivar reason: a word or two, by which such messages are counted.
+    :ivar reason: one or two words; such messages are counted by reason.
     """
 
     def __init__(self, text: str, *, reason: str = "invalid") -> None:
@@ -39,7 +39,7 @@ class InvalidMessage(ValueError):
 
 
 def check_version(message: Any) -> None:
-    """Refuse a message of another protocol version; raises :class:`InvalidMessage`."""
+    """Reject a message of another protocol version; raises :class:`InvalidMessage`."""
     if message.protocol_version != PROTOCOL_VERSION:
         raise InvalidMessage(
             f"{type(message).__name__} has protocol version {message.protocol_version}, this node speaks "
@@ -48,7 +48,7 @@ def check_version(message: Any) -> None:
 
 
 def from_request(request: Request) -> PartialInference:
-    """Make the message of a request."""
+    """Make the message for a request."""
     key, letterbox = request.key, request.letterbox
     message = PartialInference(
         protocol_version=PROTOCOL_VERSION,
@@ -73,9 +73,11 @@ def from_request(request: Request) -> PartialInference:
 
 def to_request(message: PartialInference) -> Request:
     """
-    Read a request; its tensors share the message's memory. Whether it fits the model is for the edge's server to say.
+    Read a request; its tensors share the message's memory.
 
-    :raises InvalidMessage: if version or kind are unknown.
+    The edge's server checks whether the request fits the model.
+
+    :raises InvalidMessage: if the version or the kind is unknown.
     """
     check_version(message)
     kind = _kind(message.kind)
@@ -103,7 +105,7 @@ def to_request(message: PartialInference) -> Request:
 
 
 def from_feedback(feedback: Feedback) -> DelayFeedback:
-    """Make the message of a delay feedback."""
+    """Make the message for a delay feedback."""
     key = feedback.key
     return DelayFeedback(
         protocol_version=PROTOCOL_VERSION,
@@ -124,7 +126,7 @@ def to_feedback(message: DelayFeedback) -> Feedback:
     """
     Read a delay feedback.
 
-    :raises InvalidMessage: if version, kind or status are unknown, or a duration is negative or not finite.
+    :raises InvalidMessage: if version, kind or status is unknown, or a duration is negative or not finite.
     """
     check_version(message)
     durations = (message.queue_delay, message.decode_delay, message.compute_delay, message.postprocess_delay)
@@ -182,7 +184,7 @@ def to_edge_report(message: EdgeStatus) -> EdgeReport:
     """
     Read an edge's status.
 
-    :raises InvalidMessage: if the version is unknown, its lists do not fit together or name something twice, or its
+    :raises InvalidMessage: if the version is unknown, the lists differ in length or contain an entry twice, or the
         load is not in [0, 1].
     """
     check_version(message)
@@ -207,9 +209,9 @@ def hello(identity: Identity, fingerprint: str, model: str, *, node: str = "", h
     """
     Make a robot's hello.
 
-    :param model: name of its model.
-    :param node: fully qualified name of its node.
-    :param host: name of its machine.
+    :param model: name of the robot's model.
+    :param node: fully qualified name of the robot's node.
+    :param host: name of the robot's machine.
     """
     return RobotHello(
         protocol_version=PROTOCOL_VERSION,
@@ -227,7 +229,7 @@ def goodbye(said: RobotHello, secret: str) -> RobotHello:
     Make the hello that ends a robot's session: it has no fingerprint, and the session's secret in place of the model.
 
     :param said: the session's hello.
-    :param secret: of the session, see :func:`neurosurgeon_ros.protocol.presence.session_of`.
+    :param secret: secret of the session, see :func:`neurosurgeon_ros.protocol.presence.session_of`.
     """
     return RobotHello(
         protocol_version=said.protocol_version,

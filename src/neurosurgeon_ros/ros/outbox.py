@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Publishing from a thread of its own: a slow link blocks `publish` for as long as a large message takes."""
+"""Publish from a separate thread: on a slow link, `publish` blocks for as long as a large message takes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-#: Messages that wait at most; of more, the oldest goes, as in a publisher's history.
+#: Maximum number of waiting messages; if there are more, the oldest is dropped, as in a publisher's history.
 CAPACITY = 8
 
-#: Bytes of a message that the kernel takes without a wait, whatever the link: less than a socket's usual buffer.
+#: Size of a message that the kernel accepts without blocking on any link, bytes: less than the usual socket buffer.
 AT_ONCE_BYTES = 64_000
 
 #: Seconds that closing waits for a message that is being published.
@@ -21,12 +21,12 @@ CLOSING_S = 2.0
 
 class Outbox:
     """
-    Publishes messages in their order, one at a time.
+    Publishes messages in order, one at a time.
 
-    Its thread publishes until :meth:`close`; a message that is to go at once is published by the caller.
+    Its thread publishes until :meth:`close`; the caller publishes a message that is sent at once.
 
-    :param publish: called with each message; may take its time.
-    :param on_problem: told in one sentence what it raised; called from the same thread.
+    :param publish: called with each message; may block.
+    :param on_problem: called with one sentence about an exception of `publish`, from the same thread.
     """
 
     def __init__(self, publish: Callable[[Any], None], *, on_problem: Callable[[str], None]) -> None:
@@ -40,10 +40,10 @@ class Outbox:
 
     def put(self, message: Any, *, at_once: bool = False) -> None:
         """
-        Put in a message; nobody may change it from now on.
+        Queue a message; nobody may change it afterwards.
 
-        :param at_once: publish it in the caller's thread, unless others are before it: for one that takes less time
-            than to wake a thread does.
+        :param at_once: publish it in the caller's thread, unless other messages are ahead of it; for a message that
+            takes less time to publish than a thread takes to wake.
         """
         with self._condition:
             if self._closed:
@@ -57,9 +57,9 @@ class Outbox:
 
     def close(self) -> bool:
         """
-        Drop what waits, and join the thread.
+        Drop the waiting messages, and join the thread.
 
-        :returns: False if a message is still being published after :data:`CLOSING_S`, and the thread left to itself.
+        :returns: False if a message is still being published after :data:`CLOSING_S`; the thread then keeps running.
         """
         with self._condition:
             self._closed = True
@@ -81,7 +81,7 @@ class Outbox:
     def _send(self, message: Any) -> None:
         try:
             self._publish(message)
-        except Exception as problem:  # the frame is finished on the robot, and the next one may go through
+        except Exception as problem:  # the robot finishes the frame, and the next one may succeed
             self._on_problem(f"a request was not sent: {type(problem).__name__}: {problem}")
         finally:
             with self._condition:

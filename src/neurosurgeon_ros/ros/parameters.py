@@ -1,10 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-The parameters of every node, typed and described in one place.
+Typed and described parameters of every node.
 
 A node's parameters are the fields of a frozen dataclass, each made by :func:`parameter`. :func:`declare` declares them
-on a node and reads them; :func:`table` makes the documentation's table of them.
+on a node and reads their values; :func:`table` makes their table for the documentation.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ from neurosurgeon_ros.ros.process.process import StartError
 
 P = TypeVar("P")
 
-# What rclpy names its overrides of a topic's quality of service by.
+# Prefix of rclpy's parameters that override a topic's quality of service.
 _OF_QOS = "qos_overrides."
 
-# Choices that a short table shows of many.
+# Number of choices that a short table shows.
 FIRST_CHOICES = 10
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Meaning:
     """
-    What is said of a parameter beside its type and default.
+    The description of a parameter, beyond its type and default.
 
-    :param low: least value, of numbers.
-    :param high: greatest value, of numbers.
+    :param low: minimum, for numbers.
+    :param high: maximum, for numbers.
     :param live: whether it can change while the node is configured.
-    :param choices: the values that a text, or each text of a list, may have; empty: any.
-    :param otherwise: values that a text may have beside its choices: a regular expression, and what it means in words.
-    :param namespace: a text that topics' names begin with.
+    :param choices: the allowed values of a string, or of each string in a list; empty: any.
+    :param otherwise: allowed values of a string besides its choices: a regular expression, and its meaning in words.
+    :param namespace: whether the string is a prefix of topic names.
     """
 
     description: str
@@ -82,9 +82,9 @@ def parameter(
 
 def declare(node: Node, kind: type[P]) -> P:
     """
-    Declare every field of a parameter dataclass on a node, and read them.
+    Declare every field of a parameter dataclass on a node, and read the values.
 
-    :raises StartError: if a value that was given has the wrong type or is out of its range.
+    :raises StartError: if a given value has the wrong type or is out of range.
     """
     for field in _fields(kind):
         try:
@@ -103,14 +103,14 @@ def declare(node: Node, kind: type[P]) -> P:
 
 def unknown_names(node: Node) -> list[str]:
     """
-    Say of each parameter that a node was given and does not have that it does nothing; call after :func:`declare`.
+    Return a warning for each parameter that was given to a node and that it does not have; call after :func:`declare`.
 
-    :returns: one sentence each, with the name that was probably meant.
+    :returns: one sentence for each, with the name that was probably meant.
     """
     own = sorted(name for name in node._parameters if not name.startswith(_OF_QOS))
     sentences = []
     for name in node._parameter_overrides:
-        if name in own or name.startswith(_OF_QOS):  # those are declared with their topic
+        if name in own or name.startswith(_OF_QOS):  # these are declared with their topic
             continue
         meant = difflib.get_close_matches(name, own, n=1)
         hint = f"did you mean {meant[0]}?" if meant else f"choose among {', '.join(own)}"
@@ -125,17 +125,17 @@ def read(node: Node, kind: type[P]) -> P:
 
 def check_changes(current: Any, changes: Sequence[Parameter], *, configured: bool) -> SetParametersResult:
     """
-    Answer a request to set parameters: whether all of them may be set now, and if not, why in one sentence.
+    Check whether all requested parameters can be set now; if not, the result gives the reason in one sentence.
 
-    :param current: the parameters as they are; setting one to the value that it has is no change.
-    :param configured: only live parameters can change.
+    :param current: the current parameters; setting a parameter to its current value is not a change.
+    :param configured: whether the node is configured; if so, only live parameters can change.
     """
     kind = type(current)
     fields = {field.name: field for field in _fields(kind)}
     for change in changes:
         field = fields.get(change.name)
         if field is None or change.value is None or _typed(field, change.value) == getattr(current, field.name):
-            continue  # a parameter of rclpy's own, or one of the wrong type, which rclpy refuses
+            continue  # a parameter of rclpy itself, or one of the wrong type, which rclpy rejects
         if configured and not field.metadata["meaning"].live:
             return SetParametersResult(
                 successful=False,
@@ -148,14 +148,14 @@ def check_changes(current: Any, changes: Sequence[Parameter], *, configured: boo
 
 
 def changed(current: P, changes: Sequence[Parameter]) -> P:
-    """Return the parameters as they will be with changes that :func:`check_changes` has found to be good."""
+    """Return the parameters after changes that :func:`check_changes` has accepted."""
     fields = {field.name: field for field in _fields(type(current))}
     values = {change.name: _typed(fields[change.name], change.value) for change in changes if change.name in fields}
     return dataclasses.replace(current, **values)  # type: ignore[type-var]
 
 
 def refusal(kind: type[Any], name: str, value: Any) -> str:
-    """Return why a value of the right type and range is not valid; empty if it is."""
+    """Return why a value of the right type and range is not valid; empty if it is valid."""
     field = next(field for field in _fields(kind) if field.name == name)
     meaning: Meaning = field.metadata["meaning"]
     choices, otherwise = meaning.choices, meaning.otherwise
@@ -176,7 +176,7 @@ def table(kind: type[Any], names: Sequence[str] = ()) -> str:
     """
     Make the Markdown table of a node's parameters.
 
-    :param names: of those to show, in this order, with the first of many choices; empty: all of them, and all choices.
+    :param names: names to show, in this order, with only the first of many choices; empty: all names and all choices.
     """
     most = FIRST_CHOICES if names else sys.maxsize
     lines = ["| parameter | type | default | range | live | meaning |", "| --- | --- | --- | --- | --- | --- |"]
@@ -240,7 +240,7 @@ def _expected(field: dataclasses.Field[Any]) -> str:
 
 
 def _named(meaning: Meaning, quote: str = "") -> str:
-    """Name what may be chosen."""
+    """Return the allowed values as text."""
     names = ", ".join(f"{quote}{choice}{quote}" for choice in meaning.choices)
     return f"{names}, or {meaning.otherwise[1]}" if meaning.otherwise else names
 

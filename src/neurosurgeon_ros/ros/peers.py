@@ -1,10 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Peers whose messages have another type, or another version of it, as the graph shows them.
+Find peers whose messages have another type, or another version of the same type, in the ROS graph.
 
-Fast DDS matches endpoints by the names of topic and type alone, so that messages of another layout are delivered and
-misread. Each endpoint carries its type's hash (REP-2011), which is compared with ours.
+Fast DDS matches endpoints only by topic name and type name, so messages with another layout are delivered and misread.
+Each endpoint carries the hash of its type (REP-2011), which is compared with the local hash.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 from neurosurgeon_ros.ros.messages import InvalidMessage, check_version
 from neurosurgeon_ros.ros.type_hashes import type_hash, type_name
 
-#: Seconds between looks at whether all that speak here speak our types.
+#: Seconds between checks whether all peers use the local message types.
 LOOK_PERIOD_S = 1.0
 
-# What a node without a hash shows: an older ROS 2, or another implementation of DDS.
+# The hashes shown for a node without one: an older ROS 2, or another DDS implementation.
 _NO_HASH = ("", "INVALID")
 
-# What an endpoint shows until the graph knows its node.
+# The name shown for an endpoint until the graph knows its node.
 _NO_NAME = "_NODE_NAME_UNKNOWN_"
 
 
 class Peers:
-    """The endpoints of some topics, compared with the types that this package has for them."""
+    """Compares the endpoints of topics with the types that this package uses for these topics."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -39,9 +39,9 @@ class Peers:
         self, kind: type[Any], topic: str, *, publishers: bool = True, subscriptions: bool = True
     ) -> dict[str, str]:
         """
-        Return the nodes that speak another type on a topic.
+        Return the nodes that use another type on a topic.
 
-        :returns: by fully qualified name, what is wrong in one sentence.
+        :returns: the problem in one sentence, by fully qualified node name.
         """
         infos: list[TopicEndpointInfo] = []
         if publishers:
@@ -52,9 +52,9 @@ class Peers:
 
     def check_version(self, message: Any, topic: str) -> None:
         """
-        Refuse a message of another protocol version, naming who publishes there.
+        Reject a message of another protocol version, and name the publishers of the topic.
 
-        :raises InvalidMessage: if it is one.
+        :raises InvalidMessage: if the version is another one.
         """
         try:
             check_version(message)
@@ -65,7 +65,7 @@ class Peers:
             raise InvalidMessage(f"{problem}; {topic} is published by {who}", reason=problem.reason) from None
 
     def say_new(self, sentences: Iterable[str]) -> None:
-        """Log each sentence the first time that it comes."""
+        """Log each sentence when it first occurs."""
         for sentence in sentences:
             if sentence not in self._said and len(self._said) < 100:
                 self._said.add(sentence)
@@ -74,9 +74,10 @@ class Peers:
 
 def foreign(kind: type[Any], topic: str, infos: Iterable[TopicEndpointInfo]) -> dict[str, str]:
     """
-    Return the nodes among a topic's endpoints that speak another type than `kind`; see :meth:`Peers.foreign`.
+    Return the nodes among a topic's endpoints that use another type than `kind`; see :meth:`Peers.foreign`.
 
-    An endpoint without a hash is judged by its type's name alone, and one without a name not before it has one.
+    An endpoint without a hash is compared only by its type's name. An endpoint without a node name is skipped until it
+    has one.
     """
     name = type_name(kind)
     ours = type_hash(name)
@@ -94,7 +95,7 @@ def foreign(kind: type[Any], topic: str, infos: Iterable[TopicEndpointInfo]) -> 
 
 
 def is_named(info: TopicEndpointInfo) -> bool:
-    """Whether the graph knows an endpoint's node: it hears of an endpoint a moment before it hears whose it is."""
+    """Return whether the graph knows an endpoint's node; it learns of the endpoint shortly before the node."""
     return bool(info.node_name != _NO_NAME)
 
 

@@ -17,23 +17,23 @@ def _reliable(depth: int) -> QoSProfile:
     )
 
 
-#: No word about peers of another quality of service, for endpoints that come and go, see
-#: :func:`neurosurgeon_ros.ros.process.process.run`; the peer says it.
+#: No warnings about peers with incompatible quality of service, for endpoints that come and go, see
+#: :func:`neurosurgeon_ros.ros.process.process.run`. The peer logs the warning.
 QUIET_PUBLISHER = PublisherEventCallbacks(use_default_callbacks=False)
 QUIET_SUBSCRIPTION = SubscriptionEventCallbacks(use_default_callbacks=False)
 
 #: Camera images and drawn images.
 SENSOR_DATA = qos_profile_sensor_data
 
-#: Camera images whose publishers all offer it. Ten are as many as a driver keeps by default and can send again. Images
-#: of megabytes come in pieces through its small segment, and with one place the next image ends the one before it. The
-#: robot takes each as it comes, so that none waits here.
+#: Camera images, if all their publishers offer it. A driver keeps ten images by default and can resend them. Images of
+#: several megabytes arrive in fragments through the driver's small segment; with a depth of one, the next image would
+#: replace the incomplete one. The robot takes each image on arrival, so no image waits here.
 RELIABLE_IMAGES = _reliable(10)
 
 #: Detections of accepted frames.
 DETECTIONS = _reliable(10)
 
-#: Class names, for late subscribers too.
+#: Class names, also for late subscribers.
 LABELS = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,
     depth=1,
@@ -44,16 +44,16 @@ LABELS = QoSProfile(
 #: One decision per accepted frame.
 DECISION = _reliable(100)
 
-#: Tensors: a frame, a sample and a probe may be on their way at once. With a full history Fast DDS asks for fragments
-#: that are still queued, so there is room for one more.
+#: Tensors: a frame, a sample and a probe may be in transit at once. With a full history Fast DDS requests fragments
+#: that are still queued, so the depth has room for one more message.
 PARTIAL_INFERENCE = _reliable(4)
 
 
 def requests_of(robots: int) -> QoSProfile:
     """
-    Return what an edge subscribes to requests with: as many places for each robot as its publisher has.
+    Return the profile with which an edge subscribes to requests: the depth of a robot's publisher for each robot.
 
-    All robots share the topic. With fewer places, requests that come at once push out others before they are taken.
+    All robots share the topic. With a smaller depth, simultaneous requests replace others before they are taken.
     """
     return _reliable(PARTIAL_INFERENCE.depth * robots)
 
@@ -64,7 +64,7 @@ ANSWERS = _reliable(16)
 #: Hello and status, 2 Hz.
 PRESENCE = _reliable(8)
 
-#: Hellos as they are heard, with room for those of many robots that come while the executor is held up.
+#: Hellos of many robots, with room for those that arrive while the executor is blocked.
 HELLOS_OF_ALL = _reliable(256)
 
 #: /diagnostics.

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a robot tells everybody, as messages: detections, class names, decisions, diagnostics."""
+"""Make the messages that a robot publishes for any subscriber: detections, class names, decisions, diagnostics."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from neurosurgeon_ros.models import Detections
 from neurosurgeon_ros.msg import PartitionDecision
 from neurosurgeon_ros.robot.decision import Decision
 
-#: Longest error text and reason in a message.
+#: Maximum length of an error text or a reason in a message, characters.
 MAX_TEXT = 256
 
 
 def from_detections(detections: Detections, labels: tuple[str, ...], header: object) -> Detection2DArray:
-    """Make the detections of one frame, with the camera's header."""
+    """Make the message for the detections of one frame, with the camera's header."""
     header = header if isinstance(header, Header) else Header()
     message = Detection2DArray(header=header)
     for box, score, index in zip(detections.boxes, detections.scores, detections.classes, strict=True):
@@ -32,13 +32,13 @@ def from_detections(detections: Detections, labels: tuple[str, ...], header: obj
 
 
 def label_info(labels: tuple[str, ...], threshold: float, header: Header) -> LabelInfo:
-    """Make the list of class names."""
+    """Make the message for the class names."""
     classes = [VisionClass(class_id=index, class_name=name) for index, name in enumerate(labels)]
     return LabelInfo(header=header, class_map=classes, threshold=threshold)
 
 
 def from_decision(decision: Decision, robot_id: str, session: int) -> PartitionDecision:
-    """Make the message of a decision."""
+    """Make the message for a decision."""
     delays, counts = decision.delays, decision.counts
     return PartitionDecision(
         header=decision.header if isinstance(decision.header, Header) else Header(),
@@ -80,5 +80,5 @@ def from_decision(decision: Decision, robot_id: str, session: int) -> PartitionD
 
 
 def key_values(values: dict[str, object]) -> list[KeyValue]:
-    """Make the values of a diagnostic status."""
+    """Make the key-value pairs of a diagnostic status."""
     return [KeyValue(key=name, value=str(value)) for name, value in values.items()]

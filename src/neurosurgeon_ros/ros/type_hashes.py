@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Names and hashes of message types (REP-2011), as their packages were built with them."""
+"""Names and hashes (REP-2011) of message types, as generated when their packages were built."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def type_name(kind: type[Any]) -> str:
 
 def type_file(name: str, suffix: str) -> Path:
     """
-    Return a file of a message type, which need not be there.
+    Return the path of a file of a message type; the file need not exist.
 
-    :param name: of the type, such as std_msgs/msg/Header.
+    :param name: name of the type, such as std_msgs/msg/Header.
     :param suffix: ``msg`` or ``json``.
     :raises LookupError: if the type's package is not installed.
     """
@@ -39,9 +39,9 @@ def type_file(name: str, suffix: str) -> Path:
 @functools.cache
 def type_hash(name: str) -> str:
     """
-    Return a type's hash (RIHS01_…); empty if its package does not say.
+    Return a type's hash (RIHS01_…); empty if its package does not provide it.
 
-    :param name: of the type, such as std_msgs/msg/Header.
+    :param name: name of the type, such as std_msgs/msg/Header.
     :raises LookupError: if the type's package is not installed.
     """
     file = type_file(name, "json")

@@ -1,12 +1,13 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Notices peers that are discovered and never heard, and says why.
+Detect peers that are discovered but never heard, and explain why.
 
-Discovery has a way of its own: two processes may know of each other's topics while no message passes between them. The
-graph shows it, since a node's name travels as a message: an endpoint that gets no name belongs to a process that is not
-heard. On one machine the cause is shared memory that the two cannot share: it belongs to another user (Fast DDS opens
-it for writing, and makes it for its own user alone), or lies in another /dev/shm. Over UDP they hear each other.
+Discovery has its own transport: two processes may know each other's topics although no message passes between them. The
+graph shows this, because a node's name travels as a message: an endpoint that gets no name belongs to a process that is
+not heard. On one machine the cause is shared memory that the two processes cannot share. It belongs to another user
+(Fast DDS opens it for writing, and makes it accessible to its own user only), or it is in another /dev/shm. Over UDP
+the processes hear each other.
 """
 
 from __future__ import annotations
@@ -27,29 +28,29 @@ from neurosurgeon_ros.ros.process.dds import Transport, applied_transport
 from neurosurgeon_ros.ros.process.shared_memory import read_ports
 from neurosurgeon_ros.ros.process.stale_memory import SHARED_MEMORY
 
-#: Seconds for which an endpoint has no name before it counts as unheard.
+#: Seconds without a name after which an endpoint counts as unheard.
 UNHEARD_S = 3.0
 
-#: Seconds after which the graph has forgotten a process that was killed before it had said its name.
+#: Seconds after which the graph has dropped a process that was killed before it sent its name.
 FORGOTTEN_S = 25.0
 
-#: Fast DDS's identifiers begin with two bytes of the vendor and two of the machine.
+#: Fast DDS identifiers begin with two bytes for the vendor and two bytes for the machine.
 _MACHINE = slice(0, 4)
 
 _PORT = re.compile(r"fast(?:rtps|dds)_port(\d+)")
 
-#: Ports of a domain, by the DDS interoperability wire protocol (RTPS 2.5, 9.6.2.3).
+#: Ports of a domain, as defined by the DDS interoperability wire protocol (RTPS 2.5, 9.6.2.3).
 _FIRST_PORT, _PORTS_OF_DOMAIN = 7400, 250
 
 
 @dataclass(frozen=True, slots=True)
 class Unheard:
     """
-    Why messages of a peer do not arrive.
+    The reason why messages of a peer do not arrive.
 
-    :param text: a sentence, the same while the cause is.
-    :param helps_udp: whether they will without shared memory.
-    :param certain: whether it is so although the peer may have been killed, too.
+    :param text: a sentence that stays the same while the cause does.
+    :param helps_udp: whether the messages will arrive without shared memory.
+    :param certain: whether the cause is certain; otherwise the peer may have been killed instead.
     """
 
     text: str
@@ -62,7 +63,7 @@ class Port:
     """
     A port in shared memory.
 
-    :param owner: user id.
+    :param owner: user id of the owner.
     :param mode: permission bits.
     """
 
@@ -72,7 +73,7 @@ class Port:
 
 
 class UnheardPeers:
-    """The publishers of some topics that a node knows of and has not heard. For the executor's thread."""
+    """The publishers of topics that a node has discovered and not heard. Use only from the executor's thread."""
 
     def __init__(self, node: Node, *, folder: Path = SHARED_MEMORY) -> None:
         self._node = node
@@ -81,9 +82,9 @@ class UnheardPeers:
 
     def look(self, topics: Iterable[str]) -> Unheard | None:
         """
-        Say why a publisher is not heard, for the one that has not been for longest; call it once a second or so.
+        Return why a publisher is not heard, for the one that is unheard longest; call about once per second.
 
-        :param topics: fully resolved.
+        :param topics: fully resolved names.
         """
         now_s, since_s = time.monotonic(), {}
         topic_of: dict[bytes, str] = {}
@@ -121,12 +122,12 @@ def explain(
     topic: str, *, domain: int, ports: Sequence[Port] | None, user: int, transport: Transport | None
 ) -> Unheard:
     """
-    Say why the publisher of a topic is not heard.
+    Explain why the publisher of a topic is not heard.
 
     :param domain: ROS domain id.
-    :param ports: of the domain's other processes in this /dev/shm; None if the publisher is on another machine.
-    :param user: id of this process's user.
-    :param transport: this process's; None if it is not ours to say.
+    :param ports: ports of the domain's other processes in this /dev/shm; None if the publisher is on another machine.
+    :param user: user id of this process.
+    :param transport: transport of this process; None if this package does not determine it.
     """
     heard = f"a publisher of {topic} is there, and nothing that its process sends arrives"
     first = _FIRST_PORT + _PORTS_OF_DOMAIN * domain
@@ -157,7 +158,7 @@ def explain(
 
 
 def others_ports(domain: int, folder: Path = SHARED_MEMORY) -> list[Port]:
-    """Return the ports of a domain in shared memory, those left out from which this process reads."""
+    """Return the ports of a domain in shared memory, except those from which this process reads."""
     first = _FIRST_PORT + _PORTS_OF_DOMAIN * domain
     found = []
     try:
@@ -167,7 +168,7 @@ def others_ports(domain: int, folder: Path = SHARED_MEMORY) -> list[Port]:
             if number is not None and str(path) not in own and first <= int(number[1]) < first + _PORTS_OF_DOMAIN:
                 status = path.stat()
                 found.append(Port(path, status.st_uid, status.st_mode & 0o777))
-    except OSError:  # a port that went away meanwhile
+    except OSError:  # a port was removed in the meantime
         pass
     return found
 

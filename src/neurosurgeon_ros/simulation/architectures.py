@@ -1,9 +1,9 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Networks of the paper's experiments as architectures: their weights are random, since only their work counts here.
+Networks of the paper's experiments, with random weights, because only their computational work matters here.
 
-Batch norms are folded into the convolutions, as an engine for inference does.
+Batch norms are folded into the convolutions, as in an inference engine.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from neurosurgeon_ros.simulation.table import NetworkTable
 
 
 def _vgg16() -> nn.Module:
-    """VGG16 (Simonyan and Zisserman, 2015), 224 x 224, 1,000 classes."""
+    """Make VGG16 (Simonyan and Zisserman, 2015), 224 x 224, 1,000 classes."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     width, number = 3, 0
     for block, (channels, repeats) in enumerate(((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)), start=1):
@@ -41,7 +41,7 @@ def _vgg16() -> nn.Module:
 
 
 def _tiny_yolov2() -> nn.Module:
-    """Tiny YOLOv2 (Redmon and Farhadi, 2017), 416 x 416, the head of 425 channels for COCO."""
+    """Make tiny YOLOv2 (Redmon and Farhadi, 2017), 416 x 416, with the head of 425 channels for COCO."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     width = 3
     for number, channels in enumerate((16, 32, 64, 128, 256, 512, 1024, 1024), start=1):
@@ -57,7 +57,7 @@ def _tiny_yolov2() -> nn.Module:
 
 
 class _Bottleneck(nn.Module):
-    """Three convolutions around which the input goes, projected where its shape changes."""
+    """Three convolutions with a shortcut for the input, which is projected if its shape changes."""
 
     def __init__(self, inputs: int, width: int, stride: int) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class _Bottleneck(nn.Module):
 
 
 def _resnet50() -> nn.Module:
-    """ResNet50 (He et al., 2016, stride in the 3 x 3 convolution), 224 x 224, 1,000 classes."""
+    """Make ResNet50 (He et al., 2016, stride in the 3 x 3 convolution), 224 x 224, 1,000 classes."""
     layers: OrderedDict[str, nn.Module] = OrderedDict(
         conv1=nn.Conv2d(3, 64, 7, stride=2, padding=3), relu1=nn.ReLU(), pool1=nn.MaxPool2d(3, stride=2, padding=1)
     )
@@ -91,11 +91,11 @@ def _resnet50() -> nn.Module:
 
 
 def _yolov3_tiny() -> nn.Module:
-    """YOLOv3-tiny, 416 x 416, as it ships in models/."""
+    """Make YOLOv3-tiny, 416 x 416, as shipped in models/."""
     return fold_batch_norms(Yolov3Tiny().eval())
 
 
-#: Architectures by name: what makes the network, and its example input.
+#: Architectures by name: functions that make the network and its example input.
 ARCHITECTURES: MappingProxyType[str, tuple[Callable[[], nn.Module], Callable[[], torch.Tensor]]] = MappingProxyType(
     {
         "vgg16": (_vgg16, lambda: torch.zeros(1, 3, 224, 224)),
@@ -108,12 +108,13 @@ ARCHITECTURES: MappingProxyType[str, tuple[Callable[[], nn.Module], Callable[[],
 
 def measure(name: str, *, repeats: int = 10) -> NetworkTable:
     """
-    Cut a network everywhere and profile it on this machine.
+    Cut a network at all partition points and profile it on this machine.
 
-    Every cut is kept, also one that carries no less than an earlier one: the experiments of the paper look at each.
+    Every cut is kept, even if it carries no fewer bytes than an earlier cut, because the paper's experiments look at
+    all of them.
 
     :param name: one of :data:`ARCHITECTURES`.
-    :param repeats: passes that are measured.
+    :param repeats: number of measured passes.
     :raises ValueError: if there is no such network; the message names the choices.
     """
     if name not in ARCHITECTURES:

@@ -1,12 +1,12 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-One policy in one environment, by the robot's own rules instead of those of the judged experiments.
+Simulate one policy in one environment by the robot's own rules instead of those of the judged experiments.
 
-The robot's code keeps the requests and the circuit breaker: at most one request fills the link, one that takes too
-long is given up and its answer teaches nothing, an edge that is silent gets tests and probes instead of frames, and an
-arm that is hopeless is not sent. Samples go out once the frame is finished, if the link is free then. A writer keeps
-its last few messages, as DDS does: on a link that is down a new message displaces the oldest.
+The robot's own code manages the requests and the circuit breaker. At most one request fills the link. A request that
+takes too long is given up, and its answer is not learnt from. A silent edge gets tests and probes instead of frames. A
+hopeless arm is not sent. Samples are sent when the frame is finished, if the link is free then. A writer keeps its last
+few messages, as in DDS: on a link that is down, a new message displaces the oldest one.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from neurosurgeon_ros.robot.uplink.outstanding import SHORTEST_S, OutstandingReq
 from neurosurgeon_ros.simulation.environment import Environment
 from neurosurgeon_ros.simulation.simulate import Run, Simulation
 
-#: Messages that the robot's writer keeps until they have arrived, see qos.PARTIAL_INFERENCE.
+#: Number of messages that the robot's writer keeps until they have arrived; see qos.PARTIAL_INFERENCE.
 _DEPTH = 4
 
 
 def simulate_robot(policy: Policy, environment: Environment) -> Run:
     """
-    Run a policy through all frames of an environment as a robot would.
+    Run a policy through all frames of an environment by the robot's own rules.
 
     :param policy: see :func:`neurosurgeon_ros.simulation.simulate.simulate`.
-    :param environment: the truth; neither is changed but for what the policy learns.
+    :param environment: the truth. Neither argument is changed, except for what the policy learns.
     """
     return _RobotSimulation(policy, environment).run()
 
@@ -41,13 +41,13 @@ def simulate_robot(policy: Policy, environment: Environment) -> Run:
 @dataclass(slots=True, eq=False)
 class _Message:
     """
-    What the writer holds.
+    A message that the writer holds.
 
     :param frame: index of its frame, from 0.
-    :param noise: column of its transmission's noise.
-    :param link_bytes: bytes that it counts as on the link.
-    :param compute_s: at the edge, without noise.
-    :param left_s: when its last byte leaves the link.
+    :param noise: column of the noise of its transmission.
+    :param link_bytes: bytes that it counts for on the link.
+    :param compute_s: seconds at the edge, without noise.
+    :param left_s: time at which its last byte leaves the link.
     """
 
     key: Key
@@ -63,7 +63,7 @@ class _Message:
 
 
 class _RobotSimulation(Simulation):
-    """The robot's requests, breaker and writer over the simulation's clock and link."""
+    """The robot's requests, circuit breaker and writer, on the simulation's clock and link."""
 
     def __init__(self, policy: Policy, environment: Environment) -> None:
         super().__init__(policy, environment)
@@ -154,7 +154,7 @@ class _RobotSimulation(Simulation):
         self._hold(-1, SHORTEST_S, message)
 
     def _hold(self, arm: int, give_up_s: float, message: _Message) -> float:
-        """Return a message to the writer; returns when its answer is there."""
+        """Pass a message to the writer; return the time at which its answer arrives."""
         now_s = message.ready_s
         self._requests.add(
             OutstandingRequest(message.key, arm, self._now, now_s, message.sent_bytes, give_up_s=give_up_s)
@@ -170,7 +170,7 @@ class _RobotSimulation(Simulation):
         return message.done_s
 
     def _put(self, message: _Message, now_s: float) -> None:
-        """Put a message on the link behind those before it."""
+        """Put a message on the link, behind the earlier messages."""
         environment, k = self._environment, message.frame
         start_s = max(now_s, self._link_free_s)
         self._link_free_s = message.left_s = float(self._uplink.end_s(k, start_s, message.link_bytes))

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Front-end and offloading delays of every arm, frame by frame: the truth that policies are judged against."""
+"""Front-end and offloading delays of every arm at every frame: the truth against which policies are judged."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from neurosurgeon_ros.simulation.uplink import Uplink, UplinkByFrame, UplinkByTi
 #: Seconds per layer of the `linear` truth, on the robot and at the edge.
 ROBOT_LAYER_S = 0.4e-3
 EDGE_LAYER_S = 0.1e-3
-#: Bytes from which a message is cut into fragments, and costs more of the link than its size.
+#: Bytes above which a message is fragmented, and takes more link time than its size.
 FRAGMENT_BYTES = 64_000
 
 
 @dataclass(frozen=True, slots=True)
 class Noise:
     """
-    Noise of an observed duration, as a factor; the truth is what it would be without.
+    Noise of an observed duration, as a factor. The truth is the duration without noise.
 
-    :param sd: of the factor: Gaussian around 1, or of its logarithm where `log_normal`.
+    :param sd: standard deviation of the factor, which is Gaussian around 1; if `log_normal`, of its logarithm.
     :param log_normal: whether the factor is log-normal.
     :param outliers: share of the observations that take `outlier_factor` times as long.
-    :param outlier_factor: how much longer those take.
+    :param outlier_factor: factor on the duration of these observations.
     """
 
     sd: float = 0.05
@@ -52,24 +52,24 @@ HEAVY = Noise(sd=0.15, log_normal=True, outliers=0.1)
 @dataclass(frozen=True, slots=True, eq=False)
 class Environment:
     """
-    One run's truth; n arms, one per partition point with fp32 tensors, the last one `on_device`; T frames.
+    The truth of one run: T frames and n arms, one per partition point with fp32 tensors, the last one `on_device`.
 
     :param table: the network.
     :param robot_s: front-end delay of each arm, which the robot knows. Shape (n,).
     :param compute_s: back-end delay of each arm at an idle edge. Shape (n,).
-    :param transmission_factor: what a byte of this arm costs of the link compared with a byte of a small message. (n,).
-    :param round_trip_s: seconds that a message of no bytes takes to the edge and back.
-    :param mbps: the link's rate, at least 0 and not all 0: one for each frame, shape (T,), or with `row_s` one for each
-        `row_s` seconds.
+    :param transmission_factor: link time of a byte of each arm, relative to a byte of a small message. Shape (n,).
+    :param round_trip_s: seconds that an empty message takes to the edge and back.
+    :param mbps: rates of the link in Mbit/s, at least 0 and not all 0: one for each frame, shape (T,), or, with
+        `row_s`, one for each `row_s` seconds.
     :param slowdown: factor on the edge's compute at each frame, shape (T,).
     :param queue_s: seconds in the edge's queue at each frame, shape (T,).
-    :param key_frames: shape (T,).
-    :param noise: of observed durations.
-    :param seed: of the noise.
-    :param period_s: seconds between two frames of the camera.
-    :param throttle: factor on the robot's stages at each frame, which the robot does not know beforehand; None for 1.
+    :param key_frames: whether each frame is a key frame, shape (T,).
+    :param noise: noise of the observed durations.
+    :param seed: seed of the noise.
+    :param period_s: seconds between two camera frames.
+    :param throttle: factor on the robot's stages at each frame, which the robot does not know in advance; None for 1.
     :param deadline_s: seconds after which the robot finishes a frame itself, from the tensors that it still holds.
-    :param row_s: seconds that each of `mbps` holds; None: a rate holds for a frame, however long that takes.
+    :param row_s: seconds for which each rate of `mbps` holds; None: a rate holds for one frame, however long it takes.
     """
 
     table: NetworkTable
@@ -90,16 +90,16 @@ class Environment:
 
     @property
     def frames(self) -> int:
-        """Number T of frames."""
+        """Return the number T of frames."""
         return len(self.slowdown)
 
     @property
     def on_device(self) -> int:
-        """Index of the arm p = P."""
+        """Return the index of the arm p = P."""
         return len(self.robot_s) - 1
 
     def uplink(self) -> Uplink:
-        """Return the uplink, which tells how long bytes occupy it."""
+        """Return the uplink, which computes how long bytes occupy it."""
         if self.row_s is None:
             return UplinkByFrame(self.mbps, self.period_s)
         return UplinkByTime(self.mbps, self.row_s)
@@ -108,7 +108,8 @@ class Environment:
         """
         Return the expected total delay of each arm at each frame with an idle link, shape (T, n).
 
-        :param starts_s: when each frame begins, shape (T,); needed with `row_s` alone, each period when None.
+        :param starts_s: start time of each frame, shape (T,); needed only with `row_s`. None: one frame starts each
+            period.
         """
         uplink, stages = self.uplink(), self.stages_s()
         starts = self.period_s * np.arange(self.frames) if starts_s is None else starts_s
@@ -119,9 +120,9 @@ class Environment:
         Return the expected total delay of each arm at one frame with an idle link, shape (n,).
 
         :param uplink: see :meth:`uplink`.
-        :param frame: its index, from 0.
-        :param start_s: when it begins, seconds since the run began.
-        :param robot_s: the frame's row of :meth:`stages_s`.
+        :param frame: index of the frame, from 0.
+        :param start_s: start time of the frame, in seconds since the start of the run.
+        :param robot_s: row of :meth:`stages_s` for this frame.
         """
         last = self.on_device
         ready_s = start_s + robot_s
@@ -153,10 +154,10 @@ def linear_environment(
     seed: int = 0,
 ) -> Environment:
     """
-    Truth `linear`: delays are linear in the features, the link adds nothing to bytes over rate.
+    Make an environment with truth `linear`: delays are linear in the features, and a transfer takes bytes / rate.
 
-    :param robot_gmacs: the robot's speed in 10^9 multiply-accumulates per second, beside 0.4 ms a layer.
-    :param edge_gmacs: the edge's speed, beside 0.1 ms a layer.
+    :param robot_gmacs: the robot's speed in 10^9 multiply-accumulates per second, in addition to 0.4 ms per layer.
+    :param edge_gmacs: the edge's speed in the same unit, in addition to 0.1 ms per layer.
     :param key_share: share of the frames that are key frames.
     """
     macs, layers = table.back_macs, table.back_layers
@@ -191,12 +192,13 @@ def measured_environment(
     seed: int = 0,
 ) -> Environment:
     """
-    Truth `measured`: delays go from partition point to partition point as they did on the machine that was profiled.
+    Make an environment with truth `measured`: delays vary over the partition points as on the profiled machine.
 
-    :param robot_gmacs: multiply-accumulates of the whole network over the robot's seconds for it, in 10^9 per second.
+    :param robot_gmacs: multiply-accumulates of the whole network divided by the robot's seconds for it, in 10^9 per
+        second.
     :param edge_gmacs: the same for the edge.
-    :param round_trip_s: seconds that a message of no bytes takes to the edge and back.
-    :param fragment_factor: what a byte costs in messages above 64 kB, compared with smaller ones; 1 or more.
+    :param round_trip_s: seconds that an empty message takes to the edge and back.
+    :param fragment_factor: cost of a byte in messages above 64 kB, relative to smaller messages; 1 or more.
     """
     whole_macs = table.back_macs[0]
     return _environment(

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Policies as the simulator runs them: those of learning/, and Oracle, who is shown the truth."""
+"""Policies for the simulator: those of learning/, and Oracle, which knows the truth."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from neurosurgeon_ros.learning.interface import Choice, Context, FloatArray, Obs
 from neurosurgeon_ros.learning.neurosurgeon import layer_profile
 from neurosurgeon_ros.simulation.environment import Environment
 
-#: Names that :func:`simulated_policy` knows.
+#: Names that :func:`simulated_policy` accepts.
 SIMULATED = ("oracle", *POLICIES)
 
 
 class Oracle:
-    """Chooses the arm with the lowest expected delay, which it is shown."""
+    """Chooses the arm with the lowest expected delay, which the simulator reveals to it."""
 
     def __init__(self) -> None:
         self._total_s: FloatArray = np.zeros(0)
@@ -33,18 +33,18 @@ class Oracle:
         return Choice(arm=arm, predicted_offload_s=float(self._total_s[arm] - context.robot_s[arm]))
 
     def observe(self, observation: Observation, context: Context) -> None:
-        """Learn nothing: there is nothing left to learn."""
+        """Do nothing, because Oracle does not learn."""
 
 
 def simulated_policy(name: str, environment: Environment, *, seed: int = 0, **options: Any) -> Policy:
     """
     Make a policy for an environment.
 
-    Neurosurgeon gets what it has in the paper: a profile per layer type of the idle edge.
+    Neurosurgeon gets a profile of the idle edge per layer type, as in the paper.
 
     :param name: one of :data:`SIMULATED`.
-    :param seed: seed of whatever it draws at random.
-    :param options: the policy's own.
+    :param seed: seed of the policy's random numbers.
+    :param options: the policy's own keyword arguments.
     :raises ValueError: if a name or an option is unknown; the message names the choices.
     """
     if name == "oracle":

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""How the link's rate and the edge's load go from frame to frame. Each is sampled once for a whole run."""
+"""Processes of the link's rate and the edge's load from frame to frame. Each is sampled once for a whole run."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from neurosurgeon_ros.simulation.table import non_negative
 
 
 class Link(Protocol):
-    """An uplink's rate."""
+    """The rate of an uplink."""
 
     def sample(self, frames: int, rng: np.random.Generator) -> FloatArray:
         """Draw the rate at each frame in Mbit/s, shape (frames,), at least 0."""
 
 
 class Load(Protocol):
-    """An edge's load."""
+    """The load of an edge."""
 
     def sample(self, frames: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
-        """Draw what each frame meets: a factor on the edge's compute time, and seconds in its queue; (frames,) each."""
+        """Draw a factor on the edge's compute time and the seconds in its queue at each frame; shape (frames,) each."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConstantLink:
     """
-    One rate for ever.
+    A constant rate.
 
     :param mbps: rate in Mbit/s.
     """
@@ -41,7 +41,7 @@ class ConstantLink:
     mbps: float
 
     def sample(self, frames: int, rng: np.random.Generator) -> FloatArray:
-        """Draw nothing."""
+        """Return the constant rate at each frame; nothing is drawn."""
         del rng
         return np.full(frames, self.mbps)
 
@@ -49,15 +49,15 @@ class ConstantLink:
 @dataclass(frozen=True, slots=True)
 class StepLink:
     """
-    Rates one after another; the last one stays.
+    A sequence of rates; the last one stays.
 
-    :param steps: pairs of a rate in Mbit/s and the number of frames that it holds.
+    :param steps: pairs of a rate in Mbit/s and the number of frames for which it holds.
     """
 
     steps: tuple[tuple[float, int], ...]
 
     def sample(self, frames: int, rng: np.random.Generator) -> FloatArray:
-        """Draw nothing."""
+        """Return the rate at each frame; nothing is drawn."""
         del rng
         return _steps(self.steps, frames)
 
@@ -65,11 +65,11 @@ class StepLink:
 @dataclass(frozen=True, slots=True)
 class MarkovLink:
     """
-    Two states with a chance to switch at every frame; it starts in either.
+    Two states with a random switch at each frame, and a random initial state.
 
     :param high_mbps: rate of one state in Mbit/s.
     :param low_mbps: rate of the other.
-    :param mean_frames: frames between switches on average, > 1.
+    :param mean_frames: mean number of frames between switches, > 1.
     """
 
     high_mbps: float
@@ -77,7 +77,7 @@ class MarkovLink:
     mean_frames: float
 
     def sample(self, frames: int, rng: np.random.Generator) -> FloatArray:
-        """Draw the start and the switches."""
+        """Draw the initial state and the switches."""
         switches = rng.random(frames) < 1.0 / self.mean_frames
         switches[0] = rng.random() < 0.5
         low = np.cumsum(switches) % 2 == 1
@@ -87,11 +87,11 @@ class MarkovLink:
 @dataclass(frozen=True, slots=True)
 class OrnsteinUhlenbeckLink:
     """
-    The rate's logarithm wanders around a mean.
+    A rate whose logarithm wanders around a mean.
 
-    :param mbps: the rate around which it wanders (its median) in Mbit/s.
+    :param mbps: median of the rate, around which it wanders, in Mbit/s.
     :param sd: standard deviation of its natural logarithm.
-    :param correlation_frames: frames after which the correlation has fallen to 1/e.
+    :param correlation_frames: number of frames after which the correlation has fallen to 1/e.
     """
 
     mbps: float
@@ -113,7 +113,7 @@ class OrnsteinUhlenbeckLink:
 @dataclass(frozen=True, slots=True, eq=False)
 class RecordedLink:
     """
-    A recorded rate, a row per frame, repeated as often as needed.
+    A recorded rate with one row per frame, repeated as often as needed.
 
     :param mbps: rates in Mbit/s, at least 0 and not all 0: every recorded mobile link has outages.
     """
@@ -141,7 +141,7 @@ class RecordedLink:
         return cls(np.array(rates))
 
     def sample(self, frames: int, rng: np.random.Generator) -> FloatArray:
-        """Draw nothing."""
+        """Return the recorded rates; nothing is drawn."""
         del rng
         return np.resize(self.mbps, frames)
 
@@ -149,15 +149,15 @@ class RecordedLink:
 @dataclass(frozen=True, slots=True)
 class ConstantLoad:
     """
-    The edge is as slow as this for ever.
+    A constant load.
 
-    :param factor: on its compute time, 1 for an idle edge.
+    :param factor: factor on the edge's compute time, 1 for an idle edge.
     """
 
     factor: float = 1.0
 
     def sample(self, frames: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
-        """Draw nothing."""
+        """Return the constant load at each frame; nothing is drawn."""
         del rng
         return np.full(frames, self.factor), np.zeros(frames)
 
@@ -165,40 +165,17 @@ class ConstantLoad:
 @dataclass(frozen=True, slots=True)
 class StepLoad:
     """
-    Loads one after another; the last one stays.
+    A sequence of loads; the last one stays.
 
-    :param steps: pairs of a factor on the edge's compute time and the number of frames that it holds.
+    :param steps: pairs of a factor on the edge's compute time and the number of frames for which it holds.
     """
 
     steps: tuple[tuple[float, int], ...]
 
     def sample(self, frames: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
-        """Draw nothing."""
+        """Return the load at each frame; nothing is drawn."""
         del rng
         return _steps(self.steps, frames), np.zeros(frames)
-
-
-@dataclass(frozen=True, slots=True)
-class QueueLoad:
-    """
-    Others' requests arrive at random (Poisson), are served one after another, and ours waits its turn.
-
-    :param per_frame: requests of others that arrive between two frames of ours, on average.
-    :param service_s: seconds that one of them takes.
-    :param period_s: seconds between two frames of ours.
-    """
-
-    per_frame: float
-    service_s: float
-    period_s: float = 0.1
-
-    def sample(self, frames: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
-        """Draw the arrivals."""
-        work = self.service_s * rng.poisson(self.per_frame, frames)
-        wait = np.zeros(frames)
-        for k in range(1, frames):
-            wait[k] = max(0.0, wait[k - 1] + work[k] - self.period_s)
-        return np.ones(frames), wait
 
 
 def _steps(steps: tuple[tuple[float, int], ...], frames: int) -> FloatArray:

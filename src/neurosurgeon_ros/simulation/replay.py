@@ -1,12 +1,12 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-A real run as an environment, to estimate what other policies would have done on it.
+Make an environment from a real run, to estimate how other policies would have performed.
 
-A run shows the delays of the arms that it chose, and of no others. So an environment that is made of it is a
-*model-based estimate* (the direct method of off-policy evaluation): only arms that were observed take part, what an arm
-takes on the robot and at the edge is its median over the run, and the link's seconds per byte at a frame are those of
-the nearest frames that sent something. Inverse propensities are no way out, since most policies draw nothing at random.
+A run shows only the delays of the arms that it chose. An environment made from it is therefore a *model-based estimate*
+(the direct method of off-policy evaluation). Only observed arms take part. The time of an arm on the robot and at the
+edge is its median over the run. The link's seconds per byte at a frame are those of the nearest frames that sent
+something. Inverse propensity weighting is not possible, because most policies are deterministic.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ROBOT = ("preprocess_delay", "front_end_delay", "encode_delay")
 _EDGE = ("edge_decode_delay", "edge_compute_delay", "edge_postprocess_delay")
 _NUMBERS = (*_ROBOT, *_EDGE, "finish_delay", "transmit_delay", "edge_queue_delay", "total_delay", "sent_bytes")
 COLUMNS = ("arm", "partition_point", "key_frame", "outcome", *_NUMBERS)
-#: Multiply-accumulates that stand for a second of an arm's back-end, since the run does not tell them.
+#: Multiply-accumulates that are assumed per second of an arm's back-end, because the run does not record them.
 _MACS_PER_S = 500e9
 
 
@@ -37,8 +37,8 @@ class Replay:
     A recorded run.
 
     :param environment: the estimate of its truth.
-    :param mean_delay_s: mean total delay that was measured in it.
-    :param left_out: arms that were chosen but never answered, so that nothing is known of them.
+    :param mean_delay_s: mean total delay that was measured in the run.
+    :param left_out: arms that were chosen but never answered, so their delays are unknown.
     """
 
     environment: Environment
@@ -48,11 +48,11 @@ class Replay:
 
 def read_replay(path: Path, *, period_s: float = 0.1, seed: int = 0) -> Replay:
     """
-    Make an environment of a run's decisions.csv.
+    Make an environment from the decisions.csv of a run.
 
     :param path: the file.
-    :param period_s: seconds between two frames of the camera.
-    :param seed: of the noise.
+    :param period_s: seconds between two camera frames.
+    :param seed: seed of the noise.
     :raises ValueError: if columns are missing, a delay is negative or not finite, or too little was observed.
     :raises OSError: if the file cannot be read.
     """
@@ -111,9 +111,10 @@ def read_replay(path: Path, *, period_s: float = 0.1, seed: int = 0) -> Replay:
 
 def _link(sizes: FloatArray, transmits: FloatArray) -> tuple[float, FloatArray, float]:
     """
-    Part transmissions into a round trip and seconds per byte, and those into a slow course and noise.
+    Split transmissions into a round trip and seconds per byte, and the latter into a slow trend and noise.
 
-    :returns: seconds of the round trip, smoothed seconds per byte of each transmission, and the noise's log deviation.
+    :returns: seconds of the round trip, smoothed seconds per byte of each transmission, and the standard deviation of
+        the noise's logarithm.
     """
     round_trip_s = 0.0
     if sizes.max() > 2.0 * sizes.min():
@@ -148,5 +149,5 @@ def _read(path: Path) -> list[dict[str, str]]:
 
 
 def _value(text: str) -> float:
-    """Return a cell's number; 0 for an empty one, a stage that did not run."""
+    """Return the number in a cell; 0 if the cell is empty because the stage did not run."""
     return float(text) if text else 0.0

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Scenarios as values that can be sent to another process, and runs of many of them on all cores."""
+"""Scenarios that can be sent to another process, and a runner for many of them on all cores."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from neurosurgeon_ros.simulation.table import NetworkTable, network
 @dataclass(frozen=True, slots=True)
 class Measured:
     """
-    Truth `measured`, see :func:`measured_environment`.
+    Parameters of truth `measured`; see :func:`measured_environment`.
 
-    :param round_trip_s: seconds that a message of no bytes takes to the edge and back.
-    :param fragment_factor: what a byte costs in messages above 64 kB, compared with smaller ones.
+    :param round_trip_s: seconds that an empty message takes to the edge and back.
+    :param fragment_factor: cost of a byte in messages above 64 kB, relative to smaller messages.
     """
 
     round_trip_s: float
@@ -43,21 +43,22 @@ class Measured:
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """
-    Everything that makes an environment.
+    All parameters of an environment.
 
-    :param network: name of a network that ships, or its table.
-    :param link: how the uplink's rate goes.
+    :param network: name of a shipped network, or the table of a network.
+    :param link: process of the uplink's rate.
     :param robot_gmacs: the robot's speed in 10^9 multiply-accumulates per second.
-    :param edge_gmacs: the edge's.
-    :param load: how the edge's load goes.
-    :param noise: of observed durations.
+    :param edge_gmacs: the edge's speed in the same unit.
+    :param load: process of the edge's load.
+    :param noise: noise of the observed durations.
     :param frames: number of frames.
-    :param measured: for truth `measured`; None for truth `linear`.
-    :param seed: of everything random in it.
-    :param throttle: factor on the robot's stages, which the robot does not know beforehand.
+    :param measured: parameters of truth `measured`; None for truth `linear`.
+    :param seed: seed of all random numbers.
+    :param throttle: factor on the robot's stages, which the robot does not know in advance.
     :param deadline_s: seconds after which the robot finishes a frame itself.
-    :param row_s: seconds that each of the link's rates holds; None: a rate holds for a frame, however long that takes.
-    :param rows: number of rates to draw where `row_s` is given; the last one above 0 stays. 0: one for each frame.
+    :param row_s: seconds for which each rate of the link holds; None: a rate holds for one frame, however long it
+        takes.
+    :param rows: number of rates to draw if `row_s` is given; the last rate above 0 stays. 0: one rate for each frame.
     """
 
     network: str | NetworkTable
@@ -119,8 +120,9 @@ class Job:
 
     :param scenario: the scenario.
     :param policy: the policy's name.
-    :param options: the policy's own.
-    :param robot: by the robot's own rules, see :func:`simulate_robot`; else by those of the judged experiments.
+    :param options: the policy's own keyword arguments.
+    :param robot: whether to use the robot's own rules, see :func:`simulate_robot`; otherwise those of the judged
+        experiments.
     """
 
     scenario: Scenario
@@ -129,7 +131,7 @@ class Job:
     robot: bool = False
 
     def run(self) -> Run:
-        """Run it."""
+        """Run the job."""
         environment = self.scenario.environment()
         policy = simulated_policy(self.policy, environment, seed=self.scenario.seed, **self.options)
         return (simulate_robot if self.robot else simulate)(policy, environment)
@@ -141,10 +143,10 @@ def _run(job: Job) -> Run:
 
 class Runner:
     """
-    Runs jobs on some processes, and tells of each that is done.
+    Runs jobs on several processes, and reports each finished job.
 
-    :param processes: number of processes; with 1, everything runs in this one.
-    :param on_done: called once for each job that is done.
+    :param processes: number of processes; with 1, everything runs in the current process.
+    :param on_done: called once for each finished job.
     """
 
     def __init__(self, processes: int, on_done: Callable[[], None] = lambda: None) -> None:
@@ -165,8 +167,8 @@ class Runner:
         """
         Run jobs.
 
-        :param jobs: in any order.
-        :returns: their runs, in that order.
+        :param jobs: jobs in any order.
+        :returns: runs of the jobs, in the same order.
         """
         results = map(_run, jobs) if self._pool is None else self._pool.map(_run, jobs, chunksize=4)
         runs = []

@@ -1,13 +1,14 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-One policy in one environment, by the rules of the judged experiments.
+Simulate one policy in one environment by the rules of the judged experiments.
 
-There is one uplink, first in, first out. A frame arrives every period, or when the last one is done if that is later.
-Samples and probes occupy the link for as long as their bytes take, behind the frame that they were chosen with; a later
-frame's tensors that meet them wait, and the wait is that frame's delay. They report when they are finished, with noise.
+There is one uplink, first in, first out. A frame arrives every period, or when the previous frame is done if that is
+later. Samples and probes occupy the link for as long as their bytes take, behind the frame that they were chosen with.
+If the tensors of a later frame meet them on the link, they wait, and the wait counts as delay of that frame. Samples
+and probes are observed when they are finished, with noise.
 
-Where there is a deadline, the robot finishes a frame itself from then on, or already from when its answer is overdue.
+If there is a deadline, the robot finishes a frame itself from the deadline on, or earlier if the answer is overdue.
 """
 
 from __future__ import annotations
@@ -21,24 +22,25 @@ import numpy as np
 from neurosurgeon_ros.learning.interface import Choice, Context, FloatArray, IntArray, Kind, Observation, Policy
 from neurosurgeon_ros.simulation.environment import Environment
 
-#: Rows of noise: transmission and compute, of the frame, its sample and its probe.
+#: Columns of noise: transmission and compute, of the frame, its sample and its probe.
 _NOISES = 6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
     """
-    What came of one policy in one environment; T frames.
+    The result of one policy in one environment over T frames.
 
     :param arms: the chosen arms, shape (T,).
-    :param delay_s: expected total delay of each frame, waiting for own samples and probes included, shape (T,).
+    :param delay_s: expected total delay of each frame, including the wait for the policy's own samples and probes,
+        shape (T,).
     :param best_s: expected total delay of Oracle's choice at each frame, shape (T,).
     :param offload_s: expected offloading delay of each frame; 0 on the device. Shape (T,).
-    :param predicted_s: what the policy predicted for it; NaN where it had no idea. Shape (T,).
-    :param forced: frames with forced sampling, shape (T,).
+    :param predicted_s: offloading delay that the policy predicted; NaN if it could not predict it. Shape (T,).
+    :param forced: whether sampling was forced on each frame, shape (T,).
     :param sample_bytes: bytes sent as samples.
     :param probe_bytes: bytes sent as probes.
-    :param starts_s: when each frame began, seconds since the run began, shape (T,).
+    :param starts_s: start time of each frame, seconds since the start of the run, shape (T,).
     """
 
     arms: IntArray
@@ -52,7 +54,7 @@ class Run:
     starts_s: FloatArray
 
     def ratio(self, first: int = 0, last: int | None = None) -> float:
-        """Sum of the delays over the sum of Oracle's, over frames `first` to before `last`."""
+        """Return the sum of the delays divided by that of Oracle's delays, for frames from `first` to before `last`."""
         return float(self.delay_s[first:last].sum() / self.best_s[first:last].sum())
 
 
@@ -60,14 +62,15 @@ def simulate(policy: Policy, environment: Environment) -> Run:
     """
     Run a policy through all frames of an environment.
 
-    :param policy: a fresh policy. One with a method ``reveal`` (Oracle) is shown each frame's delays before it chooses.
-    :param environment: the truth; neither is changed but for what the policy learns.
+    :param policy: a fresh policy. If it has a method ``reveal`` (Oracle), it gets the delays of each frame before it
+        chooses.
+    :param environment: the truth. Neither argument is changed, except for what the policy learns.
     """
     return Simulation(policy, environment).run()
 
 
 class Simulation:
-    """The clock, the link and what is under way."""
+    """The clock, the link and the requests that are under way."""
 
     def __init__(self, policy: Policy, environment: Environment) -> None:
         self._policy, self._environment = policy, environment
@@ -115,7 +118,7 @@ class Simulation:
         return self._policy.select(context)
 
     def _send_beside(self, k: int, choice: Choice, now_s: float, delay_s: float) -> tuple[int, int]:
-        """Send what was chosen beside a frame; returns the bytes of the sample and of the probe."""
+        """Send the sample and the probe that were chosen for a frame; return the bytes of each."""
         del delay_s
         sample_bytes = 0 if choice.sample_arm is None else self._sample(k, choice, now_s)
         if choice.probe_bytes:
@@ -140,7 +143,7 @@ class Simulation:
         )
 
     def _frame(self, k: int, choice: Choice, now_s: float) -> float:
-        """Finish the frame, at its expected delay; what is observed of it carries the noise."""
+        """Finish the frame and return its expected delay; the observation has noise."""
         environment, arm = self._environment, choice.arm
         robot_s = float(self._stages_s[k, arm])
         if arm == environment.on_device:
@@ -158,7 +161,7 @@ class Simulation:
         return finished_s
 
     def _sample(self, k: int, choice: Choice, now_s: float) -> int:
-        """Send an earlier partition point's tensors once they are there, behind the frame's own."""
+        """Send the tensors of an earlier partition point behind the frame's own, when ready; return their bytes."""
         arm = choice.sample_arm
         environment = self._environment
         if arm is None or arm == environment.on_device or environment.robot_s[arm] > environment.robot_s[choice.arm]:
@@ -169,7 +172,7 @@ class Simulation:
     def _send(
         self, k: int, arm: int, kind: Kind, ready_s: float, *, noise: int, robot_s: float = float("nan")
     ) -> float:
-        """Put an arm's tensors on the link when they are ready; returns when the answer is there."""
+        """Put an arm's tensors on the link when they are ready; return the time at which the answer arrives."""
         environment = self._environment
         wait_s = max(0.0, self._link_free_s - ready_s)
         start_s = ready_s + wait_s

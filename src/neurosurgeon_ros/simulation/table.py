@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A network as the simulator sees it: its partition points with bytes, features and measured delays."""
+"""The table of a network for the simulator: its partition points with bytes, features and measured delays."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from neurosurgeon_ros.atomic_write import write_atomically
 from neurosurgeon_ros.learning.interface import FEATURES, FloatArray
 
 #: Columns of a table's CSV: the partition point's name, FEATURES of its back-end with psi as fp32 bytes, and the
-#: seconds of front-end and back-end on the machine where it was profiled.
+#: seconds of front-end and back-end on the profiled machine.
 COLUMNS = ("point", *FEATURES, "front_s", "back_s")
 MACS = [FEATURES.index(name) for name in ("conv_macs", "fc_macs", "act_macs")]
 LAYERS = [FEATURES.index(name) for name in ("conv_layers", "fc_layers", "act_layers")]
@@ -33,8 +33,8 @@ class NetworkTable:
     :param name: the network's name.
     :param points: names of the partition points, ``input`` first and ``on_device`` last.
     :param features: the back-end's contextual features, as in Context.features. Shape (n, 7).
-    :param front_s: seconds of the front-end on the machine where it was profiled, 0 at p = 0. Shape (n,).
-    :param back_s: seconds of the back-end there, 0 at p = P. Shape (n,).
+    :param front_s: seconds of the front-end on the profiled machine, 0 at p = 0. Shape (n,).
+    :param back_s: seconds of the back-end on the profiled machine, 0 at p = P. Shape (n,).
     """
 
     name: str
@@ -45,26 +45,26 @@ class NetworkTable:
 
     @property
     def back_macs(self) -> FloatArray:
-        """Multiply-accumulates of the back-end, shape (n,)."""
+        """Return the multiply-accumulates of the back-end, shape (n,)."""
         macs: FloatArray = self.features[:, MACS].sum(axis=1)
         return macs
 
     @property
     def back_layers(self) -> FloatArray:
-        """Convolutional, fully connected and activation layers of the back-end, shape (n,)."""
+        """Return the number of convolutional, fully connected and activation layers of the back-end, shape (n,)."""
         layers: FloatArray = self.features[:, LAYERS].sum(axis=1)
         return layers
 
     @property
     def sent_bytes(self) -> FloatArray:
-        """Bytes that travel as fp32, 0 at p = P; shape (n,)."""
+        """Return the bytes sent as fp32, 0 at p = P; shape (n,)."""
         sent: FloatArray = self.features[:, PSI]
         return sent
 
 
 def read_table(path: Path | Traversable, name: str) -> NetworkTable:
     """
-    Read a table as ``neurosurgeon profile`` writes it.
+    Read a table that ``neurosurgeon profile`` has written.
 
     :param path: CSV file with the columns :data:`COLUMNS`.
     :param name: name to give the network.
@@ -94,7 +94,7 @@ def read_table(path: Path | Traversable, name: str) -> NetworkTable:
 
 def write_table(path: Path, table: NetworkTable) -> None:
     """
-    Write a table as :func:`read_table` reads it, all or nothing.
+    Write a table for :func:`read_table`, completely or not at all.
 
     :param path: CSV file.
     """
@@ -112,11 +112,11 @@ def write_table(path: Path, table: NetworkTable) -> None:
 
 def non_negative(text: str | None, where: str) -> float:
     """
-    Read a number that is finite and at least 0.
+    Read a finite number of at least 0.
 
-    :param text: what stands in the file; None where the line is too short.
+    :param text: text in the file; None if the line is too short.
     :param where: file, line and column, for the message.
-    :raises ValueError: if it is no such number.
+    :raises ValueError: if the text is not such a number.
     """
     try:
         value = float(text or "")
@@ -133,16 +133,16 @@ def _folder() -> Traversable:
 
 @cache
 def network_names() -> tuple[str, ...]:
-    """Names of the networks whose tables ship."""
+    """Return the names of the networks whose tables are shipped."""
     return tuple(sorted(file.name.removesuffix(".csv") for file in _folder().iterdir() if file.name.endswith(".csv")))
 
 
 @cache
 def network(name: str) -> NetworkTable:
     """
-    Load the table of a network that ships.
+    Load the table of a shipped network.
 
-    :raises ValueError: if there is none of that name; the message names the choices.
+    :raises ValueError: if there is no network of this name; the message names the choices.
     """
     if name not in network_names():
         raise ValueError(f"there is no network {name!r}; choose one of {', '.join(network_names())}")

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""When bytes that are put on an uplink have left it."""
+"""Models of an uplink, which compute when bytes have left it."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ _BITS_PER_BYTE, _MEGA = 8.0, 1e6
 
 
 class Uplink(Protocol):
-    """An uplink that is idle: the caller serves its own transfers one after another."""
+    """An idle uplink. The caller serves its own transfers one after another."""
 
     def end_s(self, frame: int, start_s: float | FloatArray, sent_bytes: float | FloatArray) -> FloatArray:
         """
-        Return when bytes have left the uplink, in the shape that the arguments broadcast to.
+        Return the time at which bytes have left the uplink, in the broadcast shape of the arguments.
 
-        :param frame: index of the frame that they belong to, from 0.
-        :param start_s: when they are put on it, seconds since the run began.
-        :param sent_bytes: how many, at least 0.
+        :param frame: index of the frame of the bytes, from 0.
+        :param start_s: time at which the bytes are put on the uplink, in seconds since the start of the run.
+        :param sent_bytes: number of bytes, at least 0.
         """
 
 
 class UplinkByFrame:
     """
-    Each frame has one rate, however long its transfers take: the rule of the judged experiments.
+    An uplink with one rate per frame, however long its transfers take, as in the judged experiments.
 
-    A transfer that meets a rate of 0 waits until the first later frame with a rate above 0, and travels at that rate.
+    A transfer that meets a rate of 0 waits until the first later frame with a rate above 0, and uses that rate.
 
     :param mbps: rate at each frame in Mbit/s, at least 0 and not all 0, repeated as often as needed. Shape (T,).
     :param period_s: seconds between two frames, for transfers that wait.
@@ -45,7 +45,7 @@ class UplinkByFrame:
         self._waited_s = period_s * (self._next - np.arange(frames))
 
     def end_s(self, frame: int, start_s: float | FloatArray, sent_bytes: float | FloatArray) -> FloatArray:
-        """Return when bytes have left the uplink, see :class:`Uplink`."""
+        """Return the time at which bytes have left the uplink; see :class:`Uplink`."""
         frame %= len(self._next)
         rate = self._bytes_per_s[self._next[frame] % len(self._next)]
         return np.asarray(start_s + self._waited_s[frame] + sent_bytes / rate)
@@ -53,11 +53,11 @@ class UplinkByFrame:
 
 class UplinkByTime:
     """
-    The rate follows the clock, and bytes drain at the rate as it changes.
+    An uplink whose rate follows the clock; bytes drain at the current rate.
 
-    :param mbps: rates in Mbit/s, at least 0 and not all 0, each for `row_s` seconds from the run's start; the last one
-        above 0 stays. Shape (rows,).
-    :param row_s: seconds that each rate holds.
+    :param mbps: rates in Mbit/s, at least 0 and not all 0, each for `row_s` seconds from the start of the run; the last
+        rate above 0 stays. Shape (rows,).
+    :param row_s: seconds for which each rate holds.
     """
 
     def __init__(self, mbps: FloatArray, row_s: float) -> None:
@@ -67,7 +67,7 @@ class UplinkByTime:
         self._drained = np.concatenate([[0.0], np.cumsum(rates * row_s)])
 
     def end_s(self, frame: int, start_s: float | FloatArray, sent_bytes: float | FloatArray) -> FloatArray:
-        """Return when bytes have left the uplink, see :class:`Uplink`."""
+        """Return the time at which bytes have left the uplink; see :class:`Uplink`."""
         del frame
         row = np.minimum(np.asarray(start_s / self._row_s).astype(np.int64), len(self._rates) - 1)
         goal = self._drained[row] + (start_s - row * self._row_s) * self._rates[row] + sent_bytes
@@ -79,9 +79,9 @@ class UplinkByTime:
 
 def _bytes_per_s(mbps: FloatArray) -> FloatArray:
     """
-    Convert rates.
+    Convert rates from Mbit/s to bytes per second.
 
-    :raises ValueError: if a rate is negative or not finite, or none is above 0.
+    :raises ValueError: if a rate is negative or not finite, or no rate is above 0.
     """
     if not (np.isfinite(mbps).all() and (mbps >= 0.0).all() and (mbps > 0.0).any()):
         raise ValueError("an uplink's rates must be finite and at least 0 Mbit/s, and at least one must be above 0")

@@ -14,7 +14,6 @@ from neurosurgeon_ros.simulation.processes import (
     ConstantLoad,
     MarkovLink,
     OrnsteinUhlenbeckLink,
-    QueueLoad,
     RecordedLink,
     StepLink,
     StepLoad,
@@ -47,13 +46,6 @@ def test_ornstein_uhlenbeck_link_has_its_moments() -> None:
     assert logs.std() == pytest.approx(0.5, rel=0.1)
     lagged = np.corrcoef(logs[:-50], logs[50:])[0, 1]
     assert lagged == pytest.approx(np.exp(-1.0), abs=0.05)
-
-
-def test_queue_fills_with_the_load() -> None:
-    light = QueueLoad(1.0, 0.02).sample(5000, rng())[1]
-    heavy = QueueLoad(4.0, 0.02).sample(5000, rng())[1]
-    assert 0.0 <= light.mean() < heavy.mean()
-    assert QueueLoad(0.0, 0.02).sample(100, rng())[1].max() == 0.0
 
 
 def test_processes_repeat_with_their_seed() -> None:

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A run as a video: each accepted frame once, with its boxes, and below it what was chosen and what it took."""
+"""A run as a video: each accepted frame once, with its boxes, and below it the choice and the delay."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from numpy.typing import NDArray
 from neurosurgeon_ros.cli.demo.matching import Frame
 from neurosurgeon_ros.diagnostics.drawing import draw_detections
 
-#: Frames from which the video's rate is taken before the first of them is written.
+#: Number of frames that determine the video's rate before the first of them is written.
 FRAMES_FOR_RATE = 20
 
-#: Rate of a video of fewer than two frames, and the limits of what players take, frames per second.
+#: Rate of a video of fewer than two frames, and the limits that players accept, in frames per second.
 USUAL_RATE_HZ, LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 10.0, 1.0, 120.0
 
 
 class AnnotatedVideo:
     """
-    Writes MPEG-4 as frames come; its rate is that at which the first frames were accepted.
+    Writes MPEG-4 as frames arrive, at the rate at which the first frames were accepted.
 
-    :param path: where it goes; no file is made before the first frame.
+    :param path: output file; it is not created before the first frame.
     """
 
     def __init__(self, path: Path) -> None:
@@ -38,7 +38,7 @@ class AnnotatedVideo:
         """
         Draw a frame, if its image was seen.
 
-        :returns: BGR, uint8, shape (h + 22, w, 3); None if it was not.
+        :returns: BGR, uint8, shape (h + 22, w, 3); None if the image was not seen.
         :raises OSError: if the video cannot be written.
         """
         if frame.image is None:
@@ -58,7 +58,7 @@ class AnnotatedVideo:
         return drawn
 
     def close(self) -> None:
-        """Write what waits, and finish the file; raises OSError if it cannot be written."""
+        """Write the waiting frames, and finish the file; raise OSError if it cannot be written."""
         if self._writer is None and self._waiting:
             self._begin()
         if self._writer is not None:
@@ -69,7 +69,7 @@ class AnnotatedVideo:
         seconds = (stamps[-1] - stamps[0]) * 1e-9
         rate = (len(stamps) - 1) / seconds if seconds > 0.0 else USUAL_RATE_HZ
         height, width = self._waiting[0][1].shape[:2]
-        # MPEG-4 has even sides only.
+        # MPEG-4 supports only even sides.
         self._size = (width + width % 2, height + height % 2)
         fourcc = cv2.VideoWriter.fourcc(*"mp4v")
         self._writer = cv2.VideoWriter(
@@ -85,7 +85,7 @@ class AnnotatedVideo:
         assert self._writer is not None
         height, width = drawn.shape[:2]
         if (width + width % 2, height + height % 2) != self._size:
-            # A camera that changes its size in mid-run.
+            # The camera changed its image size during the run.
             drawn = np.asarray(cv2.resize(drawn, self._size), dtype=np.uint8)
         elif (width, height) != self._size:
             drawn = np.asarray(

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's nodes as processes: each with a process group and a log of its own, and an end that is bounded."""
+"""The demo's nodes as processes: each has its own process group and log, and ends within a bounded time."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-#: Seconds that processes have to end by themselves, all together.
+#: Seconds that all processes together have to end by themselves.
 GRACE_S = 1.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Child:
-    """A node's process, leader of its own group, so that Ctrl-C in the terminal reaches it only through the demo."""
+    """A node's process. It leads its own group, so that Ctrl-C in the terminal reaches it only through the demo."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -28,25 +28,25 @@ class Child:
 
     @property
     def ended(self) -> bool:
-        """Whether it has ended, for whatever reason."""
+        """Return whether the process has ended, for any reason."""
         return self.process.poll() is not None
 
     @property
     def last_words(self) -> str:
-        """The last line of its log without ROS's prefix; empty if it said nothing."""
+        """Return the last line of its log without ROS's prefix; empty if the log is empty."""
         lines = self.log.read_text(errors="replace").splitlines()
         line = next((line.strip() for line in reversed(lines) if line.strip()), "")
         return line.rpartition("]: ")[2] if line.startswith("[") else line
 
     @property
     def end_in_words(self) -> str:
-        """How it ended, in words."""
+        """Return a description of how the process ended."""
         code = self.process.returncode
         how = f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
         return f"{self.name} has ended with {how}: {self.last_words or 'it said nothing'} (see {self.log})"
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal to its group; nothing if that is gone."""
+        """Send a signal to the process's group; do nothing if the group is gone."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, number)
 
@@ -62,16 +62,16 @@ def start_node(
     """
     Start one of this package's nodes.
 
-    :param name: of the executable in lib/neurosurgeon_ros.
-    :param logs: folder for its log, which takes all that it prints.
-    :param environment: variables over those of this process.
-    :raises FileNotFoundError: if the package is not built, or its set-up file not sourced.
+    :param name: name of the executable in lib/neurosurgeon_ros.
+    :param logs: folder for its log, which receives all its output.
+    :param environment: variables that override those of this process.
+    :raises FileNotFoundError: if the package is not built, or its set-up file is not sourced.
     """
     arguments = ["--ros-args"]
     for source, target in (remappings or {}).items():
         arguments += ["-r", f"{source}:={target}"]
     for parameter, value in parameters.items():
-        # JSON is YAML: texts stay texts, whatever they look like.
+        # JSON is valid YAML, and keeps strings as strings whatever they contain.
         arguments += ["-p", f"{parameter}:={json.dumps(value, ensure_ascii=False)}"]
     log = logs / f"{name}.log"
     with log.open("wb") as stream, _signals_kept():
@@ -88,9 +88,9 @@ def start_node(
 
 def ask_to_end(children: Sequence[Child]) -> float:
     """
-    Send SIGINT to every process that still runs.
+    Send SIGINT to every process that is still running.
 
-    :returns: the moment, in monotonic seconds, until which they have time.
+    :returns: the time, in monotonic seconds, by which they have to end.
     """
     for child in children:
         if not child.ended:
@@ -99,7 +99,7 @@ def ask_to_end(children: Sequence[Child]) -> float:
 
 
 def wait_for_end(children: Sequence[Child], until_s: float) -> None:
-    """Wait for processes that were asked to end, and kill those that still run at `until_s`, monotonic seconds."""
+    """Wait for processes that were asked to end, and kill those still running at `until_s`, monotonic seconds."""
     for child in children:
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.process.wait(max(0.0, until_s - time.monotonic()))
@@ -111,7 +111,7 @@ def wait_for_end(children: Sequence[Child], until_s: float) -> None:
 
 @contextlib.contextmanager
 def _signals_kept() -> Iterator[None]:
-    """Start processes with SIGINT and SIGTERM blocked until they can take them: the executables unblock them first."""
+    """Start processes with SIGINT and SIGTERM blocked. The executables unblock them when they can handle them."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
     try:
         yield

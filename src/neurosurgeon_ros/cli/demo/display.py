@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The run in the terminal: a live table where there is one, a line per second or so where there is not."""
+"""Output of the run: a live table in a terminal, otherwise about one line per second."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from rich.text import Text
 
 from neurosurgeon_ros.cli.demo.matching import Frame
 
-#: Frames in the live table.
+#: Number of frames in the live table.
 ROWS = 14
 
-#: Width of the bar that shows how a delay is split.
+#: Width in characters of the bar that shows how a delay is split.
 BAR = 24
 
-#: Seconds between lines where there is no terminal.
+#: Seconds between lines if there is no terminal.
 LINE_PERIOD_S = 1.0
 
-#: Times a second that the live table is drawn: more would take computing time from robot and edge.
+#: Refresh rate of the live table in Hz. A higher rate would take computing time from the robot and the edge.
 REFRESH_HZ = 4.0
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """
-    A frame as it is shown; delays in milliseconds, NaN where there is none.
+    A frame as it is shown; delays in milliseconds, NaN if there is none.
 
-    :param front_ms: everything on the robot before the tensors were sent, or all of it without an edge.
-    :param mean_ms: of all frames so far.
+    :param front_ms: delay on the robot before the tensors were sent, or the whole delay without an edge.
+    :param mean_ms: mean total delay of all frames so far.
     """
 
     sequence: int
@@ -90,16 +90,16 @@ class RunningMean:
 
 
 class Display(Protocol):
-    """Where the run is shown."""
+    """Output that shows the run."""
 
     def say(self, text: str) -> None:
-        """Print a line about what is being done, or has happened."""
+        """Print a line about the current activity or an event."""
 
     def show(self, row: Row) -> None:
         """Show a frame."""
 
     def close(self) -> None:
-        """Return the terminal back."""
+        """Release the terminal."""
 
 
 class PlainDisplay:
@@ -110,11 +110,11 @@ class PlainDisplay:
         self._shown_s = -math.inf
 
     def say(self, text: str) -> None:
-        """Print it."""
+        """Print the line."""
         print(text, flush=True)
 
     def show(self, row: Row) -> None:
-        """Print a line for the frame, unless the last one has only just been printed."""
+        """Print a line for the frame, unless the last line was printed very recently."""
         if time.monotonic() - self._shown_s < LINE_PERIOD_S:
             return
         self._shown_s = time.monotonic()
@@ -126,7 +126,7 @@ class PlainDisplay:
         )
 
     def close(self) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
 
 class LiveDisplay:
@@ -140,7 +140,7 @@ class LiveDisplay:
         self._live.start()
 
     def say(self, text: str) -> None:
-        """Print it above the table."""
+        """Print the line above the table."""
         self._live.console.print(escape(text), highlight=False)
 
     def show(self, row: Row) -> None:
@@ -181,7 +181,7 @@ class LiveDisplay:
 
 
 def make_display(frames: int, title: str) -> Display:
-    """Make the display that suits where the output goes."""
+    """Make the display that suits the output."""
     console = Console()
     if console.is_terminal and sys.stdout.isatty():
         return LiveDisplay(frames, title, console)
@@ -189,7 +189,7 @@ def make_display(frames: int, title: str) -> Display:
 
 
 def print_lines(title: str, lines: Sequence[tuple[str, str]]) -> None:
-    """Print the end's table."""
+    """Print the table at the end of the run."""
     console = Console(soft_wrap=not sys.stdout.isatty())
     if not console.is_terminal:
         print(title)

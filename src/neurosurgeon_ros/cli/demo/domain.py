@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A ROS domain of one's own, so that two runs on one machine do not meet."""
+"""A private ROS domain, so that two runs on one machine do not interfere."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from neurosurgeon_ros.ros.process.stale_memory import remove_dead_memory
 
-# Above 101 a domain's ports can meet Linux's ephemeral ones; 0 is everybody's default.
+# Above 101 a domain's ports can collide with Linux's ephemeral ports; 0 is the default domain.
 DOMAINS = range(1, 101)
 
 
@@ -22,10 +22,10 @@ def private_domain() -> Iterator[dict[str, str]]:
     """
     Hold a domain id that no other run on this machine holds, unless the user has chosen one.
 
-    What processes that were killed meanwhile left in shared memory is removed in the end.
+    Shared memory that killed processes left behind is removed at the end.
 
-    :returns: environment variables for every process that is to meet there.
-    :raises RuntimeError: when all are in use.
+    :returns: environment variables for every process that joins this domain.
+    :raises RuntimeError: if all domain ids are in use.
     """
     if os.environ.get("ROS_DOMAIN_ID"):
         yield {}

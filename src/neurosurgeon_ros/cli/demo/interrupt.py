@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The end that a user asks for, as an event."""
+"""The user's request to end the run, as an event."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 
 
 class Interrupted(Exception):
-    """The user has asked for the end."""
+    """The user has asked to end the run."""
 
 
 class Interrupt:
-    """SIGINT and SIGTERM as an event, for as long as the context lasts."""
+    """SIGINT and SIGTERM as an event, while the context is active."""
 
     def __init__(self) -> None:
         self.requested = threading.Event()
@@ -31,7 +31,7 @@ class Interrupt:
             signal.signal(number, handler)
 
     def check(self) -> None:
-        """Raise if the end was asked for."""
+        """Raise :class:`Interrupted` if the user has asked to end the run."""
         if self.requested.is_set():
             raise Interrupted
 

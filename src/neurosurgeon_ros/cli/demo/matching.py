@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Brings image, detections and decision of one frame together, by the header that all three carry."""
+"""Matching of a frame's image, detections and decision, by the header that all three carry."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from neurosurgeon_ros.diagnostics.records import HeaderKey, Seen, SeenDecision, SeenDetections, SeenImage
 
-#: Bytes of images that are kept for frames still to come.
+#: Maximum bytes of images that are kept for frames that are not complete.
 IMAGES_BYTES = 256 * 1024 * 1024
 
-#: Decisions that wait at most for detections that are late.
+#: Maximum number of decisions that wait for late detections.
 MOST_WAITING = 50
 
 
@@ -34,9 +34,9 @@ class Frame:
 
 class FrameMatcher:
     """
-    Takes what a monitor has seen, in any order, and gives complete frames in the order of their decisions.
+    Takes the messages that a monitor has seen, in any order, and returns complete frames in decision order.
 
-    `published` counts detections messages, `matched` those of them whose image was seen too.
+    `published` counts detections messages, and `matched` counts those whose image was also seen.
     """
 
     def __init__(self) -> None:
@@ -51,16 +51,16 @@ class FrameMatcher:
 
     @property
     def matched(self) -> int:
-        """Detections messages so far whose header was that of an image."""
+        """Return the number of detections messages so far whose header was that of an image."""
         return sum(key in self._seen_images for key in self._detected)
 
     @property
     def waiting(self) -> int:
-        """Decisions whose detections have not come yet, or the other way round."""
+        """Return the number of decisions whose detections have not arrived yet, or vice versa."""
         return max(len(self._decisions), len(self._detections))
 
     def take(self, seen: Seen) -> list[Frame]:
-        """Take what was seen; returns the frames that are complete now."""
+        """Take a message, and return the frames that are complete now."""
         if isinstance(seen, SeenImage):
             self._take_image(seen)
         elif isinstance(seen, SeenDetections):
@@ -88,7 +88,7 @@ class FrameMatcher:
                 break
             self._decisions.popleft()
             image = self._images.get(decision.header)
-            # The camera's order is the decisions' order: what is older was not accepted.
+            # Decisions have the camera's order, so older images were not accepted.
             for key in [key for key in self._images if key.stamp_ns <= decision.header.stamp_ns]:
                 self._drop_image(key)
             if detections is not None:

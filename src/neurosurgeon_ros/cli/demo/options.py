@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's options."""
+"""Options of the demo."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from neurosurgeon_ros.cli.arguments import UsageError, number, whole_number
 #: Port of the page of `--view`.
 VIEW_PORT = 5006
 
-#: The video that set-up brings.
+#: The video that set-up downloads.
 STREET_VIDEO = "bikes.mp4"
 
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
     """
-    What the demo is to do.
+    Options of a demo run.
 
     :param video: path of a file, or the index of a camera in digits.
-    :param rate_hz: of the camera; 0: the video's own.
+    :param rate_hz: frame rate of the camera; 0: the video's own.
     :param codecs: empty: the robot's default.
     :param uplink_mbps: rate of the emulated link; None: no emulation.
     :param weights: None: those in the cache folder.
-    :param random_weights: take none from a file.
-    :param image_transport: how the camera's images come: raw or compressed.
-    :param view_port: of the page that shows the run, 0 for any that is free; None: no page.
+    :param random_weights: use random weights instead of a file.
+    :param image_transport: transport of the camera's images: raw or compressed.
+    :param view_port: port of the page that shows the run, 0 for any free port; None: no page.
     """
 
     video: str
@@ -51,7 +51,7 @@ class DemoOptions:
 
     @property
     def link(self) -> str:
-        """The link in words, as in the summary."""
+        """Return a description of the link, as in the summary."""
         return "loopback" if self.uplink_mbps is None else f"emulated {self.uplink_mbps:g} Mbit/s"
 
 
@@ -60,71 +60,83 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--video",
         metavar="FILE|INDEX",
-        help="video file, played again and again, or index of a camera (a street video)",
+        help="video file, played in a loop, or index of a camera (default: a street video)",
     )
     parser.add_argument(
         "--frames",
         type=whole_number(1, 10**9),
         default=300,
         metavar="N",
-        help="end after N accepted frames (%(default)s)",
+        help="end after N accepted frames (default: %(default)s)",
     )
     parser.add_argument(
-        "--rate", type=number(0.1, 1000.0, "Hz"), metavar="HZ", help="the camera's frames per second (the video's own)"
+        "--rate",
+        type=number(0.1, 1000.0, "Hz"),
+        metavar="HZ",
+        help="the camera's frames per second (default: the video's own)",
     )
-    parser.add_argument("--policy", metavar="NAME", help="chooses each frame's arm (adaptive_mu_lin_ucb)")
     parser.add_argument(
-        "--out", type=Path, default=Path("out/demo"), metavar="DIR", help="where the results go (%(default)s)"
+        "--policy", metavar="NAME", help="policy that chooses each frame's arm (default: adaptive_mu_lin_ucb)"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("out/demo"),
+        metavar="DIR",
+        help="folder for the results (default: %(default)s)",
     )
     parser.add_argument(
         "--robot-speed",
         type=number(0.01, 1.0),
         default=0.2,
         metavar="FRACTION",
-        help="emulate a robot with this fraction of the speed of one core; 1: no emulation (%(default)s)",
+        help="emulate a robot with this fraction of one core's speed; 1: no emulation (default: %(default)s)",
     )
     parser.add_argument(
-        "--codecs", metavar="LIST", help="codecs that tensors may travel with, separated by commas (all that agree)"
+        "--codecs",
+        metavar="LIST",
+        help="codecs that may encode tensors, separated by commas (default: all with sufficient agreement)",
     )
     parser.add_argument(
-        "--uplink", type=number(0.001, 1e5, "Mbit/s"), metavar="MBIT/S", help="emulate a link of this rate (none)"
+        "--uplink",
+        type=number(0.001, 1e5, "Mbit/s"),
+        metavar="MBIT/S",
+        help="emulate a link with this rate (default: none)",
     )
     parser.add_argument(
         "--model",
         default="yolov3_tiny",
         metavar="NAME",
-        help="the network: one that ships, package.module:factory, or a .pt2 file (%(default)s)",
+        help="the network: a shipped one, package.module:factory, or a .pt2 file (default: %(default)s)",
     )
     weights = parser.add_mutually_exclusive_group()
-    weights.add_argument("--weights", type=Path, metavar="FILE", help="its weights (those that set-up brought)")
-    weights.add_argument("--random-weights", action="store_true", help="random weights, where only delays matter")
+    weights.add_argument("--weights", type=Path, metavar="FILE", help="weights file (default: the one from set-up)")
+    weights.add_argument("--random-weights", action="store_true", help="use random weights, if only delays matter")
     parser.add_argument(
         "--image-transport",
         choices=("raw", "compressed"),
         default="raw",
-        help="how the camera's images come to the robot, by image_transport's names (%(default)s)",
+        help="transport of the camera's images to the robot, named as in image_transport (default: %(default)s)",
     )
-    parser.add_argument(
-        "--view", action="store_true", help="show the run on a page that a browser on this computer can open"
-    )
+    parser.add_argument("--view", action="store_true", help="show the run on a page for a browser on this computer")
     parser.add_argument(
         "--view-port",
         type=whole_number(0, 65535),
         metavar="PORT",
-        help=f"where that page is served; 0: any port that is free ({VIEW_PORT})",
+        help=f"port of that page; 0: any free port (default: {VIEW_PORT})",
     )
     parser.add_argument(
-        "--seed", type=whole_number(0, 2**31 - 1), default=0, metavar="N", help="of all that is random (%(default)s)"
+        "--seed", type=whole_number(0, 2**31 - 1), default=0, metavar="N", help="random seed (default: %(default)s)"
     )
 
 
 def read_options(args: argparse.Namespace) -> DemoOptions:
     """
-    Check what the parser could not.
+    Check the options that the parser could not check, and return them.
 
-    :raises UsageError: if a name is unknown, or a file is missing or no video.
+    :raises UsageError: if a name is unknown, or a file is missing or is not a video.
     """
-    # Torch comes with these, so that they wait until the command is run.
+    # These import torch, so import them only when the command runs.
     from neurosurgeon_ros.calibration.admission import AUTO
     from neurosurgeon_ros.codecs import CODECS
     from neurosurgeon_ros.learning import DEFAULT_POLICY, POLICIES
@@ -170,7 +182,7 @@ def _check_names(option: str, names: Sequence[str], choices: Sequence[str]) -> N
 
 
 def _video(given: str | None) -> str:
-    """Find the video and see that it can be played."""
+    """Find the video, and check that it can be played."""
     from neurosurgeon_ros.camera.video_source import VideoProblem, VideoSource
     from neurosurgeon_ros.models.files import FileProblem, find
 
@@ -185,5 +197,5 @@ def _video(given: str | None) -> str:
 
 
 def _absolute(model: str) -> str:
-    """Make the path of a `.pt2` file, with or without a post-processing after it, good for processes elsewhere."""
+    """Make the path of a `.pt2` file absolute, with or without a post-processing suffix, for other processes."""
     return re.sub(r"^.+\.pt2(?=:|$)", lambda match: str(Path(match[0]).absolute()), model)

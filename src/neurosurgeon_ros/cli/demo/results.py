@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The files that a run of the demo leaves."""
+"""Output files of a demo run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RESULTS = ("summary.json", "decisions.csv", "timeline.png", "annotated.mp4")
 
 
 def make_folders(out: Path) -> Path:
-    """Make the folders for results and logs, and remove what an earlier run left there; returns that for logs."""
+    """Make the folders for results and logs, remove an earlier run's files there, and return the folder for logs."""
     logs = out / "log"
     try:
         logs.mkdir(parents=True, exist_ok=True)
@@ -40,11 +40,11 @@ def write_results(
     partition_points: int | None,
 ) -> None:
     """
-    Write summary, decisions and timeline, and print what came of the run.
+    Write summary, decisions and timeline, and print the results of the run.
 
     :param objects: how often each class was detected.
     :param rmw: name of the middleware.
-    :param partition_points: of the robot's network; None where the robot did not say.
+    :param partition_points: number of the network's partition points; None if the robot did not report it.
     """
     out = options.out
     setting = Setting(

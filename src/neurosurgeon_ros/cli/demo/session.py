@@ -1,9 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A run of the demo from its first process to its last file."""
+"""A run of the demo, from its first process to its last file."""
 
 from __future__ import annotations
 
+import importlib
 import os
 import queue
 import socket
@@ -39,32 +40,32 @@ if TYPE_CHECKING:
 
 EDGE_NAMESPACE = "/neurosurgeon"
 
-#: The emulated robot is one core, so that it leaves the others to the edge.
+#: The emulated robot uses one core, so that the other cores are free for the edge.
 EMULATED_THREADS = 1
 
-#: Seconds that a node may take until it is ready.
+#: Maximum seconds until a node is ready.
 START_S = 120.0
 
 #: Seconds without a decision after which the run is given up.
 STALL_S = 30.0
 
-#: Seconds that the last frames may take after the camera has stopped: all of them, and from one to the next.
+#: Maximum seconds for the last frames after the camera has stopped: for all of them, and from one to the next.
 LAST_FRAMES_S, SILENCE_S = 15.0, 3.0
 
-#: Seconds that one look for what was seen takes at most.
+#: Maximum seconds that one check for new messages takes.
 LOOK_S = 0.1
 
 
 class DemoError(Exception):
-    """The run cannot go on; the message is one sentence."""
+    """The run cannot continue; the message is one sentence."""
 
 
 def run_demo(options: DemoOptions) -> int:
     """
     Run the demo.
 
-    :returns: exit code: 0 if it went to its end or was interrupted, 1 if it had to be given up.
-    :raises UsageError: if the results cannot be written where they should go, or the view cannot be shown.
+    :returns: exit code: 0 if the run completed or was interrupted, 1 if it failed.
+    :raises UsageError: if the results cannot be written to their folder, or the view cannot be shown.
     """
     with reserved(options.view_port) as listening, private_domain() as environment, Interrupt() as interrupt:
         logs = make_folders(options.out)
@@ -80,7 +81,7 @@ def run_demo(options: DemoOptions) -> int:
 
 
 class DemoRun:
-    """One run; everything that it starts is ended by :meth:`close`."""
+    """One run. :meth:`close` ends everything that it starts."""
 
     def __init__(self, options: DemoOptions, logs: Path, environment: Mapping[str, str], interrupt: Interrupt) -> None:
         self._options = options
@@ -110,7 +111,7 @@ class DemoRun:
         self._display.say(f"the run can be seen at {self._view.url}")
 
     def run(self) -> int:
-        """Start everything, follow it to its end, and write the results; returns the exit code."""
+        """Start everything, follow the run to its end, write the results, and return the exit code."""
         problem = ""
         try:
             self._start_nodes()
@@ -120,7 +121,7 @@ class DemoRun:
             self._display.say("interrupted: ending")
         except DemoError as error:
             problem = str(error)
-        # While the nodes end, the results are written.
+        # Write the results while the nodes end.
         until_s = ask_to_end(list(self._children.values()))
         self._take_all()
         self._history.end()
@@ -141,7 +142,7 @@ class DemoRun:
         return 0
 
     def close(self) -> None:
-        """End whatever still runs, at once if need be."""
+        """End everything that is still running, immediately."""
         wait_for_end(list(self._children.values()), time.monotonic())
         self._display.close()
         self._annotated.close()
@@ -152,7 +153,7 @@ class DemoRun:
     # Starting.
 
     def _start_nodes(self) -> None:
-        """Start each node when the one before is ready, so that the robot measures itself on a quiet machine."""
+        """Start each node when the previous one is ready, so that the robot measures its delays on an idle machine."""
         options = self._options
         model = {
             "model": options.model,
@@ -161,7 +162,8 @@ class DemoRun:
         }
         self._display.say(f"ROS_DOMAIN_ID={os.environ['ROS_DOMAIN_ID']}, logs in {self._logs}")
         self._start("edge_node", model)
-        self._prepare_drawing()
+        # matplotlib loads while the edge loads its network, so that the end does not wait for it.
+        importlib.import_module("neurosurgeon_ros.cli.demo.timeline")
         self._await("edge_node")
         uplink = {}
         if options.uplink_mbps is not None:
@@ -181,7 +183,7 @@ class DemoRun:
             uplink,
         )
         self._await("robot_node")
-        # The robot and the monitor: no image that one of them misses.
+        # Wait for the robot and the monitor, so that no image is missed by either.
         self._start(
             "video_node",
             {
@@ -201,12 +203,8 @@ class DemoRun:
         self._children[name] = child
         self._display.say(f"{name} starts (process {child.process.pid})")
 
-    def _prepare_drawing(self) -> None:
-        """Load matplotlib while the edge loads its network, so that the end does not wait for it."""
-        import neurosurgeon_ros.cli.demo.timeline  # noqa: F401
-
     def _await(self, name: str) -> None:
-        """Wait until a node has shown itself on its topic."""
+        """Wait until a node has published on its topic."""
         end_s = time.monotonic() + START_S
         while name not in self._ready:
             if time.monotonic() > end_s:
@@ -216,7 +214,7 @@ class DemoRun:
     # Following.
 
     def _follow(self) -> None:
-        """Take in what happens until enough frames were accepted."""
+        """Process messages until enough frames were accepted."""
         decided, since_s = 0, time.monotonic()
         while len(self._decisions) < self._options.frames:
             self._look()
@@ -226,7 +224,7 @@ class DemoRun:
                 raise DemoError(f"no frame was decided for {STALL_S:g} s (see the logs in {self._logs})")
 
     def _await_last_frames(self) -> None:
-        """Stop the camera, and wait for the detections and decisions of the frames under way."""
+        """Stop the camera, and wait for the detections and decisions of the frames in flight."""
         video = self._children.pop("video_node")
         wait_for_end([video], ask_to_end([video]))
 
@@ -235,16 +233,16 @@ class DemoRun:
             return self._matcher.waiting == 0 and last == self._matcher.last_image
 
         end_s, silent_s = time.monotonic() + LAST_FRAMES_S, time.monotonic() + SILENCE_S
-        # The last image may be one that the robot did not get: then nothing more comes.
+        # The robot may not have received the last image. Then nothing more arrives.
         while time.monotonic() < min(end_s, silent_s) and not complete():
             if self._look():
                 silent_s = time.monotonic() + SILENCE_S
 
     def _look(self) -> bool:
         """
-        Take in what was seen since the last look; waits a moment if nothing was.
+        Process the messages since the last call; wait a moment if there are none.
 
-        :returns: whether a frame's detections or decision was among it.
+        :returns: whether a frame's detections or decision was among them.
         """
         before = (self._matcher.published, len(self._decisions))
         self._interrupt.check()
@@ -264,7 +262,7 @@ class DemoRun:
                 return
 
     def _check_children(self) -> None:
-        """Go on without the edge, as a robot does; without robot or camera there is nothing to go on with."""
+        """Continue without the edge, as a robot does. Raise DemoError if the robot or the camera has ended."""
         for name, child in self._children.items():
             if not child.ended or name in self._lost:
                 continue

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a run came to: the figures of summary.json, and the table of decisions.csv."""
+"""Results of a run: the figures of summary.json, and the table of decisions.csv."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from neurosurgeon_ros.diagnostics.records import SeenDecision
 
-#: Observations that a prediction error needs.
+#: Minimum number of observations for a prediction error.
 LEAST_OBSERVATIONS = 30
 
 _OUTCOMES = ("edge", "on_device", "fallback")
@@ -26,13 +26,13 @@ _OUTCOMES = ("edge", "on_device", "fallback")
 @dataclasses.dataclass(frozen=True, slots=True)
 class Setting:
     """
-    What a run was made with.
+    Settings of a run.
 
     :param link: loopback, or the rate of the emulated link.
-    :param robot_speed: fraction of this computer's, in (0, 1].
-    :param partition_points: how many the network has; None if the robot did not say.
-    :param frames_wanted: accepted frames after which the run was to end.
-    :param random_weights: the weights are random, so that detections mean nothing.
+    :param robot_speed: fraction of this computer's speed, in (0, 1].
+    :param partition_points: number of the network's partition points; None if the robot did not report it.
+    :param frames_wanted: number of accepted frames after which the run should end.
+    :param random_weights: whether the weights are random, so that detections have no meaning.
     """
 
     rmw: str
@@ -52,8 +52,8 @@ def summarise(
     """
     Make the content of summary.json.
 
-    :param published: detections messages that came.
-    :param matched: of these, with the header of an image that was seen.
+    :param published: number of detections messages received.
+    :param matched: of these, those with the header of an image that was seen.
     :param objects: how often each class was detected.
     """
     last_half = decisions[len(decisions) // 2 :]
@@ -93,10 +93,10 @@ def summarise(
 
 def prediction_error(decisions: Iterable[SeenDecision]) -> float | None:
     """
-    Return the mean of the error of the predicted edge offloading delay, relative to the observed one.
+    Return the mean error of the predicted edge offloading delay, relative to the observed delay.
 
-    :param decisions: of these, those count that the edge answered, and whose delay was predicted and measured.
-    :returns: None with fewer than 30 observations.
+    :param decisions: only decisions that the edge answered, with a predicted and a measured delay, are used.
+    :returns: None for fewer than 30 observations.
     """
     errors = [
         abs(decision.predicted_offload_delay - decision.offload_delay) / decision.offload_delay
@@ -115,7 +115,7 @@ def write_summary(summary: dict[str, Any], path: Path) -> None:
 
 
 def write_decisions(decisions: Iterable[SeenDecision], path: Path) -> None:
-    """Write decisions.csv: a row per accepted frame, delays in seconds, empty where there is none."""
+    """Write decisions.csv: one row per accepted frame, delays in seconds, empty if there is none."""
     names = [field.name for field in dataclasses.fields(SeenDecision) if field.name != "header"]
     with path.open("w", newline="") as stream:
         writer = csv.writer(stream)
@@ -125,7 +125,7 @@ def write_decisions(decisions: Iterable[SeenDecision], path: Path) -> None:
 
 
 def in_words(summary: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return a summary as short lines for the terminal: what, and its figures."""
+    """Return a summary as short lines for the terminal, each with a name and its figures."""
     delay, outcomes = summary["delay_ms"], summary["outcomes"]
     lines = [
         (
@@ -163,7 +163,7 @@ def in_words(summary: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _last_of_sessions(decisions: Sequence[SeenDecision], name: str) -> int:
-    """Add up what the robot counted at the end of each of its sessions."""
+    """Add up the robot's counts at the end of each of its sessions."""
     return sum({decision.session: int(getattr(decision, name)) for decision in decisions}.values())
 
 

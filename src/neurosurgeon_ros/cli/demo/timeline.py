@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A run as a picture: each frame's delay, stacked by stage, and the chosen partition point below it."""
+"""A run as a chart: each frame's delay stacked by stage, and the chosen partition point below it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from neurosurgeon_ros.diagnostics.records import SeenDecision
 
 def draw_timeline(decisions: Sequence[SeenDecision], title: str, path: Path) -> None:
     """
-    Write the picture as PNG.
+    Write the chart as PNG.
 
     :param decisions: at least one, in order.
     """

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the page of `--view` needs, had before anything is started: its library and its port."""
+"""Requirements of the `--view` page, checked before anything is started: its library and its port."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from collections.abc import Iterator
 
 from neurosurgeon_ros.cli.arguments import UsageError
 
-#: This computer alone.
+#: Only reachable from this computer.
 ADDRESS = "127.0.0.1"
 
 
 @contextlib.contextmanager
 def reserved(port: int | None) -> Iterator[socket.socket | None]:
     """
-    Hold the page's port.
+    Reserve the page's port.
 
-    :param port: 0: any that is free; None: no page is wanted.
+    :param port: 0: any free port; None: no page.
     :returns: a listening socket; None without a page.
-    :raises UsageError: if Bokeh is not installed, or the port cannot be had.
+    :raises UsageError: if Bokeh is not installed, or the port is not available.
     """
     if port is None:
         yield None

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""``neurosurgeon report``: a run as one HTML page that needs no network."""
+"""``neurosurgeon report``: show a run as one HTML page that needs no network."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the subcommand."""
     parser = subparsers.add_parser(
         "report",
-        help="make one HTML page of a recording or a decisions.csv",
-        description="Show where each frame's delay went, what was chosen, how good the predictions were, and what was "
-        "lost, in one self-contained page.",
+        help="make one HTML page from a recording or a decisions.csv",
+        description="Show each frame's delay by stage, the choices, the quality of the predictions, and the losses, in "
+        "one self-contained page.",
         allow_abbrev=False,
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="an .mcap recording, or decisions.csv of a demo")
     parser.add_argument(
-        "--output", type=Path, metavar="HTML", default=Path("report.html"), help="the page to write (%(default)s)"
+        "--output", type=Path, metavar="HTML", default=Path("report.html"), help="page to write (default: %(default)s)"
     )
     parser.add_argument(
-        "--robot", default="", metavar="NAME", help="whose, if the file has several: its id or its node's name"
+        "--robot", default="", metavar="NAME", help="robot to show, if the file has several: its id or its node's name"
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """
-    Write the page, whole or not at all.
+    Write the page atomically.
 
     :returns: exit code.
     :raises UsageError: if the file holds no decisions, or the page cannot be written.
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"{args.output} is the file to read: give --output another name")
     try:
         decisions = read_decisions(args.file, args.robot)
-    except ValueError as problem:  # a SourceProblem, or a name that can be no robot's
+    except ValueError as problem:  # a SourceProblem, or a name that is no valid robot name
         raise UsageError(str(problem)) from None
     except OSError as problem:
         raise UsageError(f"{args.file} cannot be read: {problem.strerror}") from None

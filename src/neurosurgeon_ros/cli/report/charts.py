@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The charts of a report, each as an SVG for wide and for narrow screens."""
+"""Charts of a report, each as an SVG for wide and for narrow screens."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from neurosurgeon_ros.cli.charts import draw_delays, draw_points
 from neurosurgeon_ros.cli.report.figures import dropped, spans
 from neurosurgeon_ros.diagnostics.records import SeenDecision
 
-#: Inches (72 CSS pixels each) and columns of the legend.
+#: Width and height in inches (72 CSS pixels each), and number of legend columns.
 WIDE = (13.0, 4.6, 3)
 NARROW = (5.2, 4.6, 1)
 
-#: Characters of an arm's name that are shown.
+#: Maximum number of characters shown of an arm's name.
 _NAME_LENGTH = 32
 
 _SPAN_COLOURS = {"fallback": "#8c2f39", "no edge": "#777777"}
@@ -36,11 +36,11 @@ def draw(name: str, decisions: Sequence[SeenDecision], layout: tuple[float, floa
     :param name: one of `CHARTS`.
     :param decisions: at least one, in order.
     :param layout: `WIDE` or `NARROW`.
-    :returns: SVG, text as outlines, so that it looks the same everywhere.
+    :returns: SVG with text as outlines, so that it looks the same everywhere.
     """
     width, height, columns = layout
     shown = [dataclasses.replace(decision, arm=_short(decision.arm)) for decision in decisions]
-    # A name with dollars is a name, not a formula; equal runs make equal pages.
+    # Do not parse a name with dollar signs as a formula. The fixed salt makes equal runs give equal pages.
     with matplotlib.rc_context({"text.parse_math": False, "svg.hashsalt": "report"}):
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasSVG(figure)
@@ -74,7 +74,7 @@ def _draw_predictions(axes: Axes, decisions: Sequence[SeenDecision], columns: in
         axes.text(0.5, 0.5, "no frame with a prediction\nwas answered by the edge", ha="center", va="center")
         axes.set_axis_off()
         return
-    # One slow answer must not push all others into a corner.
+    # One slow answer must not squeeze all others into a corner.
     top = 1.1 * max(1.0, min(float(pairs.max()), 2.0 * float(np.percentile(pairs, 95))))
     outside = int((pairs > top).any(axis=1).sum())
     axes.plot([0.0, top], [0.0, top], color="black", linewidth=1.0, label="as predicted")
@@ -112,7 +112,7 @@ def _number(axes: Axes, frames: int) -> None:
 
 
 def _short(name: str) -> str:
-    """Return a name that a chart can show: no control characters, which no font and no XML has."""
+    """Return a name that a chart can show, without control characters, which fonts and XML do not support."""
     printable = "".join(character if character.isprintable() else "\ufffd" for character in name)
     return printable if len(printable) <= _NAME_LENGTH else printable[: _NAME_LENGTH - 1] + "…"
 
@@ -124,7 +124,7 @@ _DRAWERS: dict[str, Callable[[Axes, Sequence[SeenDecision], int], None]] = {
     "losses": _draw_losses,
 }
 
-#: Names of the charts, in the order of the page, with their headings.
+#: Names and headings of the charts, in page order.
 CHARTS = {
     "delays": "Delay by stage",
     "points": "Chosen partition points",

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a report says in words and numbers: the table of figures, and the spans without the edge."""
+"""Text and numbers of a report: the table of figures, and the spans without the edge."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from neurosurgeon_ros.diagnostics.records import SeenDecision
 
-#: How the outcomes are called.
+#: Labels of the outcomes.
 OUTCOMES = {
     "edge": "answered by the edge",
     "on_device": "worked on by the robot alone",
@@ -25,13 +25,13 @@ OUTCOMES = {
 @dataclass(frozen=True, slots=True)
 class Span:
     """
-    Frames in a row that the robot had to work on without the edge's answer.
+    Consecutive frames that the robot had to process without the edge's answer.
 
-    :param first: number of the first of them, from 1.
-    :param last: number of the last of them.
-    :param seconds: between the stamps of both.
+    :param first: number of the first frame, from 1.
+    :param last: number of the last frame.
+    :param seconds: seconds between the stamps of both frames.
     :param kind: fallback, or no edge.
-    :param reason: the first frame's.
+    :param reason: reason of the first frame.
     """
 
     first: int
@@ -42,7 +42,7 @@ class Span:
 
 
 def spans(decisions: Sequence[SeenDecision]) -> list[Span]:
-    """Find the outages: frames in a row that fell back, or that were kept from the edge for a reason."""
+    """Find the outages: consecutive frames that fell back, or that could not go to the edge for some reason."""
     found: list[Span] = []
     start = 0
     for index in range(1, len(decisions) + 1):
@@ -59,9 +59,9 @@ def spans(decisions: Sequence[SeenDecision]) -> list[Span]:
 
 def dropped(decisions: Sequence[SeenDecision]) -> NDArray[np.int64]:
     """
-    Count the images that were dropped between a frame and the one before, because the robot was busy.
+    Count the images that were dropped between each frame and the previous one because the robot was busy.
 
-    :returns: shape (frames,); the first frame's is 0, since what was before it is not in the file.
+    :returns: shape (frames,); 0 for the first frame, because the file does not contain what was before it.
     """
     counts = np.zeros(len(decisions), dtype=np.int64)
     for index in range(1, len(decisions)):
@@ -73,7 +73,7 @@ def dropped(decisions: Sequence[SeenDecision]) -> NDArray[np.int64]:
 
 def table(decisions: Sequence[SeenDecision]) -> list[tuple[str, str]]:
     """
-    Return the figures, each with its name.
+    Return the figures with their names.
 
     :param decisions: at least one, in order.
     """
@@ -119,5 +119,5 @@ def offload_error(decision: SeenDecision) -> float:
 def _kind(decision: SeenDecision) -> str:
     if decision.outcome == "fallback":
         return "fallback"
-    # Of its own will a policy keeps frames on the robot without giving a reason.
+    # A frame that the policy chose to keep on the robot has no reason.
     return "no edge" if decision.outcome == "on_device" and decision.reason else ""

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The page of a report: no script, no request, every text escaped."""
+"""HTML page of a report: no scripts, no requests, all text escaped."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from neurosurgeon_ros.cli.report.charts import CHARTS, NARROW, WIDE, draw
 from neurosurgeon_ros.cli.report.figures import Span, spans, table
 from neurosurgeon_ros.diagnostics.records import SeenDecision
 
-#: Spans without the edge that are listed; the longest come first.
+#: Maximum number of listed spans without the edge; the longest come first.
 MAX_SPANS = 50
 
-# The policy lets a browser load nothing but what is in the page.
+# The content security policy allows a browser to load only what is in the page.
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -50,7 +50,7 @@ def make_page(decisions: Sequence[SeenDecision], name: str) -> str:
     Make the page.
 
     :param decisions: at least one, in order.
-    :param name: of the file they came from.
+    :param name: name of the file that they came from.
     :returns: HTML.
     """
     sections = [_section("figures", "Figures", _rows(table(decisions)))]

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the decisions of a run from a recording or from decisions.csv."""
+"""Reading of a run's decisions from a recording or from decisions.csv."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from neurosurgeon_ros.protocol.presence import to_id
 #: The first bytes of every MCAP file.
 MCAP_MAGIC = b"\x89MCAP0\r\n"
 
-#: Longer delays are no delays.
+#: Longer delays count as not measured.
 MAX_DELAY_S = 1e5
 
 _DELAYS = tuple(field.name for field in dataclasses.fields(SeenDecision) if field.name.endswith("_delay"))
@@ -32,10 +32,10 @@ class SourceProblem(ValueError):
 
 def read_decisions(path: Path, robot: str = "") -> list[SeenDecision]:
     """
-    Read the decisions of one robot, in order; of a recording that was cut off, those that are whole.
+    Read the decisions of one robot, in order. For a truncated recording, return only the complete ones.
 
-    :param robot: its id, or its node's fully qualified name; empty where the file has but one.
-    :raises SourceProblem: if there are none, they are of several robots, or the file is of another kind.
+    :param robot: its id, or its node's fully qualified name; empty if the file has only one robot.
+    :raises SourceProblem: if there are no decisions, they are from several robots, or the file is of another kind.
     :raises OSError: if the file cannot be read.
     """
     with path.open("rb") as stream:
@@ -54,7 +54,7 @@ def read_decisions(path: Path, robot: str = "") -> list[SeenDecision]:
 
 
 def _clean(decision: SeenDecision) -> SeenDecision:
-    """Make the delays of a file from elsewhere fit to be drawn: what is infinite or absurd was not measured."""
+    """Make the delays of an untrusted file fit to be drawn: infinite or absurd delays count as not measured."""
     bad: dict[str, Any] = dict.fromkeys(
         (name for name in _DELAYS if not abs(getattr(decision, name)) <= MAX_DELAY_S), math.nan
     )

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The charts of the page, one set for each browser that looks, and the rows that are streamed to them."""
+"""Charts of the page, one set for each connected browser, and the rows that are streamed to them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from neurosurgeon_ros.cli.view.history import SHOWN, Point
 #: Colours of lines.
 DARK, RED, GREY = "#1b1b3a", "#8c2f39", "#888888"
 
-#: Frames that there is room for from the beginning.
+#: Number of frames that the axis has room for from the beginning.
 LEAST_SHOWN = 20
 
-#: Characters of an arm's name on the axis: a phone is narrow.
+#: Maximum number of characters of an arm's name on the axis, because a phone is narrow.
 NAME_LENGTH = 20
 
 _STAGE_COLUMNS = tuple(f"stage_{index}" for index in range(len(STAGES)))
@@ -39,9 +39,9 @@ _HOVER = [
 
 def rows(points: Sequence[Point]) -> dict[str, Any]:
     """
-    Make columns of frames: delays in ms, sizes in kB, rates in Mbit/s, NaN where there is none.
+    Make the columns for frames: delays in ms, sizes in kB, rates in Mbit/s, NaN if there is no value.
 
-    :returns: of every column as many values as there are points.
+    :returns: columns by name, each with one value per point.
     """
     decisions = [point.decision for point in points]
     stages = 1e3 * stage_delays(decisions)
@@ -55,7 +55,7 @@ def rows(points: Sequence[Point]) -> dict[str, Any]:
     columns["words"] = [_WORDS[one.outcome] for one in decisions]
     columns["forced"] = [13 if one.forced else 0 for one in decisions]
     columns["sent"] = [1e-3 * one.sent_bytes for one in decisions]
-    # Kept frames have no offloading delay, and what an unanswered one would have had is not known.
+    # Frames kept on the robot have no offloading delay, and that of unanswered frames is not known.
     answered = np.array([one.outcome == "edge" for one in decisions], dtype=bool)
     offload = 1e3 * np.array([one.offload_delay for one in decisions])
     predicted = 1e3 * np.array([one.predicted_offload_delay for one in decisions])
@@ -73,7 +73,7 @@ class Charts:
 
     def __init__(self) -> None:
         self._source = ColumnDataSource(rows(()), name="frames")
-        # Ranges are set here: a browser complains of one that it is to find for itself where there is no frame yet.
+        # Set the ranges here: a browser reports an error for an automatic range while there is no frame.
         self._frames = Range1d(start=0.5, end=LEAST_SHOWN + 0.5)
         self._rows = FactorRange(factors=["on_device"])
         self._tops = {name: Range1d(start=0, end=1) for name in ("delay", "prediction", "uplink")}
@@ -86,11 +86,11 @@ class Charts:
 
     @property
     def last(self) -> int:
-        """Number of the last frame that is shown; 0 before the first."""
+        """Return the number of the last frame that is shown; 0 before the first."""
         return self._points[-1].number if self._points else 0
 
     def show(self, points: Sequence[Point]) -> None:
-        """Show more frames, and let the oldest go."""
+        """Show more frames, and drop the oldest ones."""
         if not points:
             return
         self._points = [*self._points, *points][-SHOWN:]
@@ -168,7 +168,7 @@ class Charts:
 
 
 def _top(values: Sequence[float]) -> float:
-    """Return the end of an axis: a few slow frames must not flatten the rest."""
+    """Return the upper end of an axis. A few slow frames must not flatten the rest."""
     known = np.array(values)[np.isfinite(values)]
     if not known.size:
         return 1.0

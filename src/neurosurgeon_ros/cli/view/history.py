@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The run so far, as the page shows it: written by the run's thread, read by the server's."""
+"""The run so far, as the page shows it. The run's thread writes it, and the server's thread reads it."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from dataclasses import dataclass
 
 from neurosurgeon_ros.diagnostics.records import SeenDecision
 
-#: Frames that the charts show.
+#: Number of frames that the charts show.
 SHOWN = 150
 
-#: Frames of the moving mean, and of the rate.
+#: Number of frames in the moving mean and the rate.
 RECENT = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
     """
-    A frame with what is only known in its row.
+    A frame with the values that depend on earlier frames.
 
-    :param number: of the frame, from 1, in the order of arrival.
-    :param mean_s: of the total delay of the last `RECENT` frames.
+    :param number: number of the frame, from 1, in the order of arrival.
+    :param mean_s: mean total delay of the last `RECENT` frames, in seconds.
     """
 
     number: int
@@ -35,14 +35,14 @@ class Point:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """
-    How the run stands.
+    Current state of the run.
 
-    :param title: what is run.
-    :param frames: after how many it ends.
-    :param mean_s: total delay of all frames; 0 before the first.
+    :param title: description of the run.
+    :param frames: number of frames after which it ends.
+    :param mean_s: mean total delay of all frames, in seconds; 0 before the first.
     :param rate_hz: accepted frames per second, by the camera's stamps, of the last `RECENT`; 0 if not known.
-    :param outcomes: frames by outcome.
-    :param ended: whether it is over.
+    :param outcomes: number of frames by outcome.
+    :param ended: whether the run is over.
     """
 
     title: str
@@ -56,10 +56,10 @@ class Standing:
 
 class History:
     """
-    The last frames, and the figures of all.
+    The last frames, and the figures of all frames.
 
-    :param title: what is run.
-    :param frames: after how many the run ends.
+    :param title: description of the run.
+    :param frames: number of frames after which the run ends.
     """
 
     def __init__(self, title: str, frames: int) -> None:
@@ -71,7 +71,7 @@ class History:
 
     @property
     def standing(self) -> Standing:
-        """How the run stands now."""
+        """Return the current state of the run."""
         return self._standing
 
     def add(self, decision: SeenDecision) -> None:
@@ -94,7 +94,7 @@ class History:
             )
 
     def after(self, number: int) -> list[Point]:
-        """Return the frames with a higher number, as far as they are kept, in order."""
+        """Return the kept frames with a higher number, in order."""
         with self._lock:
             return [point for point in self._points if point.number > number]
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The page around video and charts: no script of its own, and wide or narrow by its style alone."""
+"""The page around the video and the charts, without its own scripts. Its style adapts it to narrow screens."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from html import escape
 from neurosurgeon_ros.cli.charts import OUTCOMES, STAGES
 from neurosurgeon_ros.cli.view.history import RECENT, Standing
 
-#: Style of the figures at the top, which Bokeh keeps apart from the page's.
+#: Style of the figures at the top. Bokeh isolates it from the page's style.
 TILE_STYLE = """
 :host { width: 100%; }
 .tiles { display: flex; flex-wrap: wrap; gap: 8px; font: 14px/1.3 system-ui, sans-serif; color: #1b1b3a; }
@@ -42,7 +42,7 @@ li.hatched::before { background: repeating-linear-gradient(135deg, #888 0 1px, #
 
 
 def template() -> str:
-    """Return the page as a template of Bokeh's, which puts in the title, the charts and their library."""
+    """Return the page as a Bokeh template. Bokeh inserts the title, the charts and their library."""
     return f"""{{% extends base %}}
 {{% block preamble %}}
 <meta name="viewport" content="width=device-width, initial-scale=1">

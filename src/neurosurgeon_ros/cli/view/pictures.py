@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The newest annotated picture as JPEG, encoded when a browser can be sent one."""
+"""The newest annotated picture as JPEG, encoded when a browser is ready for one."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-#: Quality and greatest width: what a page can show.
+#: Quality and maximum width for the page.
 JPEG_QUALITY, MAX_WIDTH = 80, 960
 
 
 class Pictures:
     """
-    Belongs to an event loop: all but :meth:`put` is called there.
+    Streams pictures to browsers. Belongs to an event loop: everything except :meth:`put` must be called there.
 
-    `newest` is the number of the newest picture, `lookers` how many look, `encoded` how many pictures were encoded.
+    `newest` is the number of the newest picture, `lookers` the number of viewers, and `encoded` the number of encoded
+    pictures.
     """
 
     def __init__(self) -> None:
@@ -34,7 +35,7 @@ class Pictures:
 
     def put(self, picture: NDArray[np.uint8]) -> None:
         """
-        Take the newest picture in place of the one before, if anybody looks; from any thread, and without waiting.
+        Replace the newest picture, if there are viewers. Safe to call from any thread; does not wait.
 
         :param picture: BGR, uint8, shape (h, w, 3).
         """
@@ -43,9 +44,9 @@ class Pictures:
 
     async def frames(self) -> AsyncGenerator[bytes, None]:
         """
-        Return the newest picture as JPEG, and a newer one each time that it is asked for, until :meth:`close`.
+        Yield the newest picture as JPEG, and then a newer one on each request, until :meth:`close`.
 
-        What came in between is left out.
+        Pictures that arrive in between are skipped.
         """
         self.lookers += 1
         try:
@@ -62,7 +63,7 @@ class Pictures:
             self.lookers -= 1
 
     async def close(self) -> None:
-        """End every looking."""
+        """End every stream of pictures."""
         self._closed = True
         async with self._changed:
             self._changed.notify_all()
@@ -74,7 +75,7 @@ class Pictures:
             self._changed.notify_all()
 
     async def _encoded(self) -> bytes:
-        """Encode the newest picture, once for all who look, beside the loop: OpenCV lets other threads run."""
+        """Encode the newest picture once for all viewers, in another thread: OpenCV lets other threads run."""
         if self._jpeg is None or self._jpeg[0] != self.newest:
             assert self._picture is not None
             self.encoded += 1

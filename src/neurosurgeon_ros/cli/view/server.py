@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Serves the page from a thread of its own, until it is closed."""
+"""Web server that serves the page from its own thread until it is closed."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from neurosurgeon_ros.cli.view.history import History
 from neurosurgeon_ros.cli.view.page import TILE_STYLE, template, tiles
 from neurosurgeon_ros.cli.view.pictures import Pictures
 
-#: Milliseconds from one look for new frames to the next, in each browser.
+#: Milliseconds between two checks for new frames, in each browser.
 PERIOD_MS = 400
 
-#: Bytes of pictures that the system may hold for a browser: a slow one is to see fewer pictures, not old ones.
+#: Bytes of pictures that the system may buffer for a browser. A slow browser should see fewer pictures, not old ones.
 SEND_BUFFER = 64 * 1024
 
-#: Seconds that browsers have to take in that the run has ended.
+#: Seconds that browsers have to receive the end of the run.
 LAST_WORDS_S = 0.8
 
 _BOUNDARY = b"\r\n--frame\r\n"
@@ -48,11 +48,11 @@ _BOUNDARY = b"\r\n--frame\r\n"
 
 class View:
     """
-    The page, from its making to :meth:`close`.
+    The page, from its creation to :meth:`close`.
 
-    :param history: what the charts show.
-    :param listening: socket that browsers come to, not blocking; its owner closes it.
-    :param log: file for what the web server has to say.
+    :param history: data that the charts show.
+    :param listening: non-blocking socket that browsers connect to; its owner closes it.
+    :param log: log file of the web server.
     """
 
     def __init__(self, history: History, *, listening: socket.socket, log: Path) -> None:
@@ -71,7 +71,7 @@ class View:
 
     @property
     def url(self) -> str:
-        """Where the page is."""
+        """Return the URL of the page."""
         return f"http://{self._address}:{self._port}/"
 
     def show(self, picture: NDArray[np.uint8]) -> None:
@@ -80,7 +80,7 @@ class View:
             self._pictures.put(picture)
 
     def close(self) -> None:
-        """Tell the browsers that the run has ended, serve no more, and join the thread; again is harmless."""
+        """Tell the browsers that the run has ended, stop the server, and join the thread. Safe to call again."""
         self._history.end()
         if self._loop is not None and self._ending is not None and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._ending.set)
@@ -128,9 +128,9 @@ class View:
         await http.close_all_connections()
 
     def _make_document(self, document: Document) -> None:
-        """Make the charts of a browser that has come, and keep them up to date."""
+        """Make the charts for a new browser, and keep them up to date."""
         charts = Charts()
-        # Its width is the page's; the style of what is in it has to be its own.
+        # It has the page's width, but its content needs its own style.
         figures = Div(name="tiles", stylesheets=[TILE_STYLE], sizing_mode="stretch_width", margin=0)
 
         def update() -> None:
@@ -142,7 +142,7 @@ class View:
             document.add_root(root)
         document.title = f"neurosurgeon: {self._history.standing.title}"
         document.template = Template(template())
-        # When the run is over, nobody is there to come back to.
+        # After the run there is no server to reconnect to.
         document.config.reconnect_session = False
         document.config.notify_connection_status = False
         document.add_periodic_callback(update, PERIOD_MS)
@@ -158,14 +158,14 @@ class _Application(BokehTornado):
 
 
 class _Video(RequestHandler):
-    """Pictures one after the other in one answer, as an `img` shows them: the next is made when this one is sent."""
+    """Streams pictures in one response, as an `img` shows them. It makes the next picture when this one is sent."""
 
     def initialize(self, pictures: Pictures, answering: set[asyncio.Task[object]], hosts: Sequence[str]) -> None:
         self._pictures, self._answering, self._hosts = pictures, answering, hosts
         self._task: asyncio.Task[object] | None = None
 
     async def get(self) -> None:
-        # Another site's name that leads here is not for us: its scripts could read what we send.
+        # Reject other host names that resolve to this server: scripts of such a site could read the response.
         if self.request.host not in self._hosts:
             raise HTTPError(403)
         self._task = asyncio.current_task()
@@ -182,7 +182,7 @@ class _Video(RequestHandler):
             await self.flush()
             async with contextlib.aclosing(self._pictures.frames()) as frames:
                 async for jpeg in frames:
-                    # A browser shows a picture when it sees the boundary behind it.
+                    # A browser shows a picture when it receives the boundary after it.
                     self.write(f"Content-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n".encode())
                     self.write(jpeg + _BOUNDARY)
                     await self.flush()

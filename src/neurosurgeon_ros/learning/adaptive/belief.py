@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What an arm's frame will take: on the robot, on the link and at the edge, each learnt from its own durations."""
+"""Model of each arm's delays on the robot, on the link and at the edge; each is learnt from its own durations."""
 
 from __future__ import annotations
 
@@ -16,45 +16,47 @@ from neurosurgeon_ros.learning.interface import FEATURES, Context, FloatArray, K
 _PSI = FEATURES.index("psi")
 _MACS = [FEATURES.index(name) for name in ("conv_macs", "fc_macs", "act_macs")]
 _LAYERS = [FEATURES.index(name) for name in ("conv_layers", "fc_layers", "act_layers")]
-#: Bytes from which a datagram, and so a DDS sample, is cut into fragments; and the nominal share that this costs.
+#: Bytes above which a datagram, and therefore a DDS sample, is fragmented; and the nominal extra cost of this, as a
+#: share.
 _FRAGMENT_BYTES, _FRAGMENT_COST = 64_000, 0.15
-#: Bytes of a small probe, which tells the round trip from the rate. A slow link may let it through in one burst:
-#: where it takes less than this share of what was expected, it proves no faster link.
+#: Bytes of a small probe, which separates the round trip from the rate. A slow link may pass it in one burst: a probe
+#: that takes less than this share of its expected time does not prove that the link is faster.
 SMALL_PROBE, _BURST_SHARE = 2_000, 0.5
-#: Variance of log y that an observation has beyond noise when another transfer of ours was on its way.
+#: Additional variance of log y, beyond noise, if another request of this robot was on the link.
 _OVERLAPPED = 0.5**2
-#: Weight of the newest in the running means of queueing and of decoding's factor.
+#: Weight of the newest value in the running means of the queueing time and of the decoding factor.
 _NEWEST = 0.3
-#: Seconds of decoding that tell half as much of its factor as many more would: below, other things take longer.
+#: Decoding time in seconds at which an observation has half its full weight for the decoding factor. Shorter times are
+#: dominated by other work.
 _TELLING_S = 2e-3
 #: Column of the bytes among the terms of the link.
 _BYTES = 1
-#: Terms of the link: round trip, bytes, and what the bytes of fragmented messages cost more.
+#: Terms of the link: round trip, bytes, and the extra cost of the bytes of fragmented messages.
 _LINK_PRIOR = Prior(
     sd=np.array([1.0, 0.0, 1.0]), level=np.array([0.0, 1.0, 1.0]), level_sd=1.6, offset_sd=0.1, drift=0.03
 )
 #: Terms of the edge: multiply-accumulates of convolutions, fully connected layers and activations; layers.
 _EDGE_PRIOR = Prior(sd=np.full(4, 0.7), level=np.ones(4), level_sd=1.2, offset_sd=0.15, drift=0.03)
-#: Both in one, where only their sum is looked at.
+#: Terms of link and edge together, if only their sum is learnt.
 _JOINT_PRIOR = Prior(
     sd=np.concatenate([[1.0, 0.0, 1.0], np.full(4, 1.4)]),
     level=np.array([0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]),
     level_sd=1.6,
     offset_sd=0.1,
 )
-#: The robot's stages over what they are expected to take.
+#: Measured duration of the robot's stages relative to their expected duration.
 _ROBOT_PRIOR = Prior(sd=np.zeros(1), level=np.ones(1), level_sd=0.1, noise_sd=0.05, offset_sd=0.05, drift=1e-3)
 
 
 @dataclass(frozen=True, slots=True)
 class Nominal:
     """
-    Orders of magnitude to begin with, the same for every robot, edge and network; a factor of ten off does little.
+    Initial orders of magnitude, the same for every robot, edge and network; a tenfold error has little effect.
 
     :param bytes_per_s: the link's rate.
-    :param round_trip_s: seconds that a message of no bytes takes to the edge and back.
+    :param round_trip_s: seconds that an empty message takes to the edge and back.
     :param macs_per_s: the edge's multiply-accumulates per second.
-    :param layer_s: the edge's seconds per layer beside those.
+    :param layer_s: the edge's additional seconds per layer.
     """
 
     bytes_per_s: float = 2.5e6
@@ -66,15 +68,16 @@ class Nominal:
 @dataclass(frozen=True, slots=True)
 class Parts:
     """
-    Parts of the model that can be switched off, each to see what it gives.
+    Parts of the model that can be switched off, to measure the effect of each part.
 
-    :param features_in_seconds: terms in nominal seconds; else each feature is divided by its largest value, which
-        counts 0.1 s, so that nothing is known of their proportions.
-    :param separate: link and edge learnt apart from the feedback's durations; else their sum alone.
-    :param track: the levels of link, edge and robot drift; else they are stationary.
-    :param detect: large residuals are told apart into outliers and changes; else all are noise.
-    :param censored: a missed deadline is learnt from; else it is thrown away.
-    :param track_robot: the robot's stages are tracked; else they are taken as calibrated.
+    :param features_in_seconds: terms are in nominal seconds; otherwise each feature is divided by its largest value,
+        which counts as 0.1 s, and the model knows nothing about the proportions of the features.
+    :param separate: link and edge are learnt separately, from the durations in the feedback; otherwise only their sum
+        is learnt.
+    :param track: the levels of link, edge and robot drift; otherwise they are stationary.
+    :param detect: large residuals are classified as outliers or changes; otherwise all residuals are noise.
+    :param censored: missed deadlines are learnt from; otherwise they are discarded.
+    :param track_robot: the robot's stages are tracked; otherwise their calibrated durations are used.
     """
 
     features_in_seconds: bool = True
@@ -88,11 +91,12 @@ class Parts:
 @dataclass(frozen=True, slots=True, eq=False)
 class Expectation:
     """
-    Delays of n arms in seconds, shape (n,) each; offloading is 0 on the device.
+    Expected delays of n arms in seconds, shape (n,) each. The offloading delay of `on_device` is 0.
 
-    :param robot_s: on the robot, the context's penalty included.
-    :param link_s: transmission, round trip included; where link and edge are not told apart, the whole offloading.
-    :param edge_s: queue, decoding and back-end at the edge.
+    :param robot_s: seconds on the robot, including the context's penalty.
+    :param link_s: transmission delay, including the round trip; the whole offloading delay if link and edge are not
+        separated.
+    :param edge_s: seconds of queueing, decoding and back-end at the edge.
     :param link_sd: standard deviation of the logarithm of `link_s`.
     :param edge_sd: standard deviation of the logarithm of `edge_s`.
     """
@@ -105,12 +109,12 @@ class Expectation:
 
     @property
     def total_s(self) -> FloatArray:
-        """From the beginning on the robot to the answer, shape (n,)."""
+        """Return the delay from the start on the robot to the answer, shape (n,)."""
         total: FloatArray = self.robot_s + self.link_s + self.edge_s
         return total
 
     def optimistic_s(self, link_deviations: float, edge_deviations: float) -> FloatArray:
-        """Return the offloading delay so many standard deviations below what is expected, shape (n,)."""
+        """Return the offloading delay at the given numbers of standard deviations below its expectation, shape (n,)."""
         low: FloatArray = self.link_s * np.exp(-link_deviations * self.link_sd)
         low += self.edge_s * np.exp(-edge_deviations * self.edge_sd)
         return low
@@ -121,8 +125,8 @@ class DelayModel:
     Learns the delays of all arms.
 
     :param n_arms: number of arms.
-    :param nominal: units of the terms.
-    :param parts: parts that are switched on.
+    :param nominal: nominal values, which are the units of the terms.
+    :param parts: the parts that are switched on.
     """
 
     def __init__(self, n_arms: int, nominal: Nominal, parts: Parts) -> None:
@@ -139,7 +143,7 @@ class DelayModel:
 
     @property
     def rate(self) -> float:
-        """Expected bytes per second of the link."""
+        """Return the expected rate of the link in bytes per second."""
         return self._nominal.bytes_per_s * float(np.exp(-self.link.mean[_BYTES]))
 
     def expect(self, context: Context) -> Expectation:
@@ -163,26 +167,26 @@ class DelayModel:
         return Expectation(robot_s, link_s, edge_s, link_sd, edge_sd)
 
     def link_at(self, shift: float, context: Context) -> FloatArray:
-        """Return transmission delays if the link's level were `shift` away (in its logarithm), shape (n,)."""
+        """Return the transmission delays with `shift` added to the logarithm of the link's level, shape (n,)."""
         link_s = self.link.mean_of(self._link_x, shift=shift)
         link_s[context.on_device] = 0.0
         return link_s
 
     def probe_s(self, sent_bytes: int) -> float:
-        """Return the seconds that a probe of some bytes is expected to take on the link, there and back."""
+        """Return the expected seconds of a probe of `sent_bytes` on the link, there and back."""
         x = np.zeros((1, self._link_x.shape[1]))
         self._fill_link(x, np.array([float(sent_bytes)]))
         return float(self.link.mean_of(x, arm=-1)[0])
 
     def compute_s(self, arm: int) -> float:
-        """Return the seconds that an arm's back-end is expected to take at the edge."""
+        """Return the expected seconds of an arm's back-end at the edge."""
         return float(self.edge.mean_of(self._edge_x[arm][None, :], arm=arm)[0])
 
     def learn(self, observation: Observation, context: Context) -> None:
         """
-        Learn from one observation; late, censored and overlapped ones for what they are worth.
+        Learn from one observation. Late, censored and overlapped observations are used as far as they are informative.
 
-        :param context: that of the frame that it was sent with.
+        :param context: context of the frame that the observation was sent with.
         """
         if not self._has_terms:
             self._fill_terms(context)
@@ -197,7 +201,7 @@ class DelayModel:
             self.robot.learn(context.robot_s[arm : arm + 1], observation.robot_s, arm)
         if not np.isfinite(observation.offload_s) or arm == context.on_device:
             return
-        # A picture's size is known only once it is encoded.
+        # The size of a picture is known only after encoding.
         sent_bytes = float(observation.sent_bytes or context.features[arm, _PSI])
         link_x = self._link_x[arm].copy()
         self._fill_link(link_x[None, :], np.array([sent_bytes]))
@@ -209,22 +213,22 @@ class DelayModel:
             self._learn_link(link_x, arm, observation.offload_s, observation)
 
     def state(self) -> dict[str, Any]:
-        """Return what was learnt, as JSON takes it."""
+        """Return the learnt state as JSON-compatible values."""
         return {"link": self.link.state(), "edge": self.edge.state(), "robot": self.robot.state()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Restore what was learnt before; raises ValueError if it does not fit."""
+        """Restore a learnt state; raise ValueError if it does not fit."""
         for name, learner in (("link", self.link), ("edge", self.edge), ("robot", self.robot)):
             learner.restore(state[name])
 
     def _edge_s(self, arm: int, context: Context) -> float:
-        """Return the seconds at the edge that are expected of an arm; 0 where they are not told apart from the link."""
+        """Return the expected seconds of an arm at the edge; 0 if link and edge are not separated."""
         if not self._parts.separate:
             return 0.0
         return self.compute_s(arm) + float(context.decode_s[arm]) * self._decode_factor + self._queue_s
 
     def _learn_apart(self, link_x: FloatArray, observation: Observation, context: Context) -> None:
-        """Learn link and edge from an answer; an edge that claims more time than the answer took is not believed."""
+        """Learn link and edge from an answer; ignore the edge's durations if they exceed the offloading delay."""
         arm = observation.arm
         claimed_s = np.array([observation.queue_s, observation.decode_s, observation.compute_s])
         believed = float(claimed_s[np.isfinite(claimed_s)].sum()) <= observation.offload_s
@@ -248,11 +252,11 @@ class DelayModel:
             self.link.learn(x, seconds, arm, extra_variance=_OVERLAPPED if observation.overlapped else 0.0)
 
     def _passed_at_once(self, x: FloatArray, seconds: float) -> bool:
-        """Whether a small probe was so much faster than the link that a burst may have carried it."""
+        """Return whether a small probe was so much faster than the link that it may have passed in a burst."""
         return self.link.is_known and seconds < _BURST_SHARE * float(self.link.mean_of(x[None, :], arm=-1)[0])
 
     def _learn_bound(self, link_x: FloatArray, observation: Observation, context: Context) -> None:
-        """Learn that a delay was at least this long: news only where it was expected to be shorter."""
+        """Learn a lower bound of a delay; it is informative only if a shorter delay was expected."""
         if not self._parts.censored:
             return
         arm = observation.arm

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What is chosen: the arm of a frame by what is believed of the delays, and when its answer is overdue."""
+"""The choice of an arm for a frame by the expected delays, and of the delay after which its answer is overdue."""
 
 from __future__ import annotations
 
@@ -15,27 +15,28 @@ from neurosurgeon_ros.learning.interface import BoolArray, Context, FloatArray
 #: Nodes (standard deviations) and weights of Gauss-Hermite quadrature for a standard normal variable.
 _NODES = (-2.8570, -1.3556, 0.0, 1.3556, 2.8570)
 _WEIGHTS = (0.011257, 0.222076, 0.533333, 0.222076, 0.011257)
-#: Standard deviation of the log rate above which nothing is known of the link.
+#: Standard deviation of the log rate above which the link is unknown.
 _BLIND_SD = 0.6
-#: Standard deviations by which an edge that never answered is taken to be faster than nominal.
+#: Standard deviations by which an edge that has never answered is assumed to be faster than nominal.
 _UNSEEN_EDGE = 1.0
-#: Standard deviations above expectation from which an answer is overdue.
+#: Standard deviations above its expectation after which an answer is overdue.
 _OVERDUE = 2.0
-#: Share of the robot's own delay above which the answer is expected hardly sooner than the robot would be done.
+#: Share of the robot's own delay above which the answer is expected hardly sooner than the robot's own result.
 _HARDLY_SOONER = 0.8
 
 
 class ChoiceRule:
     """
-    The paper's index over a model of delays.
+    Applies the paper's index to a model of delays.
 
-    - Among allowed arms, the one with the lowest ``robot + offloading delay`` is chosen, the latter taken
-      ``alpha sqrt(1 - L_t)`` standard deviations (of its logarithm) below expectation (paper section 3.4).
-    - While nothing is known of the link, the arm with the lowest expected ratio to the best arm is chosen, over all
-      rates that the link may have: a wrong guess costs most where the best delay is short.
-    - An arm whose answer is expected after the deadline is not chosen: the robot would finish the frame anyway.
+    - Among allowed arms, it chooses the arm with the lowest ``robot + offloading delay``. The offloading delay is taken
+      ``alpha sqrt(1 - L_t)`` standard deviations (of its logarithm) below its expectation (paper section 3.4).
+    - While the link is unknown, it chooses the arm with the lowest expected ratio to the best arm, over all rates that
+      the link may have. A wrong guess costs most if the best delay is short.
+    - It does not choose an arm whose answer is expected after the deadline, because the robot would finish the frame
+      anyway.
 
-    :param alpha: breadth of the confidence bound, in standard deviations, at least 0.
+    :param alpha: width of the confidence bound, in standard deviations, at least 0.
     :param weight_key: L of key frames, in [0, 1).
     :param weight_other: L of other frames, in [0, 1).
     :raises ValueError: if an option is out of range.
@@ -49,16 +50,18 @@ class ChoiceRule:
 
     @property
     def is_blind(self) -> bool:
-        """Whether nothing is known of the link."""
+        """Return whether the link is unknown."""
         return self._model.link.level_sd > _BLIND_SD
 
-    def value(self, context: Context, expected: Expectation) -> FloatArray:
+    def value(self, context: Context, expected: Expectation, *, blind: bool) -> FloatArray:
         """
-        Return what is minimised, shape (n,): the optimistic delay, or the expected ratio to the best while blind.
+        Return the value to minimise, shape (n,): the optimistic delay, or the expected ratio to the best while blind.
 
-        Whether the frame is a key frame is evaluated only if another arm would be chosen then.
+        Whether the frame is a key frame is evaluated only if this changes the chosen arm.
+
+        :param blind: as :attr:`is_blind` returned it for this frame.
         """
-        if self.is_blind:
+        if blind:
             return np.where(context.allowed, self._expected_ratio(context, expected), np.inf)
         other, key = (
             np.where(context.allowed, self._optimistic_s(expected, weight), np.inf)
@@ -69,7 +72,7 @@ class ChoiceRule:
         return np.where(_too_late(context, expected), np.inf, value)
 
     def overdue_s(self, context: Context, expected: Expectation, arm: int) -> float:
-        """Return the offloading delay of an arm from which its answer is overdue, in seconds."""
+        """Return the offloading delay of an arm after which its answer is overdue, in seconds."""
         delay_s = expected.total_s - context.penalty_s
         if delay_s[arm] > _HARDLY_SOONER * delay_s[context.on_device]:
             return 0.0

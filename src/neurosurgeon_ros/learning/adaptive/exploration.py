@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What is explored: probes and samples beside the frames, and forced sampling on the critical path."""
+"""Exploration: probes and samples alongside the frames, and forced sampling on the critical path."""
 
 from __future__ import annotations
 
@@ -15,29 +15,31 @@ from neurosurgeon_ros.learning.interface import FEATURES, Context, FloatArray, K
 from neurosurgeon_ros.learning.phases import interval, phase
 
 _PSI = FEATURES.index("psi")
-#: Standard deviations below expectation at which a delay is hoped for.
+#: Standard deviations by which an optimistic delay is below its expectation.
 HOPE = 2.0
 #: The same for a sample on the critical path.
 _FORCED_HOPE = 1.0
-#: Share of a frame's delay that an arm must promise to save, to be sampled.
+#: Share of a frame's delay that an arm must be able to save before it is sampled.
 _WORTH = 0.05
-#: Bytes of the first probe, and the bounds of later ones.
+#: Bytes of the first probe, and the bounds for later probes.
 _FIRST_PROBE, _LEAST_PROBE, _LARGEST_PROBE = 32_000, 4_000, 64_000
-#: Share of the bytes of the hoped-for arm that a probe has at least, and bytes that are enough in any case. Links and
-#: queues let the first bytes through at once, so that smaller probes look faster than the link is.
+#: Smallest probe as a share of the bytes of the best optimistic arm, and a number of bytes that is always sufficient.
+#: Links and queues pass the first bytes at once, so smaller probes make the link look faster than it is.
 _TELLING_SHARE, _TELLING_PROBE = 0.4, 12_000
-#: Every so many probes is a small one, the second among them.
+#: One in this many probes is small, and so is the second probe.
 _SMALL_EVERY = 8
-#: How much faster than expected the link may have become since the last look.
+#: Factor on the expected link delay for a link that has become faster since the last look.
 _LINK_HOPE = 0.05
-#: A probe for a heavier arm: standard deviations of hope, how many times as heavy the arm is, and the largest, bytes.
+#: Probes for a heavier arm: optimism in standard deviations, how many times as heavy the arm is, and the largest probe
+#: in bytes.
 _HEAVY_HOPE, _HEAVIER, _HEAVIEST_PROBE = 3.0, 4.0, 256_000
-#: Seconds between two looks at a link, and at an edge, that is believed too slow for every frame: at least, at most.
+#: Minimum and maximum seconds between two looks at a link, and at an edge, that is believed to be too slow for every
+#: frame.
 _LINK_LOOKS_S, _EDGE_LOOKS_S = (0.3, 1.0), (0.6, 2.0)
-#: Bytes of the first look at the link, and how many times larger the next is after a fast answer: a small probe may
-#: have passed in a burst that a slow link lets through.
+#: Bytes of the first look at the link, and growth factor for the next look after a fast answer. A slow link may have
+#: passed a small probe in a burst.
 _LEAST_LOOK, _LOOKS_GROW = 1_000, 8
-#: Seconds of the link that samples and probes may take at first, and save up at most.
+#: Seconds of link time that samples and probes may use at first, and that they can save up at most.
 _FIRST_ALLOWANCE_S, _LARGEST_ALLOWANCE_S = 0.1, 1.0
 #: T_0 of the forced-sampling schedule, frames (paper section 3.5).
 _FIRST_PHASE = 200
@@ -45,23 +47,23 @@ _FIRST_PHASE = 200
 
 class Exploration:
     """
-    Decides what is measured that no frame would measure.
+    Decides what to measure in addition to the frames.
 
     - While frames stay on the robot, *probes* of some kilobytes measure the link, if any link could change the choice.
-    - Tensors of earlier partition points go to the edge as *samples* beside the frame where their delay might be better
-      than the choice's. Samples and probes take at most `budget` of the link's time.
-    - No belief lasts untested: while frames stay on the robot, a probe of 1 kB looks at the link within a second, and a
-      sample at the edge within two, whatever is believed of them and left of the budget.
-    - A sample that does not fit the budget, or of a point that the front-end does not reach, is put on the critical
-      path by forced sampling, on non-key frames first: the arm with the most to gain for what it is expected to cost,
-      among those that are not so heavy that a probe has to tell first.
+    - Tensors of earlier partition points go to the edge as *samples* alongside the frame, if their delay might be
+      better than that of the chosen arm. Samples and probes use at most `budget` of the link's time.
+    - Every belief is tested again. While frames stay on the robot, a probe of 1 kB looks at the link within one second,
+      and a sample looks at the edge within two seconds, regardless of the beliefs and of the remaining budget.
+    - If a sample does not fit the budget, or its point is not reached by the front-end, forced sampling puts it on the
+      critical path, first on non-key frames. It takes the arm with the most to gain for its expected cost. It excludes
+      arms that are so heavy that a probe must measure the link first.
 
     :param budget: share of the link's time for samples and probes, in [0, 1].
     :param mu: exponent of the forced-sampling interval, in (0, 1).
-    :param probes: switch: probe the link.
-    :param samples: switch: send samples beside the frames; else forced sampling must do it all.
-    :param informed: switch: forced sampling takes the arm with the most to gain for its cost, when there is any; else
-        it excludes `on_device` at every interval, as in the paper.
+    :param probes: whether to probe the link.
+    :param samples: whether to send samples alongside the frames; otherwise there is only forced sampling.
+    :param informed: whether forced sampling takes the arm with the most to gain for its cost, if there is one;
+        otherwise it excludes `on_device` at every interval, as in the paper.
     :raises ValueError: if an option is out of range.
     """
 
@@ -78,7 +80,7 @@ class Exploration:
         self._now_s: float | None = None
 
     def advance(self, now_s: float) -> None:
-        """Let time pass, in which the link's time for samples and probes is earned."""
+        """Advance the clock, and add the link time earned since then to the allowance for samples and probes."""
         if self._now_s is not None:
             earned_s = self._budget * max(0.0, now_s - self._now_s)
             self._allowance_s = min(_LARGEST_ALLOWANCE_S, self._allowance_s + earned_s)
@@ -86,9 +88,9 @@ class Exploration:
 
     def sample(self, context: Context, expected: Expectation, arm: int) -> int | None:
         """
-        Return the arm to send as a sample beside a frame; None for none.
+        Return the arm to send as a sample alongside a frame; None for no sample.
 
-        :param arm: of the frame.
+        :param arm: arm of the frame.
         """
         sample = self._promising(context, expected, self._hopeful(expected, HOPE), arm)
         if sample is None and arm == context.on_device:
@@ -97,10 +99,10 @@ class Exploration:
 
     def force(self, context: Context, expected: Expectation, value: FloatArray, arm: int) -> int | None:
         """
-        Return an arm to be sampled on the critical path; None for none.
+        Return the arm to sample on the critical path; None for no sample.
 
-        :param value: what the choice minimised, shape (n,).
-        :param arm: that was chosen.
+        :param value: value that the choice minimised, shape (n,).
+        :param arm: the chosen arm.
         """
         forced = self._forced(context, expected, value, arm)
         if forced is not None:
@@ -109,9 +111,9 @@ class Exploration:
 
     def probe(self, context: Context, expected: Expectation, arm: int) -> int:
         """
-        Return the bytes of a probe to send beside a frame; 0 for none.
+        Return the bytes of a probe to send alongside a frame; 0 for no probe.
 
-        :param arm: of the frame.
+        :param arm: arm of the frame.
         """
         if not (self._probes and self._budget and context.edge_available and not context.link_busy):
             return 0
@@ -126,12 +128,12 @@ class Exploration:
         return self._probe_of_hope(context, expected, ideal_s, arm) or self._look_at_link(context)
 
     def offloaded(self, now_s: float) -> None:
-        """Record that a frame goes to the edge, which looks at link and edge by itself."""
+        """Record that a frame goes to the edge; the frame itself looks at link and edge."""
         self._link_looks.used(now_s)
         self._edge_looks.used(now_s)
 
     def observe(self, observation: Observation) -> None:
-        """Compare a probe's or a sample's delay with what is expected, before it is learnt."""
+        """Compare the delay of a probe or a sample with its expectation, before the model learns it."""
         if observation.kind is Kind.PROBE:
             self._link_looks.answered(observation.transmit_s, self._model.probe_s(observation.sent_bytes))
         elif observation.kind is Kind.SAMPLE:
@@ -141,7 +143,7 @@ class Exploration:
 
     def _probe_of_hope(self, context: Context, expected: Expectation, ideal_s: FloatArray, arm: int) -> int:
         """
-        Return the bytes of a probe that could show a link on which another arm is better; 0 for none.
+        Return the bytes of a probe that could show a link on which another arm is better; 0 for no probe.
 
         :param ideal_s: total delay of each arm over a link that takes no time, shape (n,).
         """
@@ -162,7 +164,7 @@ class Exploration:
         return size
 
     def _look_at_link(self, context: Context) -> int:
-        """Return the bytes of a probe to send whatever is believed of the link; 0 for none."""
+        """Return the bytes of a probe to send regardless of the belief about the link; 0 for no probe."""
         looks = self._link_looks
         if not looks.is_due(context.now_s, self._model.link.idle_s):
             return 0
@@ -171,10 +173,10 @@ class Exploration:
 
     def _probe_for_more(self, context: Context, expected: Expectation, arm: int) -> int:
         """
-        Return the bytes of a probe to send while frames go to the edge; 0 for none.
+        Return the bytes of a probe to send while frames go to the edge; 0 for no probe.
 
-        Small tensors tell little of what large ones take: the round trip hides their bytes. Where an arm with many more
-        of them may be better, a large probe in the link's idle time tells.
+        Small tensors reveal little about the delay of large tensors, because the round trip hides their bytes. If an
+        arm with many more bytes may be better, a large probe in the link's idle time measures the link.
         """
         total_s = expected.total_s
         hopeful_s = expected.robot_s + np.exp(-_HEAVY_HOPE * expected.link_sd) * expected.link_s + expected.edge_s
@@ -190,7 +192,7 @@ class Exploration:
     # The edge.
 
     def _promising(self, context: Context, expected: Expectation, hopeful_s: FloatArray, arm: int) -> int | None:
-        """Return the arm whose tensors, which the front-end computes anyway, promise most for the link's time."""
+        """Return the arm with the most gain per link time, among those that the front-end computes anyway; or None."""
         if not self._samples or context.link_busy:
             return None
         total_s = float(expected.total_s[arm])
@@ -207,7 +209,7 @@ class Exploration:
         return best
 
     def _look_at_edge(self, context: Context, expected: Expectation) -> int | None:
-        """Return the arm to sample whatever is believed of the edge, the one that takes the link the least; or None."""
+        """Return the arm with the least link time to sample regardless of the belief about the edge; or None."""
         if not (self._samples and self._budget) or context.link_busy:
             return None
         idle_edge_s = expected.robot_s + expected.link_s
@@ -246,9 +248,9 @@ class Exploration:
 
     def _hopeful(self, expected: Expectation, deviations: float) -> FloatArray:
         """
-        Return total delays at their optimistic end, doubts about old and few observations included; shape (n,).
+        Return the optimistic total delays, including doubt from old or few observations; shape (n,).
 
-        Probes are there to settle doubts about the link.
+        If the policy probes, doubt about the link is left out, because probes resolve it.
         """
         link_sd = expected.link_sd if self._probes else np.hypot(expected.link_sd, self._model.link.doubt)
         edge_sd = np.hypot(expected.edge_sd, self._model.edge.doubt)

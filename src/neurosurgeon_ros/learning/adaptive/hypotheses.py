@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Two hypotheses about a large residual, an outlier or a change, held until further observations tell which it was."""
+"""Two hypotheses about a large residual, an outlier or a change, kept until further observations decide."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from neurosurgeon_ros.learning.interface import FloatArray
 
 #: Standard deviation of the logarithm of a change.
 CHANGE_SD = 1.5
-#: Residuals beyond this many standard deviations are no noise.
+#: Residuals beyond this many standard deviations are not noise.
 GATE = 3.5
-#: Probability at which one of two hypotheses is taken for the truth.
+#: Probability at which one of the two hypotheses is accepted.
 _CERTAIN = 0.95
-#: Observations after which the likelier hypothesis is taken anyway.
+#: Number of observations after which the likelier hypothesis is accepted anyway.
 _LONGEST_DOUBT = 4
 
 
 class Hypotheses:
     """
-    What is believed of the terms: as before, or, while a large residual is unexplained, also that they have changed.
+    Beliefs about the terms: one without a change and, while a large residual is unexplained, one with a change.
 
-    :param belief: to begin with.
-    :param common: covariance of what changes together, for a standard deviation of 1; shape (d, d).
+    :param belief: the initial belief.
+    :param common: covariance of the terms that change together, for a standard deviation of 1; shape (d, d).
 
-    :ivar belief: that nothing has changed.
-    :ivar changed: that something has; None while no residual is unexplained.
-    :ivar probability: of the latter.
+    :ivar belief: belief that nothing has changed.
+    :ivar changed: belief that the terms have changed; None while no residual is unexplained.
+    :ivar probability: probability of a change.
     """
 
     def __init__(self, belief: Belief, common: FloatArray) -> None:
@@ -42,25 +42,25 @@ class Hypotheses:
 
     @property
     def likelier(self) -> Belief:
-        """The likelier one."""
+        """Return the likelier belief."""
         return self.belief if self.changed is None or self.probability < 0.5 else self.changed
 
     def all(self) -> tuple[Belief, ...]:
-        """Return every belief that is held."""
+        """Return all current beliefs."""
         return (self.belief,) if self.changed is None else (self.belief, self.changed)
 
     def drift(self, variance: float) -> None:
-        """Let what changes together drift by a variance of its logarithm."""
+        """Let the terms that change together drift, by a variance of their logarithm."""
         for belief in self.all():
             room = max(0.0, CHANGE_SD**2 - float(belief.cov.max()))
             belief.cov += min(room, variance) * self._common
 
     def suspect(self, x: FloatArray, log_y: float, noise: float, z: float, variance: float) -> None:
         """
-        Hold a second hypothesis, that the terms have changed, since an observation leaves a large residual.
+        Add the hypothesis that the terms have changed, because an observation has a large residual.
 
         :param z: the residual.
-        :param variance: of the prediction and the noise.
+        :param variance: variance of the prediction and the noise.
         """
         self.probability = self._surprises(z).probability_of_change(z, variance)
         self._trigger, self._age, self._fitted = z, 0, False
@@ -68,7 +68,7 @@ class Hypotheses:
         self._settle()
 
     def weigh(self, x: FloatArray, log_y: float, noise: float) -> None:
-        """Weigh the two hypotheses by an observation, and let each learn it if it fits."""
+        """Update the probability of the two hypotheses from an observation; each learns the observation if it fits."""
         if self.changed is None:
             return
         self._age += 1
@@ -95,9 +95,10 @@ class Hypotheses:
 
     def _settle(self) -> None:
         """
-        Take a hypothesis for the truth once it is certain enough.
+        Accept a hypothesis when it is certain enough.
 
-        Outliers come one by one. So what was believed before is never upheld by calling all that came since an outlier.
+        Outliers are isolated. The previous belief is therefore never kept by treating all later observations as
+        outliers.
         """
         if self.changed is None:
             return
@@ -117,10 +118,10 @@ class Hypotheses:
 
 class _Surprises:
     """
-    What large residuals of one sign turned out to be.
+    Statistics of the large residuals of one sign: outliers and changes.
 
-    :param outliers: how many outliers are taken to have been seen before the first.
-    :param changes: how many changes.
+    :param outliers: number of outliers that are assumed before the first residual.
+    :param changes: number of changes that are assumed before the first residual.
     """
 
     def __init__(self, outliers: float, changes: float) -> None:
@@ -134,7 +135,7 @@ class _Surprises:
         return change / (change + outlier + 1e-300)
 
     def learn(self, z: float, changed: bool) -> None:
-        """Learn what a residual was."""
+        """Learn whether a residual was a change or an outlier."""
         if changed:
             self.changes += 1.0
             return
@@ -146,5 +147,5 @@ class _Surprises:
 
 
 def _normal(z: float, variance: float) -> float:
-    """Return the density of a normal variable of mean 0 at z."""
+    """Return the density at z of a normal distribution with mean 0."""
     return math.exp(-0.5 * z * z / variance) / math.sqrt(2.0 * math.pi * variance)

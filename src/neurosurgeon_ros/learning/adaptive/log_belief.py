@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A belief about the logarithms of positive terms of which the sum is observed, as of an extended Kalman filter."""
+"""A belief about the logarithms of positive terms whose sum is observed, as in an extended Kalman filter."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Residual = tuple[float, FloatArray, FloatArray, float]
 @dataclass(slots=True, eq=False)
 class Belief:
     """
-    What is believed of phi, the logarithms of d terms.
+    A belief about phi, the logarithms of d terms.
 
     :param mean: shape (d,).
     :param cov: covariance, shape (d, d).
@@ -29,16 +29,16 @@ class Belief:
     cov: FloatArray
 
     def residual(self, x: FloatArray, log_y: float) -> Residual:
-        """Linearise at the mean, and return what :data:`Residual` lists."""
+        """Linearise at the mean, and return the values that :data:`Residual` lists."""
         return _residual(self.mean, self.cov, x, log_y)
 
     def correct(self, x: FloatArray, log_y: float, noise: float, at: Residual | None = None) -> None:
         """
-        Learn one observation: Kalman's correction, iterated where the step is long enough for the shares to change.
+        Learn one observation by a Kalman correction, iterated if the step is long enough to change the shares.
 
         :param x: nominal seconds of each term, shape (d,).
         :param noise: variance of `log_y`.
-        :param at: what :meth:`residual` returned for it.
+        :param at: result of :meth:`residual` for this observation.
         """
         start = mean = self.mean
         z, shares, direction, spread = at or self.residual(x, log_y)
@@ -64,7 +64,7 @@ class Belief:
         return changed
 
     def refute(self, j: int, most: float, sd: float) -> None:
-        """Lower the logarithm of term j to `most`, and forget what it had to do with the others."""
+        """Lower the logarithm of term j to `most`, and remove its correlation with the other terms."""
         self.mean, self.cov = self.mean.copy(), self.cov.copy()
         self.mean[j] = most
         self.cov[j, :] = self.cov[:, j] = 0.0
@@ -73,12 +73,13 @@ class Belief:
 
 def fit(early: Sequence[tuple[FloatArray, float, float]], prior_precision: FloatArray) -> Belief:
     """
-    Fit the first observations together: one by one, each would be linearised at a mean that is still far off.
+    Fit the first observations together; one by one, each would be linearised at a mean that is still far off.
 
-    Gauss and Newton's steps from the prior, large residuals weighed down as by Student's distribution.
+    The fit takes Gauss-Newton steps from the prior, and gives large residuals less weight, as Student's t-distribution
+    does.
 
     :param early: x, log y and variance of each observation.
-    :param prior_precision: inverse of the prior's covariance, whose mean is 0; shape (d, d).
+    :param prior_precision: inverse covariance of the prior, which has mean 0; shape (d, d).
     """
     x = np.stack([one[0] for one in early])
     log_y = np.array([one[1] for one in early])

@@ -1,14 +1,14 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-A delay that is a sum of positive terms, learnt with noise proportional to the delay, and tracked while it changes.
+Filter that learns a delay as a sum of positive terms with proportional noise, and tracks it while it changes.
 
     log y = log(sum_j exp(phi_j) x_j) + offset(arm) + noise
 
-is an extended Kalman filter's model: the derivative of the right side by phi_j is the share of term j in the sum. So
-terms are positive by construction, a factor of two is one step whatever the unit, and one observation moves each phi_j
-by as much as its term explains. A residual that is too large for noise is held as two hypotheses, an outlier or a
-change, until further observations tell which it was; how often and how large either is, is learnt on the way.
+is the model of an extended Kalman filter. The derivative of the right side by phi_j is the share of term j in the sum.
+Terms are therefore positive by construction, a factor of two is one step in any unit, and one observation moves each
+phi_j by as much as its term explains. A residual that is too large for noise is kept as two hypotheses, an outlier or a
+change, until further observations decide. The filter also learns how frequent and how large outliers and changes are.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ from neurosurgeon_ros.learning.adaptive.hypotheses import GATE, Hypotheses
 from neurosurgeon_ros.learning.adaptive.log_belief import Belief, fit
 from neurosurgeon_ros.learning.interface import FloatArray
 
-#: Observations at the start that are fitted together.
+#: Number of observations at the start that are fitted together.
 _EARLY = 6
-#: Bounds of the noise's variance, of log y.
+#: Bounds of the noise variance of log y.
 _NOISE_LOW, _NOISE_HIGH = 0.02**2, 0.5**2
-#: Bounds of the level's drift, variance of its logarithm per second.
+#: Bounds of the level's drift, as variance of its logarithm per second.
 _DRIFT_LOW, _DRIFT_HIGH = 1e-5, 0.5
-#: How doubt grows while nothing is observed: standard deviation per second, and at most.
+#: Growth of doubt while nothing is observed: standard deviation per second, and its maximum.
 _STALE_PER_S, _STALE_HIGH = 0.15, 1.5
-#: Standard deviation of the logarithm of what the level may have changed by while the robot was off.
+#: Standard deviation of the change of the level's logarithm while the robot was off.
 _RESTORED_SD = 0.5
-#: A lasting term that alone is expected to take this many times the whole observation is refuted by it.
+#: An observation refutes a lasting term that is by itself expected to take this many times the observed delay.
 _REFUTED = 2.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prior:
     """
-    What is believed of d terms before anything was observed.
+    The belief about d terms before the first observation.
 
     :param sd: standard deviation of each phi_j on its own, shape (d,).
-    :param level: 1 for terms that change together (the link's rate, the edge's load), else 0; shape (d,).
-    :param level_sd: standard deviation of what they have in common.
-    :param noise_sd: standard deviation of log y at first; it is learnt.
+    :param level: 1 for terms that change together (the link's rate, the edge's load), otherwise 0; shape (d,).
+    :param level_sd: standard deviation of their common part.
+    :param noise_sd: initial standard deviation of log y; it is learnt.
     :param offset_sd: standard deviation of each arm's own offset.
-    :param drift: variance per second by which the level wanders at first; it is learnt.
+    :param drift: initial variance per second of the drift of the level; it is learnt.
     """
 
     sd: FloatArray
@@ -61,12 +61,12 @@ class Prior:
 
 class LogFilter:
     """
-    Learns one such sum; times are seconds.
+    Learns one such sum. Times are in seconds.
 
-    :param prior: of the d terms, in units in which phi = 0 is the nominal value.
-    :param n_arms: arms that have an offset of their own.
+    :param prior: prior of the d terms, in units in which phi = 0 is the nominal value.
+    :param n_arms: number of arms, each of which has its own offset.
     :param track: whether the level drifts.
-    :param detect: whether large residuals are told apart into outliers and changes.
+    :param detect: whether large residuals are classified as outliers or changes.
     """
 
     def __init__(self, prior: Prior, n_arms: int, *, track: bool = True, detect: bool = True) -> None:
@@ -86,61 +86,61 @@ class LogFilter:
 
     @property
     def count(self) -> int:
-        """Number of observations learnt."""
+        """Return the number of learnt observations."""
         return self._count
 
     @property
     def is_known(self) -> bool:
-        """Whether the first observations are in, which are fitted together."""
+        """Return whether all of the first observations, which are fitted together, have arrived."""
         return self._count >= _EARLY
 
     @property
     def pending(self) -> bool:
-        """Whether a large residual waits to be told an outlier or a change."""
+        """Return whether a large residual is not yet classified as an outlier or a change."""
         return self._held.changed is not None
 
     @property
     def level_sd(self) -> float:
-        """Standard deviation of the level's logarithm."""
+        """Return the standard deviation of the level's logarithm."""
         return math.sqrt(max(0.0, float(self._used @ self._held.belief.cov @ self._used)))
 
     @property
     def noise_sd(self) -> float:
-        """Standard deviation of log y that observations have beside what is not known of them."""
+        """Return the standard deviation of the noise of log y, without the uncertainty of its prediction."""
         return math.sqrt(self._noise)
 
     @property
     def mean(self) -> FloatArray:
-        """Expected phi, shape (d,)."""
+        """Return the expected phi, shape (d,)."""
         return self._held.belief.mean
 
     @property
     def idle_s(self) -> float:
-        """Seconds since anything was learnt."""
+        """Return the seconds since the last observation."""
         return self._idle_s
 
     @property
     def doubt(self) -> float:
         """
-        Reason to look again, as a standard deviation of the logarithm: few observations, or old ones.
+        Return the doubt from few or old observations, as a standard deviation of the logarithm.
 
-        The first answers may have come from an edge that was busy or still warming up. This costs looks off the
-        critical path only; choices are made with what is known.
+        Doubt is a reason to look again: the first answers may have come from an edge that was busy or still warming up.
+        It only costs looks off the critical path; choices use what is known.
         """
         young = 1.0 / self._count if 0 < self._count < _EARLY else 0.0
         return max(young, min(_STALE_HIGH, _STALE_PER_S * self._idle_s))
 
     def advance(self, seconds: float) -> None:
-        """Let time pass: what is known grows old, and the level drifts."""
+        """Advance the clock: observations grow old, and the level drifts."""
         self._idle_s += max(0.0, seconds)
         if self._track and seconds > 0.0:
             self._held.drift(seconds * self._drift)
 
     def predict(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """
-        Predict delays and how well they are known.
+        Predict delays and their uncertainty.
 
-        :param x: nominal seconds of each term, a row for each arm, shape (n, d).
+        :param x: nominal seconds of each term, one row for each arm, shape (n, d).
         :returns: seconds, and the standard deviation of their logarithm; shape (n,) each.
         """
         held = self._held
@@ -157,10 +157,10 @@ class LogFilter:
 
     def mean_of(self, x: FloatArray, *, arm: int | None = None, shift: float = 0.0) -> FloatArray:
         """
-        Predict delays by the likelier hypothesis alone.
+        Predict delays by the likelier hypothesis only.
 
         :param x: nominal seconds of each term, shape (n, d).
-        :param arm: the arm of a single row, -1 for none; None where there is a row for each arm.
+        :param arm: arm of a single row, -1 for no arm; None if there is a row for each arm.
         :param shift: added to the level's logarithm.
         :returns: seconds, shape (n,).
         """
@@ -174,9 +174,10 @@ class LogFilter:
         Learn one observation.
 
         :param x: nominal seconds of each term, shape (d,).
-        :param seconds: what was observed, > 0.
-        :param arm: whose offset it carries; -1 for none.
-        :param extra_variance: of log y beyond the usual noise; residuals of such an observation prove no change.
+        :param seconds: the observed delay, > 0.
+        :param arm: arm whose offset the delay includes; -1 for no arm.
+        :param extra_variance: variance of log y beyond the usual noise; residuals of such an observation do not prove a
+            change.
         """
         if seconds <= 0.0 or float(x.sum()) <= 0.0:
             return
@@ -213,10 +214,10 @@ class LogFilter:
 
     def _refute(self, x: FloatArray, log_y: float) -> None:
         """
-        Lower each lasting term that is expected to take far longer than all terms together have taken.
+        Lower each lasting term that is expected to take much longer than the observed sum of all terms.
 
-        A change is one of the level. What came late in an outage may have been ascribed to a lasting term instead, and
-        every observation after it would look like another change.
+        Only the level changes. A late answer during an outage may have been attributed to a lasting term instead, and
+        every later observation would then look like another change.
         """
         for belief in self._held.all():
             for j, sd in self._lasting:
@@ -224,7 +225,7 @@ class LogFilter:
                     belief.refute(j, log_y - math.log(x[j]), sd)
 
     def state(self) -> dict[str, Any]:
-        """Return what was learnt, as JSON takes it."""
+        """Return the learnt state as JSON-compatible values."""
         return {
             "mean": self._held.belief.mean.tolist(),
             "cov": self._held.belief.cov.tolist(),
@@ -237,9 +238,9 @@ class LogFilter:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """
-        Restore what was learnt before; the level may have changed since.
+        Restore a learnt state; the level may have changed since it was saved.
 
-        :raises ValueError: if the state is of another number of terms or arms.
+        :raises ValueError: if the state has a different number of terms or arms.
         """
         arrays = {key: np.array(state[key], dtype=np.float64) for key in ("mean", "cov", "offset", "offset_var")}
         shapes = (self._dimension,), (self._dimension, self._dimension), self._offset.shape, self._offset.shape
@@ -254,7 +255,7 @@ class LogFilter:
         self._count = int(state["count"])
 
     def _tune(self, z: float, explained: float, variance: float) -> None:
-        """Learn the noise from the residuals' size, and the drift from whether one follows the other."""
+        """Learn the noise from the size of the residuals, and the drift from the correlation of successive ones."""
         rate = max(1.0 / (10.0 + self._count), 0.02)
         self._noise += rate * (z * z - explained - self._noise)
         self._noise = min(max(self._noise, _NOISE_LOW), _NOISE_HIGH)

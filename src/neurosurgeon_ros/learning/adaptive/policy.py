@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The default policy: muLinUCB with delays modelled apart, change tracked, and exploration off the critical path."""
+"""The default policy: muLinUCB with separate delay models, change tracking and exploration off the critical path."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ from neurosurgeon_ros.learning.interface import Choice, Context, Observation
 
 class AdaptiveMuLinUcb:
     """
-    The paper's index over a model of delays that follows change, with exploration beside the frames.
+    Applies the paper's index to a delay model that tracks changes, and explores alongside the frames.
 
-    Three parts, a file each: what is believed of link, edge and robot (:class:`.belief.DelayModel`), which arm is
-    chosen by it (:class:`.choice.ChoiceRule`), and what is measured beside (:class:`.exploration.Exploration`).
+    It has three parts, each in its own file: the beliefs about link, edge and robot (:class:`.belief.DelayModel`), the
+    choice of an arm (:class:`.choice.ChoiceRule`), and additional measurements (:class:`.exploration.Exploration`).
 
-    The robot begins to finish a frame itself once the edge's answer is later than two standard deviations, or at once
-    where the answer is expected hardly sooner than the robot would be done.
+    The robot begins to finish a frame itself when the edge's answer is later than two standard deviations. It begins at
+    once if the answer is expected hardly sooner than the robot's own result.
 
     :param n_arms: number of arms.
-    :param seed: unused, the algorithm draws nothing at random.
-    :param alpha: as of :class:`.choice.ChoiceRule`, and so are the weights.
-    :param budget: as of :class:`.exploration.Exploration`, and so are `mu`, `probes`, `samples` and `informed`.
-    :param hedge: switch: the robot begins a frame itself when the answer is overdue; else at the deadline.
-    :param features_in_seconds: switch, as are the following five: see :class:`.belief.Parts`.
-    :param nominal: orders of magnitude to begin with.
+    :param seed: unused; the algorithm is deterministic.
+    :param alpha: see :class:`.choice.ChoiceRule`, also for the weights.
+    :param budget: see :class:`.exploration.Exploration`, also for `mu`, `probes`, `samples` and `informed`.
+    :param hedge: whether the robot begins to finish a frame itself when the answer is overdue; otherwise it begins at
+        the deadline.
+    :param features_in_seconds: see :class:`.belief.Parts`, also for the following five switches.
+    :param nominal: initial orders of magnitude.
     :raises ValueError: if an option is out of range.
     """
 
@@ -68,15 +69,16 @@ class AdaptiveMuLinUcb:
         self._hedge = hedge
 
     def select(self, context: Context) -> Choice:
-        """Choose an arm, and what goes to the edge beside it."""
+        """Choose an arm, and what to send to the edge alongside the frame."""
         rule, exploration = self._rule, self._exploration
         exploration.advance(context.now_s)
         expected = self.model.expect(context)
-        value = rule.value(context, expected)
+        blind = rule.is_blind
+        value = rule.value(context, expected, blind=blind)
         arm = int(np.argmin(value))
 
         sample, forced = None, None
-        if context.edge_available and not rule.is_blind:
+        if context.edge_available and not blind:
             sample = exploration.sample(context, expected, arm)
             if sample is None:
                 forced = exploration.force(context, expected, value, arm)
@@ -104,12 +106,12 @@ class AdaptiveMuLinUcb:
         self.model.learn(observation, context)
 
     def state(self) -> dict[str, Any]:
-        """Return what was learnt, as JSON takes it."""
+        """Return the learnt state as JSON-compatible values."""
         return self.model.state()
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """
-        Restore what was learnt before.
+        Restore a learnt state.
 
         :raises ValueError: if the state does not fit.
         """

@@ -1,3 +1,3 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The networks that ship."""
+"""Networks that the package ships."""

@@ -1,11 +1,12 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Reading Darknet's weight files.
+Read Darknet's weight files.
 
-A file is a header (three int32: major, minor, revision; then the number of images seen in training, int64 from version
-0.2 on and int32 before), then the convolutions in the network's order as float32, little-endian: bias, and where there
-is batch norm its weight, running mean and running variance, then the kernel (out, in, height, width).
+A file starts with a header: three int32 (major, minor, revision), then the number of images seen in training (int64
+from version 0.2 on, int32 before). The convolutions follow in the network's order as float32, little-endian. Each has
+its bias, then, if it has batch norm, the weight, running mean and running variance, then the kernel (out, in, height,
+width).
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ def load_darknet(network: nn.Module, path: Path) -> None:
     """
     Fill the convolutions and batch norms of a network from a weight file.
 
-    :param network: its convolutions are registered in the file's order, each batch norm right after its convolution.
+    :param network: network with convolutions registered in file order, each batch norm right after its convolution.
     :param path: the weight file.
-    :raises FileProblem: the file is missing, short, or longer than the network.
+    :raises FileProblem: the file is missing, or is too short or too long for the network.
     """
     values = _read(path)
     wanted = _tensors(network)
@@ -46,7 +47,7 @@ def load_darknet(network: nn.Module, path: Path) -> None:
 
 
 def _tensors(network: nn.Module) -> list[torch.Tensor]:
-    """Return the tensors to fill, in the file's order."""
+    """Return the tensors to fill, in file order."""
     modules = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d)]
     tensors: list[torch.Tensor] = []
     for convolution, following in _pairs(modules):
@@ -66,7 +67,7 @@ def _pairs(modules: list[nn.Conv2d | nn.BatchNorm2d]) -> Iterator[tuple[nn.Conv2
 
 
 def _read(path: Path) -> NDArray[np.float32]:
-    """All floats after the header."""
+    """Return all floats after the header."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Folding batch norms into the convolutions before them, once, when a network is loaded."""
+"""Fold batch norms into the preceding convolutions once, when a network is loaded."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from torch import fx, nn
 
 def fold_batch_norms(network: nn.Module) -> nn.Module:
     """
-    Fold each batch norm whose only input is a convolution of its own into that convolution, in place.
+    Fold each batch norm into the preceding convolution in place, unless another step uses that convolution.
 
-    The batch norm's place in the network becomes an :class:`torch.nn.Identity`, so that module names stay. The sums are
-    made in float64 from correctly rounded operations: two machines get the same weights from the same file.
+    A :class:`torch.nn.Identity` replaces the batch norm, so module names stay the same. The sums are computed in
+    float64 with correctly rounded operations, so two machines get the same weights from the same file.
 
-    :param network: in eval mode, one that torch.fx can trace; any other is returned as it is.
+    :param network: in eval mode; a network that torch.fx cannot trace is returned unchanged.
     :returns: the network.
     """
     try:
         graph = fx.Tracer().trace(network)
-    except Exception:  # torch.fx raises whatever the network's own code raises on a proxy
+    except Exception:  # torch.fx raises any exception that the network's own code raises on a proxy
         return network
     modules = dict(network.named_modules(remove_duplicate=False))
     calls = [node.target for node in graph.nodes if node.op == "call_module"]

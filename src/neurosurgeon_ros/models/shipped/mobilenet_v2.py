@@ -3,7 +3,7 @@
 """
 MobileNetV2 (Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", 2018) for ImageNet.
 
-Modules are named as torchvision names them, so that its published weights fit.
+Module names match those of torchvision, so its published weights fit.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from neurosurgeon_ros.models.model import Model
 from neurosurgeon_ros.models.weights import fill
 
 WEIGHTS = "mobilenet_v2-b0353104.pth"
-# Table 2 of the paper: expansion, channels, repeats, stride of the first.
+# Table 2 of the paper: expansion, channels, repeats, stride of the first repeat.
 BOTTLENECKS = (
     (1, 16, 1, 1),
     (6, 24, 2, 2),
@@ -32,7 +32,7 @@ BOTTLENECKS = (
 
 
 def _convolution(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, groups: int = 1) -> nn.Sequential:
-    """Convolution, batch norm and ReLU6."""
+    """Make a convolution with batch norm and ReLU6."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(outputs),
@@ -41,7 +41,7 @@ def _convolution(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, gr
 
 
 class Bottleneck(nn.Module):
-    """Expand, filter each channel, project; added to its input where the shape allows."""
+    """Expand, filter each channel and project; add the input if the shapes match."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -56,13 +56,13 @@ class Bottleneck(nn.Module):
         self.residual = stride == 1 and inputs == outputs
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Give (1, outputs, h / stride, w / stride)."""
+        """Return a tensor of shape (1, outputs, h / stride, w / stride)."""
         y: torch.Tensor = self.conv(x)
         return x + y if self.residual else y
 
 
 class MobileNetV2(nn.Module):
-    """Takes the image as uint8 (1, 3, 224, 224) and returns logits (1, 1000)."""
+    """Map the image as uint8 (1, 3, 224, 224) to logits (1, 1000)."""
 
     def __init__(self, classes: int = len(IMAGENET_NAMES)) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class MobileNetV2(nn.Module):
 
 
 def load(weights: Path | None, random_weights: bool) -> Model:
-    """Load as :func:`neurosurgeon_ros.models.load_model`."""
+    """Load the model; see :func:`neurosurgeon_ros.models.load_model`."""
     return Model(
         name="mobilenet_v2",
         labels=IMAGENET_NAMES,

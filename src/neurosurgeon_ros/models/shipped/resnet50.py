@@ -3,8 +3,8 @@
 """
 ResNet50 (He et al., "Deep Residual Learning for Image Recognition", 2016) for ImageNet.
 
-The stride lies in the 3 x 3 convolution and modules are named as in torchvision, so that its state dicts fit; none
-comes with the package.
+The 3 x 3 convolution has the stride and module names match those of torchvision, so its state dicts fit. The package
+does not include weights.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from neurosurgeon_ros.models.imagenet import IMAGENET_NAMES
 from neurosurgeon_ros.models.model import Model
 from neurosurgeon_ros.models.weights import fill
 
-# Width within a block, and number of blocks, of each stage; a block puts out four times its width.
+# Width within a block, and number of blocks, of each stage; a block outputs four times its width.
 STAGES = ((64, 3), (128, 4), (256, 6), (512, 3))
 EXPANSION = 4
 
 
 class Block(nn.Module):
-    """1 x 1, 3 x 3 and 1 x 1 convolution, added to their input."""
+    """Apply a 1 x 1, a 3 x 3 and a 1 x 1 convolution, and add the input."""
 
     def __init__(self, inputs: int, width: int, stride: int) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class Block(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Give (1, 4 x width, h / stride, w / stride)."""
+        """Return a tensor of shape (1, 4 x width, h / stride, w / stride)."""
         y: torch.Tensor = self.relu(self.bn1(self.conv1(x)))
         y = self.relu(self.bn2(self.conv2(y)))
         y = self.bn3(self.conv3(y)) + self.downsample(x)
@@ -52,7 +52,7 @@ class Block(nn.Module):
 
 
 class ResNet50(nn.Module):
-    """Takes the image as uint8 (1, 3, 224, 224) and returns logits (1, 1000)."""
+    """Map the image as uint8 (1, 3, 224, 224) to logits (1, 1000)."""
 
     def __init__(self, classes: int = len(IMAGENET_NAMES)) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class ResNet50(nn.Module):
 
 
 def load(weights: Path | None, random_weights: bool) -> Model:
-    """Load as :func:`neurosurgeon_ros.models.load_model`."""
+    """Load the model; see :func:`neurosurgeon_ros.models.load_model`."""
     return Model(
         name="resnet50",
         labels=IMAGENET_NAMES,

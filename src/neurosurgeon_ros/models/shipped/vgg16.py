@@ -3,7 +3,7 @@
 """
 VGG16 (Simonyan and Zisserman, "Very Deep Convolutional Networks", 2015, configuration D) for ImageNet.
 
-Modules are named as torchvision names them, so that its state dicts fit; none comes with the package.
+Module names match those of torchvision, so its state dicts fit. The package does not include weights.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512
 
 
 class Vgg16(nn.Module):
-    """Takes the image as uint8 (1, 3, 224, 224) and returns logits (1, 1000)."""
+    """Map the image as uint8 (1, 3, 224, 224) to logits (1, 1000)."""
 
     def __init__(self, classes: int = len(IMAGENET_NAMES)) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class Vgg16(nn.Module):
 
 
 def load(weights: Path | None, random_weights: bool) -> Model:
-    """Load as :func:`neurosurgeon_ros.models.load_model`."""
+    """Load the model; see :func:`neurosurgeon_ros.models.load_model`."""
     return Model(
         name="vgg16",
         labels=IMAGENET_NAMES,

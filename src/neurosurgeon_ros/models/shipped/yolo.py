@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""From the raw heads of the YOLO family to boxes."""
+"""Convert the raw heads of the YOLO family to boxes."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from neurosurgeon_ros.models.model import Detections
 
 Floats = NDArray[np.float64]
 
-#: Of more boxes than this only the best are looked at, so that no picture takes seconds.
+#: Maximum number of boxes to process, the best first, so that no picture takes seconds.
 MOST_CANDIDATES = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class YoloHead:
     """
-    One output map and its anchors.
+    Output map and its anchors.
 
     :param stride: network pixels per cell.
-    :param anchors: width and height of each, in network pixels.
+    :param anchors: width and height of each anchor, in network pixels.
     """
 
     stride: int
@@ -38,11 +38,11 @@ class YoloHead:
 @dataclass(frozen=True, slots=True)
 class YoloPostprocess:
     """
-    Decodes heads as YOLOv3 does (Redmon and Farhadi 2018, section 2.1), then keeps the best of overlapping boxes.
+    Decode heads like YOLOv3 (Redmon and Farhadi 2018, section 2.1), then keep the best of overlapping boxes.
 
     :param heads: in the order of the network's outputs.
     :param classes: number of classes.
-    :param exclusive: a box has one class, by softmax (YOLOv2), not any number of them (YOLOv3).
+    :param exclusive: a box has one class, by softmax (YOLOv2), instead of any number of classes (YOLOv3).
     """
 
     heads: tuple[YoloHead, ...]
@@ -67,19 +67,19 @@ def decode_head(
     output: torch.Tensor, head: YoloHead, classes: int, confidence: float, *, exclusive: bool = False
 ) -> tuple[Floats, Floats, NDArray[np.int64]]:
     """
-    Boxes of one head: one for each class of an anchor whose objectness times class probability is enough.
+    Decode one head: one box for each class of an anchor whose objectness times class probability is high enough.
 
     :param output: shape (1, anchors x (5 + classes), h, w).
     :param head: its stride and anchors.
     :param classes: number of classes.
-    :param confidence: scores from here on count, in (0, 1).
+    :param confidence: minimum score, in (0, 1).
     :param exclusive: class probabilities add up to 1.
     :returns: boxes (centre x, centre y, width, height in network pixels, shape (k, 4)), scores (k,), classes (k,).
     """
     raw = output.detach().cpu().numpy()
     _, _, height, width = raw.shape
     raw = raw.reshape(len(head.anchors), 5 + classes, height, width)
-    # A score is at most the objectness, so anchors below the limit need no class probabilities.
+    # A score never exceeds the objectness, so anchors below the limit need no class probabilities.
     anchor, row, column = np.nonzero(raw[:, 4] >= _logit(confidence))
     found = raw[anchor, :, row, column].astype(np.float64)
     probabilities = _sigmoid(found[:, 4:5]) * (_softmax if exclusive else _sigmoid)(found[:, 5:])
@@ -93,13 +93,13 @@ def decode_head(
 
 def suppress(boxes: Floats, scores: Floats, classes: NDArray[np.int64], iou: float) -> NDArray[np.int64]:
     """
-    Class-wise non-maximum suppression.
+    Apply non-maximum suppression within each class.
 
     :param boxes: centre x, centre y, width, height. Shape (k, 4).
     :param scores: shape (k,).
     :param classes: shape (k,).
-    :param iou: of two boxes of one class that overlap by more than this the lower goes.
-    :returns: indices of those that stay, the best first.
+    :param iou: if two boxes of one class overlap by more than this, the one with the lower score is dropped.
+    :returns: indices of the boxes that remain, the best first.
     """
     if not len(scores):
         return np.empty(0, dtype=np.int64)
@@ -107,7 +107,7 @@ def suppress(boxes: Floats, scores: Floats, classes: NDArray[np.int64], iou: flo
     boxes, scores, classes = boxes[best], scores[best], classes[best]
     corners = boxes.copy()
     corners[:, :2] -= boxes[:, 2:] / 2
-    # Classes are moved apart so far that boxes of two classes never overlap: one call serves all classes.
+    # Shift the classes so far apart that boxes of two classes never overlap; one call then serves all classes.
     span = (corners[:, :2] + boxes[:, 2:]).max() - corners[:, :2].min() + 1
     corners[:, :2] += (classes * span)[:, None]
     kept = cv2.dnn.NMSBoxes(corners.tolist(), scores.tolist(), 0.0, iou)

@@ -3,8 +3,9 @@
 """
 Tiny YOLOv2 (Redmon and Farhadi, "YOLO9000: Better, Faster, Stronger", 2017).
 
-Three forms were published, told apart by the size of the weight file: the last convolution before the head has 1024
-channels, or 512 in the newer file for COCO; the head is for COCO's 80 classes or VOC's 20. None comes with the package.
+Three forms were published; the size of the weight file identifies the form. The last convolution before the head has
+1024 channels, or 512 in the newer file for COCO. The head has the 80 classes of COCO or the 20 classes of VOC. The
+package does not include their weights.
 """
 
 from __future__ import annotations
@@ -33,11 +34,11 @@ VOC_NAMES = (
 @dataclass(frozen=True, slots=True)
 class Form:
     """
-    A published form.
+    Published form of the network.
 
     :param width: channels of the last convolution before the head.
     :param labels: names of the classes.
-    :param anchors: width and height of each, in cells.
+    :param anchors: width and height of each anchor, in cells.
     """
 
     width: int
@@ -51,7 +52,7 @@ FORMS = (Form(1024, COCO_NAMES, COCO_ANCHORS), Form(512, COCO_NAMES, COCO_ANCHOR
 
 
 def _convolution(inputs: int, outputs: int) -> nn.Sequential:
-    """Convolution, batch norm and leaky ReLU."""
+    """Make a convolution with batch norm and leaky ReLU."""
     return nn.Sequential(
         OrderedDict(
             conv=nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
@@ -63,9 +64,9 @@ def _convolution(inputs: int, outputs: int) -> nn.Sequential:
 
 class Yolov2Tiny(nn.Sequential):
     """
-    Takes the image as uint8 (1, 3, 416, 416) and returns the raw head (1, 5 x (5 + classes), 13, 13).
+    Map the image as uint8 (1, 3, 416, 416) to the raw head (1, 5 x (5 + classes), 13, 13).
 
-    :param form: which of the published forms.
+    :param form: one of the published forms.
     """
 
     def __init__(self, form: Form = FORMS[0]) -> None:
@@ -91,7 +92,7 @@ class Yolov2Tiny(nn.Sequential):
 
 
 def form_of(weights: Path | None) -> Form:
-    """Return the form that a Darknet file's size belongs to; the first if none does or there is no file."""
+    """Return the form that matches the size of a Darknet file; the first form if there is no match or no file."""
     if weights is None or weights.suffix != ".weights" or not weights.is_file():
         return FORMS[0]
     size = weights.stat().st_size
@@ -105,13 +106,13 @@ def form_of(weights: Path | None) -> Form:
 
 
 def reading(form: Form = FORMS[0]) -> Reading:
-    """Return how a raw head of this kind is read."""
+    """Return the post-processing for a raw head of this kind."""
     head = YoloHead(stride=STRIDE, anchors=tuple((STRIDE * w, STRIDE * h) for w, h in form.anchors))
     return Reading(YoloPostprocess(heads=(head,), classes=len(form.labels), exclusive=True), form.labels)
 
 
 def load(weights: Path | None, random_weights: bool) -> Model:
-    """Load as :func:`neurosurgeon_ros.models.load_model`."""
+    """Load the model; see :func:`neurosurgeon_ros.models.load_model`."""
     form = form_of(weights)
     return Model(
         name="yolov2_tiny",

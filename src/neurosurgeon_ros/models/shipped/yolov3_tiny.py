@@ -3,7 +3,7 @@
 """
 YOLOv3-tiny (Redmon and Farhadi, "YOLOv3: An Incremental Improvement", 2018) with the published weights for COCO.
 
-The layers are those of Darknet's ``yolov3-tiny.cfg``, named convN and poolN in the order of that file.
+The layers match Darknet's ``yolov3-tiny.cfg`` and are named convN and poolN in the order of that file.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from neurosurgeon_ros.models.weights import fill
 
 SIZE = 416
 WEIGHTS = "yolov3-tiny.weights"
-# The published configuration gives the fine head the anchors 0, 1, 2; the weights were trained with 1, 2, 3.
+# The published configuration assigns anchors 0, 1, 2 to the fine head; the weights were trained with 1, 2, 3.
 COARSE = YoloHead(stride=32, anchors=((81.0, 82.0), (135.0, 169.0), (344.0, 319.0)))
 FINE = YoloHead(stride=16, anchors=((23.0, 27.0), (37.0, 58.0), (81.0, 82.0)))
 
 
 def _convolution(inputs: int, outputs: int, kernel: int = 3) -> nn.Sequential:
-    """Convolution, batch norm and leaky ReLU."""
+    """Make a convolution with batch norm and leaky ReLU."""
     return nn.Sequential(
         OrderedDict(
             conv=nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False),
@@ -41,9 +41,10 @@ def _convolution(inputs: int, outputs: int, kernel: int = 3) -> nn.Sequential:
 
 class Yolov3Tiny(nn.Module):
     """
-    Two heads: 13 x 13 cells for large objects, 26 x 26 for small ones; the map after conv5 serves both.
+    Detector with two heads: 13 x 13 cells for large objects, 26 x 26 for small ones; both use the map after conv5.
 
-    Takes the image as uint8 (1, 3, 416, 416) with values 0 to 255, and returns the raw heads, coarse and fine.
+    The network takes the image as uint8 (1, 3, 416, 416) with values 0 to 255, and returns the raw heads, coarse and
+    fine.
 
     :param classes: number of classes.
     """
@@ -62,7 +63,7 @@ class Yolov3Tiny(nn.Module):
         self.conv5 = _convolution(128, 256)
         self.pool5 = nn.MaxPool2d(2)
         self.conv6 = _convolution(256, 512)
-        # Darknet's stride-1 pool pads right and bottom with what never wins.
+        # Darknet's stride-1 pool pads right and bottom with a value that is never the maximum.
         self.pad6 = nn.ConstantPad2d((0, 1, 0, 1), float("-inf"))
         self.pool6 = nn.MaxPool2d(2, stride=1)
         self.conv7 = _convolution(512, 1024)
@@ -91,17 +92,17 @@ class Yolov3Tiny(nn.Module):
 
 
 def preprocess(image: Image) -> tuple[torch.Tensor, Letterbox]:
-    """Pre-process as Darknet's detector: letterboxed to 416 x 416."""
+    """Pre-process an image like Darknet's detector: letterbox it to 416 x 416."""
     return letterbox(image, SIZE, SIZE)
 
 
 def reading() -> Reading:
-    """Return how raw heads of this kind are read."""
+    """Return the post-processing for raw heads of this kind."""
     return Reading(YoloPostprocess(heads=(COARSE, FINE), classes=len(COCO_NAMES)), COCO_NAMES)
 
 
 def load(weights: Path | None, random_weights: bool) -> Model:
-    """Load as :func:`neurosurgeon_ros.models.load_model`."""
+    """Load the model; see :func:`neurosurgeon_ros.models.load_model`."""
     return Model(
         name="yolov3_tiny",
         labels=COCO_NAMES,

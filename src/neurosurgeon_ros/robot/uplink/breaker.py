@@ -3,15 +3,15 @@
 """
 A circuit breaker between a robot and its edge.
 
-An edge that takes requests and does not answer would cost every frame its deadline. After a few such frames the circuit
-opens: frames run on the robot, and from time to time a test goes to the edge beside a frame. A test goes the whole way
-of a frame, back-end included. Once a test is answered in time, the circuit closes.
+If an edge accepts requests but does not answer, every frame waits for its full deadline. After a few such frames the
+circuit opens: frames run on the robot, and from time to time the robot sends a test to the edge alongside a frame. The
+edge processes a test like a frame, including the back-end. The circuit closes when a test is answered in time.
 
-An edge that answers late is another case: the policy learns how slow it is, so the breaker gives it more time.
+An edge that answers late is a different case: the policy learns how slow it is, so the breaker gives it more time.
 
-A dead link looks like a silent edge. The robot therefore sends small probes, which the edge answers without a back-end,
-while the circuit is open. A probe that is answered after one that was lost, or much sooner than the one before, shows
-that the link is back, and a test is due at once.
+A dead link looks like a silent edge. While the circuit is open, the robot therefore sends small probes, which the edge
+answers without running a back-end. The link is back if a probe is answered after an earlier one was lost, or much
+sooner than the one before. A test is then due immediately.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ import numpy as np
 from neurosurgeon_ros.protocol.requests import Key, Kind
 from neurosurgeon_ros.robot.uplink.link import Obstacle, ObstacleKind
 
-#: Frames in a row that are refused or get no answer at all, after which the circuit opens.
+#: The circuit opens after this many consecutive frames that are refused or get no answer at all.
 SILENT_FRAMES = 3
 
-#: Frames in a row that are not answered in time, even if they are later, after which it opens, too.
+#: The circuit also opens after this many consecutive frames that are not answered in time, even if answered later.
 LATE_FRAMES = 10
 
-#: Seconds from opening to the first test, and at most from one failed test to the next.
+#: Seconds from opening to the first test, and the maximum from one failed test to the next.
 SHORTEST_BACK_OFF_S = 0.5
 LONGEST_BACK_OFF_S = 3.0
 
-#: A back-off is longer or shorter by up to this share, so that robots do not all test at once.
+#: A back-off varies by up to this share in both directions, so that robots do not all test at the same time.
 JITTER = 0.25
 
-#: Seconds that a test may take before it has failed.
+#: Seconds after which a test without an answer has failed.
 TEST_TIMEOUT_S = 2.0
 
-#: Seconds between two probes of the link while the circuit is open, and their bytes.
+#: Seconds between two probes of the link while the circuit is open, and their size in bytes.
 PROBE_PERIOD_S, PROBE_BYTES = 0.5, 1_000
 
-#: A probe that takes less than this share of what the one before it took shows that the link is back.
+#: The link is back if a probe takes less than this share of the previous probe's time.
 SOONER = 0.5
 
 
 class Circuit(enum.IntEnum):
-    """Whether frames may go to the edge; the values are those of PartitionDecision.circuit."""
+    """Whether frames may go to the edge; the values match PartitionDecision.circuit."""
 
     CLOSED = 0
     OPEN = 1
@@ -56,13 +56,13 @@ class Circuit(enum.IntEnum):
 
 class CircuitBreaker:
     """
-    Owned by the robot's worker; other threads may read its state.
+    Decides whether frames may go to the edge. Owned by the robot's worker; other threads may read its state.
 
-    :param seed: of the jitter.
+    :param seed: seed of the jitter.
 
-    :ivar state: closed: frames go to the edge; open: none do; half-open: none do, and a test is under way.
-    :ivar test: key of the test that is under way; None if there is none.
-    :ivar opened: how often it has opened since the start.
+    :ivar state: closed: frames go to the edge; open: no frames go; half-open: no frames go, and a test is outstanding.
+    :ivar test: key of the outstanding test; None if there is none.
+    :ivar opened: how often the circuit has opened since the start.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -79,7 +79,7 @@ class CircuitBreaker:
 
     @property
     def obstacle(self) -> Obstacle | None:
-        """Why no frame may go to the edge; None if it may."""
+        """Return why no frame may go to the edge; None if frames may."""
         if self.state is Circuit.CLOSED:
             return None
         state = self.state.name.lower().replace("_", "-")
@@ -88,18 +88,18 @@ class CircuitBreaker:
         )
 
     def frame_failed(self, now_s: float) -> None:
-        """Record that a frame was refused, or that its deadline came before its answer."""
+        """Record that a frame was refused, or that its deadline passed before its answer arrived."""
         self._silent += 1
         self._late += 1
         self._open_if_silent(now_s)
 
     def frame_unanswered(self, now_s: float) -> None:
-        """Record that the robot finished a frame before its answer came, and before its deadline."""
+        """Record that the robot finished a frame before its answer arrived and before its deadline."""
         self._silent += 1
         self._open_if_silent(now_s)
 
     def answered(self, *, in_time: bool) -> None:
-        """Record an answer that a back-end gave; a late one only shows that the edge is not silent."""
+        """Record an answer from a back-end. A late answer only shows that the edge is not silent."""
         self._silent = 0
         if in_time:
             self.reset()
@@ -108,12 +108,12 @@ class CircuitBreaker:
         self, key: Key, *, is_refused: bool, transmit_s: float, offload_s: float, deadline_s: float, now_s: float
     ) -> None:
         """
-        Record what a late answer, or one to a request beside the frames, tells of the edge.
+        Record a late answer, or the answer to a request sent alongside a frame.
 
-        :param is_refused: the edge answered with an error.
-        :param transmit_s: seconds on the link, there and back; NaN where unknown.
-        :param offload_s: seconds from the request to the answer; NaN where unknown.
-        :param deadline_s: of a frame.
+        :param is_refused: whether the edge answered with an error.
+        :param transmit_s: round-trip seconds on the link; NaN if unknown.
+        :param offload_s: seconds from the request to the answer; NaN if unknown.
+        :param deadline_s: a frame's deadline in seconds.
         """
         if key.kind is Kind.PROBE:
             if not is_refused:
@@ -129,27 +129,27 @@ class CircuitBreaker:
             self.frame_failed(now_s)
 
     def is_test_due(self, now_s: float) -> bool:
-        """Whether the circuit is open and the back-off over."""
+        """Return whether the circuit is open and the back-off is over."""
         return self.state is Circuit.OPEN and now_s >= self._test_at_s
 
     def test_sent(self, key: Key) -> None:
-        """Record that a test is under way."""
+        """Record that a test was sent."""
         self.state, self.test = Circuit.HALF_OPEN, key
 
     def is_probe_due(self, now_s: float) -> bool:
-        """Whether the circuit is open, and the link was not probed for a while."""
+        """Return whether the circuit is open and the link was not probed recently."""
         return self.state is Circuit.OPEN and now_s - self._probed_s >= PROBE_PERIOD_S
 
     def probe_sent(self, key: Key, now_s: float) -> None:
-        """Record that a probe of the link is under way; an earlier one that is not answered yet is lost."""
+        """Record that a probe of the link was sent. An earlier probe without an answer is lost."""
         self._link_silent |= self._probe is not None
         self._probe, self._probed_s = key, now_s
 
     def probe_answered(self, key: Key, took_s: float, now_s: float) -> None:
         """
-        Record that a probe was answered: a test is due at once if that shows that the link is back.
+        Record that a probe was answered. If this shows that the link is back, a test is due immediately.
 
-        :param took_s: seconds that the probe took on the link, there and back.
+        :param took_s: round-trip seconds of the probe on the link.
         """
         if key != self._probe:
             return
@@ -160,12 +160,12 @@ class CircuitBreaker:
             self._test_at_s, self._back_off_s = now_s, SHORTEST_BACK_OFF_S
 
     def test_failed(self, now_s: float) -> None:
-        """Record that the test was refused, late or not answered; the next one waits twice as long."""
+        """Record that the test was refused, late or not answered. The next test waits twice as long."""
         self._back_off_s = min(LONGEST_BACK_OFF_S, 2.0 * self._back_off_s)
         self._open(now_s)
 
     def reset(self) -> None:
-        """Close: the edge has answered in time, or is gone, and what comes back owes nothing."""
+        """Close the circuit: the edge answered in time, or it is gone and its next session starts without failures."""
         self.state, self.test = Circuit.CLOSED, None
         self._silent = self._late = 0
         self._back_off_s = SHORTEST_BACK_OFF_S

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Edge discovery: which edge a robot keeps to, by the statuses that it hears, and whether that edge serves it."""
+"""Edge discovery: which edge a robot uses, based on the statuses that it hears, and whether that edge serves it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from neurosurgeon_ros.robot.uplink.link import NO_EDGE, Obstacle, ObstacleKind
 
 class EdgeDiscovery:
     """
-    A robot's view of its edge. Safe for any number of threads.
+    A robot's view of its edge. Thread-safe.
 
-    It keeps to one edge until that one is gone, or another one serves its model and that one does not.
+    The robot stays with one edge until that edge is gone, or until another edge serves its model and that one does not.
 
     :param robot_id: this robot's id.
-    :param session: this start's random number.
-    :param fingerprint: of the robot's model.
-    :param former: sessions that this robot has ended; an edge may name one of them until it has heard the new one.
+    :param session: random number of this start.
+    :param fingerprint: fingerprint of the robot's model.
+    :param former: sessions that this robot has ended; an edge may report one of them until it hears the new one.
     """
 
     def __init__(self, *, robot_id: str, session: int, fingerprint: str, former: Collection[int] = ()) -> None:
@@ -33,7 +33,7 @@ class EdgeDiscovery:
         self._heard_s = float("-inf")
 
     def hear(self, report: EdgeReport, now_s: float) -> None:
-        """Record an edge's status, unless the robot keeps to another edge."""
+        """Record an edge's status, unless the robot stays with another edge."""
         with self._lock:
             known = self._report
             if (
@@ -46,7 +46,7 @@ class EdgeDiscovery:
             self._report, self._heard_s = report, now_s
 
     def edge(self, now_s: float) -> EdgeReport | None:
-        """Return the edge that is there now, or None."""
+        """Return the edge that is alive now, or None."""
         with self._lock:
             return self._report if now_s - self._heard_s <= EDGE_TIMEOUT_S else None
 

@@ -12,15 +12,15 @@ from neurosurgeon_ros.robot.uplink.requests import Requests
 
 
 class EdgeAnsweredFirst(Exception):
-    """The edge's detections of a frame came before the robot had finished it."""
+    """The edge's detections of a frame arrived before the robot finished it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hedge:
     """
-    Stops the robot's work on a frame once the edge has answered. For the robot's worker.
+    Stops the robot's work on a frame once the edge has answered. Used only by the robot's worker thread.
 
-    :param until_s: the frame's deadline on the clock, after which an answer is too late.
+    :param until_s: clock time of the frame's deadline, after which an answer is too late.
     """
 
     requests: Requests
@@ -30,17 +30,17 @@ class Hedge:
 
     def check(self) -> None:
         """
-        Return unless the edge has answered.
+        Check whether the edge has answered, without waiting.
 
-        :raises EdgeAnsweredFirst: it has.
+        :raises EdgeAnsweredFirst: if it has.
         """
         self.wait(0.0)
 
     def wait(self, until_s: float) -> None:
         """
-        Wait for the answer until then on the clock, and not at all past the deadline.
+        Wait for the answer until clock time `until_s`, but never past the deadline.
 
-        :raises EdgeAnsweredFirst: it came.
+        :raises EdgeAnsweredFirst: if the answer has arrived.
         """
         if self.clock() < self.until_s and self.requests.is_answered(self.request, min(until_s, self.until_s)):
             raise EdgeAnsweredFirst

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Where the edge's answers wait for the robot's worker: put in by the executor's thread, taken out by the worker's."""
+"""Inbox for the edge's answers: the executor's thread adds them, and the robot's worker thread takes them out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from neurosurgeon_ros.models import Detections
 from neurosurgeon_ros.protocol.requests import Feedback, Key
 
-#: Answers that wait at most; older ones are dropped, so that a flood of them takes no memory.
+#: Maximum number of waiting answers. Older answers are dropped, so a flood of answers does not use up memory.
 CAPACITY = 256
 
 
@@ -22,7 +22,7 @@ class Answer:
     """
     One message from the edge: detections, or feedback.
 
-    :param received_s: when it came, monotonic seconds.
+    :param received_s: when the message arrived, in monotonic seconds.
     """
 
     key: Key
@@ -32,7 +32,7 @@ class Answer:
 
 
 class Inbox:
-    """A bounded queue of answers with a bell that also rings when the edge comes or goes."""
+    """A bounded queue of answers with a bell that also rings when the edge appears or disappears."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -49,16 +49,16 @@ class Inbox:
         self._put(Answer(feedback.key, self._clock(), feedback=feedback))
 
     def ring(self) -> None:
-        """Wake the waiting thread, which checks again whether the edge is there."""
+        """Wake the waiting thread, which then checks again whether the edge is available."""
         with self._condition:
             self._rung = True
             self._condition.notify_all()
 
     def take(self, until_s: float) -> list[Answer]:
         """
-        Remove and return all answers; wait for one, or for the bell, until `until_s` on the clock.
+        Remove and return all answers. Wait for an answer or the bell until clock time `until_s`.
 
-        :returns: what was there, oldest first; empty if it was the bell or nothing came.
+        :returns: the answers, oldest first; empty if the bell rang or no answer arrived.
         """
         with self._condition:
             left = until_s - self._clock()

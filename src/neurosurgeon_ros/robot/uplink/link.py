@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The way to one edge, as a robot needs it, and why it cannot be used."""
+"""The robot's link to one edge, and the reasons why it cannot be used."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from neurosurgeon_ros.protocol.requests import Request
 
 
 class ObstacleKind(enum.Enum):
-    """What kind of thing keeps a robot from using an edge."""
+    """Kinds of obstacles that prevent a robot from using an edge."""
 
     NO_EDGE = enum.auto()
     OTHER_MODEL = enum.auto()
@@ -28,7 +28,7 @@ class Obstacle:
     """
     Why the edge cannot be used now.
 
-    :param text: one sentence, for people.
+    :param text: one human-readable sentence.
     """
 
     kind: ObstacleKind
@@ -36,11 +36,11 @@ class Obstacle:
 
     @property
     def is_mistake(self) -> bool:
-        """Whether a person has to change the configuration before the edge can be used."""
+        """Return whether a person has to change the configuration before the edge can be used."""
         return self.kind in (ObstacleKind.OTHER_MODEL, ObstacleKind.ID_TAKEN)
 
 
-#: Nobody says that it is an edge.
+#: No edge announces itself.
 NO_EDGE = Obstacle(ObstacleKind.NO_EDGE, "no edge is there")
 
 
@@ -51,4 +51,4 @@ class Link(Protocol):
         """Return why the edge cannot be used now; None if it can."""
 
     def publish(self, request: Request) -> None:
-        """Send a request; must not wait for the link."""
+        """Send a request without waiting for the link."""

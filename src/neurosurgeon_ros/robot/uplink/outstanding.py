@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Requests to the edge that are under way, and what of them could still fill the link."""
+"""Outstanding requests to the edge, and whether they may still fill the link."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ from neurosurgeon_ros.learning.interface import Context
 from neurosurgeon_ros.models import Detections
 from neurosurgeon_ros.protocol.requests import Feedback, Key, Kind
 
-#: Bits per second assumed of a link of which nothing is known yet: slow, so that nothing is piled onto it.
+#: Rate in bits per second assumed for an unknown link. It is low, so that requests do not pile up on the link.
 UNKNOWN_RATE = 2e6
 
-#: A request is given up once this many times its expected duration have passed.
+#: A request is given up after this many times its expected duration.
 GIVE_UP_FACTOR = 3.0
 
-#: Seconds below which no request is given up: queueing and the back-end may take so long on their own.
+#: No request is given up before this many seconds: queueing and the back-end alone may take that long.
 SHORTEST_S = 0.5
 
-#: A sample or a probe that takes the link no longer than this many seconds is in no frame's way.
+#: A sample or a probe that occupies the link for at most this many seconds does not delay a frame.
 MOMENT_S = 0.02
 
 
 @dataclass(slots=True, eq=False)
 class OutstandingRequest:
     """
-    One request from its publication until its answer has been learnt from.
+    One request, from its publication until its answer has been learnt from.
 
-    :param arm: the arm that it was sent for; -1 for a probe, or a test of the edge, which no policy chose.
-    :param context: what the policy knew when it chose; None if nobody is to learn from it.
-    :param sent_s: when it was published, monotonic seconds.
-    :param give_up_s: it is not given up sooner than this many seconds after that.
-    :param is_awaited: a frame waits for its detections, and learns from it only then.
+    :param arm: the arm that it was sent for; -1 for a probe or a test of the edge, which no policy chose.
+    :param context: context of the policy's choice; None if no policy learns from the request.
+    :param sent_s: when it was published, in monotonic seconds.
+    :param give_up_s: minimum seconds after `sent_s` before it is given up.
+    :param is_awaited: whether a frame waits for its detections; the policy learns from it only after that.
 
-    :ivar overlapped: another request of ours was on the link during this one.
-    :ivar behind: the frame before it that was on the link when it was sent; None if there was none.
-    :ivar is_disowned: the policy that chose it is gone, so that nobody learns from it.
-    :ivar detections: the edge's answer; None until it is here.
-    :ivar detections_s: when it came, monotonic seconds.
-    :ivar feedback: what it cost at the edge; None until it is here.
-    :ivar feedback_s: when that came.
-    :ivar reached_s: when it had reached the edge, if answers take no time; NaN until it has been learnt from.
-    :ivar answered_s: when its answer came; NaN until then.
+    :ivar overlapped: whether another request of this robot was on the link at the same time.
+    :ivar behind: the earlier frame that was on the link when this one was sent; None if there was none.
+    :ivar is_disowned: whether the policy that chose it is gone, so no policy learns from it.
+    :ivar detections: the edge's detections; None until they arrive.
+    :ivar detections_s: when the detections arrived, in monotonic seconds.
+    :ivar feedback: the edge's delay feedback; None until it arrives.
+    :ivar feedback_s: when the feedback arrived.
+    :ivar reached_s: when it reached the edge, assuming that answers take no time; NaN until it has been learnt from.
+    :ivar answered_s: when its answer arrived; NaN until then.
     """
 
     key: Key
@@ -65,12 +65,12 @@ class OutstandingRequest:
 
     @property
     def is_on_link(self) -> bool:
-        """Whether its bytes could still be on the link."""
+        """Return whether its bytes may still be on the link."""
         return self.detections is None
 
 
 class OutstandingRequests:
-    """The requests that are not answered yet. Owned by one thread."""
+    """Requests that are not answered yet. Owned by one thread."""
 
     def __init__(self) -> None:
         self._open: dict[Key, OutstandingRequest] = {}
@@ -78,9 +78,10 @@ class OutstandingRequests:
 
     def add(self, request: OutstandingRequest) -> None:
         """
-        Take up a request that is published now; whatever else is on the link is marked as overlapped, and so is this.
+        Add a request that is published now, and mark it and every other request on the link as overlapped.
 
-        But frames go one after the other, so that the later one is only noted to be behind the earlier.
+        Two frames do not overlap, because frames are sent one after another. The later frame only records that it is
+        behind the earlier one.
         """
         for other in self.under_way(request.sent_s):
             if not other.is_on_link:
@@ -93,9 +94,9 @@ class OutstandingRequests:
 
     def answered(self, request: OutstandingRequest, transmit_s: float) -> None:
         """
-        Take out a request that was answered, which also shows the link's rate.
+        Remove a request that was answered, and update the link's rate from it.
 
-        :param transmit_s: seconds on the link, there and back.
+        :param transmit_s: round-trip seconds on the link.
         """
         self.remove(request)
         if request.sent_bytes > 0 and transmit_s > 0.0:
@@ -111,13 +112,13 @@ class OutstandingRequests:
         request.behind = None
 
     def under_way(self, now_s: float) -> tuple[OutstandingRequest, ...]:
-        """Return every request that is not answered; those that have taken too long are given up first."""
+        """Give up requests that have taken too long, and return every other request that is not answered."""
         for request in [one for one in self._open.values() if now_s - one.sent_s > self._longest_s(one)]:
             self.remove(request)
         return tuple(self._open.values())
 
     def fills_link(self, now_s: float, *, frames: int = 1) -> bool:
-        """Whether so many frames, or something else that takes the link more than a moment, are under way."""
+        """Return whether `frames` frames, or another request that is not over in a moment, are on the link."""
         on_link = [request for request in self.under_way(now_s) if request.is_on_link]
         others = [request for request in on_link if request.key.kind is not Kind.FRAME]
         return len(on_link) - len(others) >= frames or any(
@@ -125,12 +126,12 @@ class OutstandingRequests:
         )
 
     def disown(self) -> None:
-        """Discard what outstanding requests would teach; they still fill the link."""
+        """Exclude outstanding requests from learning. They still fill the link."""
         for request in self._open.values():
             request.is_disowned = True
 
     def clear(self) -> None:
-        """Forget everything, since the edge that was to answer is gone."""
+        """Remove all requests, because the edge that should answer them is gone."""
         for request in list(self._open.values()):
             self.remove(request)
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a robot asks of its edge: a request is published, answers are matched to it by key, and observations made."""
+"""A robot's requests to its edge: publishes them, matches answers to them by key, and makes observations."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _STOPPING = Obstacle(ObstacleKind.STOPPING, "the robot is being stopped")
 @dataclass(frozen=True, slots=True, eq=False)
 class Awaited:
     """
-    How waiting for a frame's detections ended.
+    Result of waiting for a frame's detections.
 
     :param detections: None if there are none.
     :param reason: why there are none, in one sentence.
-    :param missed: the deadline came first, which bounds the delay from below.
+    :param missed: whether the deadline passed first, which is a lower bound of the delay.
     """
 
     detections: Detections | None = None
@@ -39,7 +39,8 @@ class Measured:
     """
     One answered request.
 
-    :param observation: what the policy may learn from it; None if the edge refused it, or another policy chose it.
+    :param observation: observation for the policy to learn from; None if the edge refused the request, or another
+        policy chose it.
     """
 
     request: OutstandingRequest
@@ -49,9 +50,9 @@ class Measured:
 
 class Requests:
     """
-    Owned by the robot's worker, but for the inbox, into which other threads put.
+    A robot's requests to one edge. Owned by the robot's worker, except the inbox, which other threads fill.
 
-    :ivar strays: answers that matched no outstanding request, or came twice.
+    :ivar strays: number of answers that matched no outstanding request or arrived twice.
     """
 
     def __init__(self, link: Link, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -75,10 +76,10 @@ class Requests:
         """
         Publish a request.
 
-        :param arm: -1 for a probe or a test, of which the policy learns what the link took for so many bytes.
-        :param context: what the policy knew when it chose.
-        :param give_up_s: the request is not given up sooner than after so many seconds.
-        :param is_awaited: its detections are going to be waited for, and what it teaches is left until then.
+        :param arm: -1 for a probe or a test, from which the policy learns how long the link takes for its bytes.
+        :param context: context of the policy's choice.
+        :param give_up_s: minimum seconds before the request is given up.
+        :param is_awaited: whether the robot will wait for its detections; the policy learns from it only after that.
         """
         outstanding = OutstandingRequest(
             key=request.key,
@@ -94,7 +95,7 @@ class Requests:
         return outstanding
 
     def close(self) -> None:
-        """End every wait for an answer from now on; called from any thread."""
+        """End every wait for an answer from now on. Safe to call from any thread."""
         self._closed = True
         self.inbox.ring()
 
@@ -102,9 +103,9 @@ class Requests:
 
     def await_detections(self, request: OutstandingRequest, until_s: float) -> Awaited:
         """
-        Wait for the detections of a frame, until they or a refusal come, the edge is gone, or it is too late.
+        Wait until a frame's detections or a refusal arrive, the edge is gone, or the deadline has passed.
 
-        :param until_s: the deadline on the clock.
+        :param until_s: clock time of the deadline.
         """
         self.is_settled(request, until_s, lambda: False)
         request.is_awaited = False
@@ -112,9 +113,9 @@ class Requests:
 
     def is_answered(self, request: OutstandingRequest, until_s: float = 0.0) -> bool:
         """
-        Whether a frame's detections are there.
+        Return whether a frame's detections have arrived.
 
-        :param until_s: wait for them until then, on the clock.
+        :param until_s: clock time until which to wait for them.
         """
         self._match(0.0)
         while request.detections is None and self._clock() < until_s:
@@ -123,10 +124,10 @@ class Requests:
 
     def is_settled(self, request: OutstandingRequest, until_s: float, interrupted: Callable[[], bool]) -> bool:
         """
-        Wait until a frame need not be waited for any more, as :meth:`await_detections`.
+        Wait until the wait for a frame can end, as in :meth:`await_detections`.
 
-        :param interrupted: asked whenever the inbox's bell rings.
-        :returns: False if `interrupted` said so first.
+        :param interrupted: called whenever the inbox's bell rings; True ends the wait.
+        :returns: False if `interrupted` ended the wait.
         """
         self._match(0.0)
         while self._outcome(request, until_s) is None:
@@ -136,14 +137,14 @@ class Requests:
         return True
 
     def await_feedback(self, request: OutstandingRequest, until_s: float) -> None:
-        """Wait for the feedback of a frame whose detections are there, or until `until_s`."""
+        """Wait for the feedback of a frame whose detections have arrived, at most until clock time `until_s`."""
         while request.feedback is None and self._clock() < until_s:
             if self._closed or self._link.obstacle():
                 return
             self._match(until_s)
 
     def _outcome(self, request: OutstandingRequest, until_s: float) -> Awaited | None:
-        """Return how the wait has ended; None while there is reason to wait."""
+        """Return how the wait has ended; None while it has to continue."""
         if request.detections is not None:
             return Awaited(request.detections)
         feedback = request.feedback
@@ -159,7 +160,7 @@ class Requests:
     # Learning from answers.
 
     def take_measured(self) -> list[Measured]:
-        """Remove and return the requests answered since the last call, except frames that are still waited for."""
+        """Remove and return the requests answered since the last call, except frames that are still awaited."""
         self._match(0.0)
         ready = [request for request in self._answered if not request.is_awaited]
         self._answered = [
@@ -171,8 +172,8 @@ class Requests:
         """
         Make the observation of an answered request.
 
-        Where a frame was sent behind another of ours, the time for which that one held the link and the edge is no
-        delay of the link's and the edge's, and is left out.
+        If a frame was sent behind another frame of this robot, the time for which that frame occupied the link and the
+        edge does not count as a delay of the link or the edge.
         """
         feedback = request.feedback
         assert feedback is not None
@@ -207,7 +208,7 @@ class Requests:
         return Measured(request, feedback, observation)
 
     def censored(self, request: OutstandingRequest) -> Observation:
-        """Return what a missed deadline tells: the delay was at least that long."""
+        """Return the observation of a missed deadline: the delay was at least this long."""
         return Observation(
             arm=request.arm,
             sequence=request.key.sequence,
@@ -218,32 +219,32 @@ class Requests:
             sent_bytes=request.sent_bytes,
         )
 
-    # What is under way.
+    # Outstanding requests.
 
     def is_outstanding(self, key: Key) -> bool:
-        """Whether a request is neither learnt from nor given up."""
+        """Return whether a request is neither learnt from nor given up."""
         return self._outstanding.find(key) is not None
 
     def fills_link(self, *, frames: int = 1) -> bool:
-        """Whether earlier requests are under way that could still fill the link, as so many frames do."""
+        """Return whether outstanding requests may still fill the link, as `frames` frames do."""
         return self._outstanding.fills_link(self._clock(), frames=frames)
 
     def is_open(self) -> bool:
-        """Whether anything is under way."""
+        """Return whether any request is outstanding."""
         return bool(self._outstanding.under_way(self._clock()))
 
     def release(self, sequence: int) -> None:
-        """Wait no more for a frame that has failed on the robot; its answer is still learnt from."""
+        """Stop waiting for a frame that failed on the robot. The policy still learns from its answer."""
         for request in self._outstanding.under_way(self._clock()):
             if request.key.sequence == sequence:
                 request.is_awaited = False
 
     def disown(self) -> None:
-        """Discard what outstanding requests would teach: the policy that chose them is replaced."""
+        """Exclude outstanding requests from learning, because the policy that chose them is replaced."""
         self._outstanding.disown()
 
     def forget(self) -> None:
-        """Return up on everything that was asked: the edge is gone."""
+        """Give up all requests, because the edge is gone."""
         self._outstanding.clear()
         self._answered.clear()
 

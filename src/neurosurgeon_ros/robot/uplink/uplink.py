@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""One edge as a robot uses it: whether it may be used now, and what is sent to it for a frame and beside it."""
+"""A robot's uplink to one edge: whether it may be used now, and the requests sent for a frame and alongside it."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Availability:
     Whether a frame may go to the edge now.
 
     :param obstacle: why the edge cannot be used; None if it can.
-    :param link_free: no earlier request could still fill the link.
-    :param link_busy: something of ours is under way.
-    :param test_due: the circuit is open, and a test of the edge is to go beside the frame.
+    :param link_free: whether no earlier request can still fill the link.
+    :param link_busy: whether any request of this robot is outstanding.
+    :param test_due: whether the circuit is open and a test of the edge has to be sent alongside the frame.
     """
 
     obstacle: Obstacle | None
@@ -39,7 +39,7 @@ class Availability:
 
     @property
     def reason(self) -> str:
-        """Why no frame may go to the edge now, in one sentence; empty if one may."""
+        """Return why no frame may go to the edge now, in one sentence; empty if one may."""
         if self.obstacle is not None:
             return self.obstacle.text
         return "" if self.link_free else "an earlier transfer is still under way"
@@ -48,12 +48,12 @@ class Availability:
 @dataclass(frozen=True, slots=True, eq=False)
 class Caption:
     """
-    What every request of one frame says of it.
+    Frame data that every request of one frame carries.
 
     :param sequence: number of the accepted frame.
     :param header: the camera image's header, opaque here.
-    :param due_s: until when the answer is waited for, on the clock.
-    :param context: what the policy knew when it chose for the frame.
+    :param due_s: clock time until which the robot waits for the answer.
+    :param context: context of the policy's choice for the frame.
     """
 
     sequence: int
@@ -67,13 +67,13 @@ class Caption:
 
 class EdgeUplink:
     """
-    Owned by the robot's worker, but for the inbox of its requests.
+    A robot's uplink to one edge. Owned by the robot's worker, except the inbox of its requests.
 
-    :param fingerprint: of the network.
-    :param seed: of the probes' bytes and the breaker's jitter.
+    :param fingerprint: fingerprint of the network.
+    :param seed: seed of the probes' bytes and the breaker's jitter.
 
-    :ivar requests: what was asked of the edge.
-    :ivar breaker: keeps frames from an edge that does not answer; other threads may read its state.
+    :ivar requests: requests to the edge.
+    :ivar breaker: stops sending frames to an edge that does not answer; other threads may read its state.
     """
 
     def __init__(
@@ -95,9 +95,9 @@ class EdgeUplink:
 
     def check(self, *, max_in_flight: int) -> Availability:
         """
-        Find out whether a frame may go to the edge now; an edge that is gone owes nothing any more.
+        Check whether a frame may go to the edge now. If the edge is gone, forget its requests and failures.
 
-        :param max_in_flight: frames that may be on their way to the edge at once.
+        :param max_in_flight: maximum number of frames in flight to the edge at once.
         """
         now_s, obstacle = self._clock(), self._link.obstacle()
         if obstacle is not None:
@@ -115,19 +115,19 @@ class EdgeUplink:
     def send_frame(
         self, caption: Caption, arm: int, point: int, tensors: tuple[EncodedTensor, ...]
     ) -> OutstandingRequest:
-        """Send a frame; its detections are going to be waited for."""
+        """Send a frame whose detections the robot will wait for."""
         request = self._request(caption, Kind.FRAME, point, tensors)
         return self.requests.send(request, arm, caption.context, is_awaited=True)
 
     def may_send_sample(self, *, is_test: bool) -> bool:
-        """Whether a sample may go beside a frame now; while the circuit is open only a test may."""
+        """Return whether a sample may be sent alongside a frame now. While the circuit is open, only a test may."""
         blocked = self.breaker.obstacle is not None and not is_test
         return not (blocked or self._link.obstacle() or self.requests.fills_link())
 
     def send_sample(
         self, caption: Caption, arm: int, point: int, tensors: tuple[EncodedTensor, ...], *, is_test: bool
     ) -> None:
-        """Send tensors beside a frame, for the delays that they take; a test shows whether the edge answers."""
+        """Send tensors alongside a frame to measure their delays. A test shows whether the edge answers."""
         request = self._request(caption, Kind.SAMPLE, point, tensors)
         if is_test:
             self.requests.send(request, -1, caption.context, give_up_s=TEST_TIMEOUT_S)
@@ -137,10 +137,10 @@ class EdgeUplink:
 
     def send_probe(self, caption: Caption, wanted_bytes: int) -> int:
         """
-        Send bytes that measure the link, if no frame is on it.
+        Send a probe that measures the link, if no frame is on it.
 
-        :param wanted_bytes: by the policy; 0 for none. The breaker may want a probe of its own.
-        :returns: bytes that were sent; 0 if none were.
+        :param wanted_bytes: probe size that the policy requests; 0 for none. The breaker may send its own probe.
+        :returns: number of bytes sent; 0 if no probe was sent.
         """
         is_breakers = self.breaker.is_probe_due(self._clock())
         size = PROBE_BYTES if is_breakers else min(wanted_bytes, MAX_PROBE_BYTES)
@@ -157,9 +157,9 @@ class EdgeUplink:
 
     def take_measured(self, deadline_s: float) -> list[Measured]:
         """
-        Take out every request that was answered, and let the breaker know what the answers tell of the edge.
+        Remove and return every request that was answered, and update the breaker from the answers.
 
-        :param deadline_s: of a frame.
+        :param deadline_s: a frame's deadline in seconds.
         """
         measured = self.requests.take_measured()
         for one in measured:

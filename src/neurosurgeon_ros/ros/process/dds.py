@@ -1,10 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-The Fast DDS profile that the nodes run with, applied before rclpy starts.
+Apply the Fast DDS profile that the nodes run with, before rclpy starts.
 
-Fast DDS reads the profile once in a process's life, with its first participant. Another transport, or a segment of
-another size, needs another process.
+Fast DDS reads the profile once per process, with its first participant. Another transport, or a segment of another
+size, requires another process.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from xml.etree import ElementTree
 
 from neurosurgeon_ros.ros.process.stale_memory import SHARED_MEMORY, remove_dead_memory
 
-#: Where Fast DDS looks for a profile; a user who has set one of them keeps it.
+#: Environment variables in which Fast DDS looks for a profile. If the user has set one of them, it is kept.
 PROFILES_FILE, NEWER_PROFILES_FILE = "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"
 
-#: The shared-memory segment takes at most this share of what is free, so that other nodes find room; and bytes below
-#: which it would hold no message.
+#: Maximum share of the free shared memory that the segment takes, so that other nodes find room; and its minimum size
+#: in bytes, below which it would hold no message.
 _SHARE, _LEAST_BYTES = 0.3, 1 << 20
 
 _NAMESPACE = {"p": "http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles"}
 _SHM_ID = "neurosurgeon_shm"
 _PROFILE = 'profile_name="neurosurgeon"'
 
-#: As rmw_fastrtps has it where discovery stays on this machine: 32 processes at most are found.
+#: Same as in rmw_fastrtps when discovery is limited to this machine: at most 32 processes are found.
 _ON_LOOPBACK = (
     "<maxInitialPeersRange>32</maxInitialPeersRange>"
     "<interfaceWhiteList><address>127.0.0.1</address></interfaceWhiteList>"
@@ -51,14 +51,14 @@ DDS_TRANSPORTS = tuple(transport.value for transport in Transport)
 
 def apply_profile(transport: Transport = Transport.AUTO, *, folder: Path = SHARED_MEMORY) -> str:
     """
-    Let Fast DDS load the shipped profile, config/fastdds.xml, unless the user named one.
+    Make Fast DDS load the shipped profile, config/fastdds.xml, unless the user has set another one.
 
-    What killed processes left in shared memory is removed before, and the segment is made to fit what is free then.
-    Other RMW implementations do not read the profile.
+    The shared memory of killed processes is removed first. Then the segment is sized to fit the free memory. Other RMW
+    implementations do not read the profile.
 
-    :param transport: AUTO for shared memory and UDP, UDP for UDP alone.
-    :param folder: where shared memory lies.
-    :returns: a sentence for the log if there is too little shared memory to be used, otherwise an empty string.
+    :param transport: AUTO for shared memory and UDP, UDP for UDP only.
+    :param folder: folder of the shared memory.
+    :returns: a sentence for the log if there is too little shared memory to use, otherwise an empty string.
     """
     remove_dead_memory(folder)
     if any(_users(os.environ.get(name)) for name in (PROFILES_FILE, NEWER_PROFILES_FILE)):
@@ -94,7 +94,7 @@ def apply_profile(transport: Transport = Transport.AUTO, *, folder: Path = SHARE
 
 
 def applied_transport() -> Transport | None:
-    """Return how this process exchanges messages; None if that is not ours to say: another profile, or another RMW."""
+    """Return the transport of this process; None if another profile or another RMW implementation determines it."""
     if not os.environ.get("RMW_IMPLEMENTATION", "rmw_fastrtps").startswith("rmw_fastrtps"):
         return None
     path = Path(os.environ.get(PROFILES_FILE, ""))
@@ -108,10 +108,10 @@ def applied_transport() -> Transport | None:
 
 def discovery_is_local() -> bool:
     """
-    Whether nodes are to be found on this machine alone.
+    Return whether discovery is limited to this machine.
 
-    rmw_fastrtps gives such a process shared memory of its own beside what the profile says. A profile that does
-    without says itself where others are found, and the range is left to it.
+    In this case rmw_fastrtps adds its own shared-memory transport to those of the profile. A profile without shared
+    memory therefore limits discovery itself, and :func:`apply_profile` resets the range in the environment.
     """
     only = os.environ.get("ROS_LOCALHOST_ONLY", "")
     return only == "1" or os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "").upper() == "LOCALHOST"
@@ -119,10 +119,10 @@ def discovery_is_local() -> bool:
 
 def segment_bytes(wanted: int, free: int) -> int:
     """
-    Return the size of a segment that leaves room for those of other nodes; 0 if there is no room for any.
+    Return the size of a segment that leaves room for the segments of other nodes; 0 if there is no room.
 
-    :param wanted: bytes at most; a power of two, and so is what is returned.
-    :param free: bytes that are free.
+    :param wanted: maximum size in bytes; a power of two, as is the returned size.
+    :param free: number of free bytes.
     """
     while wanted > _SHARE * free:
         wanted //= 2
@@ -130,7 +130,7 @@ def segment_bytes(wanted: int, free: int) -> int:
 
 
 def free_bytes(folder: Path) -> int:
-    """Return the bytes that a file system has left for this user; 0 if it is not there."""
+    """Return how many bytes of a file system are free for this user; 0 if the file system does not exist."""
     try:
         status = os.statvfs(folder)
     except OSError:
@@ -147,9 +147,9 @@ def make_profile(profile: Path, segment: int, *, loopback: bool = False) -> str:
     """
     Return a profile with a segment of another size.
 
-    :param profile: the shipped one.
-    :param segment: bytes; 0 for a profile without shared memory.
-    :param loopback: find others, and speak to them, over the loopback interface alone.
+    :param profile: path of the shipped profile.
+    :param segment: size in bytes; 0 for a profile without shared memory.
+    :param loopback: discover and reach other processes over the loopback interface only.
     """
     ElementTree.register_namespace("", _NAMESPACE["p"])
     root = ElementTree.parse(profile).getroot()
@@ -172,7 +172,7 @@ def make_profile(profile: Path, segment: int, *, loopback: bool = False) -> str:
 
 
 def _shared_memory(root: ElementTree.Element) -> ElementTree.Element:
-    """Return the description of the transport over shared memory."""
+    """Return the descriptor of the shared-memory transport."""
     for descriptor in root.iterfind(".//p:transport_descriptor", _NAMESPACE):
         if descriptor.findtext("p:transport_id", "", _NAMESPACE) == _SHM_ID:
             return descriptor
@@ -180,7 +180,7 @@ def _shared_memory(root: ElementTree.Element) -> ElementTree.Element:
 
 
 def _folder() -> Path:
-    """Return this user's folder for profiles, which holds a handful at most."""
+    """Return this user's folder for profiles, which holds only a few files."""
     folder = Path(tempfile.gettempdir()) / f"neurosurgeon-{os.geteuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
@@ -189,7 +189,7 @@ def _folder() -> Path:
 
 
 def _write(text: str, segment: int, loopback: bool) -> Path:
-    """Write a profile whole or not at all; returns its path."""
+    """Write a profile atomically; returns its path."""
     path = _folder() / f"fastdds-{segment >> 20}MB{'-loopback' * loopback}.xml"
     with tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="utf-8", delete=False) as file:
         file.write(text)
@@ -198,5 +198,5 @@ def _write(text: str, segment: int, loopback: bool) -> Path:
 
 
 def _users(path: str | None) -> bool:
-    """Whether a profile is one that the user named, and none that a parent of this process wrote."""
+    """Return whether the user set a profile; False for a profile that a parent of this process wrote."""
     return bool(path) and Path(path or "").parent.name != f"neurosurgeon-{os.geteuid()}"

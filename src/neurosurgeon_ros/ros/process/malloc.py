@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Freed memory: kept for the next frame, and given back to the machine when a network is freed."""
+"""Keep freed memory for the next frame, and return it to the operating system when a network is freed."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import gc
 #: Parameters of mallopt(3).
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
-#: Blocks below this come from the heap, and so much of the heap stays when it is free; bytes.
+#: Blocks smaller than the first value come from the heap, and up to the second value of free heap is kept; bytes.
 LARGE_BLOCK, KEPT = 32 << 20, 128 << 20
 
 
 def keep_memory() -> bool:
     """
-    Keep what is freed for what is allocated next; call before the first thread.
+    Keep freed memory for the next allocations; call before the first thread starts.
 
-    glibc hands large blocks back at once, and the kernel clears every page of the next ones: for a message of 4 MB,
-    copied several times on its way, that takes more than half of the time.
+    By default, glibc returns large blocks at once, and the kernel clears every page of the next block. For a message of
+    4 MB that is copied several times on its way, this takes more than half of the time.
 
-    :returns: whether the C library was told; others are left to themselves.
+    :returns: whether the C library accepted the settings; other C libraries are not changed.
     """
     tell = getattr(ctypes.CDLL(None), "mallopt", None)
     return tell is not None and bool(tell(M_MMAP_THRESHOLD, LARGE_BLOCK) and tell(M_TRIM_THRESHOLD, KEPT))
@@ -29,10 +29,10 @@ def keep_memory() -> bool:
 
 def give_back_memory() -> None:
     """
-    Collect what refers to itself in a circle, and hand freed memory back to the operating system.
+    Collect reference cycles, and return freed memory to the operating system.
 
-    A cut network's graph is full of circles, and glibc keeps what was freed unless it is asked; see malloc_trim(3).
-    Where the C library has no such call, it is left to itself.
+    The graph of a partitioned network has many reference cycles, and glibc keeps freed memory unless it is asked to
+    return it; see malloc_trim(3). A C library without this call is not changed.
     """
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)

@@ -1,10 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-A node as a process: start-up, spinning, an orderly end at SIGINT and SIGTERM, and a new start when it is deaf.
+Run a node as a process: start it, spin it, shut it down at SIGINT and SIGTERM, and restart it when it hears nothing.
 
-A node whose ports in shared memory are gone begins again in the same process. One that needs another transport begins
-again in another program in the process's place, since Fast DDS reads its profile once: the process id stays.
+A node whose ports in shared memory are gone restarts in the same process. A node that needs another transport restarts
+in a new program that replaces this one, because Fast DDS reads its profile only once. The process id stays the same.
 """
 
 from __future__ import annotations
@@ -29,17 +29,18 @@ from neurosurgeon_ros.ros.process.malloc import give_back_memory, keep_memory
 from neurosurgeon_ros.ros.process.restart_state import VARIABLE, RestartState, transport_left
 from neurosurgeon_ros.ros.process.shared_memory import ReadPorts
 
-#: By which a process is told to stop.
+#: Signals that tell the process to stop.
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-#: Seconds between looks at whether the process was told to stop.
+#: Seconds between checks whether the process was told to stop.
 SPIN_S = 0.1
 
-#: Seconds between looks at whether other processes still reach this one.
+#: Seconds between checks whether other processes still reach this one.
 LOOK_PERIOD_S = 1.5
 
-#: Seconds for which a thread may keep the interpreter from others. A frame changes threads several times, and whoever
-#: handed it over still has things to do; of Python's own 5 ms, most would be waited for each time.
+#: Seconds for which a thread may keep the interpreter while others wait. A frame changes threads several times, and the
+#: thread that hands it over still has work to do. With Python's default of 5 ms, each handover would wait for most of
+#: that time.
 SWITCH_S = 0.0002
 
 
@@ -49,9 +50,9 @@ class StartError(Exception):
 
 class NeedsUdp(Exception):
     """
-    A node is to run without shared memory, and its process uses it.
+    The node must run without shared memory, but its process uses it.
 
-    :param state: makes the node again.
+    :param state: restart state from which the node is made again.
     """
 
     def __init__(self, state: RestartState) -> None:
@@ -60,7 +61,7 @@ class NeedsUdp(Exception):
 
 
 class _End(enum.Enum):
-    """Why a node is spun no more."""
+    """The reason why a node is no longer spun."""
 
     STOPPED = enum.auto()
     PORTS_LOST = enum.auto()
@@ -75,21 +76,21 @@ class Restartable(Protocol):
         """Stop working, and join the node's threads."""
 
     def replacement(self) -> Callable[[], Node]:
-        """Return what makes the same node again after :meth:`close`; making it raises StartError."""
+        """Return a function that makes the same node again after :meth:`close`; the function raises StartError."""
 
     def restart_state(self) -> RestartState:
-        """Return what makes the same node again in another process."""
+        """Return the state from which another process makes the same node again."""
 
     def misses_peer(self) -> bool:
-        """Whether a peer is not heard that would be over UDP."""
+        """Return whether there is a peer that is not heard now and would be heard over UDP."""
 
 
 class _Interrupted(BaseException):
-    """Told to stop before the node was up; no Exception, so that nothing on the way takes it for an error."""
+    """The process was told to stop during start-up. Not an Exception, so that no handler takes it for an error."""
 
 
 class Signals:
-    """SIGINT and SIGTERM as a flag; while `starting`, they interrupt what is under way."""
+    """Records SIGINT and SIGTERM in a flag; while `starting` is set, the first one also interrupts the start-up."""
 
     def __init__(self) -> None:
         self.starting = True
@@ -106,16 +107,16 @@ class Signals:
 
 def run(make_node: Callable[[], Node], args: list[str] | None = None, *, polls: bool = False) -> int:
     """
-    Make a node, spin it until the process is told to stop, and take it down.
+    Make a node, spin it until the process is told to stop, and destroy it.
 
-    A :class:`Restartable` node begins again when other processes do not reach it any more, see
-    :mod:`neurosurgeon_ros.ros.process.shared_memory`, and over UDP when it misses a peer.
+    A :class:`Restartable` node restarts when other processes no longer reach it, see
+    :mod:`neurosurgeon_ros.ros.process.shared_memory`, and restarts over UDP when it misses a peer.
 
     :param make_node: makes the node; raises :class:`StartError` if it cannot. A node's ``close()``, if it has one, is
-        called before it is destroyed: it joins the node's threads.
-    :param args: command line, that of the process by default.
-    :param polls: the node needs the executor that polls: for the info of messages, or for events of endpoints.
-    :returns: exit code: 0 after SIGINT or SIGTERM at any moment, 1 if the node could not start.
+        called before the node is destroyed: it joins the node's threads.
+    :param args: command line; by default that of the process.
+    :param polls: whether the node needs the polling executor: for message info, or for endpoint events.
+    :returns: exit code: 0 after SIGINT or SIGTERM at any time, 1 if the node could not start.
     """
     node: Node | None = None
     state: RestartState | None = None
@@ -140,15 +141,15 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None, *, polls: 
             signals.starting = True
             if signals.stopping:
                 break
-            # Senders keep what they know of a port by its number. The old node keeps its numbers until the new one has
-            # others.
+            # Senders remember the state of a port by its number. The old node keeps its ports until the new node has
+            # ports with other numbers.
             rclpy.shutdown()
             _init(args)
             try:
                 node = make_node()
             finally:
                 before.destroy_node()
-                # What a lifecycle node keeps of the middleware goes with the object only.
+                # A lifecycle node releases some middleware resources only when the object is deleted.
                 del before
                 give_back_memory()
             signals.starting = False
@@ -156,7 +157,7 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None, *, polls: 
         pass
     except NeedsUdp as needed:
         state, signals.starting = needed.state, False
-        # What comes from here on waits for the program that takes this one's place: its executable lifts this.
+        # From here on, signals stay pending for the program that replaces this one. Its executable unblocks them.
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     except StartError as problem:
         get_logger("neurosurgeon").fatal(str(problem))
@@ -173,7 +174,7 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None, *, polls: 
     if state is not None:
         _begin_again_over_udp(state, signals)
     if node is None and state is None and code == 0:
-        # Interrupted in the middle of making the node: what it had begun cannot be taken down piece by piece.
+        # Interrupted while the node was being made: a partly made node cannot be destroyed piece by piece.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)
@@ -183,16 +184,16 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None, *, polls: 
 def _init(args: list[str] | None) -> None:
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    except Exception as problem:  # a parameter file that is not there, an argument that ROS cannot read
+    except Exception as problem:  # a missing parameter file, or an argument that ROS cannot parse
         said = " ".join(str(problem).split())
         raise StartError(f"ROS 2 refuses the command line or the environment: {said}") from None
 
 
 def prepare() -> str:
     """
-    Make this process fit for messages that are large or urgent; call before rclpy starts.
+    Prepare this process for large or urgent messages; call before rclpy starts.
 
-    :returns: a sentence for the log if it cannot use shared memory, otherwise an empty string.
+    :returns: a sentence for the log if the process cannot use shared memory, otherwise an empty string.
     """
     sys.setswitchinterval(SWITCH_S)
     keep_memory()
@@ -200,22 +201,23 @@ def prepare() -> str:
 
 
 def _begin_again_over_udp(state: RestartState, signals: Signals) -> None:
-    """Replace this program by another, with its process id, command line and output, unless told to stop."""
+    """Replace this program by a new one with the same process id, command line and output, unless told to stop."""
     os.environ[VARIABLE] = state.to_text()
     os.environ.pop(PROFILES_FILE, None)
     sys.stdout.flush()
     sys.stderr.flush()
-    # A signal that came by another thread, before they all had it blocked, has its handler called by now at the latest.
+    # If another thread received a signal before all threads had blocked it, its handler has been called by now.
     if not signals.stopping:
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def make_executor() -> Executor:
     """
-    Make the executor that takes least time to hand over a message.
+    Make the executor that delivers messages with the least delay.
 
-    rclpy's executor of events is experimental, and not in every release of Jazzy. What handles an endpoint's events
-    may outlive it there (rclpy issue 1644), so that endpoints that come and go have none: `qos.QUIET_PUBLISHER`.
+    rclpy's events executor is experimental, and not part of every Jazzy release. There, the handler of an endpoint's
+    events may outlive the endpoint (rclpy issue 1644), so endpoints that come and go have no such handlers:
+    `qos.QUIET_PUBLISHER`.
     """
     try:
         from rclpy.experimental import EventsExecutor
@@ -225,7 +227,7 @@ def make_executor() -> Executor:
 
 
 def _spin(node: Node, executor: Executor, signals: Signals) -> _End:
-    """Spin until the process is to stop, or until other processes and the node do not reach each other."""
+    """Spin until the process must stop, or until the node and other processes no longer reach each other."""
     ports = ReadPorts() if isinstance(node, Restartable) else None
     look_s = time.monotonic() + LOOK_PERIOD_S
     executor.add_node(node)

@@ -1,10 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-What it takes to make a node again as it was: its parameters, its lifecycle state, and what it hands over.
+The state from which a node is made again: its parameters, its lifecycle state, and the data that it hands over.
 
-Within a process it is passed on as it is. The program that replaces the process gets it as text, in an environment
-variable.
+Within a process, the object is passed on as it is. A program that replaces the process receives it as text, in an
+environment variable.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from rclpy.parameter import Parameter
 
 from neurosurgeon_ros.ros.process.dds import Transport
 
-#: The environment variable.
+#: Name of the environment variable.
 VARIABLE = "NEUROSURGEON_RESTART_STATE"
 
 
 @dataclass(frozen=True, slots=True)
 class RestartState:
     """
-    Makes a node again.
+    The state from which a node is made again.
 
-    :param parameters: all that it has.
+    :param parameters: all parameters of the node.
     :param state: label of its lifecycle state: unconfigured, inactive or active.
-    :param handover: what else it hands over, see :meth:`neurosurgeon_ros.ros.managed.ManagedNode.handover`.
+    :param handover: other data that it hands over, see :meth:`neurosurgeon_ros.ros.managed.ManagedNode.handover`.
     """
 
     parameters: tuple[Parameter, ...]
@@ -38,7 +38,7 @@ class RestartState:
     handover: bytes = b""
 
     def to_text(self) -> str:
-        """Return it as text, for :meth:`from_text`."""
+        """Return the state as text, for :meth:`from_text`."""
         values = {one.name: [one.type_.value, _plain(one.value)] for one in self.parameters}
         handover = base64.b64encode(self.handover).decode()
         return json.dumps({"parameters": values, "state": self.state, "handover": handover})
@@ -46,9 +46,9 @@ class RestartState:
     @classmethod
     def from_text(cls, text: str) -> RestartState:
         """
-        Return what :meth:`to_text` has written.
+        Return the state that :meth:`to_text` has written.
 
-        :raises ValueError: if the text is none of its.
+        :raises ValueError: if the text is not such a state.
         """
         try:
             fields = json.loads(text)
@@ -64,13 +64,13 @@ class RestartState:
 
 
 def transport_left(environment: Mapping[str, str] = os.environ) -> Transport:
-    """Return the transport that this process is to use: UDP alone if another program left its node to this one."""
+    """Return the transport for this process: UDP only, if another program left its node to this one."""
     return Transport.UDP if VARIABLE in environment else Transport.AUTO
 
 
 def take_restart_state() -> RestartState | None:
     """
-    Return what was left to this process, once; None if nothing was.
+    Return the restart state that was left to this process, once; None if there is none.
 
     :raises ValueError: if the environment variable holds something else.
     """
@@ -79,14 +79,14 @@ def take_restart_state() -> RestartState | None:
 
 
 def _plain(value: object) -> object:
-    """Return a parameter's value as JSON has it."""
+    """Return a parameter's value in the form that JSON stores."""
     if isinstance(value, (list, tuple)) and value and isinstance(value[0], bytes):
         return list(b"".join(value))
     return list(value) if hasattr(value, "__iter__") and not isinstance(value, str) else value
 
 
 def _typed(kind: Parameter.Type, value: object) -> object:
-    """Return a parameter's value as rclpy has it."""
+    """Return a parameter's value in the form that rclpy uses."""
     if kind is Parameter.Type.BYTE_ARRAY and isinstance(value, list):
         return [bytes([one]) for one in value]
     return value

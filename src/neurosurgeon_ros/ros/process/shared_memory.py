@@ -1,11 +1,12 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Notices when the shared memory through which other processes reach this one was taken away.
+Detect when the shared memory through which other processes reach this one was removed.
 
-Fast DDS gives each process ports in /dev/shm, and removes them by name: after a crash of a neighbour, or under load, it
-may remove one that another process has just made. That process then listens where nobody speaks, for good, and its
-discovery shows nothing of it. The same happens to all processes when /dev/shm is cleaned, as systemd's RemoveIPC does.
+Fast DDS gives each process ports in /dev/shm, and removes them by name. After a crash of another process, or under
+load, it may remove a port that a process has just made. That process then listens permanently on a port to which nobody
+writes, and its discovery does not show the problem. The same happens to all processes when /dev/shm is cleaned, as
+systemd's RemoveIPC does.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-# A mapping of a port in /proc/self/maps: inode, path, and whether the file is no longer there.
+# The mapping of a port in /proc/self/maps: inode, path, and whether the file was deleted.
 _MAPPING = re.compile(r" (\d+) +(/dev/shm/\w+_port\d+)( \(deleted\))?$", re.MULTILINE)
 
-# The lock of a port from which this process reads, alone or with others.
+# The lock file of a port from which this process reads, alone or with others.
 _LOCK = re.compile(r"^(/dev/shm/\w+_port\d+)_[es]l( \(deleted\))?$")
 
 _PROCESS = Path("/proc/self")
@@ -25,9 +26,9 @@ _PROCESS = Path("/proc/self")
 
 class ReadPorts:
     """
-    The ports of shared memory from which this process reads.
+    The ports in shared memory from which this process reads.
 
-    :param process: its folder in /proc; where there is none, nothing is ever lost.
+    :param process: the folder of the process in /proc; if it does not exist, no port is ever reported as lost.
     """
 
     def __init__(self, process: Path = _PROCESS) -> None:
@@ -37,10 +38,10 @@ class ReadPorts:
 
     def lost(self) -> frozenset[str]:
         """
-        Say which ports were gone at this look and at the one before.
+        Return the ports that were gone at this check and at the previous one.
 
-        Fast DDS replaces a port that it finds broken, and is in the middle of it for a moment: two looks should be
-        a second or more apart. A look costs microseconds as long as the ports are those of the last one.
+        Fast DDS replaces a port that it finds broken, so a port may be missing for a moment. Two checks should be a
+        second or more apart. A check takes microseconds as long as the ports have not changed.
         """
         if self._inodes and not self._suspects and all(_inode(path) == inode for path, inode in self._inodes.items()):
             return frozenset()
@@ -49,7 +50,7 @@ class ReadPorts:
         return gone & before
 
     def _read(self) -> tuple[dict[str, int], frozenset[str]]:
-        """Return the inodes of the ports that are there, and the names of those that are gone."""
+        """Return the inodes of the ports that exist, and the names of those that are gone."""
         try:
             read = read_ports(self._process)
             mappings = _MAPPING.findall((self._process / "maps").read_text(errors="replace"))
@@ -63,14 +64,14 @@ def read_ports(process: Path = _PROCESS) -> set[str]:
     """
     Return the paths of the ports from which a process reads.
 
-    :param process: its folder in /proc.
-    :raises OSError: if there is none.
+    :param process: the folder of the process in /proc.
+    :raises OSError: if the folder does not exist.
     """
     found = set()
     for entry in (process / "fd").iterdir():
         try:
             lock = _LOCK.match(str(entry.readlink()))
-        except OSError:  # closed meanwhile
+        except OSError:  # closed in the meantime
             continue
         if lock is not None:
             found.add(lock.group(1))

@@ -1,13 +1,14 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Removes the shared memory of processes that were killed.
+Remove the shared memory of killed processes.
 
-Fast DDS gives each process a segment in /dev/shm and ports through which others reach it. A process that is killed
-leaves both behind for good, 35 MB with this package's profile; in a container, whose /dev/shm has 64 MB, the second one
-after it finds no room. Each segment and each port has a lock file, on which its living owner holds a flock, in whatever
-container it runs. What nobody holds is removed here, as ``fastdds shm clean`` does; but only files of this user, and
-with Fast DDS's own mutex of the port held, so that no process that starts meanwhile is left with a port that is gone.
+Fast DDS gives each process a segment in /dev/shm and ports through which others reach it. A killed process leaves both
+behind permanently, 35 MB with this package's profile. In a container, whose /dev/shm has 64 MB, the second process
+after it finds no room. Each segment and each port has a lock file. Its living owner holds a flock on that file, in any
+container. This module removes files whose lock nobody holds, as ``fastdds shm clean`` does. It removes only files of
+this user, and a port only while it holds Fast DDS's own mutex of the port, so that a process that starts at the same
+time keeps its port.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ from pathlib import Path
 
 SHARED_MEMORY = Path("/dev/shm")
 
-#: Lock files, by what they lock: a segment, or a port with one reader (_el) or with several (_sl).
+#: Names of lock files: of a segment, or of a port with one reader (_el) or with several (_sl).
 _SEGMENT_LOCK = re.compile(r"(fast(?:rtps|dds)_[0-9a-f]{16})_el")
 _PORT_LOCK = re.compile(r"(fast(?:rtps|dds)_port\d+)_[es]l")
 
 _PORT = re.compile(r"fast(?:rtps|dds)_port\d+")
 
-#: Seconds for which a lock file must have been there: its owner makes it first, and locks it then.
+#: Minimum age of a lock file, seconds: its owner first creates the file, and then locks it.
 SETTLED_S = 0.5
 
 
@@ -38,9 +39,9 @@ def remove_dead_memory(folder: Path = SHARED_MEMORY, *, settled_s: float = SETTL
     """
     Remove segments and ports whose owners are dead.
 
-    :param folder: where they lie.
-    :param settled_s: seconds for which a lock file must have been there.
-    :returns: bytes that this made free.
+    :param folder: folder of the shared memory.
+    :param settled_s: minimum age of a lock file, seconds.
+    :returns: number of freed bytes.
     """
     freed = 0
     for name in _names(folder):
@@ -56,14 +57,14 @@ def remove_dead_memory(folder: Path = SHARED_MEMORY, *, settled_s: float = SETTL
 
 def remove_unused_ports(folder: Path = SHARED_MEMORY, *, settled_s: float = SETTLED_S) -> int:
     """
-    Remove ports that nobody reads from and that no process has open, as a killed writer leaves them.
+    Remove ports that nobody reads from and that no process has open. A killed writer leaves such ports behind.
 
-    A port has no lock while it is only written to. So this is for tests and benchmarks, which know that every process
-    that uses the folder is visible here; a container may share it with others.
+    A port has no lock while it is only written to. This function is therefore for tests and benchmarks, which know that
+    every process that uses the folder is visible here; a container may share the folder with others.
 
-    :param folder: where they lie.
-    :param settled_s: seconds for which a port must have been there.
-    :returns: bytes that this made free.
+    :param folder: folder of the shared memory.
+    :param settled_s: minimum age of a port, seconds.
+    :returns: number of freed bytes.
     """
     ports = {found[0]: folder / found[0] for name in _names(folder) if (found := _PORT.fullmatch(name))}
     ports = {
@@ -92,7 +93,7 @@ def _names(folder: Path) -> list[str]:
 
 @contextlib.contextmanager
 def _dead(lock: Path, settled_s: float) -> Iterator[bool]:
-    """Lock a file unless a live process has; yields whether it is locked, this user's, and not just made."""
+    """Lock a file unless a live process holds the lock; yields whether it is locked, this user's, and settled."""
     try:
         file = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
@@ -110,7 +111,7 @@ def _dead(lock: Path, settled_s: float) -> Iterator[bool]:
 
 
 def _remove(*paths: Path) -> int:
-    """Remove files if they are this user's; returns the bytes that they had."""
+    """Remove files if they belong to this user; returns the number of freed bytes."""
     freed = 0
     for path in paths:
         with contextlib.suppress(OSError):
@@ -123,7 +124,7 @@ def _remove(*paths: Path) -> int:
 
 @contextlib.contextmanager
 def _mutex(name: str) -> Iterator[bool]:
-    """Hold one of Fast DDS's mutexes, which are named semaphores; yields whether it is held, or is not there at all."""
+    """Hold one of Fast DDS's mutexes, which are named semaphores; yields whether it is held or does not exist."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.sem_open.restype = ctypes.c_void_p
     semaphore = libc.sem_open(f"/{name}".encode(), 0)

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Experiments: each runs policies in scenarios and gives a plot, a table and figures for summary.json."""
+"""Experiments. Each one runs policies in scenarios and returns a plot, a table and numbers for summary.json."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from neurosurgeon_ros.simulation.experiments.settings import Settings
 @dataclass(frozen=True, slots=True)
 class Experiment:
     """
-    An experiment that can be asked for by name.
+    An experiment that can be selected by name.
 
-    :param about: what it shows, in one line.
-    :param run: runs it.
+    :param about: description in one line.
+    :param run: function that runs the experiment.
     """
 
     about: str

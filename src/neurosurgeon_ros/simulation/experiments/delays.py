@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Experiments 1 to 3 of the paper: what each partition point costs, stage by stage, by edge and by link."""
+"""Experiments 1 to 3 of the paper: the delay of each partition point, by stage, by edge and by link."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from neurosurgeon_ros.simulation.experiments.result import Result
 from neurosurgeon_ros.simulation.experiments.settings import RATES_MBPS, Settings
 from neurosurgeon_ros.simulation.table import NetworkTable
 
-#: The robot of the `measured` truth has this fraction of the profiled machine's speed; the edge is that machine.
+#: The robot of truth `measured` has this fraction of the speed of the profiled machine; the edge is that machine.
 ROBOT_SPEED = 0.2
-#: The `measured` truth's seconds to the edge and back.
+#: Seconds to the edge and back in truth `measured`.
 ROUND_TRIP_S = 2e-3
 TRUTHS = ("linear", "measured")
 STAGES = ("front_end_s", "transmission_s", "back_end_s")
 
 
 def _stages(table: NetworkTable, truth: str, mbps: float, slower_edge: float = 1.0) -> FloatArray:
-    """Return front-end, transmission and back-end delay of each partition point, shape (n, 3)."""
+    """Return the front-end, transmission and back-end delay of each partition point, shape (n, 3)."""
     macs, layers = table.back_macs, table.back_layers
     if truth == "linear":
         front = (macs[0] - macs) / 60e9 + ROBOT_LAYER_S * (layers[0] - layers)
@@ -38,7 +38,7 @@ def _stages(table: NetworkTable, truth: str, mbps: float, slower_edge: float = 1
 
 
 def _panels(title: str, settings: Settings) -> tuple[Any, Any]:
-    """Make a row of panels for each truth, a column for each network."""
+    """Make a grid of panels, with one row per truth and one column per network."""
     names = settings.networks()
     made, axes = style.figure(title, len(TRUTHS), len(names), width=3.6 * len(names), height=7.0)
     for row, truth in enumerate(TRUTHS):
@@ -53,12 +53,12 @@ def _panels(title: str, settings: Settings) -> tuple[Any, Any]:
 
 
 def _limit(axis: Any, on_device_s: float, best_s: float) -> None:
-    """Leave room for what can be chosen; early layers of some megabytes are far above."""
+    """Limit the y axis to the relevant delays; early layers of several megabytes are far above."""
     axis.set_ylim(0.0, 1e3 * max(2.5 * on_device_s, 1.2 * best_s))
 
 
 def stages(settings: Settings) -> Result:
-    """Stack front-end, transmission and back-end delay at 50 Mbit/s (experiment 1)."""
+    """Plot the stacked front-end, transmission and back-end delays at 50 Mbit/s (experiment 1)."""
     mbps = 50.0
     rows: list[dict[str, Any]] = []
     made, axes = _panels("What a frame's delay consists of, by partition point (50 Mbit/s)", settings)
@@ -94,7 +94,7 @@ def stages(settings: Settings) -> Result:
 
 
 def edge_speeds(settings: Settings) -> Result:
-    """Draw the total delay at 50 Mbit/s with edges of several speeds (experiment 2)."""
+    """Plot the total delay at 50 Mbit/s with edges of several speeds (experiment 2)."""
     return _lines(
         settings,
         "The best partition point depends on the edge (50 Mbit/s)",
@@ -106,7 +106,7 @@ def edge_speeds(settings: Settings) -> Result:
 
 
 def link_rates(settings: Settings) -> Result:
-    """Draw the total delay at several rates of the uplink (experiment 3)."""
+    """Plot the total delay at several rates of the uplink (experiment 3)."""
     return _lines(
         settings,
         "The best partition point depends on the link",

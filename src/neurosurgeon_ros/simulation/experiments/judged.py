@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The experiments by which policies are judged: ratios to Oracle's delay, samples and probes paid for."""
+"""Experiments that judge policies by the ratio of their delay to Oracle's, including the cost of samples and probes."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _grid_runs(settings: Settings, cells: Sequence[tuple[str, float, float, str]
 
 
 def change(settings: Settings) -> Result:
-    """Let the uplink fall from 50 to 4, and rise to 16 and 50 Mbit/s, 150 frames each."""
+    """Run every policy on an uplink that falls from 50 to 4 and rises to 16 and 50 Mbit/s, 150 frames each."""
     cells = list(product(JUDGED_NETWORKS, POLICIES))
     jobs = [
         Job(Scenario(name, CHANGE, frames=600, seed=seed), policy)
@@ -102,7 +102,7 @@ def change(settings: Settings) -> Result:
 
 
 def hard(settings: Settings) -> Result:
-    """Let the link wander and switch, with Gaussian and with heavy noise, for 1,000 frames."""
+    """Run every policy for 1,000 frames on links that wander and switch, with Gaussian and with heavy noise."""
     seeds = 8
     cells = list(product(HARD_LINKS, HARD_NOISES, JUDGED_NETWORKS, POLICIES))
     jobs = [
@@ -144,7 +144,7 @@ def hard(settings: Settings) -> Result:
 
 
 def random(settings: Settings) -> Result:
-    """Run 100 scenarios drawn from the seed."""
+    """Run every policy in 100 scenarios that are drawn from the seed."""
     scenarios = [random_scenario(settings.seed, number) for number in range(100)]
     runs = _in_groups(settings.runner.run([Job(s, policy) for policy in POLICIES for s in scenarios]), len(scenarios))
     rows, summary = [], []
@@ -191,7 +191,7 @@ def random(settings: Settings) -> Result:
 
 
 def constants(settings: Settings) -> Result:
-    """Run the grid with each nominal constant, and all together, a factor of ten off."""
+    """Run the grid with each nominal constant, and with all of them together, wrong by a factor of ten."""
     nominal = Nominal()
     names = ("bytes_per_s", "round_trip_s", "macs_per_s", "layer_s")
     variants: list[tuple[str, float, Nominal]] = [("none", 1.0, nominal)]
@@ -239,7 +239,7 @@ def constants(settings: Settings) -> Result:
 
 
 def _best_fixed(scenario: Scenario) -> float:
-    """Ratio of the best single arm in hindsight."""
+    """Return the ratio of the best single arm in hindsight."""
     total_s = scenario.environment().total_s()
     return float(total_s.sum(axis=0).min() / total_s.min(axis=1).sum())
 
@@ -262,7 +262,7 @@ def _grouped(
     value: str = "ratio_50_400",
     **only: Any,
 ) -> None:
-    """Draw bars from 1 upwards, a group for each value of `key`, a bar for each policy."""
+    """Draw bars upwards from 1, with one group per value of `key` and one bar per policy."""
     width = 0.85 / len(policies)
     for index, policy in enumerate(policies):
         heights = [

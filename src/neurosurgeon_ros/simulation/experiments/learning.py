@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Experiments 4 to 9 of the paper: how policies learn, track, escape, and treat key frames."""
+"""Experiments 4 to 9 of the paper: how policies learn, track changes, escape from traps, and treat key frames."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _groups(settings: Settings, jobs: list[Job], seeds: int) -> list[list[Run]]:
 
 
 def _panels(title: str, settings: Settings, xlabel: str, ylabel: str) -> tuple[Any, dict[str, Any]]:
-    """Make a panel for each network."""
+    """Make one panel per network."""
     made, axes = style.figure(title, 2, 2, width=10.5, height=7.0)
     names = settings.networks()
     for axis, name in zip(axes.flat, names, strict=False):
@@ -35,7 +35,7 @@ def _panels(title: str, settings: Settings, xlabel: str, ylabel: str) -> tuple[A
 
 
 def prediction(settings: Settings) -> Result:
-    """Compare predicted offloading delays with offline profiles layer by layer (experiment 4)."""
+    """Compare the predicted offloading delays with those of offline profiles per layer (experiment 4)."""
     policies, seeds, frames = (DEFAULT, "mu_lin_ucb", "neurosurgeon"), 10, 200
     cells = list(product(settings.networks(), policies))
     measured = Measured(round_trip_s=8e-3, fragment_factor=1.2)
@@ -78,7 +78,7 @@ def _relative_error(run: Run) -> FloatArray:
 
 
 def comparison(settings: Settings) -> Result:
-    """Compare mean delays of the policies at each rate (experiment 5)."""
+    """Compare the mean delays of the policies at each rate (experiment 5)."""
     policies, seeds = ("oracle", DEFAULT, "mu_lin_ucb", *BASELINES), 5
     cells = list(product(settings.networks(), RATES_MBPS, policies))
     jobs = [
@@ -111,7 +111,7 @@ def comparison(settings: Settings) -> Result:
 
 
 def tracking(settings: Settings) -> Result:
-    """Show which point is chosen, frame by frame, while link and edge change (experiment 6)."""
+    """Show the chosen point at each frame while link and edge change (experiment 6)."""
     policies = ("oracle", DEFAULT, "mu_lin_ucb")
     link = StepLink(((50.0, 150), (4.0, 150), (16.0, 150), (50.0, 150)))
     load = StepLoad(((1.0, 300), (60.0, 150), (1.0, 150)))
@@ -154,9 +154,10 @@ def tracking(settings: Settings) -> Result:
 
 def trapped(settings: Settings) -> Result:
     """
-    Show LinUCB trapped at the end of the network after the link got better, and muLinUCB escaping (experiment 7).
+    Show that LinUCB stays trapped on the device after the link improves, and that muLinUCB escapes (experiment 7).
 
-    Both in their literal form, in seconds: forced sampling finds out, the confidence bound then looks further.
+    Both run in their literal form, in seconds. Forced sampling discovers the better link, and the confidence bound then
+    explores further.
     """
     policies, seeds, frames = ("lin_ucb", "mu_lin_ucb", DEFAULT), 5, 1200
     link = StepLink(((8.0, 300), (100.0, 900)))
@@ -197,7 +198,7 @@ def trapped(settings: Settings) -> Result:
 
 
 def key_frames(settings: Settings) -> Result:
-    """Compare the delays of key frames and others as the weights' difference grows, in literal form (experiment 8)."""
+    """Compare delays of key frames and others as the weights' difference grows, in literal form (experiment 8)."""
     seeds, weights = 6, (0.2, 0.4, 0.6, 0.8, 0.9)
     cells = list(product(settings.networks(), weights))
     jobs = [
@@ -233,10 +234,10 @@ def _key_frame_scenario(settings: Settings, name: str, seed: int) -> Scenario:
 
 def forced_sampling(settings: Settings) -> Result:
     """
-    Vary how often sampling is forced, with the horizon known and unknown (experiment 9).
+    Vary the frequency of forced sampling, with a known and an unknown horizon (experiment 9).
 
-    The forced frames go to the point that looks best but for p = P: one that sends little, and so tells little of a
-    link that got better.
+    The forced frames go to the point that looks best apart from p = P. This point sends few bytes, so it reveals little
+    about a link that has improved.
     """
     seeds, frames, exponents = 5, 800, (0.1, 0.25, 0.4, 0.55, 0.7, 0.9)
     link = StepLink(((4.0, 400), (100.0, 400)))

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A link that is slow or dead for a while, by the robot's own rules: how soon the edge is used as before."""
+"""Outages of the link, simulated by the robot's own rules: how soon the edge is used as before."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ from neurosurgeon_ros.simulation.scenario import Job, Scenario
 from neurosurgeon_ros.simulation.simulate import Run
 from neurosurgeon_ros.simulation.table import NetworkTable, network_names
 
-#: Rates during the outage and its length.
+#: Rates during the outage in Mbit/s, and its length in seconds.
 LOW_MBPS = (0.0, 0.01, 0.05, 0.2, 0.5, 1.0)
 SECONDS = (1.0, 3.0, 30.0, 300.0)
-#: The link before and after it, and for how long before.
+#: Rate of the link before and after the outage in Mbit/s, and seconds before the outage.
 _HIGH_MBPS, _BEFORE_S = 50.0, 10.0
-#: Speeds of a robot on which every network uses the edge, and of a faster one.
+#: Speeds of a robot on which every network uses the edge, and of a faster robot.
 ROBOTS_GMACS = (10.0, 60.0)
-#: The camera's period, and the deadline in on-device delays, as the nodes have it.
+#: The camera's period in seconds, and the deadline as a multiple of the on-device delay, as in the nodes.
 _PERIOD_S, _DEADLINE = 0.1, 1.5
-#: Frames after the outage, frames in a row that show that the edge is used as before, and what is as good as Oracle.
+#: Frames after the outage, consecutive frames that show that the edge is used as before, and the largest ratio to
+#: Oracle that counts as equally good.
 _AFTER, _IN_A_ROW, _AS_GOOD = 400, 5, 1.05
 
 
@@ -36,10 +37,10 @@ def outage_scenario(
     table: NetworkTable, low_mbps: float, seconds: float, *, robot_gmacs: float, noise: Noise, seed: int
 ) -> Scenario:
     """
-    Return a link of 50 Mbit/s that falls for some seconds, 10 s after the beginning.
+    Return a scenario with a link of 50 Mbit/s that falls for some seconds, 10 s after the start.
 
-    :param low_mbps: the rate it falls to, at least 0.
-    :param seconds: for how long.
+    :param low_mbps: rate during the outage, at least 0.
+    :param seconds: length of the outage.
     """
     on_device_s = float(table.back_macs[0]) / (1e9 * robot_gmacs) + ROBOT_LAYER_S * float(table.back_layers[0])
     before, during = round(_BEFORE_S / _PERIOD_S), round(seconds / _PERIOD_S)
@@ -59,11 +60,11 @@ def outage_scenario(
 
 def back_again(run: Run, seconds: float) -> tuple[float, float]:
     """
-    Return how many frames after an outage five in a row are as good as Oracle's, and the ratio to Oracle from there on.
+    Return the frames from an outage until five in a row are as good as Oracle's, and the ratio to Oracle from then on.
 
-    :param run: of a scenario of :func:`outage_scenario`.
-    :param seconds: the outage's length.
-    :returns: inf and nan where there are no such five frames.
+    :param run: run of a scenario of :func:`outage_scenario`.
+    :param seconds: length of the outage.
+    :returns: number of frames and ratio; inf and nan if there are no such five frames.
     """
     first = int(np.searchsorted(run.starts_s, _BEFORE_S + seconds - 1e-9))
     good: FloatArray = (run.delay_s[first:] <= _AS_GOOD * run.best_s[first:]).astype(np.float64)
@@ -75,7 +76,7 @@ def back_again(run: Run, seconds: float) -> tuple[float, float]:
 
 
 def outage(settings: Settings) -> Result:
-    """Let the link fall and return, and count the frames until the edge is used as before."""
+    """Simulate outages of the link, and count the frames until the edge is used as before."""
     seeds = max(1, settings.seeds // 10)
     cells = list(product(network_names(), ROBOTS_GMACS, LOW_MBPS, SECONDS))
     scenarios = [

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What an experiment gives, and the files that are made of it."""
+"""The result of an experiment, and the files that are written from it."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Row = Mapping[str, Any]
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
     """
-    An experiment's outcome.
+    The result of an experiment.
 
-    :param rows: the CSV, a mapping from column to value for each row; all rows have the columns of the first.
-    :param summary: what goes into summary.json under the experiment's name.
+    :param rows: rows of the CSV, each a mapping from column to value; all rows have the columns of the first row.
+    :param summary: value for summary.json under the experiment's name.
     :param figure: the plot.
     """
 
@@ -35,12 +35,12 @@ class Result:
 
 def write(folder: Path, name: str, result: Result) -> tuple[Path, ...]:
     """
-    Write ``NAME.png``, ``NAME.csv`` and the experiment's part of ``summary.json``; each file whole or not at all.
+    Write ``NAME.png``, ``NAME.csv`` and the experiment's part of ``summary.json``; each file completely or not at all.
 
-    :param folder: made if need be.
+    :param folder: folder for the files; it is created if needed.
     :param name: the experiment's name.
-    :param result: its outcome.
-    :returns: the files.
+    :param result: the result of the experiment.
+    :returns: paths of the written files.
     :raises OSError: if a file cannot be written.
     """
     summary_path = folder / "summary.json"
@@ -68,7 +68,7 @@ def _short(value: Any) -> Any:
 
 
 def _rounded(value: Any) -> Any:
-    """Return floats six significant digits, which is more than any of them deserves."""
+    """Round all floats to six significant digits, which is more than their accuracy."""
     if isinstance(value, float):
         return float(f"{value:.6g}")
     if isinstance(value, Mapping):

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What each part of the default policy gives, how regret grows, and what a slow start does."""
+"""Experiments on the effect of each part of the default policy, on the growth of regret, and on a slow start."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from neurosurgeon_ros.simulation.experiments.settings import (
 from neurosurgeon_ros.simulation.processes import ConstantLink, MarkovLink, OrnsteinUhlenbeckLink, StepLink, StepLoad
 from neurosurgeon_ros.simulation.scenario import Job, Scenario
 
-#: Parts of the default policy, and what is left when they are switched off.
+#: Parts of the default policy, and descriptions of the policy without each part.
 PARTS = {
     "none": "all parts",
     "features_in_seconds": "features without units",
@@ -42,7 +42,7 @@ PARTS = {
 
 
 def _suites() -> dict[str, list[Scenario]]:
-    """Return the scenarios of the ablation, each suite made so that some part matters."""
+    """Return the scenarios of the ablation; each suite is designed so that some part matters."""
     fall = StepLink(((50.0, 150), (4.0, 150), (16.0, 150), (50.0, 150)))
     slow_edge = StepLoad(((1.0, 150), (60.0, 100), (1.0, 150)))
     return {
@@ -76,7 +76,7 @@ def _suites() -> dict[str, list[Scenario]]:
 
 
 def ablation(settings: Settings) -> Result:
-    """Switch off one part after the other."""
+    """Switch off the parts of the default policy, one at a time."""
     suites = _suites()
     cells = list(product(PARTS, suites))
     jobs = [
@@ -108,7 +108,7 @@ def ablation(settings: Settings) -> Result:
 
 
 def regret(settings: Settings) -> Result:
-    """Measure how the regret grows over 12,800 frames on stationary links."""
+    """Measure the growth of the regret over 12,800 frames on stationary links."""
     seeds, frames = 3, 12_800
     policies = (DEFAULT, "mu_lin_ucb", "lin_ucb")
     cells = list(product(policies, JUDGED_NETWORKS, RATES_MBPS))
@@ -147,14 +147,14 @@ def regret(settings: Settings) -> Result:
 
 
 def _slope(at: FloatArray, curve: FloatArray) -> float:
-    """Slope of log R over log T; 0 for a regret that stays below a millisecond."""
+    """Return the slope of log R over log T; 0 for a regret that stays below a millisecond."""
     if curve[-1] < 1e-3:
         return 0.0
     return float(np.polyfit(np.log(at), np.log(np.maximum(curve, 1e-3)), 1)[0])
 
 
 def contention(settings: Settings) -> Result:
-    """Let the edge answer ten times as slowly during the first frames."""
+    """Run the learning policies with an edge that is ten times as slow during the first frames."""
     seeds, bursts = 5, (0, 1, 5, 20, 50)
     cells = list(product(settings.networks(), LEARNERS, bursts))
     jobs = [

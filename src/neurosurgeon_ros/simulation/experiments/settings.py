@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What every experiment is given, and scenarios that several of them share."""
+"""Settings of all experiments, and scenarios that several experiments share."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ DEFAULT = "adaptive_mu_lin_ucb"
 @dataclass(frozen=True, slots=True)
 class Settings:
     """
-    What every experiment is given.
+    Settings of all experiments.
 
     :param runner: runs jobs.
-    :param seed: of the random scenarios.
-    :param seeds: runs of each scenario of the grid and of change; others take as many as fit.
-    :param tables: tables measured on this machine, in place of those that ship.
+    :param seed: seed of the random scenarios.
+    :param seeds: number of runs of each scenario of grid and change; other experiments choose their own number.
+    :param tables: tables measured on this machine, which replace the shipped ones.
     """
 
     runner: Runner
@@ -42,16 +42,17 @@ class Settings:
         return self.tables.get(name) or network(name)
 
     def networks(self) -> tuple[str, ...]:
-        """Names of the networks of the paper's experiments."""
+        """Return the names of the networks of the paper's experiments."""
         return tuple(name for name in ("vgg16", "resnet50", "tiny_yolov2", "yolov3_tiny") if name in network_names())
 
 
 def random_scenario(seed: int, number: int) -> Scenario:
     """
-    Draw scenario `number` of those of a seed.
+    Draw scenario `number` of a seed.
 
-    Uplink 2 to 200 Mbit/s, edge 60 to 4,000 and robot 10 to 200 GMAC/s, round trip 1 to 30 ms, all log-uniform; what a
-    byte costs in fragmented messages 1 to 1.6, uniform; any network that ships.
+    The uplink of 2 to 200 Mbit/s, the edge of 60 to 4,000 GMAC/s, the robot of 10 to 200 GMAC/s and the round trip of 1
+    to 30 ms are log-uniform. The cost of a byte in fragmented messages, 1 to 1.6, is uniform. The network is any
+    shipped network.
     """
     rng = np.random.default_rng((seed, number))
 

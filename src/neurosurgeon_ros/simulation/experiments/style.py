@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""How figures look: one style for each policy and network, told apart without colour."""
+"""Style of the figures: one style for each policy and network, which can be distinguished without colour."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-#: Names for people.
+#: Display names.
 NETWORKS = MappingProxyType(
     {"vgg16": "VGG16", "resnet50": "ResNet50", "tiny_yolov2": "tiny YOLOv2", "yolov3_tiny": "YOLOv3-tiny"}
 )
@@ -28,7 +28,7 @@ POLICIES = MappingProxyType(
         "best_fixed": "best fixed arm",
     }
 )
-#: Colours go from dark to light in this order, so that they differ in grey too.
+#: Colours in order from dark to light, so they also differ in grey.
 COLOURS = ("#555555", "#0b3c5d", "#a4243b", "#2e8b57", "#d98324", "#8fa3b8", "#c9a0dc", "#cfd8dc", "#f0e6c0")
 HATCHES = ("||", "", "//", "..", "xx", "--", "\\\\", "oo", "++")
 LINES = ("-", "-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3)), (0, (3, 1)))
@@ -36,13 +36,13 @@ MARKERS = ("", "o", "s", "^", "D", "v", "P", "X", "*")
 
 
 def line(name: str, order: tuple[str, ...] = tuple(POLICIES)) -> dict[str, Any]:
-    """Return colour, line style and marker of a line, always the same for a name of `order`."""
+    """Return the colour, line style and marker of a line, always the same for a name of `order`."""
     index = order.index(name) % len(COLOURS)
     return {"color": COLOURS[index], "linestyle": LINES[index], "marker": MARKERS[index], "markersize": 4}
 
 
 def bar(name: str, order: tuple[str, ...] = tuple(POLICIES)) -> dict[str, Any]:
-    """Return face, hatch and edge of the bars of one series, always the same for a name of `order`."""
+    """Return the face, hatch and edge of the bars of one series, always the same for a name of `order`."""
     index = order.index(name) if name in order else len(order) - 1
     return {
         "color": COLOURS[index % len(COLOURS)],
@@ -56,7 +56,7 @@ def figure(
     title: str, rows: int = 1, columns: int = 1, *, width: float = 9.0, height: float = 4.5
 ) -> tuple[Figure, Any]:
     """
-    Make a figure with its one message as title.
+    Make a figure with its message as the title.
 
     :returns: the figure, and its axes as an array of shape (rows, columns).
     """
@@ -71,7 +71,7 @@ def figure(
 
 
 def log_ratio(axis: Axes) -> None:
-    """Make the y axis logarithmic, with plain numbers on it."""
+    """Make the y axis logarithmic, with plain numbers as labels."""
     axis.set_yscale("log")
     low, high = axis.get_ylim()
     subs: tuple[float, ...] = (1.0, 2.0, 5.0) if high > 20.0 * low else (1.0, 1.5, 2.0, 3.0, 5.0)

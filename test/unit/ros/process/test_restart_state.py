@@ -58,9 +58,7 @@ def _plain(value: object) -> object:
     ],
 )
 def test_anything_else_is_refused(text: str) -> None:
-    with pytest.raises(
-        ValueError, match=f"^{VARIABLE} is not the restart state .*remove it from the environment$"
-    ):
+    with pytest.raises(ValueError, match=f"^{VARIABLE} is not the restart state .*remove it from the environment$"):
         RestartState.from_text(text)
 
 
