@@ -14,12 +14,22 @@ from neurosurgeon_ros.learning.interface import Policy
 from neurosurgeon_ros.learning.lin_ucb import LinUcb
 from neurosurgeon_ros.learning.mu_lin_ucb import MuLinUcb
 from neurosurgeon_ros.learning.neurosurgeon import Neurosurgeon
+from neurosurgeon_ros.learning.peers.cd_lin_ucb import CdLinUcb
+from neurosurgeon_ros.learning.peers.d_lin_ucb import DLinUcb
+from neurosurgeon_ros.learning.peers.exp4 import Exp4
+from neurosurgeon_ros.learning.peers.lin_ts import LinTs
+from neurosurgeon_ros.learning.peers.sw_lin_ucb import SwLinUcb
 
 _POLICIES: dict[str, type[Policy]] = {
     "adaptive_mu_lin_ucb": AdaptiveMuLinUcb,
     "mu_lin_ucb": MuLinUcb,
     "lin_ucb": LinUcb,
     "epsilon_greedy": EpsilonGreedy,
+    "d_lin_ucb": DLinUcb,
+    "sw_lin_ucb": SwLinUcb,
+    "cd_lin_ucb": CdLinUcb,
+    "lin_ts": LinTs,
+    "exp4": Exp4,
     "neurosurgeon": Neurosurgeon,
     "edge_only": EdgeOnly,
     "on_device": OnDevice,

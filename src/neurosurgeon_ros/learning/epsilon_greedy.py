@@ -7,7 +7,8 @@ from __future__ import annotations
 import numpy as np
 
 from neurosurgeon_ros.learning.checks import in_range
-from neurosurgeon_ros.learning.interface import FEATURES, Choice, Context, FloatArray, Observation, is_offloading_delay
+from neurosurgeon_ros.learning.interface import FEATURES, Choice, Context, Observation, is_offloading_delay
+from neurosurgeon_ros.learning.linear import ScaledFeatures
 from neurosurgeon_ros.learning.ridge import Ridge
 
 
@@ -27,11 +28,11 @@ class EpsilonGreedy:
         self._epsilon = in_range("epsilon", epsilon, 0.0, 1.0)
         self._ridge = Ridge(len(FEATURES), in_range("beta", beta, 0.0, float("inf"), open_low=True))
         self._rng = np.random.default_rng(seed)
-        self._scale: FloatArray | None = None
+        self._scaled = ScaledFeatures()
 
     def select(self, context: Context) -> Choice:
         """Choose an arm; `forced` marks an arm that was chosen at random."""
-        predicted_s = self._ridge.predict(self._features(context))
+        predicted_s = self._ridge.predict(self._scaled(context.features))
         explore = bool(self._rng.random() < self._epsilon)
         if explore:
             arm = int(self._rng.choice(np.flatnonzero(context.allowed)))
@@ -45,12 +46,4 @@ class EpsilonGreedy:
     def observe(self, observation: Observation, context: Context) -> None:
         """Learn the delay of a frame that went to the edge."""
         if is_offloading_delay(observation, context):
-            self._ridge.update(self._features(context)[observation.arm], observation.offload_s)
-
-    def _features(self, context: Context) -> FloatArray:
-        """Scale the features by their largest values on the first frame."""
-        if self._scale is None:
-            largest = np.max(context.features, axis=0)
-            self._scale = np.where(largest > 0.0, largest, 1.0)
-        scaled: FloatArray = context.features / self._scale
-        return scaled
+            self._ridge.update(self._scaled(context.features)[observation.arm], observation.offload_s)
