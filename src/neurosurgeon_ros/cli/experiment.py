@@ -41,6 +41,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--tables", type=Path, help="folder with CSVs from 'neurosurgeon profile', used instead of the shipped ones"
     )
+    parser.add_argument(
+        "--links",
+        type=Path,
+        metavar="FOLDER",
+        help="recorded links (CSVs with a column mbps, or mahimahi traces) for 'links', in place of made ones",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -48,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     Run the requested experiments.
 
     :returns: exit code.
-    :raises UsageError: if an experiment is unknown or a table cannot be read.
+    :raises UsageError: if an experiment is unknown, or a table or link cannot be read.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -56,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
     from neurosurgeon_ros.simulation.experiments import EXPERIMENTS
     from neurosurgeon_ros.simulation.experiments.result import write
     from neurosurgeon_ros.simulation.experiments.settings import Settings
+    from neurosurgeon_ros.simulation.link_files import read_links
     from neurosurgeon_ros.simulation.scenario import Runner
     from neurosurgeon_ros.simulation.table import NetworkTable, read_table
 
@@ -76,6 +83,11 @@ def run(args: argparse.Namespace) -> int:
         if not tables:
             raise UsageError(f"there is no table in {args.tables}; 'neurosurgeon profile MODEL' writes them")
 
+    try:
+        recorded = {} if args.links is None else read_links(args.links)
+    except (OSError, ValueError) as problem:
+        raise UsageError(str(problem)) from problem
+
     console = Console(file=sys.stderr)
     columns = (
         SpinnerColumn(),
@@ -95,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
             progress.update(task, runs=done)
 
         with Runner(args.jobs, count) as runner:
-            settings = Settings(runner, seed=args.seed, seeds=args.seeds, tables=tables)
+            settings = Settings(runner, seed=args.seed, seeds=args.seeds, tables=tables, links=recorded)
             for name in names:
                 progress.update(task, description=name)
                 begin_s = time.monotonic()

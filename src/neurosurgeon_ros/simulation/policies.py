@@ -12,6 +12,7 @@ from neurosurgeon_ros.learning import POLICIES, make_policy
 from neurosurgeon_ros.learning.interface import Choice, Context, FloatArray, Observation, Policy
 from neurosurgeon_ros.learning.neurosurgeon import layer_profile
 from neurosurgeon_ros.simulation.environment import Environment
+from neurosurgeon_ros.simulation.references import FixedArm, Lagged
 
 #: Names that :func:`simulated_policy` accepts.
 SIMULATED = ("oracle", *POLICIES)
@@ -42,13 +43,17 @@ def simulated_policy(name: str, environment: Environment, *, seed: int = 0, **op
 
     Neurosurgeon gets a profile of the idle edge per layer type, as in the paper.
 
-    :param name: one of :data:`SIMULATED`.
+    :param name: one of :data:`SIMULATED`, or a reference: `fixed_arm`, with the option `arm`, or `lagged`.
     :param seed: seed of the policy's random numbers.
     :param options: the policy's own keyword arguments.
     :raises ValueError: if a name or an option is unknown; the message names the choices.
     """
     if name == "oracle":
         return Oracle()
+    if name == "fixed_arm":
+        return FixedArm(**options)
+    if name == "lagged":
+        return Lagged(environment)
     if name == "neurosurgeon" and "edge_profile" not in options:
         profile = layer_profile(environment.table.features, environment.compute_s)
         options = {"edge_profile": tuple(float(value) for value in profile), **options}

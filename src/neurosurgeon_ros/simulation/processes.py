@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from neurosurgeon_ros.learning.interface import FloatArray
-from neurosurgeon_ros.simulation.table import non_negative
+from neurosurgeon_ros.simulation.link_files import read_link
 
 
 class Link(Protocol):
@@ -100,20 +99,14 @@ class OrnsteinUhlenbeckLink:
 
     def sample(self, frames: int, rng: np.random.Generator) -> FloatArray:
         """Draw a path that starts from the stationary distribution."""
-        keep = math.exp(-1.0 / self.correlation_frames)
-        shocks = rng.standard_normal(frames)
-        log_rate = np.empty(frames)
-        log_rate[0] = shocks[0]
-        for k in range(1, frames):
-            log_rate[k] = keep * log_rate[k - 1] + math.sqrt(1.0 - keep**2) * shocks[k]
-        path: FloatArray = self.mbps * np.exp(self.sd * log_rate)
+        path: FloatArray = self.mbps * np.exp(self.sd * wander(rng.standard_normal(frames), self.correlation_frames))
         return path
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RecordedLink:
     """
-    A recorded rate with one row per frame, repeated as often as needed.
+    A recorded rate with one row for each frame, or each `row_s` of a scenario, repeated as often as needed.
 
     :param mbps: rates in Mbit/s, at least 0 and not all 0: every recorded mobile link has outages.
     """
@@ -123,22 +116,12 @@ class RecordedLink:
     @classmethod
     def read(cls, path: Path) -> RecordedLink:
         """
-        Read a CSV with a column ``mbps``.
+        Read a file, see :func:`neurosurgeon_ros.simulation.link_files.read_link`.
 
-        :raises ValueError: if the column is missing or empty, a rate is negative or not finite, or all are 0.
+        :raises ValueError: if it is no recorded link.
+        :raises OSError: if it cannot be read.
         """
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            if "mbps" not in (reader.fieldnames or ()):
-                raise ValueError(f"{path} has no column mbps, which holds the link's rate in Mbit/s, a row per frame")
-            rates = [
-                non_negative(row["mbps"], f"{path}, line {line}, column mbps") for line, row in enumerate(reader, 2)
-            ]
-        if not rates:
-            raise ValueError(f"{path} must hold at least one rate")
-        if not any(rates):
-            raise ValueError(f"{path} holds no rate above 0 Mbit/s, and needs at least one")
-        return cls(np.array(rates))
+        return cls(read_link(path))
 
     def sample(self, frames: int, rng: np.random.Generator) -> FloatArray:
         """Return the recorded rates; nothing is drawn."""
@@ -176,6 +159,21 @@ class StepLoad:
         """Return the load at each frame; nothing is drawn."""
         del rng
         return _steps(self.steps, frames), np.zeros(frames)
+
+
+def wander(shocks: FloatArray, correlation_frames: float) -> FloatArray:
+    """
+    Return a first-order autoregression of mean 0 and deviation 1 that starts from its stationary distribution.
+
+    :param shocks: standard normal, one for each frame.
+    :param correlation_frames: frames after which the correlation has fallen to 1/e.
+    """
+    keep = math.exp(-1.0 / correlation_frames)
+    path = np.empty(len(shocks))
+    path[0] = shocks[0]
+    for k in range(1, len(shocks)):
+        path[k] = keep * path[k - 1] + math.sqrt(1.0 - keep**2) * shocks[k]
+    return path
 
 
 def _steps(steps: tuple[tuple[float, int], ...], frames: int) -> FloatArray:

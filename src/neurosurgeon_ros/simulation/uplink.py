@@ -69,12 +69,20 @@ class UplinkByTime:
     def end_s(self, frame: int, start_s: float | FloatArray, sent_bytes: float | FloatArray) -> FloatArray:
         """Return the time at which bytes have left the uplink; see :class:`Uplink`."""
         del frame
-        row = np.minimum(np.asarray(start_s / self._row_s).astype(np.int64), len(self._rates) - 1)
-        goal = self._drained[row] + (start_s - row * self._row_s) * self._rates[row] + sent_bytes
+        goal = self._drained_by(start_s) + sent_bytes
         last = np.maximum(np.searchsorted(self._drained, goal, side="left") - 1, 0)
         rate = self._rates[last]
         left_s = np.where(rate > 0.0, (goal - self._drained[last]) / np.where(rate > 0.0, rate, 1.0), 0.0)
         return np.maximum(last * self._row_s + left_s, start_s)
+
+    def mean_bytes_per_s(self, first_s: float, last_s: float) -> float:
+        """Return the mean rate between two times, seconds since the run began."""
+        return float(self._drained_by(last_s) - self._drained_by(first_s)) / (last_s - first_s)
+
+    def _drained_by(self, when_s: float | FloatArray) -> FloatArray:
+        """Return how many bytes a link that is never idle has drained by some time."""
+        row = np.minimum(np.asarray(when_s / self._row_s).astype(np.int64), len(self._rates) - 1)
+        return np.asarray(self._drained[row] + (when_s - row * self._row_s) * self._rates[row])
 
 
 def _bytes_per_s(mbps: FloatArray) -> FloatArray:

@@ -50,6 +50,7 @@ def test_experiments_write_plot_table_and_their_part_of_the_summary(tmp_path: Pa
         (["experiment", "gird"], "there is no experiment 'gird'; choose among stages"),
         (["experiment", "grid", "--seeds", "0"], "'0' is not a whole number from 1"),
         (["experiment", "grid", "--tables", "nowhere"], "there is no table in nowhere"),
+        (["experiment", "links", "--links", "nowhere"], "No such file or directory: 'nowhere'"),
         (["profile", "alexnet"], "there is no network 'alexnet'; choose among resnet50"),
         (["replay", "nothing.csv"], "nothing.csv"),
         (["replay", "nothing.csv", "--policies", "best"], "there is no policy 'best'; choose among oracle"),
@@ -80,6 +81,18 @@ def test_table_with_a_broken_number_is_refused(tmp_path: Path, capsys: pytest.Ca
     (tables / "vgg16.csv").write_text("point,conv_macs\ninput,1\n")
     assert main(["experiment", "stages", "--tables", str(tables), "--out", str(out)]) == 2
     assert "has no column fc_macs" in capsys.readouterr().err
+    assert files(out) == []
+
+
+def test_links_with_a_broken_rate_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    links, out = tmp_path / "links", tmp_path / "out"
+    links.mkdir()
+    (links / "good.csv").write_text("mbps\n5\n")
+    (links / "lte.csv").write_text("mbps\n5\n-1\n")
+    assert main(["experiment", "links", "--links", str(links), "--out", str(out)]) == 2
+    error = capsys.readouterr().err
+    assert "lte.csv, line 3, column mbps is '-1'" in error
+    assert len(error.splitlines()) == 1
     assert files(out) == []
 
 

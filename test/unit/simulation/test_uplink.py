@@ -46,6 +46,14 @@ def test_no_bytes_take_no_time_while_the_rate_is_above_zero(uplink: Uplink) -> N
     assert float(uplink.end_s(0, 0.05, 0.0)) == pytest.approx(0.05)
 
 
+def test_the_mean_rate_between_two_times_counts_outages() -> None:
+    uplink = UplinkByTime(DOWN_IN_THE_MIDDLE, 0.1)
+    assert uplink.mean_bytes_per_s(0.0, 0.1) == pytest.approx(1e6)
+    assert uplink.mean_bytes_per_s(0.05, 0.15) == pytest.approx(0.5e6)
+    assert uplink.mean_bytes_per_s(0.1, 0.3) == pytest.approx(0.0, abs=1e-6)
+    assert uplink.mean_bytes_per_s(5.0, 6.0) == pytest.approx(2e6), "the last rate stays"
+
+
 @given(
     mbps=st.lists(st.one_of(st.just(0.0), st.floats(0.01, 100.0)), min_size=1, max_size=20).filter(any),
     start_s=st.floats(0.0, 3.0),

@@ -10,10 +10,10 @@ from itertools import product
 import numpy as np
 
 from neurosurgeon_ros.learning.interface import FloatArray
-from neurosurgeon_ros.simulation.environment import HEAVY, ROBOT_LAYER_S, Noise
+from neurosurgeon_ros.simulation.environment import HEAVY, Noise
 from neurosurgeon_ros.simulation.experiments import style
 from neurosurgeon_ros.simulation.experiments.result import Result
-from neurosurgeon_ros.simulation.experiments.settings import DEFAULT, Settings
+from neurosurgeon_ros.simulation.experiments.settings import DEADLINE, DEFAULT, Settings, on_device_s
 from neurosurgeon_ros.simulation.processes import StepLink
 from neurosurgeon_ros.simulation.scenario import Job, Scenario
 from neurosurgeon_ros.simulation.simulate import Run
@@ -26,8 +26,8 @@ SECONDS = (1.0, 3.0, 30.0, 300.0)
 _HIGH_MBPS, _BEFORE_S = 50.0, 10.0
 #: Speeds of a robot on which every network uses the edge, and of a faster robot.
 ROBOTS_GMACS = (10.0, 60.0)
-#: The camera's period in seconds, and the deadline as a multiple of the on-device delay, as in the nodes.
-_PERIOD_S, _DEADLINE = 0.1, 1.5
+#: The camera's period in seconds.
+_PERIOD_S = 0.1
 #: Frames after the outage, consecutive frames that show that the edge is used as before, and the largest ratio to
 #: Oracle that counts as equally good.
 _AFTER, _IN_A_ROW, _AS_GOOD = 400, 5, 1.05
@@ -42,9 +42,9 @@ def outage_scenario(
     :param low_mbps: rate during the outage, at least 0.
     :param seconds: length of the outage.
     """
-    on_device_s = float(table.back_macs[0]) / (1e9 * robot_gmacs) + ROBOT_LAYER_S * float(table.back_layers[0])
+    finished_s = on_device_s(table, robot_gmacs)
     before, during = round(_BEFORE_S / _PERIOD_S), round(seconds / _PERIOD_S)
-    frames = before + round(seconds / max(_PERIOD_S, on_device_s)) + _AFTER + 50
+    frames = before + round(seconds / max(_PERIOD_S, finished_s)) + _AFTER + 50
     return Scenario(
         table,
         StepLink(((_HIGH_MBPS, before), (low_mbps, during), (_HIGH_MBPS, 1))),
@@ -52,7 +52,7 @@ def outage_scenario(
         noise=noise,
         frames=frames,
         seed=seed,
-        deadline_s=_DEADLINE * on_device_s,
+        deadline_s=DEADLINE * finished_s,
         row_s=_PERIOD_S,
         rows=before + during + 1,
     )

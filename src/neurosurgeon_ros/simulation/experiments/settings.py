@@ -5,10 +5,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from neurosurgeon_ros.learning.interface import FloatArray
+from neurosurgeon_ros.simulation.environment import ROBOT_LAYER_S
 from neurosurgeon_ros.simulation.processes import ConstantLink
 from neurosurgeon_ros.simulation.scenario import Measured, Runner, Scenario
 from neurosurgeon_ros.simulation.table import NetworkTable, network, network_names
@@ -19,6 +22,8 @@ EDGES_GMACS = (2000.0, 200.0)
 LEARNERS = ("adaptive_mu_lin_ucb", "mu_lin_ucb", "lin_ucb", "epsilon_greedy")
 BASELINES = ("neurosurgeon", "edge_only", "on_device")
 DEFAULT = "adaptive_mu_lin_ucb"
+#: The deadline in on-device delays, as the nodes have it.
+DEADLINE = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +32,17 @@ class Settings:
     Settings of all experiments.
 
     :param runner: runs jobs.
-    :param seed: seed of the random scenarios.
+    :param seed: seed of the random scenarios and of the generated links.
     :param seeds: number of runs of each scenario of grid and change; other experiments choose their own number.
     :param tables: tables measured on this machine, which replace the shipped ones.
+    :param links: recorded links by name, rates in Mbit/s for each 100 ms, which replace the generated ones.
     """
 
     runner: Runner
     seed: int = 0
     seeds: int = 20
     tables: dict[str, NetworkTable] = field(default_factory=dict)
+    links: Mapping[str, FloatArray] = field(default_factory=dict)
 
     def table(self, name: str) -> NetworkTable:
         """Return a network's table."""
@@ -44,6 +51,11 @@ class Settings:
     def networks(self) -> tuple[str, ...]:
         """Return the names of the networks of the paper's experiments."""
         return tuple(name for name in ("vgg16", "resnet50", "tiny_yolov2", "yolov3_tiny") if name in network_names())
+
+
+def on_device_s(table: NetworkTable, robot_gmacs: float) -> float:
+    """Return the delay of `on_device` with the truth `linear`, on a robot of this speed."""
+    return float(table.back_macs[0]) / (1e9 * robot_gmacs) + ROBOT_LAYER_S * float(table.back_layers[0])
 
 
 def random_scenario(seed: int, number: int) -> Scenario:

@@ -26,13 +26,14 @@ POLICIES = MappingProxyType(
         "edge_only": "pure edge (EO)",
         "on_device": "pure on-device (MO)",
         "best_fixed": "best fixed arm",
+        "lagged": "greedy on the last 100 ms",
     }
 )
 #: Colours in order from dark to light, so they also differ in grey.
-COLOURS = ("#555555", "#0b3c5d", "#a4243b", "#2e8b57", "#d98324", "#8fa3b8", "#c9a0dc", "#cfd8dc", "#f0e6c0")
-HATCHES = ("||", "", "//", "..", "xx", "--", "\\\\", "oo", "++")
-LINES = ("-", "-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3)), (0, (3, 1)))
-MARKERS = ("", "o", "s", "^", "D", "v", "P", "X", "*")
+COLOURS = ("#555555", "#0b3c5d", "#a4243b", "#2e8b57", "#d98324", "#8fa3b8", "#c9a0dc", "#cfd8dc", "#f0e6c0", "#3b6e8f")
+HATCHES = ("||", "", "//", "..", "xx", "--", "\\\\", "oo", "++", "**")
+LINES = ("-", "-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3)), (0, (3, 1)), (0, (1, 1)))
+MARKERS = ("", "o", "s", "^", "D", "v", "P", "X", "*", "<")
 
 
 def line(name: str, order: tuple[str, ...] = tuple(POLICIES)) -> dict[str, Any]:

@@ -1,0 +1,174 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Mobile links, made or recorded, by the robot's own rules: the default policy against what needs no learning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from neurosurgeon_ros.learning.interface import FloatArray
+from neurosurgeon_ros.simulation.environment import HEAVY
+from neurosurgeon_ros.simulation.experiments import style
+from neurosurgeon_ros.simulation.experiments.result import Result
+from neurosurgeon_ros.simulation.experiments.settings import DEADLINE, DEFAULT, Settings, on_device_s
+from neurosurgeon_ros.simulation.link_files import ROW_S
+from neurosurgeon_ros.simulation.mobile import MOBILE
+from neurosurgeon_ros.simulation.processes import RecordedLink
+from neurosurgeon_ros.simulation.scenario import Job, Scenario
+from neurosurgeon_ros.simulation.simulate import Run
+from neurosurgeon_ros.simulation.table import NetworkTable, network_names
+
+POLICIES = (DEFAULT, "mu_lin_ucb")
+#: Factors on a link's rate: as it is, and as fast as a newer one.
+SCALES = (1.0, 10.0)
+ROBOTS_GMACS = (10.0, 60.0)
+_FRAMES = 1000
+#: Rows of each link that is made: ten minutes.
+_ROWS = 6000
+#: The camera's period.
+_PERIOD_S = 0.1
+#: The edge counts as better where it is expected to take this share less.
+_BETTER = 0.05
+#: The best fixed arm's colour in other figures is one for bars, too light for a line.
+_PLAIN = "#b8860b"
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    link: str
+    scale: float
+    network: str
+    robot_gmacs: float
+
+
+def links(settings: Settings) -> Result:
+    """Run the policies on the links of the settings, or on one of each kind that is made."""
+    made = {
+        f"mobile_{name}": link.sample(_ROWS, np.random.default_rng(settings.seed + number))
+        for number, (name, link) in enumerate(MOBILE.items())
+    }
+    return compare(settings, settings.links or made, network_names(), _FRAMES)
+
+
+def compare(settings: Settings, rates: Mapping[str, FloatArray], networks: Sequence[str], frames: int) -> Result:
+    """
+    Run the policies and the references on some links.
+
+    Each ratio is that of the mean delay to Oracle's, who runs by the same rules. :meth:`Run.ratio` would not do: a run
+    meets other rates than a slower one, and its own Oracle is then another.
+
+    :param rates: of each link in Mbit/s, one for each 100 ms, by name.
+    :param networks: names of the networks.
+    :param frames: number of frames.
+    """
+    cells = [_Cell(*cell) for cell in product(rates, SCALES, networks, ROBOTS_GMACS)]
+    scenarios = [
+        link_scenario(
+            settings.table(cell.network),
+            cell.scale * rates[cell.link],
+            robot_gmacs=cell.robot_gmacs,
+            frames=frames,
+            seed=settings.seed,
+        )
+        for cell in cells
+    ]
+    jobs, counts = [], []
+    for cell, scenario in zip(cells, scenarios, strict=True):
+        arms = candidates(settings.table(cell.network))
+        fixed = [Job(scenario, "fixed_arm", {"arm": arm}, robot=True) for arm in arms]
+        jobs += [Job(scenario, policy, robot=True) for policy in ("oracle", "lagged", *POLICIES)] + fixed
+        counts.append(len(fixed))
+    runs = iter(settings.runner.run(jobs))
+    rows: list[dict[str, Any]] = []
+    for cell, count in zip(cells, counts, strict=True):
+        oracle_s, lagged_s = (_sum_s(next(runs)) for _ in range(2))
+        of_policy = {policy: next(runs) for policy in POLICIES}
+        best_fixed_s = min(_sum_s(next(runs)) for _ in range(count))
+        rows += [
+            {
+                "link": cell.link,
+                "scale": cell.scale,
+                "network": cell.network,
+                "arms": "fp32",
+                "robot_gmacs": cell.robot_gmacs,
+                "policy": policy,
+                "ratio": _sum_s(run) / oracle_s,
+                "ratio_best_fixed": best_fixed_s / oracle_s,
+                "ratio_lagged": lagged_s / oracle_s,
+                "frames_on_device_while_edge_better_longest": longest_on_device(
+                    run, settings.table(cell.network), cell.robot_gmacs
+                ),
+            }
+            for policy, run in of_policy.items()
+        ]
+    return Result(rows, rows, _plot(rows))
+
+
+def link_scenario(table: NetworkTable, mbps: FloatArray, *, robot_gmacs: float, frames: int, seed: int) -> Scenario:
+    """
+    Return a recorded link under heavy noise, with the deadline that the nodes have.
+
+    :param mbps: the link's rates, one for each 100 ms, repeated as often as needed.
+    """
+    finished_s = on_device_s(table, robot_gmacs)
+    longest_s = max(_PERIOD_S, (DEADLINE + 1.0) * finished_s)
+    return Scenario(
+        table,
+        RecordedLink(mbps),
+        robot_gmacs=robot_gmacs,
+        noise=HEAVY,
+        frames=frames,
+        seed=seed,
+        deadline_s=DEADLINE * finished_s,
+        row_s=ROW_S,
+        rows=max(len(mbps), round(frames * longest_s / ROW_S) + 1),
+    )
+
+
+def candidates(table: NetworkTable) -> list[int]:
+    """
+    Return the arms that may be the best fixed one: those that send fewer bytes than every arm before them.
+
+    Any other arm begins to send later than one before it, and sends no less.
+    """
+    before = np.minimum.accumulate(table.sent_bytes)
+    return [0, *(1 + np.flatnonzero(np.diff(before) < 0.0)).tolist()]
+
+
+def longest_on_device(run: Run, table: NetworkTable, robot_gmacs: float) -> int:
+    """Return for how many frames in a row the policy chose `on_device` although the edge was better by over 5 %."""
+    on_device = len(table.points) - 1
+    better = run.best_s < (1.0 - _BETTER) * on_device_s(table, robot_gmacs)
+    longest = now = 0
+    for missed in (run.arms == on_device) & better:
+        now = now + 1 if missed else 0
+        longest = max(longest, now)
+    return longest
+
+
+def _sum_s(run: Run) -> float:
+    return float(run.delay_s.sum())
+
+
+def _plot(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    made, axes = style.figure("Mobile links: share of scenarios below a ratio to Oracle", 1, 2, width=11)
+    for axis, scale in zip(axes.flat, SCALES, strict=True):
+        shown = [row for row in rows if row["scale"] == scale]
+        ratios = {policy: [row["ratio"] for row in shown if row["policy"] == policy] for policy in POLICIES}
+        default = [row for row in shown if row["policy"] == DEFAULT]
+        ratios |= {name: [row[f"ratio_{name}"] for row in default] for name in ("best_fixed", "lagged")}
+        for name, of_name in ratios.items():
+            share = 100.0 * np.arange(1, len(of_name) + 1) / len(of_name)
+            look = style.line(name) | ({"color": _PLAIN} if name == "best_fixed" else {})
+            axis.plot(np.sort(of_name), share, label=style.POLICIES[name], markevery=4, **look)
+        axis.set_title("links as they are" if scale == 1.0 else f"{scale:g} times as fast", fontsize=10)
+        axis.set_xlabel("ratio to Oracle")
+        axis.set_ylabel("share of scenarios (%)")
+    style.legend_below(made, axes[0, 0], 4)
+    return made

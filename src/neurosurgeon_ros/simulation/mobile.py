@@ -1,0 +1,103 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Mobile uplinks like three that were recorded while driving: an autoregressive log rate, and outages.
+
+The recordings are those of the mahimahi project, Mbit/s per 100 ms: LTE (120 s), UMTS and EV-DO (600 s each). Their
+rows above 0, put together, are taken as a Gaussian process seen through the quantiles of the rates: two first-order
+autoregressions, one fast and one slow, and white noise. An outage may begin after each row. Its log odds rise as the
+two autoregressions fall, since outages crowd where the rate is low. Its length is drawn from the quantiles of the
+recorded lengths. The process stands still meanwhile, because the recorded rates go on where they stopped.
+
+The quantiles are the recordings' own. The remaining six figures of each link were found by simulated moments: Nelder
+and Mead's method minimised the squared differences between the recording and links of its length, drawn with fixed
+seeds, of the autocorrelation of log(rate + 0.06) at 0.1, 0.3, 1, 3 and 10 s (for the LTE recording, 10 s counts
+0.3), of that of being down at 0.1, 0.3, 1 and 3 s, of 0.15 times the logarithm of six quantiles of the time between
+outages (10, 25, 50, 75, 90 and 99 %), and of four times the share of rows that are down.
+
+Left unmodelled are EV-DO's short outages 5 s apart, and the bursts above 10 Mbit/s that LTE has at its start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import NormalDist
+from types import MappingProxyType
+
+import numpy as np
+
+from neurosurgeon_ros.learning.interface import FloatArray
+from neurosurgeon_ros.simulation.processes import wander
+
+#: Shares below the quantiles of the rates and of the outages' lengths.
+_RATE_SHARES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.998)
+_OUTAGE_SHARES = (0.0, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
+#: Standard normal scores of the quantiles of the rates; the lowest and the highest rate stand at -3.2 and 3.2.
+_SCORES = (-3.2, *(NormalDist().inv_cdf(share) for share in _RATE_SHARES), 3.2)
+#: One packet of 1,500 bytes in 100 ms, in Mbit/s: every rate is a multiple.
+_PACKET_MBPS = 0.12
+
+
+@dataclass(frozen=True, slots=True)
+class MobileLink:
+    """
+    A mobile uplink, a row for each 100 ms. It is up in the first row.
+
+    :param mbps: quantiles of the rate where it is above 0: the lowest, those of 1, 5, 10, 20, ... 80, 90, 95, 99 and
+        99.8 %, and the highest.
+    :param outage_rows: quantiles of an outage's rows: the shortest, those of 25, 50, 75, 90, 95 and 99 %, the longest.
+    :param fast: rows after which the fast autoregression's correlation is 1/e, and its share of the variance.
+    :param slow: the same of the slow one; white noise has the remaining share.
+    :param outage_log_odds: log odds that an outage begins after a row at which the two autoregressions add up to 0.
+    :param outage_slope: by how much the log odds rise for each unit that they fall.
+    """
+
+    mbps: tuple[float, ...]
+    outage_rows: tuple[int, ...]
+    fast: tuple[float, float]
+    slow: tuple[float, float]
+    outage_log_odds: float
+    outage_slope: float
+
+    def sample(self, frames: int, rng: np.random.Generator) -> FloatArray:
+        """Draw rates and outages."""
+        shocks, chances = rng.standard_normal((3, frames)), rng.random((2, frames))
+        (fast_rows, fast), (slow_rows, slow) = self.fast, self.slow
+        level = np.sqrt(fast) * wander(shocks[0], fast_rows) + np.sqrt(slow) * wander(shocks[1], slow_rows)
+        score = level + np.sqrt(1.0 - fast - slow) * shocks[2]
+        packets = np.round(np.interp(score, _SCORES, self.mbps) / _PACKET_MBPS)
+        rates = _PACKET_MBPS * np.maximum(1.0, packets)
+        begins = chances[0] < 1.0 / (1.0 + np.exp(self.outage_slope * level - self.outage_log_odds))
+        lengths = np.exp(np.interp(chances[1], _OUTAGE_SHARES, np.log(self.outage_rows)))
+        down = np.where(begins, np.round(lengths), 0.0).astype(np.int64)
+        path = np.zeros(frames + int(down.sum()))
+        path[np.arange(frames) + np.cumsum(down) - down] = rates
+        return path[:frames]
+
+
+LTE = MobileLink(
+    mbps=(0.12, 0.12, 0.36, 0.48, 0.72, 1.08, 1.32, 1.56, 1.92, 2.28, 2.88, 4.32, 6.12, 14.12, 16.88, 19.08),
+    outage_rows=(1, 1, 1, 2, 10, 12, 39, 39),
+    fast=(0.875, 0.41),
+    slow=(20.1, 0.367),
+    outage_log_odds=-3.94,
+    outage_slope=1.60,
+)
+UMTS = MobileLink(
+    mbps=(0.12, 0.12, 0.24, 0.36, 0.48, 0.72, 0.96, 1.08, 1.2, 1.32, 1.44, 1.44, 1.44, 1.68, 2.48, 3.36),
+    outage_rows=(1, 2, 3, 7, 14, 21, 48, 58),
+    fast=(5.14, 0.136),
+    slow=(59.1, 0.741),
+    outage_log_odds=-6.98,
+    outage_slope=3.21,
+)
+EVDO = MobileLink(
+    mbps=(0.12, 0.12, 0.24, 0.48, 0.72, 0.84, 0.96, 0.96, 1.08, 1.08, 1.2, 1.32, 1.44, 1.8, 2.4, 5.28),
+    outage_rows=(1, 1, 1, 2, 5, 6, 28, 47),
+    fast=(5.89, 0.231),
+    slow=(196.6, 0.528),
+    outage_log_odds=-3.74,
+    outage_slope=1.32,
+)
+#: All of them by name.
+MOBILE = MappingProxyType({"lte": LTE, "umts": UMTS, "evdo": EVDO})
