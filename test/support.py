@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import fcntl
 import os
@@ -23,6 +24,7 @@ DOMAINS = range(1, 101)
 ENDING_S = 10.0
 POLL_S = 0.02
 _HELD = contextlib.ExitStack()
+atexit.register(_HELD.close)
 
 
 @contextlib.contextmanager

@@ -44,7 +44,7 @@ def test_a_robot_by_the_command_line(processes: Processes, root: Path) -> None:
         assert "/robot_node/decision [neurosurgeon_ros/msg/PartitionDecision]" in listed
 
         described = ros2("param", "describe", "/robot_node", "confidence", *waits)
-        assert "detections with a lower score are left out" in described
+        assert "minimum score of a detection" in described
         assert "successful" in ros2("param", "set", "/robot_node", "confidence", "0.4", *waits)
         assert "0.4" in ros2("param", "get", "/robot_node", "confidence", *waits)
         # What docs/parameters.md shows.
