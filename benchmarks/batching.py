@@ -1,10 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Whether an edge is faster with requests of the same partition point in one batch than one after the other.
+Measure whether an edge is faster with requests of one partition point in one batch than one after another.
 
-Prints, for every partition point, the median milliseconds of k back-ends of batch size 1 and of one of batch size k,
-measured in turns, and their ratio; under 1 the batch is faster.
+Prints, for every partition point, the median milliseconds of k back-end runs of batch size 1 and of one run of batch
+size k, and their ratio. The two are measured in turns. The batch is faster if the ratio is below 1.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from neurosurgeon_ros.partition import partition
 
 
 def seconds(step: Callable[[], object]) -> float:
-    """Measure one call."""
+    """Return how many seconds one call takes."""
     begin = time.perf_counter()
     step()
     return time.perf_counter() - begin
@@ -51,7 +51,7 @@ def main() -> None:
         for turn in range(arguments.repeats + 2):
             alone_s = sum(seconds(lambda p=p, one=one: single.run_back(one, p)) for _ in range(arguments.batch))
             batch_s = seconds(lambda p=p, both=all_of_them: batched.run_back(both, p))
-            if turn >= 2:  # the first ones warm up
+            if turn >= 2:  # the first two turns warm up
                 apart.append(alone_s)
                 together.append(batch_s)
         a, b = 1e3 * statistics.median(apart), 1e3 * statistics.median(together)

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Measure this package beside what people would use instead, over links of given rates; see docs/performance.md."""
+"""Compare this package with its alternatives over links of given rates; see docs/performance.md."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-What a policy's choice and update cost together, in milliseconds a frame.
+Measure how long a policy's choice and update take together, in milliseconds per frame.
 
-Run with ``PYTHONPATH=src python benchmarks/bench_policy.py``; the thread's processor time counts, the least of several
-rounds.
+Run with ``PYTHONPATH=src python benchmarks/bench_policy.py``. The thread's processor time is measured, and the fastest
+of several rounds counts.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LIMITS_MS = {64: 0.2, 512: 0.5}
 
 
 def contexts(n_arms: int, frames: int) -> list[Context]:
-    """Make contexts of a network of about VGG16's work, cut at `n_arms` points."""
+    """Return contexts for a network with about as much computation as VGG16, cut at `n_arms` points."""
     rng = np.random.default_rng(0)
     left = np.linspace(1.0, 0.0, n_arms)
     features = np.outer(left, [15e9, 120e6, 13e6, 13, 3, 15, 0.0])
@@ -47,7 +47,7 @@ def contexts(n_arms: int, frames: int) -> list[Context]:
 
 
 def milliseconds(name: str, n_arms: int, frames: int, rounds: int, mbps: float) -> float:
-    """Return the least mean time of a frame over some rounds."""
+    """Return the mean milliseconds per frame in the fastest of `rounds` rounds."""
     made = contexts(n_arms, frames)
     rng = np.random.default_rng(1)
     noise = 1.0 + 0.05 * rng.standard_normal((frames, 4))
@@ -91,16 +91,16 @@ def milliseconds(name: str, n_arms: int, frames: int, rounds: int, mbps: float) 
 
 
 def main() -> None:
-    """Print a table, and write it where asked."""
+    """Print a table, and write it as JSON if a file is named."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--frames", type=int, default=400)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path, help="write the figures there")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     args = parser.parse_args()
     rows = []
     for n_arms, limit in LIMITS_MS.items():
         for name in POLICIES:
-            # The worse of a link on which frames are sent and one on which they stay, with probes.
+            # The slower of two links: on the first, frames are sent; on the second, they stay and probes are sent.
             took = max(milliseconds(name, n_arms, args.frames, args.rounds, mbps) for mbps in (4.0, 100.0))
             rows.append({"policy": name, "arms": n_arms, "milliseconds": took, "limit": limit})
             print(f"{name:20} {n_arms:4} arms  {took:6.3f} ms  (limit {limit} ms)")

@@ -1,10 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-What each codec costs and how much is left, on YOLOv3-tiny and frames of the shipped video.
+Measure the time, size and error of each codec, on YOLOv3-tiny and frames of the shipped video.
 
-Prints a table: codec, tensor, bytes, bytes per element, the least milliseconds to encode and to decode, and the largest
-error relative to the tensor's range. Run it with nothing else running: `python benchmarks/codecs.py`.
+Prints a table: codec, tensor, bytes, bytes per element, the shortest time to encode and to decode in milliseconds, and
+the largest error relative to the tensor's range. Run it on an idle machine: `python benchmarks/codecs.py`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ REPEATS = 20
 
 
 def frames() -> Iterator[NDArray[np.uint8]]:
-    """Return every 25th frame of the video."""
+    """Yield every 25th frame of the video."""
     capture = cv2.VideoCapture(str(find("bikes.mp4")))
     index = 0
     while True:
@@ -42,7 +42,7 @@ def frames() -> Iterator[NDArray[np.uint8]]:
 
 
 def least_ms(action: Callable[[], object]) -> float:
-    """Return the shortest of some runs, in milliseconds."""
+    """Return the shortest duration of several runs, in milliseconds."""
     times = []
     for _ in range(REPEATS):
         start = time.perf_counter()

@@ -1,10 +1,11 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-How fast the engine runs YOLOv3-tiny: as ratios within one run, each taken in turns so that all meet the same machine.
+Measure how fast the engine runs YOLOv3-tiny, as ratios within one run.
 
-Prints front-end + back-end over the whole network at every cut, the whole over eager torch and over onnxruntime, and
-what the codecs take that are held to a limit. Run it with nothing else running: `make bench`.
+Prints front-end + back-end relative to the whole network at every cut, the whole network relative to eager torch and to
+onnxruntime, and the times of the codecs that have a time limit. The alternatives are measured in turns, so that all of
+them meet the same conditions. Run it on an idle machine: `make bench`.
 """
 
 from __future__ import annotations
@@ -33,10 +34,11 @@ PAUSE_S = 0.02
 
 def least_ms(actions: Mapping[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, float]:
     """
-    Return the shortest of some runs of each action, in milliseconds, taken in turns, each round in another order.
+    Return the shortest duration of each action over several rounds, in milliseconds.
 
-    So none always comes after the same other one, whose threads may still be at work. Before each run that counts comes
-    one that does not: whose threads still spin and whose tensors lie in the caches is the action's own doing then.
+    Each round runs the actions in a random order. No action therefore always follows the same other one, whose threads
+    may still be running. Before each measured run, the action runs once unmeasured, so that the spinning threads and
+    the tensors in the caches are its own.
     """
     least = dict.fromkeys(actions, float("inf"))
     order, chance = list(actions), random.Random(0)
@@ -44,7 +46,7 @@ def least_ms(actions: Mapping[str, Callable[[], object]], rounds: int = ROUNDS) 
         chance.shuffle(order)
         for name in order:
             action = actions[name]
-            time.sleep(PAUSE_S)  # onnxruntime's threads spin on for a while
+            time.sleep(PAUSE_S)  # onnxruntime's threads keep spinning for a while
             action()
             start = time.perf_counter()
             action()
@@ -55,14 +57,14 @@ def least_ms(actions: Mapping[str, Callable[[], object]], rounds: int = ROUNDS) 
 
 
 def eager() -> nn.Module:
-    """Return the network as its class makes it: batch norms apart, elements in torch's usual order."""
+    """Return the network as its class makes it: with separate batch norms and torch's default memory layout."""
     network = Yolov3Tiny()
     load_weights(network, find("yolov3-tiny.weights"))
     return network.eval().requires_grad_(False)
 
 
 def onnxruntime_run(network: nn.Module, x: torch.Tensor) -> Callable[[], object] | None:
-    """Return the network as onnxruntime runs it; None where torch cannot export it or onnxruntime is not there."""
+    """Return a call that runs the network in onnxruntime; None if torch cannot export it or a package is missing."""
     try:
         import onnxruntime
 
@@ -73,7 +75,7 @@ def onnxruntime_run(network: nn.Module, x: torch.Tensor) -> Callable[[], object]
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads = torch.get_num_threads()
             session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as problem:  # the comparison is left out, whatever is in its way
+    except Exception as problem:  # skip the comparison, whatever the reason
         print(f"onnxruntime is left out ({problem}): the packages onnx and onnxruntime are needed")
         return None
     feed = {session.get_inputs()[0].name: x.contiguous().numpy()}
@@ -81,7 +83,7 @@ def onnxruntime_run(network: nn.Module, x: torch.Tensor) -> Callable[[], object]
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the ratios."""
     engine = Engine.load("yolov3_tiny")
     x, _ = engine.model.preprocess(read_image(None, "--image"))
     partitioned = engine.partitioned

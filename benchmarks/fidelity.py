@@ -1,10 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-How well a run's detections agree with the whole network's on frames that did not calibrate.
+Measure how well a run's detections agree with the whole network's, on frames that were not used for calibration.
 
-Takes each arm that a demo chose, on those frames of the shipped video that gave no limits to the calibration that
-ships, and prints its F1 and that of all arms as often as they were chosen:
+Runs each arm that a demo chose on the frames of the shipped video that did not contribute limits to the shipped
+calibration. Prints each arm's F1, and the F1 of all arms weighted by how often they were chosen:
 `python benchmarks/fidelity.py out/demo/decisions.csv`.
 """
 
@@ -28,7 +28,7 @@ from neurosurgeon_ros.models.files import find
 
 
 def main() -> None:
-    """Judge the arms of a decisions.csv."""
+    """Print the F1 of the arms in a decisions.csv."""
     with Path(sys.argv[1]).open(newline="") as stream:
         chosen = Counter(row["arm"] for row in csv.DictReader(stream))
     engine = Engine.load("yolov3_tiny")
@@ -37,7 +37,7 @@ def main() -> None:
     arms = {arm.name: arm for arm in engine.arms(codecs, limits=limits)}
     capture = cv2.VideoCapture(str(find("bikes.mp4")))
     count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-    judges = judging(count)  # the calibration that ships took every frame
+    judges = judging(count)  # the shipped calibration used every frame
     matches: dict[str, list[Matches]] = {name: [] for name in chosen}
     with torch.inference_mode():
         for index in range(count):

@@ -1,12 +1,12 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-What the key-frame score costs, and how it agrees with full-size SSIM of scikit-image, on the shipped video.
+Measure what the key-frame score costs and how well it agrees with scikit-image's full-size SSIM, on the shipped video.
 
     tools/run python benchmarks/key_frames.py [--threshold 0.8] [--json FILE]
 
-Agreement (Cohen's kappa) at frame steps 1, 2 and 4, at the video's own size; times at 640x480, as a mean over the
-video's frames, so that those near the threshold, which take longer, count as often as they come.
+Agreement (Cohen's kappa) is measured at frame steps 1, 2 and 4, at the video's own size. Times are measured at 640x480,
+as a mean over the video's frames, because frames near the threshold take longer and must count as often as they occur.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ def frames() -> list[NDArray[np.uint8]]:
 
 
 def kappa(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
-    """Agreement beyond chance of two who said yes or no: 1 if they always agree, 0 if as often as by chance."""
+    """Return how far two series of decisions agree beyond chance: 1 if always, 0 if only as often as by chance."""
     chance = a.mean() * b.mean() + (1.0 - a.mean()) * (1.0 - b.mean())
     return float((np.mean(a == b) - chance) / (1.0 - chance)) if chance < 1.0 else 1.0
 
 
 def main() -> None:
-    """Print one line per frame step, and write them to a file where one is named."""
+    """Print one line per frame step, and write the figures to a file if one is named."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threshold", type=float, default=0.8)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")

@@ -1,10 +1,11 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-How long a robot takes from the start of its process to its first detections, and on what.
+Measure how long a robot takes from the start of its process to its first detections, stage by stage.
 
-Starts robot_node again and again as ROS does, plays its camera, and prints the median seconds of each stage and of the
-whole. The stages are timed in the node's own process, by wrapping the functions that they are; the whole by the camera.
+Starts robot_node several times as ROS does, plays its camera, and prints the median seconds of each stage and of the
+whole start. The stages are timed inside the node's process, by wrapping their functions. The whole start is timed by
+the camera.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-#: What is timed: stage, module (with class), attribute. A stage inside another counts for itself alone.
+#: The timed functions: stage, module (with class), attribute. The time of an inner stage is not added to the outer one.
 STAGES = (
     ("ROS 2 context", "neurosurgeon_ros.ros.process.process", "_init"),
     ("node", "neurosurgeon_ros.ros.managed:ManagedNode", "__init__"),
@@ -38,13 +39,13 @@ STAGES = (
     ("calibration", "neurosurgeon_ros.calibration.table_builder", "build_arm_table"),
     ("arms, pipeline, topics", "neurosurgeon_ros.ros.managed:ManagedNode", "autostart"),
 )
-#: Seconds after which a robot that gives nothing is given up.
+#: Seconds after which a robot that publishes no detections is given up.
 LONG_S = 60.0
 
 
 def node_main(out: Path, started_s: float, arguments: list[str]) -> int:
-    """Be robot_node, and write at the end when each stage began and how long it took."""
-    # As in the executable; the signals come once the node is up.
+    """Run robot_node, and write how many seconds each stage took to `out` once the node is up."""
+    # As in the executable. The signal handlers are installed once the node is up.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     seconds = {"interpreter": time.monotonic() - started_s}
     inside: list[float] = []
@@ -92,7 +93,7 @@ def node_main(out: Path, started_s: float, arguments: list[str]) -> int:
 
 
 def start_once(parameters: list[str]) -> dict[str, float]:
-    """Start a robot and play its camera until the first detections come; the seconds of each stage."""
+    """Start a robot, play its camera until the first detections arrive, and return the seconds of each stage."""
     import numpy as np
     import rclpy
     from rclpy.qos import qos_profile_sensor_data
@@ -139,7 +140,7 @@ def main() -> None:
     """Measure and print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--network", default="yolov3_tiny", help="a registered network (default: yolov3_tiny)")
-    parser.add_argument("--starts", type=int, default=3, help="starts that count, after one that warms up (default: 3)")
+    parser.add_argument("--starts", type=int, default=3, help="measured starts, after one that warms up (default: 3)")
     parser.add_argument("--json", type=Path, help="also write the medians to this file")
     arguments = parser.parse_args()
     import rclpy

@@ -1,17 +1,17 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-From publish to callback: how much of a wire's goodput a PartialInference reaches, and how long it takes on one machine.
+Measure the transport of a PartialInference from publish to callback: its goodput over a wire, and its delay locally.
 
-Over a wire (needs root): the testbed's two network namespaces, and with loss a share of the packets dropped where they
-come in; the edge's kernel puts packets together as ROS 2 recommends for such a link. The message, its QoS and the Fast
-DDS profile are the nodes' own.
+The wire (needs root) is the testbed's two network namespaces. With loss, a share of the packets is dropped on arrival.
+The edge's kernel reassembles packets with the settings that ROS 2 recommends for such a link. The message, its QoS and
+the Fast DDS profile are those of the nodes.
 
     tools/run python benchmarks/wire.py [--rates 4 16 50] [--sizes 20000 ...] [--loss 0 0.01] [--json FILE]
     tools/run python benchmarks/wire.py --one-machine
 
-A message goes out when the answer to the one before has come. The time is a round trip; the answer is small and comes
-back unlimited. `share` is the payload's bits by the rate, over that time.
+Each message is sent when the answer to the previous one has arrived. The time is a round trip; the answer is small and
+its direction is not rate-limited. `share` is the time that the payload takes at the wire's rate, divided by that time.
 """
 
 from __future__ import annotations
@@ -38,25 +38,25 @@ if TYPE_CHECKING:
 RATES_MBPS = (4.0, 16.0, 50.0)
 SIZES = (20_000, 43_000, 100_000, 500_000, 2_000_000)
 LOCAL_SIZES = (10_000, 100_000, 1_000_000, 4_000_000)
-#: What the edge takes at most; as its parameter max_request_bytes.
+#: Largest message that the edge accepts, bytes; the same as its parameter max_request_bytes.
 LARGEST_BYTES = 33554432
-#: Seconds for which an answer is waited for, beyond the wire's own time.
+#: Seconds to wait for an answer, beyond the wire's own time.
 PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """
-    Messages of one size over one wire.
+    Measurements of messages of one size over one wire.
 
-    :param rate_mbps: 0: one machine, no wire.
+    :param rate_mbps: rate of the wire; 0 for one machine without a wire.
     :param loss: share of packets dropped, in [0, 1].
-    :param share: median goodput over the wire's; 0 on one machine.
-    :param one_way_ms: median from before the message is made to the edge's callback, which has it as a message.
-    :param made_ms: median of making the message, of this.
-    :param late_ms: the slowest message's milliseconds beyond the wire's own; of all on one machine.
-    :param publish_ms: longest time that publish kept its caller.
-    :param lost: messages that no answer came to.
+    :param share: median goodput relative to the wire's rate; 0 on one machine.
+    :param one_way_ms: median time from before the message is built until the edge's callback has it as a message.
+    :param made_ms: median time to build the message; part of `one_way_ms`.
+    :param late_ms: time of the slowest message beyond the wire's own time; its whole time on one machine.
+    :param publish_ms: longest time that publish blocked its caller.
+    :param lost: number of messages without an answer.
     """
 
     rate_mbps: float
@@ -75,7 +75,7 @@ class Result:
 def measure(
     network: NamespaceNetwork | LoopbackNetwork, rate_mbps: float, loss: float, sizes: Sequence[int], messages: int
 ) -> list[Result]:
-    """Run both ends, each on its side of the network; a rate of 0 means one machine."""
+    """Run both ends, each on its side of the network, and return the robot's results; rate 0 means one machine."""
     me = [sys.executable, __file__]
     plan = json.dumps({"rate_mbps": rate_mbps, "loss": loss, "sizes": list(sizes), "messages": messages})
     environment = {**os.environ, **network.environment()}
@@ -95,7 +95,7 @@ def measure(
 
 
 def spin(node: Node) -> None:
-    """Hand over messages as this package's nodes do."""
+    """Spin a node in the executor that this package's nodes use."""
     import rclpy
 
     from neurosurgeon_ros.ros.process.process import make_executor
@@ -122,7 +122,7 @@ def edge_end() -> None:
     answers = node.create_publisher(DelayFeedback, "/wire/delay_feedback", qos.ANSWERS)
 
     def answer(message: PartialInference) -> None:
-        # Both ends are on one machine, whose clock they share.
+        # Both ends run on one machine and share its clock.
         answers.publish(DelayFeedback(sequence=message.sequence, queue_delay=time.perf_counter()))
 
     Intake(node).subscribe(
@@ -130,12 +130,12 @@ def edge_end() -> None:
     )
     try:
         spin(node)
-    except BaseException:  # told to stop; there is nothing to save
+    except BaseException:  # terminated from outside; there is nothing to save
         os._exit(0)
 
 
 def robot_end(plan: dict[str, object]) -> list[Result]:
-    """Send messages of each size, one after the other, and time them."""
+    """Send messages of each size, one after another, and return their times."""
     from neurosurgeon_ros.ros.process.process import prepare
 
     prepare()
@@ -191,7 +191,7 @@ def robot_end(plan: dict[str, object]) -> list[Result]:
     for size in plan["sizes"]:  # type: ignore[attr-defined]
         own_s = 8.0 * size / rate if rate else 0.0
         count = int(plan["messages"])  # type: ignore[call-overload]
-        if rate:  # a slow wire has few, but enough to meet losses
+        if rate:  # a slow wire gets fewer messages, but enough to meet losses
             count = max(4, min(count, round(count / 10 / max(own_s, 1e-9))))
         for _ in range(2 if own_s < 1.0 else 1):
             send(size, PATIENCE_S + own_s)
@@ -242,14 +242,14 @@ def show(result: Result) -> None:
 
 
 def main() -> int:
-    """Measure what was asked for and print a table."""
+    """Run the requested measurements and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rates", type=float, nargs="*", default=RATES_MBPS, metavar="MBPS")
     parser.add_argument("--sizes", type=int, nargs="*", metavar="BYTES")
     parser.add_argument("--loss", type=float, nargs="*", default=(0.0, 0.01), metavar="SHARE")
-    parser.add_argument("--messages", type=int, default=50, help="of each size, fewer on a slow wire")
-    parser.add_argument("--as-it-comes", action="store_true", help="leave the edge's kernel, which see, as it comes")
-    parser.add_argument("--one-machine", action="store_true", help="without a wire; needs no root")
+    parser.add_argument("--messages", type=int, default=50, help="messages per size, fewer on a slow wire (default 50)")
+    parser.add_argument("--as-it-comes", action="store_true", help="keep the edge's default kernel settings")
+    parser.add_argument("--one-machine", action="store_true", help="measure only without a wire; needs no root")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--end", choices=("robot", "edge"), help=argparse.SUPPRESS)
     parser.add_argument("--plan", type=json.loads, help=argparse.SUPPRESS)

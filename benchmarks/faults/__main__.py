@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m benchmarks.faults`: run faults, and write out/faults/summary.json and docs/reliability.md."""
+"""`python -m benchmarks.faults`: inject faults, and write out/faults/summary.json and docs/reliability.md."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 
 
 def main() -> int:
-    """Run the faults that were asked for; returns 1 if a promise was not kept."""
+    """Run the requested faults, and return 1 if a promise was not kept."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__)
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="faults whose names hold one of these texts")
-    parser.add_argument("--group", choices=GROUPS, help="faults of this group")
-    parser.add_argument("--seed", type=int, default=0, help="of all that is random (%(default)s)")
-    parser.add_argument("--out", type=Path, default=Path("out/faults"), help="where results go (%(default)s)")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="only faults whose names contain one of these texts")
+    parser.add_argument("--group", choices=GROUPS, help="only faults of this group")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all random choices (%(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("out/faults"), help="folder for the results (%(default)s)")
     parser.add_argument("--write-docs", action="store_true", help="write docs/reliability.md")
     options = parser.parse_args()
     faults = [
@@ -40,7 +40,7 @@ def main() -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     logs = options.out / "log"
     shutil.rmtree(logs, ignore_errors=True)
-    # So that the nodes are ended, too, when this process is told to end.
+    # When this process is terminated, it must also end the nodes.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     broken: list[str] = []
     results: list[Result] = []
@@ -50,7 +50,7 @@ def main() -> int:
 
         def on_result(fault: Fault, result: Result) -> None:
             results.append(result)
-            # Written after each, so that a run that is cut short leaves what it has.
+            # Written after each fault, so that an interrupted run keeps its results.
             (options.out / "summary.json").write_text(json.dumps(to_summary(results), indent=1) + "\n")
             if options.write_docs:
                 PAGE.write_text(to_markdown({one.name: one for one in FAULTS}, results))

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A camera that can be told to misbehave, played by the harness."""
+"""The camera of a stage, which can be made to misbehave."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from neurosurgeon_ros.ros import qos
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What tells one image from another: the harness makes sure that no two images have both alike."""
+    """Identifies an image by its header. The camera gives no two images the same key, unless a fault changes them."""
 
     stamp_ns: int
     frame_id: str
@@ -28,10 +28,10 @@ class Key:
 @dataclass(frozen=True, slots=True)
 class Shown:
     """
-    An image that was published.
+    A published image.
 
-    :param number: from 0, in the order of publishing.
-    :param at_s: monotonic seconds.
+    :param number: number of the image in the order of publishing, from 0.
+    :param at_s: when it was published, monotonic seconds.
     """
 
     number: int
@@ -44,10 +44,10 @@ Bend = Callable[[Image, int], None]
 
 class Camera:
     """
-    Publishes `image_raw` from a thread of its own, from :meth:`start` to :meth:`close`.
+    Publishes `image_raw` from its own thread, from :meth:`play` until :meth:`pause` or :meth:`close`.
 
-    :ivar bend: changes an image before it is published; is given the image and its number.
-    :ivar period_s: seconds from image to image; 0 publishes as fast as it can.
+    :ivar bend: changes an image before it is published; called with the image and its number.
+    :ivar period_s: seconds between images; 0 publishes as fast as possible.
     """
 
     def __init__(self, node: Node, *, period_s: float, seed: int) -> None:
@@ -65,20 +65,20 @@ class Camera:
 
     @property
     def watchers(self) -> int:
-        """How many subscribe."""
+        """Return the number of subscribers."""
         return self._publisher.get_subscription_count()
 
     def play(self) -> None:
-        """Show images until :meth:`pause`."""
+        """Publish images until :meth:`pause`."""
         self._playing.set()
 
     def pause(self) -> None:
-        """Show no more images; returns once the last is out."""
+        """Stop publishing images, and wait up to two seconds until the last one is published."""
         self._playing.clear()
         self._idle.wait(2.0)
 
     def close(self) -> None:
-        """Stop, and join the thread."""
+        """Stop the thread and join it."""
         self._ending = True
         self._playing.set()
         self._thread.join()
@@ -95,7 +95,7 @@ class Camera:
             self.bend(message, number)
         stamp = message.header.stamp
         key = Key(stamp.sec * 1_000_000_000 + stamp.nanosec, message.header.frame_id)
-        # Noted first, so that no answer comes before the image is known.
+        # Recorded before publishing, so that no answer arrives for an unknown image.
         self.shown.append(Shown(number, key, time.monotonic()))
         self._publisher.publish(message)
 

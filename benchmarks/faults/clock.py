@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Clocks that jump or stand still: ROS time under use_sim_time, and the wall clock, shifted by a preloaded library."""
+"""Faults of the clock: ROS time under use_sim_time jumps or stops, and a preloaded library shifts the wall clock."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from neurosurgeon_ros.ros.process.dds import PROFILES_FILE, apply_profile
 GROUP = "clock"
 DAY_S = 86_400.0
 DURATIONS = "only durations of the monotonic clock count: nothing is lost or late, and the edge is used on"
-#: What shifts the wall clock of the processes into which it is preloaded.
+#: Source of the library that shifts the wall clock of a process that preloads it.
 SHIFT = Path(__file__).with_name("wall_clock.c")
 
 
 class SimulatedClock:
-    """Publishes /clock at 50 Hz until :meth:`close`; `offset_s` None stops it."""
+    """Publishes /clock at 50 Hz until :meth:`close`; an `offset_s` of None stops it."""
 
     def __init__(self, stage: Stage) -> None:
         self.offset_s: float | None = 0.0
@@ -39,7 +39,7 @@ class SimulatedClock:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop, and join the thread."""
+        """Stop the thread and join it."""
         self._ending.set()
         self._thread.join()
 
@@ -76,7 +76,7 @@ def _wall(offset_s: float) -> Inject:
 
 
 def wall_clock_environment(logs: Path) -> dict[str, str] | None:
-    """Return the variables that let a stage's nodes have a wall clock of their own; None where there is no compiler."""
+    """Return the variables that give a stage's nodes their own wall clock; None if there is no C compiler."""
     compiler = shutil.which("cc")
     if compiler is None:
         return None
@@ -96,7 +96,7 @@ def _wall_clock(logs: Path) -> Path:
 
 
 def _set_wall_clock(logs: Path, offset_s: float) -> None:
-    """Write into the file that the nodes have mapped, in one piece."""
+    """Write the offset in one piece into the file that the nodes have mapped."""
     with _wall_clock(logs).open("r+b", buffering=0) as stream:
         stream.write(int(offset_s).to_bytes(8, sys.byteorder, signed=True))
 
@@ -105,11 +105,12 @@ def _without_shared_memory(path: Path) -> Path:
     """
     Write the shipped profile without its shared-memory transport.
 
-    Processes whose wall clocks differ are on different machines. On one machine no clock is another's: there Fast DDS
-    waits in shared memory until a wall-clock time, and notes in it when it last looked after whom.
+    Processes whose wall clocks differ must behave as if they were on different machines. On one machine all processes
+    share one clock, and Fast DDS relies on it: in shared memory it waits until a wall-clock time, and it stores there
+    when it last checked each process.
     """
     apply_profile()
-    ET.register_namespace("", "http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles")  # it reads no other prefix
+    ET.register_namespace("", "http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles")  # Fast DDS reads no other prefix
     tree = ET.parse(os.environ[PROFILES_FILE])
     for parent in list(tree.iter()):
         for child in list(parent):

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Counts, from camera stamps and by a reliable subscriber, what became of each image; the robot is not believed."""
+"""Counts what happened to each image, from camera stamps and a reliable subscriber, without trusting the robot."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RELIABLE = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1000, reliability=R
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Detections that came, at monotonic seconds."""
+    """Received detections, with the time in monotonic seconds."""
 
     key: Key
     at_s: float
@@ -32,7 +32,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A decision that came."""
+    """A received decision, with the time in monotonic seconds."""
 
     key: Key
     session: int
@@ -44,9 +44,9 @@ class Decided:
 @dataclass(frozen=True, slots=True)
 class Tally:
     """
-    What became of the frames of a time.
+    Counts of what happened to the frames of one interval.
 
-    :param delays_s: of each frame, from the camera's publishing to the subscriber. Shape (published,).
+    :param delays_s: delay of each frame from the camera's publishing to the subscriber, seconds. Shape (published,).
     """
 
     accepted: int
@@ -57,12 +57,12 @@ class Tally:
     delays_s: np.ndarray
 
     def delay_s(self, quantile: float) -> float:
-        """Return a quantile of the delays; NaN if there are none."""
+        """Return a quantile of the delays in seconds; NaN if there are none."""
         return float(np.quantile(self.delays_s, quantile)) if len(self.delays_s) else float("nan")
 
 
 class Counter:
-    """Listens to one robot's detections and decisions; its callbacks run in the executor of the node."""
+    """Receives one robot's detections and decisions. Its callbacks run in the executor of the node."""
 
     def __init__(self, node: Node, *, robot: str = "robot_node", detections: str = "detections") -> None:
         self.published: list[Published] = []
@@ -74,10 +74,10 @@ class Counter:
         )
 
     def wait_for(self, condition: Callable[[], object], timeout_s: float) -> bool:
-        """Wait until something that was heard makes a condition true; False if it does not in time."""
+        """Wait until a condition is true, and return True; return False if it is not true in time."""
         end_s = time.monotonic() + timeout_s
         with self._condition:
-            # Looked at now and then without news, too: a condition may also be that a process has ended.
+            # Checked at intervals even without a message: the condition may be that a process has ended.
             while not condition():
                 if time.monotonic() >= end_s:
                     return False
@@ -86,19 +86,19 @@ class Counter:
 
     @property
     def surplus(self) -> int:
-        """How many more detections than decisions came: it changes by one while a frame is between the two."""
+        """Return detections minus decisions received; the difference changes while a frame is between the two."""
         return len(self.published) - len(self.decided)
 
     def mark(self) -> tuple[int, int]:
-        """Where a time begins that is tallied later; nothing may be under way then."""
+        """Return the start of an interval for :meth:`tally`. No frame may be under way."""
         return len(self.published), len(self.decided)
 
     def tally(self, since: tuple[int, int], shown: Sequence[Shown], stops: Sequence[tuple[float, float]] = ()) -> Tally:
         """
-        Count what came since a mark; nothing may be under way.
+        Count what arrived since a mark. No frame may be under way.
 
-        :param shown: all images.
-        :param stops: times, monotonic seconds, in which the robot's process was stopped: no delay of its making.
+        :param shown: all images of the camera.
+        :param stops: intervals in which the robot's process was stopped, monotonic seconds; delays do not include them.
         """
         published, decided = self.published[since[0] :], self.decided[since[1] :]
         sessions = {one.session for one in decided}
@@ -124,13 +124,13 @@ class Counter:
             last = max(last, image.number)
             stopped_s = sum(max(0.0, min(end, one.at_s) - max(begin, image.at_s)) for begin, end in stops)
             delays.append(one.at_s - image.at_s - stopped_s)
-        # A frame that has a decision and no detections is lost even if another one was published twice.
+        # A frame with a decision and no detections is lost, even if another frame was published twice.
         undetected = len({one.key for one in decided} - fresh)
         lost = max(accepted - len(fresh), undetected, 0)
         return Tally(accepted, len(published), lost, duplicated, out_of_order, np.array(delays))
 
     def _on_detections(self, message: Detection2DArray, info: Mapping[str, int]) -> None:
-        # When it came, not when this process, which is the camera and the link, too, had time for it.
+        # The time of arrival, not of this callback: this process is also the camera and the link, and may be late.
         at_s = time.monotonic() - (time.time() - 1e-9 * info["received_timestamp"])
         with self._condition:
             self.published.append(Published(_key(message), at_s))

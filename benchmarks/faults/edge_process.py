@@ -13,7 +13,7 @@ from lifecycle_msgs.srv import ChangeState
 from benchmarks.faults.fault import Fault, Inject, pass_time
 from benchmarks.faults.stage import Stage, StageError
 
-#: Seconds that a node may take for a transition.
+#: Maximum number of seconds for a node's transition.
 TRANSITION_S = 10.0
 
 GROUP = "edge process"
@@ -87,7 +87,7 @@ def _cut_off(stage: Stage) -> int:
 
 
 def _ask(stage: Stage, transition: int) -> None:
-    """Have the edge make a transition."""
+    """Request a transition from the edge, and raise StageError if it fails."""
     client = stage.node.create_client(ChangeState, "edge_node/change_state")
     try:
         if not client.wait_for_service(TRANSITION_S):

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a fault is, and the groups of faults."""
+"""The description of a fault, and the groups of faults."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from benchmarks.faults.stage import Stage
 
-#: Does a fault to a running stage and takes it back; returns how often it was done.
+#: Injects a fault into a running stage and takes it back; returns how often the fault was injected.
 Inject = Callable[[Stage], int]
 
-#: Puts a load on a stage while it is entered; gives its size.
+#: Returns a context in which a load acts on a stage; its value is the size of the load.
 Load = Callable[[Stage], AbstractContextManager[int]]
 
 GROUPS = ("edge process", "link", "camera", "messages", "robot process", "clock", "load")
@@ -23,11 +23,11 @@ GROUPS = ("edge process", "link", "camera", "messages", "robot process", "clock"
 @dataclass(frozen=True, slots=True)
 class Fault:
     """
-    A fault and what is promised under it.
+    A fault and the promise that holds under it.
 
-    :param ends: False where it goes on for good, so that the edge does not come back.
-    :param stage: kind of stage that it needs: plain, sim_time or wall_clock.
-    :param load: under which the on-device delay is to be taken, where the fault is a load; None: none.
+    :param ends: False if the fault lasts for good, so that the edge does not come back.
+    :param stage: kind of stage that the fault needs: plain, sim_time or wall_clock.
+    :param load: load under which the on-device delay is measured, if the fault is a load; None otherwise.
     """
 
     name: str
@@ -40,5 +40,5 @@ class Fault:
 
 
 def pass_time(seconds: float) -> None:
-    """Let a fault last: its length is what is tested, there is no event to wait for."""
+    """Wait while a fault lasts. Its duration is part of the test, so there is no event to wait for."""
     time.sleep(seconds)

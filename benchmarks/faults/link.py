@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Faults of the link, by the relay's plan; all random choices come from the stage's seed."""
+"""Faults of the link, injected through the relay's plan. All random choices come from the stage's seed."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from benchmarks.faults.stage import Stage
 GROUP = "link"
 AT_DEADLINE = "a frame whose answer is late is finished on the robot from the tensors that it holds"
 
-#: Changes one message; returns its fate, or None to let it pass.
+#: Changes one message and returns its fate, or returns None to let it pass.
 Meddle = Callable[[random.Random, str, bytes], Fate | None]
 
 
 def meddling(meddle: Meddle, seconds: float) -> Inject:
-    """Make a fault that meddles with messages for some time."""
+    """Return a fault that applies `meddle` to messages for some seconds."""
 
     def inject(stage: Stage) -> int:
         generator = random.Random(stage.seed)
@@ -70,7 +70,7 @@ def _corrupt(generator: random.Random, kind: str, message: bytes) -> Fate | None
         return None
     changed = bytearray(message)
     for _ in range(8):
-        # The encapsulation stays, or the message is dropped before anybody looks at it.
+        # The encapsulation header stays: otherwise the message is dropped before this package reads it.
         changed[generator.randrange(4, len(changed))] = generator.randrange(256)
     return [(0.0, bytes(changed))]
 

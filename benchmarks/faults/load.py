@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Too little of the computer for the robot, and too many robots for the edge."""
+"""Faults of load: other processes on the robot's machine, and too many robots for the edge."""
 
 from __future__ import annotations
 

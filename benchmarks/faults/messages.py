@@ -30,9 +30,9 @@ def _changing(
     kinds: tuple[str, ...], change: Callable[[Any], None], *, beside: int = 0, seconds: float = 3.0
 ) -> Inject:
     """
-    Change messages of some kinds.
+    Return a fault that changes messages of some kinds.
 
-    :param beside: 0: in the place of the message; else so many copies before it, which then comes as it is.
+    :param beside: 0 replaces the message with a changed one; n sends n changed copies before the unchanged message.
     """
 
     def meddle(generator: random.Random, kind: str, message: bytes) -> Fate | None:

@@ -3,8 +3,8 @@
 """
 A link between robot and edge that can be made to fail.
 
-The robot meets its edge in one namespace and the edge its robots in another; the relay carries every message from one
-to the other, and drops, holds, repeats or changes it as its plan says.
+The robot's topics for the edge are in one namespace, the edge's topics for robots in another. The relay carries every
+message from one to the other, and drops, delays, repeats or changes it as its plan says.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from neurosurgeon_ros.ros import qos
 
 ROBOT_SIDE, EDGE_SIDE = "/robot_side", "/edge_side"
 
-#: What is to become of a message: each entry is delivered after so many seconds.
+#: The fate of a message: each entry is a message to deliver and the delay before it, seconds.
 Fate = Sequence[tuple[float, bytes]]
 
-#: Decides on a message, given its kind (hello, partial_inference, status, detections or delay_feedback) and its bytes.
+#: Decides the fate of a message from its kind (hello, partial_inference, status, detections, delay_feedback) and bytes.
 Plan = Callable[[str, bytes], Fate]
 
 
 class Relay:
     """
-    Carries messages from its making to :meth:`close`.
+    Carries messages between the two namespaces until :meth:`close`.
 
     :param robots: ids of the robots.
-    :ivar plan: decides on each message; None delivers all at once.
+    :ivar plan: decides the fate of each message; None delivers every message at once.
     """
 
     def __init__(self, node: Node, robots: Sequence[str] = ("robot_node",)) -> None:
@@ -62,7 +62,7 @@ class Relay:
         self._deliverer.start()
 
     def close(self) -> None:
-        """Drop what is under way, and join the threads."""
+        """Drop the messages that are under way, and join the threads."""
         with self._condition:
             self._closed = True
             self._condition.notify_all()

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""docs/reliability.md, from the results of the last run."""
+"""Writes docs/reliability.md from the results of the last run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ fault that ends. The on-device delay is the p95 of the same robot alone, under t
 `python -m benchmarks.faults --only NAME` runs one fault.
 """
 
-#: Where the faults of a group are.
+#: Module that defines the faults of each group.
 MODULES = {group: group.replace(" ", "_") for group in GROUPS} | {"camera": "camera_faults"}
 
 COLUMNS = (
@@ -33,7 +33,7 @@ COLUMNS = (
 
 
 def to_markdown(faults: Mapping[str, Fault], results: Sequence[Result]) -> str:
-    """Write the page."""
+    """Return the page's text."""
     missing = [group for group in GROUPS if not any(result.group == group for result in results)]
     kept = sum(not result.failures(ends=faults[result.name].ends) for result in results)
     parts = [

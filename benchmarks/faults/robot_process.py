@@ -12,10 +12,10 @@ from benchmarks.faults.stage import START_S, Stage
 
 GROUP = "robot process"
 
-#: Seconds within which a robot that was told to end has ended.
+#: Maximum number of seconds that a robot may take to end.
 END_S = 3.0
 
-#: Id of the stage's robot, made of its name.
+#: Id of the stage's robot, derived from its node name.
 ROBOT_ID = "robot_node"
 
 
@@ -31,7 +31,7 @@ def _ended(number: signal.Signals, *, code: int) -> Inject:
 
 
 def _end(stage: Stage, number: signal.Signals, *, code: int) -> None:
-    """End the stage's robot, and see how and how soon it does."""
+    """End the stage's robot, and raise AssertionError if its exit status or the time that it takes is wrong."""
     assert stage.robot is not None
     begin_s = time.monotonic()
     ended = stage.end(stage.robot, number)

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Runs faults one after the other on stages that they share, and holds what came of them against the promises."""
+"""Runs faults one after another on shared stages, and compares the results with the promises."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from benchmarks.faults.fault import Fault, Load
 from benchmarks.faults.stage import Stage, make_stage
 from neurosurgeon_ros.robot.decision import Outcome
 
-#: In the order of running: those that start a robot anew, which measures its arms again, come last.
+#: All faults. Each stage runs its faults in this order. Faults that restart a robot, which then measures its arms
+#: again, come late.
 FAULTS: tuple[Fault, ...] = (
     *link.FAULTS,
     *camera_faults.FAULTS,
@@ -26,19 +27,19 @@ FAULTS: tuple[Fault, ...] = (
     *clock.FAULTS,
 )
 
-#: Seconds within which the edge is in use again after a fault, as promised; and as long as is waited for it.
+#: Promised number of seconds until the edge is used again after a fault; number of seconds to wait for it.
 RECOVERY_S, PATIENCE_S = 10.0, 20.0
 
-#: Frames without a fault and without an edge, for the delay on the device.
+#: Number of frames without a fault and without an edge from which the on-device delay is measured.
 ON_DEVICE_FRAMES = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """
-    What came of one fault; delays in milliseconds, as they are written.
+    Result of one fault. Delays are in milliseconds, as in the report.
 
-    :param problem: what kept the fault from being put in, or what it showed beyond the counts; in one sentence.
+    :param problem: one sentence: why the fault could not be injected, or what else went wrong; empty if nothing.
     """
 
     name: str
@@ -57,7 +58,7 @@ class Result:
     problem: str = ""
 
     def failures(self, *, ends: bool) -> list[str]:
-        """Name the promises that were not kept."""
+        """Return the promises that were not kept."""
         return [
             text
             for text, kept in (
@@ -87,10 +88,10 @@ def run_faults(
     on_skip: Callable[[Fault, str], None],
 ) -> list[Result]:
     """
-    Run faults, those that need the same kind of stage on the same one.
+    Run faults. Faults that need the same kind of stage share one.
 
     :param on_result: called after each fault.
-    :param on_skip: called with the reason for each that cannot be run here.
+    :param on_skip: called with the reason for each fault that cannot run here.
     """
     results: list[Result] = []
     order = sorted(faults, key=lambda fault: (("plain", "sim_time", "wall_clock").index(fault.stage), not fault.ends))
@@ -113,7 +114,7 @@ def run_faults(
 
 
 def measure_on_device(stage: Stage) -> float:
-    """Start the stage's robot, and measure the p95 of the delay, seconds, with which it answers alone."""
+    """Start the stage's robot, and return the p95 of its delay when it works alone, seconds."""
     stage.start_robot()
     stage.await_robot()
     stage.drain()
@@ -121,7 +122,7 @@ def measure_on_device(stage: Stage) -> float:
 
 
 def measure_under_load(stage: Stage, load: Load) -> float:
-    """Measure the same under a load, while there is no edge; seconds."""
+    """Return the p95 of the robot's delay under a load and without an edge, seconds."""
     if stage.edge is not None:
         stage.end(stage.edge)
     stage.await_robot()
@@ -143,7 +144,7 @@ def _on_device(stage: Stage) -> float:
 
 
 def run_fault(stage: Stage, fault: Fault, on_device_s: float) -> Result:
-    """Run one fault on a stage whose edge is or comes into use."""
+    """Run one fault on a stage whose edge is in use or about to be."""
     if fault.load is not None:
         on_device_s = measure_under_load(stage, fault.load)
     stage.camera.play()
@@ -155,7 +156,7 @@ def run_fault(stage: Stage, fault: Fault, on_device_s: float) -> Result:
     injected, problem = 0, ""
     try:
         injected = fault.inject(stage)
-    except Exception as error:  # the other faults are run all the same
+    except Exception as error:  # the other faults still run
         problem = f"{type(error).__name__}: {error}"
         stage.restore()
     ended_s = time.monotonic()
@@ -181,7 +182,7 @@ def run_fault(stage: Stage, fault: Fault, on_device_s: float) -> Result:
 
 
 def to_summary(results: Sequence[Result]) -> dict[str, object]:
-    """Return the results as they are written to summary.json: what was counted, whatever it says."""
+    """Return the results for summary.json: the counts, without the problems."""
     faults = [asdict(result) for result in results]
     for fault in faults:
         del fault["problem"]

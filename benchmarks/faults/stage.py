@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Robot, edge, link, camera and counter, as real processes over real DDS, to put faults into."""
+"""The stage of a fault: robot, edge, link, camera and counter, as real processes over real DDS."""
 
 from __future__ import annotations
 
@@ -28,38 +28,38 @@ from neurosurgeon_ros.robot.decision import Outcome
 from neurosurgeon_ros.ros.process.dds import apply_profile
 from neurosurgeon_ros.ros.process.shared_memory import read_ports
 
-#: Seconds that a node may take until it works.
+#: Maximum number of seconds until a started node works.
 START_S = 60.0
 
-#: Seconds without an answer after which nothing more comes.
+#: Seconds of silence after which no more messages are expected.
 SILENCE_S = 0.7
 
-#: Seconds that a frame may have detections and no decision, or a decision and no detections, before one is lost.
+#: Seconds to wait for the decision or the detections of a frame if only the other has arrived; then it is lost.
 UNEVEN_S = 5.0
 
-#: Seconds after which one Python thread gives way to another.
+#: Interval in seconds at which the interpreter switches between Python threads.
 SWITCH_S = 0.001
 
 MODEL = "mobilenet_v2"
 
-#: Speed of the robots as a fraction of this machine's, which edge, link, camera and counter share with them: an
-#: emulated stage lasts as long while another process wants a core for some milliseconds.
+#: Speed of the robots as a fraction of this machine's. Edge, link, camera and counter share the machine with them: an
+#: emulated stage of the robot takes its time even if another process needs a core for some milliseconds.
 ROBOT_SPEED = 0.25
 
 
 class StageError(Exception):
-    """The stage does not work even without a fault; the message is one sentence."""
+    """The stage does not work even without a fault. The message is one sentence."""
 
 
 class Stage:
     """
-    Everything that a fault needs, running.
+    A running robot, edge, link, camera and counter.
 
     :param logs: folder for the nodes' logs.
-    :param parameters: more parameters, of robot and edge alike.
-    :param environment: more variables, of robot and edge alike.
+    :param parameters: additional parameters for both robot and edge.
+    :param environment: additional environment variables for both robot and edge.
     :param robots: ids of the robots that the relay serves.
-    :ivar stops: times in which the robot's process was stopped, monotonic seconds.
+    :ivar stops: intervals in which the robot's process was stopped, monotonic seconds.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Stage:
         self._surplus = 0
         self.camera = Camera(self.node, period_s=period_s, seed=seed)
         self._ending = threading.Event()
-        # Camera, link and counter are threads of one process: none is to wait long for another.
+        # Camera, link and counter are threads of one process. None of them may wait long for another.
         sys.setswitchinterval(SWITCH_S)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
@@ -103,7 +103,7 @@ class Stage:
     def start_robot(
         self, name: str = "robot", *, remappings: Mapping[str, str] | None = None, **parameters: object
     ) -> Child:
-        """Start a robot; it is the stage's own unless it has another name."""
+        """Start a robot; it becomes the stage's robot unless it has another name."""
         child = self._start(
             "robot_node",
             name,
@@ -123,14 +123,14 @@ class Stage:
         return child
 
     def start_edge(self, name: str = "edge", **parameters: object) -> Child:
-        """Start an edge; it is the stage's own unless it has another name."""
+        """Start an edge; it becomes the stage's edge unless it has another name."""
         child = self._start("edge_node", name, {"edge_namespace": EDGE_SIDE, **parameters})
         if name == "edge":
             self.edge = child
         return child
 
     def restore(self) -> None:
-        """Take back what a fault may have left: a plan, a bent image, a process that ended."""
+        """Undo what a fault may have left behind: a plan, a change to images, a process that has ended."""
         self.relay.plan = None
         self.camera.bend = None
         self.children = [child for child in self.children if not child.ended]
@@ -141,7 +141,7 @@ class Stage:
             self.start_edge()
 
     def end(self, child: Child, number: signal.Signals = signal.SIGTERM) -> int:
-        """End a process by a signal, and return its exit status."""
+        """End a process with a signal, and return its exit status."""
         child.send(number)
         code = child.process.wait(10.0)
         self.children.remove(child)
@@ -149,9 +149,10 @@ class Stage:
 
     def cut_off(self, child: Child) -> int:
         """
-        Remove the shared memory through which a process is reached, and wait until it has begun again.
+        Remove the shared memory through which a process receives, and wait until it has begun again with other ports.
 
-        :returns: how many ports it had.
+        :returns: number of ports that it had.
+        :raises AssertionError: if it does not begin again in time.
         """
         pid = child.process.pid
         ports = remove_ports(pid)
@@ -161,7 +162,7 @@ class Stage:
 
     @contextlib.contextmanager
     def stopped(self, child: Child) -> Iterator[None]:
-        """Let a process stand still."""
+        """Stop a process until the context ends."""
         begin_s = time.monotonic()
         child.send(signal.SIGSTOP)
         try:
@@ -172,7 +173,7 @@ class Stage:
                 self.stops.append((begin_s, time.monotonic()))
 
     def await_robot(self) -> None:
-        """Wait until the robot answers images."""
+        """Wait until the robot answers images, or raise StageError."""
         self.camera.play()
         heard = len(self.counter.decided)
         robot = self.robot
@@ -189,8 +190,8 @@ class Stage:
         """
         Wait until the edge answers a frame.
 
-        :param since_s: frames decided before, monotonic seconds, do not count; now when None.
-        :returns: when it did, seconds after `since_s`; None if it did not in time.
+        :param since_s: frames decided earlier than this do not count, monotonic seconds; None for now.
+        :returns: when the edge answered, seconds after `since_s`; None if it did not in time.
         """
         begin_s = time.monotonic() if since_s is None else since_s
         decided = self.counter.decided
@@ -208,7 +209,7 @@ class Stage:
         return found[0] - begin_s if found else None
 
     def drain(self) -> None:
-        """Pause the camera, and wait until nothing is under way."""
+        """Pause the camera, and wait until no frame is under way."""
         self.camera.pause()
         uneven_until_s = time.monotonic() + UNEVEN_S
         while True:
@@ -216,16 +217,16 @@ class Stage:
             if not self.counter.wait_for(lambda heard=heard: self.counter.mark() != heard, SILENCE_S) and (
                 self.counter.surplus == self._surplus or time.monotonic() > uneven_until_s
             ):
-                # It stays so: a robot that is killed may be between the two.
+                # The surplus stays: a robot that was killed may have published only one of the two.
                 self._surplus = self.counter.surplus
                 return
 
     def tally(self, since: tuple[int, int]) -> Tally:
-        """Count what became of the frames since a mark."""
+        """Count what happened to the frames since a mark."""
         return self.counter.tally(since, self.camera.shown, self.stops)
 
     def close(self) -> None:
-        """End everything."""
+        """End all processes and threads of the stage."""
         self.camera.close()
         for child in self.children:
             child.send(signal.SIGCONT)
@@ -259,7 +260,7 @@ class Stage:
 
 
 def remove_ports(pid: int) -> set[str]:
-    """Remove the shared memory through which a process is reached; returns the paths of its ports."""
+    """Remove the shared memory through which a process receives, and return the paths of its ports."""
     ports = read_ports(Path(f"/proc/{pid}"))
     for port in ports:
         Path(port).unlink()
@@ -267,7 +268,7 @@ def remove_ports(pid: int) -> set[str]:
 
 
 def has_others(pid: int, ports: set[str]) -> bool:
-    """Say whether a process is reached through other ports than these, and through none of them."""
+    """Return whether a process now receives through ports, and through none of these."""
     now = read_ports(Path(f"/proc/{pid}"))
     return bool(now) and not now & ports
 
@@ -283,7 +284,7 @@ def make_stage(
     environment: Mapping[str, str] | None = None,
     robots: Sequence[str] = ("robot_node",),
 ) -> Iterator[Stage]:
-    """Make a stage in a ROS domain of its own; its robot and its edge are to be started."""
+    """Yield a stage in its own ROS domain; the caller starts robot and edge."""
     logs.mkdir(parents=True, exist_ok=True)
     with private_domain() as domain:
         before = dict(os.environ)

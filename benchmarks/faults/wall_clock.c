@@ -1,10 +1,12 @@
 /* Copyright 2026 The neurosurgeon_ros contributors
  * SPDX-License-Identifier: Apache-2.0
  *
- * Preloaded into a process: its wall clock is off by as many seconds as the file $WALL_CLOCK_FILE holds, an int64.
+ * A library to preload into a process. It shifts the wall clock by the number of seconds, an int64, that the file
+ * $WALL_CLOCK_FILE holds.
  *
- * libfaketime does this, too, but leaves pthread_mutex_timedlock alone: Fast DDS locks by wall-clock deadlines, which a
- * clock a day back has then passed before they begin, so that it drops what it should send. No real clock does that. */
+ * libfaketime does not change pthread_mutex_timedlock. Fast DDS takes locks with wall-clock deadlines. If the shifted
+ * clock is a day back, those deadlines have already passed, and Fast DDS drops data that it should send. A real clock
+ * does not have this effect. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -18,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Deadlines from here on, in seconds, are the wall clock's; less is the monotonic clock's. */
+/* A deadline of at least this many seconds is on the wall clock; an earlier one is on the monotonic clock. */
 #define EPOCH_S 1000000000
 
 static const volatile int64_t *offset_s;

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m benchmarks.soak [SECONDS]`: a long run; exit code 1 if anything was lost or grew."""
+"""`python -m benchmarks.soak [SECONDS]`: a long run; the exit code is 1 if a frame was lost or memory grew."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from benchmarks.soak.run import run_soak
 
 
 def main() -> int:
-    """Run, report, and return the exit code."""
+    """Run, print the report, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
     parser.add_argument("seconds", nargs="?", type=float, default=600.0, help="length of the run (%(default)s)")
-    parser.add_argument("--seed", type=int, help="of the faults (drawn)")
-    parser.add_argument("--out", type=Path, default=Path("out/soak"), help="where results go (%(default)s)")
+    parser.add_argument("--seed", type=int, help="seed of the faults (default: random)")
+    parser.add_argument("--out", type=Path, default=Path("out/soak"), help="folder for the results (%(default)s)")
     options = parser.parse_args()
     seed = random.SystemRandom().randrange(2**31) if options.seed is None else options.seed
     print(f"seed {seed}", flush=True)
     options.out.mkdir(parents=True, exist_ok=True)
     logs = options.out / "log"
     shutil.rmtree(logs, ignore_errors=True)
-    # So that the nodes are ended, too, when this process is told to end.
+    # When this process is terminated, it must also end the nodes.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with Progress() as progress:
         task = progress.add_task("soak", total=options.seconds)

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Two robots, an edge, and faults drawn from a seed, for as long as is asked."""
+"""Two robots, an edge, and faults drawn from a seed, for a given time."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from benchmarks.faults.robot_process import FAULTS as ROBOT
 from benchmarks.faults.stage import Stage, make_stage
 from neurosurgeon_ros.cli.demo.children import Child
 
-#: Faults that leave the processes alive.
+#: Faults that do not end a process.
 DRAWN: tuple[Fault, ...] = (*LINK, *CAMERA, *MESSAGES)
 
-#: Faults that do not: each is put in once at first, and the new processes are then looked at like the others.
+#: Faults that end a process. Each is injected once, at the start, and the new processes are then measured as well.
 KILLS: tuple[Fault, ...] = tuple(
     fault for fault in (*EDGE, *ROBOT) if fault.name in ("edge killed and restarted", "robot killed and restarted")
 )
 
-#: Seconds after which memory and threads are taken for the first time, and the share by which memory may grow.
+#: Seconds until memory and threads are first measured; share by which memory may grow afterwards.
 SETTLED_S, GROWTH = 60.0, 0.05
 
-#: Longest pause between two faults, seconds.
+#: Longest pause between two faults, in seconds.
 PAUSE_S = 3.0
 
 ROBOTS = ("robot_node", "two_robot_node")
@@ -42,7 +42,7 @@ ROBOTS = ("robot_node", "two_robot_node")
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What a process holds."""
+    """Resources that a process uses."""
 
     memory_bytes: int
     threads: int
@@ -51,11 +51,11 @@ class Use:
 @dataclass(frozen=True, slots=True)
 class SoakResult:
     """
-    What came of a run.
+    Result of a soak run.
 
-    :param late: frames out later than twice the deadline, of each robot.
+    :param late: for each robot, the number of frames that took longer than twice the deadline.
     :param settled: whether memory had a minute to settle before `first`.
-    :param first, last: use of each process after the first minute, or half of a shorter run, and at the end.
+    :param first, last: use of each process after one minute, or after half of a shorter run, and at the end.
     """
 
     seed: int
@@ -68,7 +68,7 @@ class SoakResult:
 
     @property
     def failures(self) -> list[str]:
-        """Name what was not kept."""
+        """Return the promises that were not kept."""
         found = []
         for robot, tally in self.tallies.items():
             counts = {"lost": tally.lost, "duplicated": tally.duplicated, "out of order": tally.out_of_order}
@@ -86,9 +86,9 @@ class SoakResult:
 
 def run_soak(seconds: float, *, seed: int, logs: Path, on_fault: Callable[[str, float], None]) -> SoakResult:
     """
-    Run for some time.
+    Run robots, edge and faults for some seconds.
 
-    :param on_fault: told of each fault and the seconds since the start.
+    :param on_fault: called before each fault with its name and the seconds since the start.
     """
     generator = random.Random(seed)
     with make_stage(logs=logs, seed=seed, robots=ROBOTS) as stage:
