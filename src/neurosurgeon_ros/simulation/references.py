@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""References that policies are compared with: they know the delays, but not what the link will do next."""
+"""References for comparison with policies. They know the delays, but not what the link will do next."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from neurosurgeon_ros.learning.interface import Choice, Context, Observation
 from neurosurgeon_ros.simulation.environment import Environment
 from neurosurgeon_ros.simulation.uplink import UplinkByTime
 
-#: Seconds over which :class:`Lagged` takes the mean rate.
+#: Seconds over which :class:`Lagged` averages the rate.
 LAG_S = 0.1
-#: Bytes per second that count as none.
+#: A mean rate below this many bytes per second counts as 0.
 _DOWN = 1e-3
 
 
 class FixedArm:
     """
-    Always the same arm; the best of them all in hindsight is `best fixed`.
+    Always chooses the same arm. The arm that is best in hindsight gives the reference `best fixed`.
 
-    :param arm: its index.
+    :param arm: index of the arm.
     """
 
     def __init__(self, arm: int) -> None:
         self._arm = arm
 
     def select(self, context: Context) -> Choice:
-        """Choose the arm, allowed or not."""
+        """Choose the arm, whether it is allowed or not."""
         del context
         return Choice(arm=self._arm)
 
     def observe(self, observation: Observation, context: Context) -> None:
-        """Learn nothing."""
+        """Ignore the observation."""
 
 
 class Lagged:
     """
-    Greedy on the link's mean rate over the last 100 ms; all other delays are known.
+    Chooses greedily by the link's mean rate over the last 100 ms. All other delays are known.
 
-    :param environment: the truth; its link must go by time (`row_s`).
-    :raises ValueError: if its link goes by frames.
+    :param environment: the true delays; the rate of its link must follow the clock (`row_s`).
+    :raises ValueError: if the rate of its link is given per frame.
     """
 
     def __init__(self, environment: Environment) -> None:
@@ -52,9 +52,9 @@ class Lagged:
         self._sent_bytes = environment.table.sent_bytes * environment.transmission_factor
 
     def select(self, context: Context) -> Choice:
-        """Choose the allowed arm with the least delay at that rate, `on_device` while the link is down."""
+        """Choose the allowed arm with the lowest delay at that rate, or `on_device` while the link is down."""
         environment, k = self._environment, context.frame - 1
-        # Nothing came before the first frame; it gets the rate that it will meet.
+        # There is no time before the first frame, so it gets the rate that it will meet.
         first_s = max(0.0, context.now_s - LAG_S)
         rate = self._uplink.mean_bytes_per_s(first_s, max(LAG_S, context.now_s))
         if rate < _DOWN:
@@ -66,4 +66,4 @@ class Lagged:
         return Choice(arm=arm, predicted_offload_s=float(offload_s[arm]))
 
     def observe(self, observation: Observation, context: Context) -> None:
-        """Learn nothing: it measures the link by itself."""
+        """Ignore the observation: the link's rate is read from the environment."""

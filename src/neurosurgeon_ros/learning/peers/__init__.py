@@ -1,3 +1,3 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Bandits for links that change, from the literature, to compare with."""
+"""Bandits from the literature for links that change, to compare the default policy with."""

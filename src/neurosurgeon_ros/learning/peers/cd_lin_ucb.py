@@ -1,10 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-LinUCB that begins again when a Page-Hinkley test finds that delays have changed.
+LinUCB that starts again when a Page-Hinkley test finds that delays have changed.
 
 Liu, Lee and Shroff, "A Change-Detection Based Framework for Piecewise-Stationary Multi-Armed Bandit Problem", AAAI
-2018: their CD-UCB with the test of PHT-UCB, around LinUCB (Li et al., WWW 2010) in place of UCB1.
+2018: the paper's CD-UCB with the test of PHT-UCB, applied to LinUCB (Li et al., WWW 2010) instead of UCB1.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from neurosurgeon_ros.learning.ridge import Ridge
 
 class CdLinUcb(LinUcb):
     """
-    LinUCB, uniform exploration on a share of the frames, and a restart upon each alarm.
+    LinUCB with uniform exploration on a share of the frames, and a restart after each alarm.
 
-    An observation y_k of an arm with features x counts in the two sums of the test,
+    An observation y_k of an arm with features x updates the two sums of the test,
 
         g+ = max(0, g+ + r_k - epsilon)    and    g- = max(0, g- - r_k - epsilon),
 
-    and the ridge regression begins again, empty, where one of them exceeds h. In the paper r_k is y_k less the mean of
-    y_1 to y_k, for each arm by itself. Here one theta holds for all arms, so that one test does, and the mean becomes
-    what theta predicts, y_k included; with one feature per arm and no regularisation both are the same. The paper's
-    rewards lie in [0, 1], and delays do not: r_k is relative to the larger of observation and prediction, and lies in
-    [-1, 1]. As in the paper's CUSUM, the first M observations after a restart are not tested.
+    and the ridge regression restarts, empty, when one of them exceeds h. In the paper r_k is y_k minus the mean of y_1
+    to y_k, separately for each arm. Here one theta holds for all arms, so there is one test, and theta's prediction,
+    with y_k included, replaces the mean. With one feature per arm and no regularisation the two are the same. The
+    paper's rewards lie in [0, 1], and delays do not: r_k is therefore relative to the larger of observation and
+    prediction, and lies in [-1, 1]. As in the paper's CUSUM, the first M observations after a restart are not tested.
 
-    On the device nothing is observed, and no change can be found but by the uniform exploration.
+    Nothing is observed on the device, so only the uniform exploration can find a change there.
 
     :param n_arms: number of arms.
-    :param seed: of the exploration.
+    :param seed: seed of the exploration.
     :param explore: share of the frames on which any allowed arm is taken, alpha in the paper, in [0, 1].
-    :param epsilon: relative change of the delays that is tolerated, in [0, 1].
-    :param threshold: h, the sum of what goes beyond it that is a change, > 0.
-    :param warm_up: M, the observations that are not tested after a restart, >= 0.
-    :param beta: as of :class:`MuLinUcb`, and so are all others.
+    :param epsilon: tolerated relative change of the delays, in [0, 1].
+    :param threshold: h, the sum of changes beyond epsilon that raises an alarm, > 0.
+    :param warm_up: M, number of observations that are not tested after a restart, >= 0.
+    :param beta: see :class:`MuLinUcb`, also for all other parameters.
     :raises ValueError: if an option is out of range.
     """
 
@@ -81,7 +81,7 @@ class CdLinUcb(LinUcb):
         self.restarts = 0
 
     def select(self, context: Context) -> Choice:
-        """Choose as LinUCB does, and on a share of the frames any arm; `forced` marks those."""
+        """Choose as LinUCB does, or any allowed arm on a share of the frames; those are marked `forced`."""
         choice = super().select(context)
         if self._rng.random() >= self._explore:
             return choice
@@ -92,7 +92,7 @@ class CdLinUcb(LinUcb):
         return Choice(arm=arm, forced=True, predicted_offload_s=predicted_s if self.ridge.count else float("nan"))
 
     def observe(self, observation: Observation, context: Context) -> None:
-        """Learn the delay of a frame that went to the edge, and begin again if delays have changed."""
+        """Learn the delay of a frame that went to the edge, and restart if delays have changed."""
         super().observe(observation, context)
         if not is_offloading_delay(observation, context) or self.ridge.count <= self._warm_up:
             return
@@ -107,6 +107,6 @@ class CdLinUcb(LinUcb):
 
 
 def relative(observed: float, expected: float) -> float:
-    """Return the difference of two numbers of at least 0, over the larger of them: in [-1, 1], and 0 of two zeros."""
+    """Return the difference of two numbers, at least 0, divided by the larger: in [-1, 1]; 0 if both are 0."""
     larger = max(observed, expected)
     return (observed - expected) / larger if larger > 0.0 else 0.0

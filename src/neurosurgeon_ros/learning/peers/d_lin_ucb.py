@@ -1,7 +1,7 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-D-LinUCB: LinUCB over a ridge regression that discounts the past.
+D-LinUCB: LinUCB with a ridge regression that discounts older observations.
 
 Russac, Vernade and Cappé, "Weighted Linear Bandits for Non-Stationary Environments", NeurIPS 2019, algorithm 1.
 """
@@ -20,24 +20,24 @@ from neurosurgeon_ros.learning.mu_lin_ucb import DELAY_UNIT_S
 
 class DLinUcb:
     """
-    Each frame that passes multiplies what earlier ones taught by gamma.
+    LinUCB that multiplies all earlier observations by gamma with every frame.
 
     Frame t gets the arm with the lowest
 
         robot_s(p) + penalty_s(p) + theta' x_p - beta_(t-1) sqrt(x_p' V^-1 V~ V^-1 x_p),
 
-    where V discounts by gamma, and V~ by gamma^2 since the variance of an observation of weight w goes with w^2. A
-    frame on the device is one with x = 0: it teaches nothing, and still discounts. So whoever stays on the device knows
-    less and less of the edge, and tries it again.
+    where V discounts by gamma, and V~ by gamma^2, because the variance of an observation with weight w is proportional
+    to w^2. A frame on the device counts as one with x = 0: it teaches nothing, but discounts the others. A policy that
+    stays on the device therefore becomes less and less certain about the edge, and tries it again.
 
     :param n_arms: number of arms.
-    :param seed: unused, the algorithm draws nothing at random.
-    :param gamma: discount per frame, in (0, 1); 1 / (1 - gamma) frames count.
+    :param seed: not used, because nothing is drawn at random.
+    :param gamma: discount per frame, in (0, 1); about 1 / (1 - gamma) frames count.
     :param beta: regularisation, lambda in the paper, > 0.
     :param delta: probability that the confidence bound fails, in (0, 1).
     :param c_theta: bound S on the norm of theta, in delay units.
     :param c_noise: scale sigma of the noise of a delay, in delay units.
-    :param delay_unit_s: seconds in one unit of delay, > 0; as of :class:`MuLinUcb`.
+    :param delay_unit_s: seconds in one unit of delay, > 0; see :class:`MuLinUcb`.
     :raises ValueError: if an option is out of range.
     """
 
@@ -66,12 +66,12 @@ class DLinUcb:
         self.b: FloatArray = np.zeros(d)  # b = sum gamma^(t-s) x_s y_s
         self._scaled = ScaledFeatures()
         self._count = 0
-        self._passed = 0  # t - 1, frames that have passed
-        self._frame: int | None = None  # t, the frame that V, V~ and b are discounted up to
+        self._passed = 0  # t - 1, number of frames so far
+        self._frame: int | None = None  # t, the frame up to which V, V~ and b are discounted
 
     def radius(self, passed: int) -> float:
         """
-        Width of the confidence bound in delay units.
+        Return the width of the confidence bound in delay units.
 
         beta_(t-1) = sqrt(lambda) S + sigma sqrt(2 ln(1 / delta) + d ln(1 + L^2 (1 - gamma^(2(t-1))) / (lambda d (1 -
         gamma^2)))), with L the largest norm of a feature vector.
@@ -98,7 +98,7 @@ class DLinUcb:
         return choice
 
     def observe(self, observation: Observation, context: Context) -> None:
-        """Learn the delay of a frame that went to the edge; a late one counts as much less as frames have passed."""
+        """Learn the delay of a frame that went to the edge, discounted by the frames that have passed since then."""
         if not is_offloading_delay(observation, context):
             return
         x = self._scaled(context.features)[observation.arm]
@@ -110,7 +110,7 @@ class DLinUcb:
         self._count += 1
 
     def _discount(self, frame: int) -> None:
-        """Discount up to a frame; (1 - gamma) beta I is added each time, so that the regularisation stays as it was."""
+        """Discount up to a frame. Adding (1 - weight) beta I each time keeps the regularisation constant."""
         passed = 0 if self._frame is None else max(0, frame - self._frame)
         self._frame, self._passed = frame, self._passed + passed
         weight, identity = self._gamma**passed, self._beta * np.eye(len(FEATURES))

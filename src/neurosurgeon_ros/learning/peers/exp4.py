@@ -1,7 +1,7 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Exp4 over fixed arms, with fixed share.
+Exp4 with one expert per arm, and fixed share.
 
 Auer, Cesa-Bianchi, Freund and Schapire, "The Nonstochastic Multiarmed Bandit Problem", SIAM Journal on Computing 32(1),
 2002, section 7, in the form for losses (Bubeck and Cesa-Bianchi, "Regret Analysis of Stochastic and Nonstochastic
@@ -26,33 +26,35 @@ from neurosurgeon_ros.learning.interface import (
     is_offloading_delay,
 )
 
-#: Frames whose answers are waited for; an answer after so many more teaches nothing.
+#: Number of frames whose answers are awaited. An answer that arrives later than this teaches nothing.
 _AWAITED = 1000
 
 
 class Exp4:
     """
-    One expert for each arm, followed by chance and weighed by the delays of its advice.
+    One expert for each arm, followed at random and weighted by the delays of its advice.
 
-    An expert advises its arm, and the device while that arm is not allowed. Frame t takes an arm with the probability
+    An expert advises its arm, or the device while its arm is not allowed. Frame t takes an arm with the probability
 
         p_t(a) = (1 - gamma) (weight of the experts who advise a) + gamma / (number of allowed arms).
 
-    The loss of an arm is its delay, robot-side cost included, over `worst` times the device's delay, and at most 1; a
-    missed deadline loses 1. When the answer is there, the weights of the experts who advised the arm are multiplied by
+    The loss of an arm is its delay, including the robot's costs, divided by `worst` times the device's delay, and at
+    most 1. A missed deadline has loss 1. When the answer arrives, the weights of the experts who advised the arm are
+    multiplied by
 
         exp(-eta (loss(a) - loss(device)) / p_t(a)),
 
-    the importance-weighted loss. The device's is taken off because it is known on every frame: off all experts alike it
-    changes no weight against another's, and what is estimated varies less. A share of all weight is then spread evenly
-    on each frame, so that after a change no expert is too far behind. Features are not used: no arm teaches of another.
+    which uses the importance-weighted loss. The device's loss is subtracted because it is known on every frame.
+    Subtracting it from all experts does not change their relative weights, and reduces the variance of the estimate. On
+    each frame a share of the weight is spread evenly, so that no expert is too far behind after a change. Features are
+    not used: one arm teaches nothing about another.
 
     :param n_arms: number of arms.
-    :param seed: of the choices.
-    :param eta: rate of learning, > 0.
+    :param seed: seed of the choices.
+    :param eta: learning rate, > 0.
     :param gamma: share of the frames on which any allowed arm is taken, in (0, 1].
     :param share: share of the weight that is spread evenly on each frame, in (0, 1).
-    :param worst: delay, in delays of the device, from which all are alike, > 1.
+    :param worst: delay, as a multiple of the device's delay, above which all delays count the same, > 1.
     :raises ValueError: if an option is out of range.
     """
 
@@ -73,11 +75,11 @@ class Exp4:
         self._n_arms = n_arms
         self._rng = np.random.default_rng(seed)
         self._log_weights: FloatArray = np.zeros(n_arms)
-        self._awaited: dict[int, tuple[int, float]] = {}  # frame: its arm, and the arm's probability p_t(a)
+        self._awaited: dict[int, tuple[int, float]] = {}  # by frame: arm, and its probability p_t(a)
 
     @property
     def weights(self) -> FloatArray:
-        """Weights of the experts, shape (n,); their sum is 1."""
+        """Return the weights of the experts, shape (n,); their sum is 1."""
         weights = np.exp(self._log_weights - np.max(self._log_weights))
         normalised: FloatArray = weights / weights.sum()
         return normalised
@@ -89,7 +91,7 @@ class Exp4:
         return chances
 
     def select(self, context: Context) -> Choice:
-        """Choose an arm by chance."""
+        """Choose an arm at random."""
         chances = self.chances(context)
         arm = int(self._rng.choice(self._n_arms, p=chances / chances.sum()))
         self._log_weights = np.log((1.0 - self._share) * self.weights + self._share / self._n_arms)
@@ -101,7 +103,7 @@ class Exp4:
         return Choice(arm=arm)
 
     def observe(self, observation: Observation, context: Context) -> None:
-        """Weigh the experts by the delay of a frame that went to the edge, or by its missed deadline; once a frame."""
+        """Update the weights with the delay of a frame from the edge, or its missed deadline; once per frame."""
         arm, chance = self._awaited.get(context.frame, (context.on_device, 1.0))
         if observation.arm != arm:
             return
@@ -115,7 +117,7 @@ class Exp4:
         self._log_weights[advice(context) == arm] -= self._eta * loss / chance
 
     def _relative_loss(self, context: Context, arm: int, offload_s: float) -> float:
-        """Return the loss of a frame less that of the device, in [-1, 1]."""
+        """Return the loss of a frame minus the device's loss, in [-1, 1]."""
         device_s = float(context.cost_s[context.on_device])
         delay_s = float(context.cost_s[arm]) + offload_s
         times = delay_s / device_s if device_s > 0.0 else math.inf

@@ -4,7 +4,7 @@
 Linear Thompson sampling.
 
 Agrawal and Goyal, "Thompson Sampling for Contextual Bandits with Linear Payoffs", ICML 2013, algorithm 1, with v_t
-as in the revised arXiv:1209.3352v4 (2014), which needs no epsilon.
+from the revised arXiv:1209.3352v4 (2014), which does not need epsilon.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from neurosurgeon_ros.learning.ridge import Ridge
 
 class LinTs:
     """
-    The arm that is best by a theta drawn from what is believed of it.
+    Chooses the best arm under a theta that is drawn from its posterior distribution.
 
     Frame t draws theta~ from N(theta, v_t^2 A^-1) and takes the arm with the lowest
 
         robot_s(p) + penalty_s(p) + theta~' x_p.
 
-    Nothing is forgotten: after a change the old delays fade only as new ones outnumber them; and on the device, where
-    none come, a draw that leaves it may be long in coming.
+    Nothing is forgotten. After a change, old delays lose weight only as new ones outnumber them. No delays are observed
+    on the device, so it may take long until a draw leaves the device.
 
     :param n_arms: number of arms.
-    :param seed: of the draws.
+    :param seed: seed of the draws.
     :param beta: regularisation, 1 in the paper, > 0.
-    :param delta: probability that the regret's bound fails, in (0, 1).
+    :param delta: probability that the regret bound fails, in (0, 1).
     :param c_noise: scale R of the noise of a delay, in delay units.
-    :param delay_unit_s: seconds in one unit of delay, > 0; as of :class:`MuLinUcb`.
+    :param delay_unit_s: seconds in one unit of delay, > 0; see :class:`MuLinUcb`.
     :raises ValueError: if an option is out of range.
     """
 
@@ -75,14 +75,14 @@ class LinTs:
         :param frame: number t of the frame, from 1.
         :returns: shape (d,), in delay units.
         """
-        # A = C C', so that C'^-1 z has the covariance A^-1.
+        # A = C C', so C'^-1 z has the covariance A^-1.
         normal = self._rng.standard_normal(len(FEATURES))
         deviation = np.linalg.solve(np.linalg.cholesky(self.ridge.a).T, normal)
         drawn: FloatArray = self.ridge.theta + self.spread(frame) * deviation
         return drawn
 
     def select(self, context: Context) -> Choice:
-        """Choose the arm with the lowest delay by a theta that is drawn for this frame."""
+        """Choose the arm with the lowest delay under a theta that is drawn for this frame."""
         x = self._scaled(context.features)
         drawn_s = self._unit_s * (x @ self.draw(context.frame))
         arm = int(np.argmin(np.where(context.allowed, context.cost_s + drawn_s, np.inf)))

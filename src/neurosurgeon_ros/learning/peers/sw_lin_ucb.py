@@ -26,30 +26,30 @@ from neurosurgeon_ros.learning.interface import (
 from neurosurgeon_ros.learning.linear import ScaledFeatures, most_optimistic
 from neurosurgeon_ros.learning.mu_lin_ucb import DELAY_UNIT_S
 
-#: Number of a frame that was never.
+#: Frame number of an empty row.
 _NEVER = -1
 
 
 class SwLinUcb:
     """
-    Only what the last w frames taught counts, and all of it alike.
+    LinUCB with the last w frames, which all have the same weight.
 
     Frame t gets the arm with the lowest
 
         robot_s(p) + penalty_s(p) + theta' x_p - beta sqrt(x_p' V^-1 x_p),
 
     where V = lambda I + sum x_s x_s' and theta = V^-1 sum x_s y_s over the frames s from t - w to t - 1. A frame on the
-    device is one with x = 0 and takes its place in the window. So after w frames on the device nothing is known of the
-    edge, and it is tried again.
+    device counts as one with x = 0, and occupies a place in the window. After w frames on the device nothing is known
+    about the edge, and it is tried again.
 
     :param n_arms: number of arms.
-    :param seed: unused, the algorithm draws nothing at random.
+    :param seed: not used, because nothing is drawn at random.
     :param window: number w of frames that count, >= 1.
     :param beta: regularisation, lambda in the paper, > 0.
     :param delta: probability that the confidence bound fails, in (0, 1).
     :param c_theta: bound S on the norm of theta, in delay units.
     :param c_noise: scale R of the noise of a delay, in delay units.
-    :param delay_unit_s: seconds in one unit of delay, > 0; as of :class:`MuLinUcb`.
+    :param delay_unit_s: seconds in one unit of delay, > 0; see :class:`MuLinUcb`.
     :raises ValueError: if an option is out of range.
     """
 
@@ -73,14 +73,14 @@ class SwLinUcb:
         self._c_noise = in_range("c_noise", c_noise, 0.0, math.inf)
         self._unit_s = in_range("delay_unit_s", delay_unit_s, 0.0, math.inf, open_low=True)
         self._scaled = ScaledFeatures()
-        # Frame s has row s mod w, so that frame s + w takes its place; a row of another frame is none of the window's.
+        # Frame s is stored in row s mod w, overwritten by frame s + w. A row of another frame is outside the window.
         self._frames: IntArray = np.full(self._window, _NEVER, dtype=np.int64)
         self._x: FloatArray = np.zeros((self._window, len(FEATURES)))
         self._y: FloatArray = np.zeros(self._window)
 
     def radius(self) -> float:
         """
-        Width of the confidence bound in delay units.
+        Return the width of the confidence bound in delay units.
 
         beta = R sqrt(d ln((1 + w L^2 / lambda) / delta)) + sqrt(lambda) S, with L the largest norm of a feature vector.
         """
@@ -91,7 +91,7 @@ class SwLinUcb:
         """
         Return V and theta from the window before a frame.
 
-        They are summed anew on each frame: adding and subtracting would pile up rounding errors.
+        The sums are computed from scratch on each frame: adding and subtracting would accumulate rounding errors.
 
         :param frame: number t of the frame.
         """
@@ -111,17 +111,17 @@ class SwLinUcb:
         return most_optimistic(context, predicted_s, bonus_s, known=bool(self._inside(context.frame).any()))
 
     def observe(self, observation: Observation, context: Context) -> None:
-        """Learn the delay of a frame that went to the edge, in that frame's place of the window."""
+        """Learn the delay of a frame that went to the edge, and store it in that frame's row of the window."""
         if not is_offloading_delay(observation, context):
             return
         row = context.frame % self._window
-        if self._frames[row] > context.frame:  # so late that the window has moved on
+        if self._frames[row] > context.frame:  # too late: the window has moved past this frame
             return
         self._frames[row] = context.frame
         self._x[row] = self._scaled(context.features)[observation.arm]
         self._y[row] = observation.offload_s / self._unit_s
 
     def _inside(self, frame: int) -> BoolArray:
-        """Return which rows are of the window before a frame, shape (w,)."""
+        """Return which rows are inside the window before a frame, shape (w,)."""
         inside: BoolArray = (self._frames >= max(0, frame - self._window)) & (self._frames < frame)
         return inside

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Mobile links, made or recorded, by the robot's own rules: the default policy against what needs no learning."""
+"""Generated or recorded mobile links, simulated with the robot's own rules: the default policy and references."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from neurosurgeon_ros.simulation.simulate import Run
 from neurosurgeon_ros.simulation.table import NetworkTable, network_names
 
 POLICIES = (DEFAULT, "mu_lin_ucb")
-#: Factors on a link's rate: as it is, and as fast as a newer one.
+#: Factors on a link's rate: unchanged, and for a newer, faster link.
 SCALES = (1.0, 10.0)
 ROBOTS_GMACS = (10.0, 60.0)
 _FRAMES = 1000
-#: Rows of each link that is made: ten minutes.
+#: Number of rows of each generated link: ten minutes.
 _ROWS = 6000
-#: The camera's period.
+#: The camera's period in seconds.
 _PERIOD_S = 0.1
-#: The edge counts as better where it is expected to take this share less.
+#: The edge counts as better if its expected delay is shorter than the on-device delay by this share.
 _BETTER = 0.05
-#: The best fixed arm's colour in other figures is one for bars, too light for a line.
+#: Colour of the best fixed arm. Its colour in other figures is meant for bars, and is too light for a line.
 _PLAIN = "#b8860b"
 
 
@@ -48,7 +48,7 @@ class _Cell:
 
 
 def links(settings: Settings) -> Result:
-    """Run the policies on the links of the settings, or on one of each kind that is made."""
+    """Run the policies on the links of the settings, or on one generated link of each kind."""
     made = {
         f"mobile_{name}": link.sample(_ROWS, np.random.default_rng(settings.seed + number))
         for number, (name, link) in enumerate(MOBILE.items())
@@ -60,12 +60,12 @@ def compare(settings: Settings, rates: Mapping[str, FloatArray], networks: Seque
     """
     Run the policies and the references on some links.
 
-    Each ratio is that of the mean delay to Oracle's, who runs by the same rules. :meth:`Run.ratio` would not do: a run
-    meets other rates than a slower one, and its own Oracle is then another.
+    Each ratio is a mean delay divided by Oracle's, and Oracle runs with the same rules. :meth:`Run.ratio` is not used:
+    its Oracle meets the same rates as the run, and these depend on how fast the run is.
 
-    :param rates: of each link in Mbit/s, one for each 100 ms, by name.
+    :param rates: rates of each link in Mbit/s, one per 100 ms, by the link's name.
     :param networks: names of the networks.
-    :param frames: number of frames.
+    :param frames: number of frames per run.
     """
     cells = [_Cell(*cell) for cell in product(rates, SCALES, networks, ROBOTS_GMACS)]
     scenarios = [
@@ -112,9 +112,9 @@ def compare(settings: Settings, rates: Mapping[str, FloatArray], networks: Seque
 
 def link_scenario(table: NetworkTable, mbps: FloatArray, *, robot_gmacs: float, frames: int, seed: int) -> Scenario:
     """
-    Return a recorded link under heavy noise, with the deadline that the nodes have.
+    Return a scenario with a recorded link, heavy noise, and the deadline that the nodes derive.
 
-    :param mbps: the link's rates, one for each 100 ms, repeated as often as needed.
+    :param mbps: the link's rates in Mbit/s, one per 100 ms, repeated as often as needed.
     """
     finished_s = on_device_s(table, robot_gmacs)
     longest_s = max(_PERIOD_S, (DEADLINE + 1.0) * finished_s)
@@ -133,16 +133,16 @@ def link_scenario(table: NetworkTable, mbps: FloatArray, *, robot_gmacs: float, 
 
 def candidates(table: NetworkTable) -> list[int]:
     """
-    Return the arms that may be the best fixed one: those that send fewer bytes than every arm before them.
+    Return the arms that can be the best fixed arm: those that send fewer bytes than every arm before them.
 
-    Any other arm begins to send later than one before it, and sends no less.
+    Any other arm begins to send later than an arm before it, and sends at least as many bytes.
     """
     before = np.minimum.accumulate(table.sent_bytes)
     return [0, *(1 + np.flatnonzero(np.diff(before) < 0.0)).tolist()]
 
 
 def longest_on_device(run: Run, table: NetworkTable, robot_gmacs: float) -> int:
-    """Return for how many frames in a row the policy chose `on_device` although the edge was better by over 5 %."""
+    """Return the longest series of frames on which `on_device` was chosen although the edge was over 5 % better."""
     on_device = len(table.points) - 1
     better = run.best_s < (1.0 - _BETTER) * on_device_s(table, robot_gmacs)
     longest = now = 0

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Outages of the link, simulated by the robot's own rules: how soon the edge is used as before."""
+"""Outages of the link, simulated with the robot's own rules: how soon the edge is used as before."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from neurosurgeon_ros.simulation.scenario import Job, Scenario
 from neurosurgeon_ros.simulation.simulate import Run
 from neurosurgeon_ros.simulation.table import NetworkTable, network_names
 
-#: Rates during the outage in Mbit/s, and its length in seconds.
+#: Rates during the outage in Mbit/s; lengths of the outage in seconds.
 LOW_MBPS = (0.0, 0.01, 0.05, 0.2, 0.5, 1.0)
 SECONDS = (1.0, 3.0, 30.0, 300.0)
 #: Rate of the link before and after the outage in Mbit/s, and seconds before the outage.
@@ -28,8 +28,8 @@ _HIGH_MBPS, _BEFORE_S = 50.0, 10.0
 ROBOTS_GMACS = (10.0, 60.0)
 #: The camera's period in seconds.
 _PERIOD_S = 0.1
-#: Frames after the outage, consecutive frames that show that the edge is used as before, and the largest ratio to
-#: Oracle that counts as equally good.
+#: Frames after the outage; consecutive good frames after which the edge counts as used as before; largest ratio to
+#: Oracle of a good frame.
 _AFTER, _IN_A_ROW, _AS_GOOD = 400, 5, 1.05
 
 
@@ -37,7 +37,7 @@ def outage_scenario(
     table: NetworkTable, low_mbps: float, seconds: float, *, robot_gmacs: float, noise: Noise, seed: int
 ) -> Scenario:
     """
-    Return a scenario with a link of 50 Mbit/s that falls for some seconds, 10 s after the start.
+    Return a scenario with a link of 50 Mbit/s whose rate falls for some seconds, 10 s after the start.
 
     :param low_mbps: rate during the outage, at least 0.
     :param seconds: length of the outage.
@@ -60,11 +60,11 @@ def outage_scenario(
 
 def back_again(run: Run, seconds: float) -> tuple[float, float]:
     """
-    Return the frames from an outage until five in a row are as good as Oracle's, and the ratio to Oracle from then on.
+    Return the frames from an outage until five in a row are as good as Oracle's, and the ratio to Oracle after that.
 
-    :param run: run of a scenario of :func:`outage_scenario`.
+    :param run: run of a scenario from :func:`outage_scenario`.
     :param seconds: length of the outage.
-    :returns: number of frames and ratio; inf and nan if there are no such five frames.
+    :returns: number of frames, and ratio; inf and nan if no five frames in a row are as good.
     """
     first = int(np.searchsorted(run.starts_s, _BEFORE_S + seconds - 1e-9))
     good: FloatArray = (run.delay_s[first:] <= _AS_GOOD * run.best_s[first:]).astype(np.float64)
