@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Start everything on one machine: an edge, a robot, and a video played as its camera."""
+"""Start an edge, a robot, and a video that plays as the robot's camera, on one machine."""
 
 from pathlib import Path
 
@@ -15,43 +15,43 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 SHARE = Path(get_package_share_directory("neurosurgeon_ros"))
 
-# name: default and meaning
+# Name: default value and description.
 ARGUMENTS = {
     "namespace": ("", "namespace of the robot and its camera"),
     "image_topic": ("image_raw", "topic of the camera's images"),
     "robot_params_file": (str(SHARE / "config/robot.yaml"), "parameters of robot_node"),
     "edge_params_file": (str(SHARE / "config/edge.yaml"), "parameters of edge_node"),
-    "model": ("", "network that is shared; empty: as in the parameter files"),
-    "weights": ("", "its weights file; empty: as in the parameter files"),
-    "image_transport": ("raw", "how the images travel to the robot: raw or compressed"),
-    "policy": ("", "how the partition point of each frame is chosen; empty: as in robot_params_file"),
-    "edge_namespace": ("", "where robot and edge meet; empty: as in the parameter files"),
+    "model": ("", "network that robot and edge share; empty: as in the parameter files"),
+    "weights": ("", "weights file; empty: as in the parameter files"),
+    "image_transport": ("raw", "transport of the camera's images: raw or compressed"),
+    "policy": ("", "policy that chooses the arm of each frame; empty: as in robot_params_file"),
+    "edge_namespace": ("", "namespace of the topics between robot and edge; empty: as in the parameter files"),
     "robot_speed": ("0.2", "speed of the emulated robot as a fraction of this computer's, 1: no emulation"),
-    "video": ("", "a file, or the index of a camera; empty: the street video that set-up brings"),
-    "rate_hz": ("0.0", "images a second; 0.0: the video's own"),
+    "video": ("", "video file, or index of a camera; empty: the shipped street video"),
+    "rate_hz": ("0.0", "images per second; 0.0: the video's own rate"),
     "rviz": ("false", "show the detections in RViz"),
-    "respawn": ("false", "start edge and robot again when they have died"),
-    "autostart": ("", "configure and activate without a lifecycle manager; empty: as in the parameter files"),
-    "log_level": ("info", "debug, info, warn, error or fatal"),
+    "respawn": ("false", "restart edge and robot if they end unexpectedly"),
+    "autostart": ("", "configure and activate the nodes without a lifecycle manager; empty: as in the parameter files"),
+    "log_level": ("info", "log level: debug, info, warn, error or fatal"),
 }
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Declare the arguments, include edge and robot, and play the video."""
+    """Return the launch description: the arguments, and the action that starts everything."""
     return LaunchDescription(
         [
             *(
                 DeclareLaunchArgument(name, default_value=default, description=meaning)
                 for name, (default, meaning) in ARGUMENTS.items()
             ),
-            # --show-args would list what is included without a function, as if those arguments were ours.
+            # Without a function, --show-args would also list the arguments of the included launch files.
             OpaqueFunction(function=start),
         ]
     )
 
 
 def start(_: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """Include edge and robot, and play the video."""
+    """Return the actions that include edge and robot, play the video, and start RViz if requested."""
     given = {name: LaunchConfiguration(name) for name in ARGUMENTS}
     shared = {name: given[name] for name in ("model", "weights", "edge_namespace", "respawn", "autostart", "log_level")}
     robot = {name: given[name] for name in ("namespace", "image_topic", "image_transport", "policy", "robot_speed")}
@@ -76,7 +76,7 @@ def start(_: LaunchContext) -> list[LaunchDescriptionEntity]:
         executable="rviz2",
         namespace=given["namespace"],
         arguments=["-d", str(SHARE / "config/detections.rviz")],
-        # The view names topics absolutely, as RViz writes them; here they follow the robot's namespace.
+        # The RViz configuration names absolute topics. Here they must be in the robot's namespace.
         remappings=[(f"/{topic}", topic) for topic in ("detections/image", "detections/markers")],
         condition=IfCondition(given["rviz"]),
     )
@@ -89,6 +89,6 @@ def start(_: LaunchContext) -> list[LaunchDescriptionEntity]:
 
 
 def include(name: str, arguments: dict[str, str | LaunchConfiguration]) -> GroupAction:
-    """Include another launch file of this package, in a scope of its own: its arguments are not ours."""
+    """Return an action that includes another launch file of this package in its own scope, with its own arguments."""
     source = PythonLaunchDescriptionSource(str(SHARE / f"launch/{name}.launch.py"))
     return GroupAction([IncludeLaunchDescription(source, launch_arguments=arguments.items())])

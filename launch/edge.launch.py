@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Start the edge: on the computer that runs back-ends for robots."""
+"""Start the edge, on the computer that runs back-ends for robots."""
 
 from pathlib import Path
 
@@ -12,21 +12,21 @@ from launch_ros.actions import LifecycleNode
 
 PARAMS_FILE = Path(get_package_share_directory("neurosurgeon_ros")) / "config/edge.yaml"
 
-# Arguments that are parameters: one that is given comes before the parameter file, an empty one does not count.
+# Arguments that set a parameter. A non-empty argument overrides the parameter file.
 PARAMETERS = {
-    "model": ("network that is served", str),
-    "weights": ("its weights file", str),
-    "edge_namespace": ("where robot and edge meet; the same on both", str),
-    "autostart": ("configure and activate without a lifecycle manager", lambda text: text.lower() == "true"),
+    "model": ("network to serve", str),
+    "weights": ("weights file", str),
+    "edge_namespace": ("namespace of the topics between robot and edge; must be the same on both", str),
+    "autostart": ("configure and activate the node without a lifecycle manager", lambda text: text.lower() == "true"),
 }
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Declare the arguments, and start the node."""
+    """Return the launch description: the arguments, and the action that starts the node."""
     arguments = [
         DeclareLaunchArgument("namespace", default_value="", description="namespace of the node"),
-        DeclareLaunchArgument("params_file", default_value=str(PARAMS_FILE), description="parameters of the node"),
-        DeclareLaunchArgument("respawn", default_value="false", description="start the node again when it has died"),
+        DeclareLaunchArgument("params_file", default_value=str(PARAMS_FILE), description="parameter file of the node"),
+        DeclareLaunchArgument("respawn", default_value="false", description="restart the node if it ends unexpectedly"),
         DeclareLaunchArgument("log_level", default_value="info", description="debug, info, warn, error or fatal"),
         *(
             DeclareLaunchArgument(name, default_value="", description=f"{meaning}; empty: as in params_file")
@@ -37,7 +37,7 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """Start the node with the parameters that were given."""
+    """Return the node with the parameters that were set by arguments."""
     texts = {name: LaunchConfiguration(name).perform(context) for name in PARAMETERS}
     given = {name: PARAMETERS[name][1](text) for name, text in texts.items() if text}
     return [

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Start several robots and one edge: each robot in a namespace of its own, which gives it its id at the edge."""
+"""Start several robots and one edge. Each robot has its own namespace, from which its id at the edge is derived."""
 
 from pathlib import Path
 
@@ -15,29 +15,29 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 SHARE = Path(get_package_share_directory("neurosurgeon_ros"))
 
-# name: default and meaning
+# Name: default value and description.
 ARGUMENTS = {
     "robots": ("robot1,robot2", "namespaces of the robots, separated by commas"),
-    "edge": ("true", "start the edge here, too"),
+    "edge": ("true", "also start the edge on this machine"),
     "image_topic": ("image_raw", "topic of each camera's images, within the robot's namespace"),
     "robot_params_file": (str(SHARE / "config/robot.yaml"), "parameters of every robot_node"),
     "edge_params_file": (str(SHARE / "config/edge.yaml"), "parameters of edge_node"),
-    "model": ("", "network that is shared; empty: as in the parameter files"),
-    "weights": ("", "its weights file; empty: as in the parameter files"),
-    "policy": ("", "how the partition point of each frame is chosen; empty: as in robot_params_file"),
-    "edge_namespace": ("", "where robots and edge meet; empty: as in the parameter files"),
+    "model": ("", "network that robots and edge share; empty: as in the parameter files"),
+    "weights": ("", "weights file; empty: as in the parameter files"),
+    "policy": ("", "policy that chooses the arm of each frame; empty: as in robot_params_file"),
+    "edge_namespace": ("", "namespace of the topics between robots and edge; empty: as in the parameter files"),
     "robot_speed": ("", "speed of the emulated robots; empty: as in robot_params_file"),
-    "image_transport": ("", "how images come: raw or compressed; empty: as in robot_params_file, and played raw"),
+    "image_transport": ("", "raw or compressed; empty: as in robot_params_file, and videos are played raw"),
     "play": ("false", "play a video as the camera of each robot"),
-    "videos": ("", "these, separated by commas, one for each robot in turn; empty: the street video of set-up"),
-    "respawn": ("false", "start edge and robots again when they have died"),
-    "autostart": ("", "configure and activate without a lifecycle manager; empty: as in the parameter files"),
-    "log_level": ("info", "debug, info, warn, error or fatal"),
+    "videos": ("", "video files, separated by commas, one per robot in turn; empty: the shipped street video"),
+    "respawn": ("false", "restart edge and robots if they end unexpectedly"),
+    "autostart": ("", "configure and activate the nodes without a lifecycle manager; empty: as in the parameter files"),
+    "log_level": ("info", "log level: debug, info, warn, error or fatal"),
 }
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Declare the arguments, include the edge, and a robot for each namespace."""
+    """Return the launch description: the arguments, and the action that starts everything."""
     return LaunchDescription(
         [
             *(
@@ -50,7 +50,7 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """Include what was asked for; each robot's name has to be known for that."""
+    """Return the actions that include the edge and each robot. The names of the robots must be known for this."""
     robots = named(context, "robots")
     if not robots or len(set(robots)) < len(robots):
         given = LaunchConfiguration("robots").perform(context)
@@ -72,20 +72,20 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
 
 
 def named(context: LaunchContext, argument: str) -> list[str]:
-    """Read a list that is separated by commas."""
+    """Return an argument that is a list separated by commas."""
     return [one.strip() for one in LaunchConfiguration(argument).perform(context).split(",") if one.strip()]
 
 
 def include(
     name: str, arguments: dict[str, str | LaunchConfiguration], condition: IfCondition | None = None
 ) -> GroupAction:
-    """Include another launch file of this package, in a scope of its own: its arguments are not ours."""
+    """Return an action that includes another launch file of this package in its own scope, with its own arguments."""
     source = PythonLaunchDescriptionSource(str(SHARE / f"launch/{name}.launch.py"))
     return GroupAction([IncludeLaunchDescription(source, launch_arguments=arguments.items())], condition=condition)
 
 
 def camera(namespace: str, video: str, context: LaunchContext) -> Node:
-    """Play a video in a robot's namespace, if that was asked for."""
+    """Return a node that plays a video in a robot's namespace, if that was requested."""
     return Node(
         package="neurosurgeon_ros",
         executable="video_node",

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Start the robot's node: on the computer that has the camera."""
+"""Start the robot's node, on the computer that has the camera."""
 
 from pathlib import Path
 
@@ -12,25 +12,25 @@ from launch_ros.actions import LifecycleNode
 
 PARAMS_FILE = Path(get_package_share_directory("neurosurgeon_ros")) / "config/robot.yaml"
 
-# Arguments that are parameters: one that is given comes before the parameter file, an empty one does not count.
+# Arguments that set a parameter. A non-empty argument overrides the parameter file.
 PARAMETERS = {
-    "model": ("network that is shared with the edge", str),
-    "weights": ("its weights file", str),
-    "image_transport": ("how images come: raw or compressed", str),
-    "policy": ("how the partition point of each frame is chosen", str),
-    "edge_namespace": ("where robot and edge meet; the same on both", str),
+    "model": ("network to share with the edge", str),
+    "weights": ("weights file", str),
+    "image_transport": ("transport of the camera's images: raw or compressed", str),
+    "policy": ("policy that chooses the arm of each frame", str),
+    "edge_namespace": ("namespace of the topics between robot and edge; must be the same on both", str),
     "robot_speed": ("speed of the emulated robot as a fraction of this computer's, 1: no emulation", float),
-    "autostart": ("configure and activate without a lifecycle manager", lambda text: text.lower() == "true"),
+    "autostart": ("configure and activate the node without a lifecycle manager", lambda text: text.lower() == "true"),
 }
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Declare the arguments, and start the node."""
+    """Return the launch description: the arguments, and the action that starts the node."""
     arguments = [
         DeclareLaunchArgument("namespace", default_value="", description="namespace of the node and its topics"),
         DeclareLaunchArgument("image_topic", default_value="image_raw", description="topic of the camera's images"),
-        DeclareLaunchArgument("params_file", default_value=str(PARAMS_FILE), description="parameters of the node"),
-        DeclareLaunchArgument("respawn", default_value="false", description="start the node again when it has died"),
+        DeclareLaunchArgument("params_file", default_value=str(PARAMS_FILE), description="parameter file of the node"),
+        DeclareLaunchArgument("respawn", default_value="false", description="restart the node if it ends unexpectedly"),
         DeclareLaunchArgument("log_level", default_value="info", description="debug, info, warn, error or fatal"),
         *(
             DeclareLaunchArgument(name, default_value="", description=f"{meaning}; empty: as in params_file")
@@ -41,7 +41,7 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """Start the node with the parameters that were given."""
+    """Return the node with the parameters that were set by arguments."""
     texts = {name: LaunchConfiguration(name).perform(context) for name in PARAMETERS}
     given = {name: PARAMETERS[name][1](text) for name, text in texts.items() if text}
     return [
