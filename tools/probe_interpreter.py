@@ -1,9 +1,9 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Run by a candidate interpreter: prints its version and ends with 0 if set-up can use it, else prints why not.
+Run by a candidate interpreter. Prints its version and exits with 0 if set-up can use it, and prints the reason if not.
 
-It has to run on every Python there is, the oldest too.
+It has to run on every version of Python, including the oldest ones.
 """
 
 import os
@@ -16,13 +16,13 @@ SUITABLE = ((3, 11), (3, 12))
 
 def reason(implementation, version, has_venv, has_headers):
     """
-    Say why an interpreter is not suitable.
+    Return why an interpreter is not suitable.
 
-    :param implementation: as of platform.python_implementation()
+    :param implementation: as from platform.python_implementation()
     :param version: the first three numbers of its version
     :param has_venv: whether it can make virtual environments with pip
-    :param has_headers: whether Python.h is there, for the message types' extension modules
-    :returns: a few words, or None when it is suitable
+    :param has_headers: whether Python.h is present, for the extension modules of the message types
+    :returns: a few words, or None if it is suitable
     """
     name = "%s %d.%d.%d" % ((implementation,) + tuple(version[:3]))
     if implementation != "CPython" or tuple(version[:2]) not in SUITABLE:

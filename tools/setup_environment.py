@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Set up this checkout; started by tools/setup with a suitable interpreter. Standard library only."""
+"""Set up this checkout. Started by tools/setup with a suitable interpreter; uses only the standard library."""
 
 import sys
 

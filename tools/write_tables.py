@@ -1,9 +1,9 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Write the tables of parameters into README.md and docs/parameters.md, between their marks: `make docs`.
+Write the tables of parameters between their markers in README.md and docs/parameters.md: `make docs`.
 
-A mark is ``<!-- NODE parameters -->`` for all of them, or ``<!-- NODE parameters: NAME, NAME -->`` for some.
+A marker is ``<!-- NODE parameters -->`` for all parameters, or ``<!-- NODE parameters: NAME, NAME -->`` for some.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MARKS = re.compile(r"(<!-- (\w+) parameters(?:: ([\w, ]+))? -->\n).*?(<!-- end -
 
 
 def filled(text: str) -> str:
-    """Replace what stands between the marks of each table; raises KeyError for an unknown node or parameter."""
+    """Return a page's text with every table filled in; raise KeyError for an unknown node or parameter."""
     return MARKS.sub(_fill, text)
 
 
@@ -34,7 +34,7 @@ def _fill(match: re.Match[str]) -> str:
 
 
 def main() -> None:
-    """Write every page."""
+    """Fill in the tables of every page."""
     for page in PAGES:
         page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
 

@@ -1,3 +1,3 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The steps of set-up, one module each: machine, packages, files, build. Standard library only."""
+"""The steps of set-up, one per module: machine, packages, files, build. Uses only the standard library."""

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""colcon's build of the package, and of the vision_msgs underlay where vision_msgs is not installed."""
+"""The colcon build of the package, and of the vision_msgs underlay if vision_msgs is not installed."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .layout import Layout, complete_environment
 from .report import Problem, Reporter, run_logged
 
 _UNDERLAY = Path("underlay") / "vision_msgs"
-# Symbolic links lead from the installed tree to these, so that editing a file takes no build, but a new one does.
+# The installed tree links to these, so that editing a file needs no build. A new file needs one.
 _LINKED = ("src/neurosurgeon_ros", "scripts", "launch", "config")
 
 
 def fingerprint(layout: Layout) -> str:
-    """Return what the stamp of a complete build says: the content of what is compiled, the names of what is linked."""
+    """Return the stamp of a complete build, made of the contents of compiled files and the names of linked files."""
     root = layout.root
     compiled = [root / "CMakeLists.txt", root / "package.xml", *_files(root / "msg"), *_files(root / _UNDERLAY)]
     linked = [str(path) for folder in _LINKED for path in _files(root / folder)]
@@ -29,7 +29,7 @@ def fingerprint(layout: Layout) -> str:
 
 
 def complete(layout: Layout) -> bool:
-    """Say whether the build is in place and of these very sources."""
+    """Return whether the build is complete and was made from the current sources."""
     return stamps.read(layout.install) == fingerprint(layout)
 
 
@@ -37,9 +37,9 @@ def build(layout: Layout, reporter: Reporter) -> None:
     """
     Build into the checkout's install folder.
 
-    What an interrupted build left behind is built anew.
+    An incomplete build from an interrupted set-up is built from scratch.
 
-    :raises Problem: when the build fails
+    :raises Problem: if the build fails
     """
     place = stamps.fingerprint([str(layout.root), (layout.venv / "pyvenv.cfg").read_text()])
     if stamps.read(layout.install) == stamps.INCOMPLETE or stamps.read(layout.build) != place:
@@ -59,7 +59,7 @@ def build(layout: Layout, reporter: Reporter) -> None:
         environment=complete_environment(layout, os.environ),
     )
     if status != 0:
-        # colcon ended by itself, so make has cleared away what it could not finish.
+        # colcon ended by itself, so make has removed the files that it did not finish.
         (layout.install / stamps.NAME).unlink()
         reporter.tail(log)
         raise Problem(f"colcon could not build the package: mend what the end of its output names, in full in {log}.")
@@ -68,7 +68,7 @@ def build(layout: Layout, reporter: Reporter) -> None:
 
 
 def colcon_command(layout: Layout) -> list[str | Path]:
-    """Return the command that builds, run at the top of the checkout."""
+    """Return the build command, which must run in the checkout's top folder."""
     underlay = [] if (layout.venv / "share" / "vision_msgs" / "package.xml").exists() else [_UNDERLAY]
     command: list[str | Path] = [layout.venv / "bin" / "colcon", "--log-base", layout.root / "log", "build"]
     command += ["--paths", ".", *underlay, "--build-base", layout.build, "--install-base", layout.install]
@@ -89,7 +89,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _remove_dead_links(folder: Path) -> None:
-    """Remove what was installed of sources that are gone."""
+    """Remove installed links to sources that no longer exist."""
     for directory, _, names in os.walk(folder):
         for name in names:
             path = Path(directory) / name

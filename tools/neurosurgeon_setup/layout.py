@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Where things lie in a checkout, and the environment that its commands run in."""
+"""The folders of a checkout, and the environment of its commands."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-# Set for the calling shell or by an outer make; none of it may reach what runs in the checkout's environment.
+# Variables of the calling shell or of an outer make that must not affect commands in the checkout's environment.
 FOREIGN = (
     "AMENT_CURRENT_PREFIX",
     "COLCON_DEFAULTS_FILE",
@@ -27,9 +27,9 @@ FOREIGN = (
     "__PYVENV_LAUNCHER__",
 )
 
-# Leaves in _kept what the caller's PYTHONPATH has beside the folders of a sourced ROS 2, each behind a colon. Those are
-# below a prefix that is sourced, or in a workspace's build folder, to which `colcon build --symlink-install` points.
-# Without word splitting, so that every shell reads it alike.
+# Stores in _kept the caller's PYTHONPATH without the folders of a sourced ROS 2, with a colon before each entry. Those
+# folders are below a sourced prefix, or in a workspace's build folder, to which `colcon build --symlink-install` links.
+# The script does not rely on word splitting, so that every shell runs it alike.
 _KEEP_CALLERS_MODULES = """\
 _kept= _prefixes=/opt/ros:${AMENT_PREFIX_PATH:-}: _rest=${COLCON_PREFIX_PATH:-}:
 while [ -n "$_rest" ]
@@ -59,44 +59,44 @@ class Layout:
     """
     The folders of a checkout.
 
-    :param root: its top folder, absolute
+    :param root: its top folder, as an absolute path
     """
 
     root: Path
 
     @property
     def venv(self) -> Path:
-        """The virtual environment."""
+        """Return the folder of the virtual environment."""
         return self.root / ".venv"
 
     @property
     def python(self) -> Path:
-        """The virtual environment's interpreter."""
+        """Return the virtual environment's interpreter."""
         return self.venv / "bin" / "python"
 
     @property
     def build(self) -> Path:
-        """Where colcon builds."""
+        """Return the folder in which colcon builds."""
         return self.root / "build"
 
     @property
     def install(self) -> Path:
-        """Where colcon installs, all packages merged into one prefix."""
+        """Return the folder into which colcon installs, with all packages merged into one prefix."""
         return self.root / "install"
 
     @property
     def state(self) -> Path:
-        """What set-up keeps about itself: stamps, logs, lock."""
+        """Return the folder for set-up's own state: stamps, logs, lock."""
         return self.root / ".setup"
 
     @property
     def requirements(self) -> Path:
-        """The pinned requirements."""
+        """Return the folder of the pinned requirements."""
         return self.root / "tools" / "requirements"
 
     @property
     def environment_script(self) -> Path:
-        """The shell script that sets :func:`environment`."""
+        """Return the shell script that sets :func:`environment`."""
         return self.state / "environment.sh"
 
 
@@ -108,12 +108,12 @@ def site_packages(prefix: Path) -> Path:
 
 def environment(layout: Layout) -> dict[str, str]:
     """
-    Return the variables that commands of this checkout run with, on top of the caller's.
+    Return the variables that this checkout's commands need in addition to the caller's.
 
-    An installed ROS 2 that the caller has sourced is left out on purpose: its modules and ours do not mix.
+    A ROS 2 installation that the caller has sourced is left out on purpose: its modules and these do not work together.
 
-    :returns: variables to set; PATH and LD_LIBRARY_PATH hold only what is to be put in front, and PYTHONPATH only what
-        is ours
+    :returns: variables to set; PATH and LD_LIBRARY_PATH hold only the folders to put in front, and PYTHONPATH holds
+        only the checkout's folders
     """
     libraries = sorted(site_packages(layout.venv).glob("ros_*.libs"))
     return {
@@ -126,16 +126,16 @@ def environment(layout: Layout) -> dict[str, str]:
         "PYTHONNOUSERSITE": "1",
         "COLCON_HOME": str(layout.state / "colcon"),
         "RMW_IMPLEMENTATION": "rmw_fastrtps_cpp",
-        # The wheels start each interpreter twice to set LD_LIBRARY_PATH unless told that it is done.
+        # Without this variable, the wheels start each interpreter twice in order to set LD_LIBRARY_PATH.
         "_ROS_WHEELS_BOOTSTRAP_COMPLETE": "1",
     }
 
 
 def complete_environment(layout: Layout, caller: Mapping[str, str]) -> dict[str, str]:
     """
-    Return all variables that set-up builds with: :func:`environment` over the caller's.
+    Return all variables that set-up builds with: the caller's, overridden by :func:`environment`.
 
-    The caller's PYTHONPATH is left out: a build does not depend on it.
+    The caller's PYTHONPATH is left out, so that the build does not depend on it.
     """
     variables = {name: value for name, value in caller.items() if name not in FOREIGN}
     for name, value in environment(layout).items():
@@ -148,14 +148,14 @@ def environment_lines(layout: Layout) -> str:
     """
     Return :func:`environment` as a POSIX shell script to source.
 
-    Modules of the caller's own stay in reach: what its PYTHONPATH has comes behind ours, but for what belongs to a
-    ROS 2 that it has sourced. Sourcing the script again changes nothing.
+    The caller's own modules stay importable: the entries of its PYTHONPATH follow the checkout's, except those of a
+    sourced ROS 2. Sourcing the script twice has the same effect as once.
     """
     lines = [_KEEP_CALLERS_MODULES, f"unset {' '.join(FOREIGN)}"]
     for name, value in environment(layout).items():
         before = f"${{{name}:+:${name}}}" if name in ("PATH", "LD_LIBRARY_PATH") else ""
         if name == "PYTHONPATH":
-            # An interpreter looks on PYTHONPATH before it looks among what is installed.
+            # An interpreter searches PYTHONPATH before the installed packages.
             before = f"${{_kept:+:{shlex.quote(str(site_packages(layout.venv)))}$_kept}}"
         lines.append(f"export {name}={shlex.quote(value)}{before}")
     lines.append("unset _kept")

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the machine has to offer before anything is installed."""
+"""Checks of the machine before anything is installed."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def check(root: Path, *, fresh: bool) -> None:
     """
     Check the platform, the compilers, make, git and the disk.
 
-    :param root: the checkout
-    :param fresh: whether all packages are still to be installed, which takes more of the disk
+    :param root: top folder of the checkout
+    :param fresh: whether all packages still have to be installed, which needs more disk space
     :raises Problem: naming the first thing that is missing
     """
     check_platform(sys.platform, platform.machine())
@@ -39,9 +39,9 @@ def check_platform(system: str, machine: str) -> None:
     """
     Check that the wheels exist for this platform.
 
-    :param system: as sys.platform
-    :param machine: as platform.machine()
-    :raises Problem: when they do not
+    :param system: value of sys.platform
+    :param machine: value of platform.machine()
+    :raises Problem: if they do not exist
     """
     if (system, machine) != ("linux", "x86_64"):
         raise Problem(
@@ -54,10 +54,10 @@ def check_compiler(program: str, language: str, package: str) -> None:
     """
     Check that a compiler compiles and links a program of the standard library.
 
-    :param program: its name, found on the PATH
-    :param language: c or c++, as its option -x takes it
-    :param package: the Debian package that has it
-    :raises Problem: when it is missing or does not work
+    :param program: name of the compiler, to be found on the PATH
+    :param language: c or c++, as for the compiler's option -x
+    :param package: Debian package that contains it
+    :raises Problem: if it is missing or does not work
     """
     mend = f"install one, for example with `sudo apt install {package}`."
     if shutil.which(program) is None:
@@ -77,11 +77,11 @@ def check_compiler(program: str, language: str, package: str) -> None:
 
 def check_disk(folder: Path, needed: int) -> None:
     """
-    Check for free space.
+    Check the free disk space.
 
-    :param folder: on the file system asked about
-    :param needed: bytes
-    :raises Problem: when there is less
+    :param folder: a folder on the file system to check
+    :param needed: required free space in bytes
+    :raises Problem: if there is less
     """
     free = shutil.disk_usage(folder).free
     if free < needed:

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The steps in their order."""
+"""Runs the steps of set-up in order."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ INTERRUPTED = 130
 
 DESCRIPTION = """\
 Set up this checkout: a virtual environment with ROS 2 and all other packages (.venv), the weights and the video (in
-$NEUROSURGEON_CACHE, default ~/.cache/neurosurgeon), and the built package (install). What is in place is left as it is.
-pip's own settings hold, such as PIP_INDEX_URL, PIP_EXTRA_INDEX_URL and PIP_FIND_LINKS.
+$NEUROSURGEON_CACHE, default ~/.cache/neurosurgeon), and the built package (install). Completed steps are skipped.
+pip's own settings apply, such as PIP_INDEX_URL, PIP_EXTRA_INDEX_URL and PIP_FIND_LINKS.
 """
 
 
 def main(arguments: Sequence[str]) -> int:
     """
-    Set up the checkout that this file lies in.
+    Set up the checkout that contains this file.
 
-    :param arguments: of the command line
-    :returns: 0 when all is in place, 1 when something is missing, 130 when interrupted
+    :param arguments: command-line arguments
+    :returns: 0 if everything is in place, 1 if something is missing, 130 if interrupted
     """
     parser = argparse.ArgumentParser("setup", description=DESCRIPTION, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--files", action="store_true", help="only get the weights and the video, for a native ROS 2")
-    parser.add_argument("--quiet", action="store_true", help="say nothing when all is in place")
+    parser.add_argument("--files", action="store_true", help="get only the weights and the video, for a native ROS 2")
+    parser.add_argument("--quiet", action="store_true", help="print nothing if everything is in place")
     options = parser.parse_args(arguments)
     reporter = Reporter()
     layout = Layout(Path(__file__).resolve().parents[2])
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _set_up(layout: Layout, reporter: Reporter) -> bool:
-    """Do what is not done yet, and say whether that was anything."""
+    """Run the steps that are not complete, and return whether there were any."""
     table = files.load_table(layout.root)
     have_packages, have_files = packages.complete(layout), files.complete(table, layout.state)
     have_build = have_packages and build.complete(layout)

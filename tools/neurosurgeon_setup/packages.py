@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The virtual environment with the pinned packages, and the mending of paths in their wheels."""
+"""The virtual environment with the pinned packages, and the correction of paths in their wheels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .report import Problem, Reporter, run_logged
 REQUIREMENTS = ("runtime.txt", "development.txt")
 CONSTRAINTS = "constraints.txt"
 
-# Paths of the machine that built the wheels, in the CMake files that they install.
+# Paths on the machine that built the wheels, as found in their CMake files.
 _PYTHON_INCLUDE = re.compile(r"/opt/python/cp\d+-cp\d+/include/python3\.\d+")
 _NUMPY_INCLUDE = re.compile(r"/opt/python/cp\d+-cp\d+/lib/python3\.\d+/site-packages/numpy/_?core/include")
 
@@ -29,23 +29,23 @@ _NETWORK = re.compile(
 
 
 def fingerprint(layout: Layout) -> str:
-    """Return what the stamp of a complete virtual environment says; it cannot be moved, so its place belongs to it."""
+    """Return the stamp of a complete virtual environment. It includes the path, because venvs cannot be moved."""
     files = [layout.requirements / name for name in (*REQUIREMENTS, CONSTRAINTS)]
     return stamps.fingerprint([str(layout.venv)], files)
 
 
 def complete(layout: Layout) -> bool:
-    """Say whether the virtual environment is in place with these very packages, and its interpreter still there."""
+    """Return whether the virtual environment is complete, has exactly these packages, and has its interpreter."""
     return layout.python.exists() and stamps.read(layout.venv) == fingerprint(layout)
 
 
 def install(layout: Layout, reporter: Reporter) -> None:
     """
-    Make the virtual environment and install the packages, or complete one that is there.
+    Make the virtual environment and install the packages, or complete an existing one.
 
-    One that an interrupted set-up left behind is made anew. One made by other means is completed.
+    An environment from an interrupted set-up is made from scratch. One that was made in another way is completed.
 
-    :raises Problem: when a package cannot be had
+    :raises Problem: if a package cannot be installed
     """
     before = stamps.read(layout.venv)
     usable = layout.venv.exists() and before != stamps.INCOMPLETE and _runs(layout.python)
@@ -65,28 +65,28 @@ def install(layout: Layout, reporter: Reporter) -> None:
 
 def mend_include_paths(share: Path, python: str, numpy: str) -> int:
     """
-    Let the wheels' CMake exports name include folders of this machine; again is harmless.
+    Replace the include folders in the wheels' CMake exports by those of this machine. Repeating this is harmless.
 
-    CMake refuses an imported target with an include path that does not exist.
+    CMake rejects an imported target with an include folder that does not exist.
 
     :param share: the folder with the exports
     :param python: the folder with Python.h
     :param numpy: NumPy's include folder
-    :returns: how many files were changed
+    :returns: number of files that were changed
     """
     changed = 0
     for path in sorted(share.rglob("*.cmake")):
         text = path.read_text()
         new = _PYTHON_INCLUDE.sub(lambda _: python, _NUMPY_INCLUDE.sub(lambda _: numpy, text))
         if new != text:
-            # Beside and over it: pip may have made the file a hard link into a cache.
+            # The file is replaced, not rewritten: pip may have made it a hard link into a cache.
             stamps.write_atomically(path, new)
             changed += 1
     return changed
 
 
 def python_include(python: Path) -> str:
-    """Return the folder with the interpreter's Python.h."""
+    """Return the folder that contains the interpreter's Python.h."""
     return _answer(python, "import sysconfig; print(sysconfig.get_paths()['include'])")
 
 
@@ -97,15 +97,15 @@ def numpy_include(python: Path) -> str:
 
 def base_interpreter() -> Path:
     """
-    Return the interpreter that a virtual environment is made with: the one below that which runs this.
+    Return the interpreter to make a virtual environment with: the base interpreter of the running one.
 
-    Links are followed, since those of an environment that is being replaced are gone by then.
+    Symbolic links are resolved, because those in an environment that is being replaced no longer exist then.
     """
     return Path(getattr(sys, "_base_executable", None) or sys.executable).resolve()
 
 
 def pip_environment() -> dict[str, str]:
-    """Return the variables that pip runs with: the caller's, pip's own settings among them."""
+    """Return the variables that pip runs with: the caller's, including pip's own settings."""
     hidden = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
     variables = {name: value for name, value in os.environ.items() if name not in hidden}
     return variables | {"PYTHONNOUSERSITE": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
@@ -113,10 +113,10 @@ def pip_environment() -> dict[str, str]:
 
 def pip_problem(log: Path, what: str) -> Problem:
     """
-    Make of pip's output the sentence that says why it failed.
+    Return a Problem that says why pip failed.
 
-    :param log: its output
-    :param what: what it was to get
+    :param log: pip's output
+    :param what: what pip should have installed or downloaded
     """
     text = log.read_text(errors="replace")
     errors = re.findall(r"^ERROR: (.*)$", text, re.MULTILINE)
@@ -178,7 +178,7 @@ def _pip_install(layout: Layout, reporter: Reporter, before: str | None) -> None
 
 
 class _PipProgress:
-    """Makes of pip's lines what to show: how many packages were found so far, and what it does now."""
+    """Turns pip's output into progress: the number of packages found so far, and the current action."""
 
     def __init__(self) -> None:
         self.installing = False
@@ -199,7 +199,7 @@ class _PipProgress:
 
 
 def _runs(python: Path) -> bool:
-    """Say whether an interpreter runs and is of the version that the checkout's environment would be made with."""
+    """Return whether an interpreter runs and has a suitable version."""
     try:
         done = subprocess.run(
             [python, "-E", "-S", "-c", "import sys; print(*sys.version_info[:2])"], capture_output=True, text=True
@@ -212,7 +212,7 @@ def _runs(python: Path) -> bool:
 def _remove(folder: Path, reporter: Reporter) -> None:
     if folder.exists():
         reporter.step(f"removing {folder.name}, which is incomplete")
-        # The stamp goes last: what is left when this is interrupted still says that it is incomplete.
+        # The stamp stays, so that the folder still counts as incomplete if this is interrupted.
         stamps.write(folder, stamps.INCOMPLETE)
         for entry in folder.iterdir():
             if entry.name != stamps.NAME:

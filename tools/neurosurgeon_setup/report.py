@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a person sees of set-up: a line per step, what goes on inside a long one, and the reason when one fails."""
+"""Set-up's output: one line per step, the progress of a long step, and the reason if a step fails."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ PLAIN_INTERVAL_S = 10.0
 
 
 class Problem(Exception):
-    """Set-up cannot go on; the message is one sentence that says what is wrong and how to mend it."""
+    """Set-up cannot continue. The message is one sentence that names the problem and its solution."""
 
 
 class Reporter:
-    """Prints steps with the seconds since the start; on a terminal the last line shows what goes on."""
+    """Prints steps with the seconds since the start. On a terminal, the last line shows the current progress."""
 
     def __init__(self) -> None:
         self._start = time.monotonic()
@@ -33,13 +33,13 @@ class Reporter:
         self._shown = False
 
     def step(self, text: str) -> None:
-        """Say that a step begins or what came of it."""
+        """Print that a step begins, or its result."""
         self._clear()
         print(f"{self._elapsed()} {text}", file=sys.stderr, flush=True)
         self._last_plain = time.monotonic()
 
     def detail(self, text: str) -> None:
-        """Show what goes on inside a step: on a terminal at once, elsewhere a line now and then."""
+        """Show the progress of a step: on a terminal at once, elsewhere one line at intervals."""
         if self._terminal:
             width = os.get_terminal_size(sys.stderr.fileno()).columns or 80
             print(f"\r\033[K{self._elapsed()}   {text}"[: width + 3], end="", file=sys.stderr, flush=True)
@@ -48,12 +48,12 @@ class Reporter:
             self.step(f"  {text}")
 
     def problem(self, text: str) -> None:
-        """Say why set-up stops."""
+        """Print why set-up stops."""
         self._clear()
         print(f"setup: {text}", file=sys.stderr, flush=True)
 
     def tail(self, log: Path) -> None:
-        """Show the end of a log."""
+        """Print the last lines of a log."""
         self._clear()
         with log.open(errors="replace") as stream:
             for line in deque(stream, TAIL_LINES):
@@ -78,17 +78,17 @@ def run_logged(
     environment: Mapping[str, str],
 ) -> int:
     """
-    Run a command with its output in a log file.
+    Run a command and write its output to a log file.
 
-    The command runs in a process group of its own, which is ended whole when set-up is interrupted.
+    The command runs in its own process group, which is terminated as a whole if set-up is interrupted.
 
     :param command: program and arguments
-    :param log: the file, overwritten
-    :param detail: makes of a line of output what to show of it, or None
-    :param cwd: where it runs
-    :param environment: all its variables
-    :returns: its exit status
-    :raises Problem: when it cannot be started
+    :param log: the log file, which is overwritten
+    :param detail: returns the text to show for a line of output, or None
+    :param cwd: working directory of the command
+    :param environment: all environment variables of the command
+    :returns: the command's exit status
+    :raises Problem: if it cannot be started
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as record:
@@ -103,7 +103,7 @@ def run_logged(
                 cwd=cwd,
                 env=dict(environment),
                 start_new_session=True,
-                close_fds=False,  # hands the locks on, which alone are inheritable
+                close_fds=False,  # passes on the locks, the only inheritable descriptors
             )
         except OSError as error:
             raise Problem(f"{command[0]} cannot be started: {error.strerror}.") from None
@@ -136,7 +136,7 @@ def _ended_on_interrupt(process: subprocess.Popen[str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _ticking(reporter: Reporter) -> Iterator[Callable[[str], None]]:
-    """Show the newest detail again each second, so that the seconds go on while nothing else happens."""
+    """Repeat the newest detail every second, so that the elapsed time is updated while there is no output."""
     newest = [""]
     ended = threading.Event()
 

@@ -1,11 +1,11 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-What set-up knows to be done.
+The record of completed steps.
 
-A stamp lies in the folder that it speaks of, so that whoever deletes the folder deletes the stamp. It is set to
-`INCOMPLETE` before a step changes anything and to the step's fingerprint when all of it is done; a folder that an
-interrupted step left behind is never trusted.
+A stamp is a file in the folder that it describes, so deleting the folder also deletes the stamp. Its value is set to
+`INCOMPLETE` before a step changes anything, and to the step's fingerprint when the step is complete. A folder from an
+interrupted step is therefore never trusted.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NAME = "neurosurgeon-setup.stamp"
 
 
 def read(folder: Path) -> str | None:
-    """Return the stamp of a folder: a fingerprint, `INCOMPLETE`, or None when it has none."""
+    """Return the stamp of a folder: a fingerprint, `INCOMPLETE`, or None if it has none."""
     try:
         return (folder / NAME).read_text().strip()
     except FileNotFoundError:
@@ -30,13 +30,13 @@ def read(folder: Path) -> str | None:
 
 
 def write(folder: Path, value: str) -> None:
-    """Set the stamp of a folder at once or not at all, making the folder if needed."""
+    """Set the stamp of a folder atomically. The folder is made if needed."""
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / NAME, value + "\n")
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that nobody ever sees a part of it."""
+    """Write a file so that no other process ever sees a part of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -50,8 +50,8 @@ def fingerprint(texts: Iterable[str] = (), contents: Iterable[Path] = ()) -> str
     """
     Return a sha256 over texts, and over the names and contents of files.
 
-    :param texts: in an order that matters
-    :param contents: files; their order does not matter
+    :param texts: texts, whose order matters
+    :param contents: files, whose order does not matter
     """
     digest = hashlib.sha256()
     parts = [text.encode() for text in texts]
@@ -66,12 +66,12 @@ def fingerprint(texts: Iterable[str] = (), contents: Iterable[Path] = ()) -> str
 @contextlib.contextmanager
 def locked(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
     """
-    Hold a lock file for the time of a with statement; it is free when its holder ends, however it ends.
+    Hold a lock file in a with statement. It is released when its holder ends, in whatever way.
 
-    Programs that the holder starts hold it with him, so that what a killed holder leaves behind is waited for.
+    Programs that the holder starts also hold the lock, so a set-up waits for what a killed one left running.
 
-    :param path: made if needed
-    :param on_wait: called once when somebody else holds it
+    :param path: the lock file, made if needed
+    :param on_wait: called once if another process holds the lock
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as stream:
