@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A robot that a test plays, to ask an edge whatever it likes."""
+"""A robot played by a test, which sends an edge any request."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from neurosurgeon_ros.msg import DelayFeedback, EdgeDetections, PartialInference
 from neurosurgeon_ros.protocol.requests import PROTOCOL_VERSION
 from neurosurgeon_ros.ros import qos
 
-#: Width and height of the input of the edge's network.
+#: Width and height of the input of the edge's network, in pixels.
 SIDE = 416
 
 
 class Asker:
-    """A robot that the test plays: says hello, sends requests, hears answers."""
+    """A robot played by the test: says hello, sends requests, receives answers."""
 
     def __init__(self, watcher: Watcher) -> None:
         self.watcher = watcher
@@ -56,7 +56,7 @@ class Asker:
         self.fingerprint = self.watcher.statuses[-1].fingerprints[0]
 
     def send(self, change: Callable[[PartialInference], object] = lambda request: None) -> None:
-        """Send a grey image, changed as the test says."""
+        """Send the request for a grey image, after `change` has modified it."""
         self.sequence += 1
         data = array.array("B", bytes([128]) * (SIDE * SIDE * 3))
         request = PartialInference(

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Three arms whose features are small whole numbers, and links that change, for tests of policies."""
+"""Three arms whose features are small integers, and links that change, for tests of policies."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from neurosurgeon_ros.learning import make_policy
 from neurosurgeon_ros.learning.interface import FEATURES, Context, Kind, Observation, Policy
 
 CONV, PSI = FEATURES.index("conv_macs"), FEATURES.index("psi")
-#: The columns that are not all zero, and picks their rows and columns out of a matrix.
+#: Columns that are not all zero. The second constant selects their rows and columns from a matrix.
 USED = [CONV, PSI]
 BLOCK = np.ix_(USED, USED)
 ON_DEVICE = 2
 
 
 def context(frame: int, *, on_device_s: float = 2.0, allowed: tuple[bool, ...] = (True, True, True)) -> Context:
-    """Return three arms: x = (1, 1) from 0 s, x = (1, 0) from 0.5 s, and on_device, in the columns of USED."""
+    """Return three arms: x = (1, 1) after 0 s, x = (1, 0) after 0.5 s, and on_device, in the columns of USED."""
     features = np.zeros((3, len(FEATURES)))
     features[0, USED] = 1.0
     features[1, CONV] = 1.0
@@ -44,7 +44,7 @@ def answer(arm: int, frame: int, offload_s: float) -> Observation:
     return Observation(arm=arm, sequence=frame, kind=Kind.FRAME, offload_s=offload_s)
 
 
-#: What a policy of offloading delays does not learn from.
+#: Observations that a policy of offloading delays must not learn from.
 NO_DELAYS = [
     pytest.param(dataclasses.replace(answer(0, 1, 4.0), censored=True), id="censored"),
     pytest.param(dataclasses.replace(answer(0, 1, 4.0), kind=Kind.SAMPLE), id="sample"),
@@ -56,10 +56,10 @@ NO_DELAYS = [
 
 def play(policy: Policy, frames: int, offload_s: Callable[[int], tuple[float, float]]) -> list[int]:
     """
-    Let a policy choose for some frames, each answered before the next.
+    Let a policy choose an arm for each frame, and answer each frame before the next.
 
-    :param offload_s: the offloading delays of both arms that are not on_device, at a frame.
-    :returns: the arms.
+    :param offload_s: returns the offloading delays of the two arms other than on_device, at a frame.
+    :returns: the chosen arms.
     """
     arms = []
     for frame in range(1, frames + 1):
@@ -71,22 +71,22 @@ def play(policy: Policy, frames: int, offload_s: Callable[[int], tuple[float, fl
 
 
 def edge_that_gets_fast(frame: int) -> tuple[float, float]:
-    """Delays that keep frames on the device for 200 frames, and would not afterwards."""
+    """Return delays that keep frames on the device for 200 frames, and that would not keep them there later."""
     return (6.0, 3.0) if frame <= 200 else (0.2, 0.1)
 
 
 def link_that_gets_slow(frame: int) -> tuple[float, float]:
-    """Delays with which arm 0 is best for 1000 frames, and then arm 1, since psi costs more."""
+    """Return delays with which arm 0 is best for 1000 frames, and then arm 1, because psi costs more."""
     return (0.3, 0.1) if frame <= 1000 else (1.5, 0.1)
 
 
 def share_at_edge(name: str, **options: Any) -> float:
-    """Return the share of the last 200 of 1000 frames that a policy sends to the edge that got fast."""
+    """Return the share of the last 200 of 1000 frames that a policy sends to the edge that becomes fast."""
     arms = play(make_policy(name, n_arms=3, **options), 1000, edge_that_gets_fast)
     return sum(arm != ON_DEVICE for arm in arms[800:]) / 200
 
 
 def share_of_light_arm(name: str, first: int, last: int, **options: Any) -> float:
-    """Return the share of arm 1 in frames `first` to before `last` over the link that gets slow at frame 1001."""
+    """Return the share of arm 1 from frame `first` to before `last`, on the link that becomes slow at frame 1001."""
     arms = play(make_policy(name, n_arms=3, **options), last, link_that_gets_slow)
     return arms[first:].count(1) / (last - first)

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A real browser without a window, driven by ChromeDriver (the W3C's WebDriver protocol)."""
+"""A headless browser, driven by ChromeDriver (the W3C's WebDriver protocol)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from support import wait_for
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
 
-#: Why there is no browser; empty if there is one.
+#: Reason why there is no browser; empty if there is one.
 MISSING = "" if CHROMIUM and DRIVER else "no Chromium with its ChromeDriver is installed"
 
 START_S = 60.0
@@ -50,20 +50,20 @@ class Browser:
         self._events: list[dict[str, Any]] = []
 
     def open(self, url: str) -> None:
-        """Open a page, without waiting for what it goes on loading."""
+        """Open a page, without waiting until everything on it is loaded."""
         ask(f"{self._session}/url", {"url": url})
 
     def run(self, script: str) -> Any:
-        """Run the body of a function in the page; returns what it returns."""
+        """Run the body of a function in the page, and return its result."""
         return ask(f"{self._session}/execute/sync", {"script": script, "args": []})
 
     def said(self) -> list[str]:
-        """Warnings and errors on the console since the last call."""
+        """Return the warnings and errors on the console since the last call."""
         entries = ask(f"{self._session}/se/log", {"type": "browser"})
         return [entry["message"] for entry in entries if entry["level"] in ("WARNING", "SEVERE")]
 
     def asked_for(self) -> set[str]:
-        """Addresses that were asked for so far, but for those of pages within the browser."""
+        """Return the addresses that were requested so far, except those of the browser's own pages."""
         for entry in ask(f"{self._session}/se/log", {"type": "performance"}):
             self._events.append(json.loads(entry["message"])["message"])
         urls = set()
@@ -75,23 +75,23 @@ class Browser:
         return {url for url in urls if not url.startswith("chrome")}
 
     def screenshot(self, path: Path) -> None:
-        """Write what is shown as PNG."""
+        """Write a screenshot as PNG."""
         path.write_bytes(base64.b64decode(ask(f"{self._session}/screenshot")))
 
 
 @contextlib.contextmanager
 def browsing(folder: Path, *, width: int, height: int, phone: bool = False) -> Iterator[Browser]:
     """
-    Start a browser, and end it.
+    Run a browser in a with statement.
 
-    :param folder: for its profile and its driver's log
-    :param width: of the page in CSS pixels
-    :param height: likewise
-    :param phone: whether it shows pages as a phone does
+    :param folder: folder for its profile and its driver's log
+    :param width: width of the page in CSS pixels
+    :param height: height of the page in CSS pixels
+    :param phone: whether it renders pages as a phone does
     """
     options: dict[str, Any] = {
         "binary": CHROMIUM,
-        # Nor may the browser ask the network for anything of its own.
+        # The browser itself must not make network requests either.
         "args": [*FLAGS, f"--window-size={width},{height}", f"--user-data-dir={folder / 'profile'}",
                  "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"],
     }  # fmt: skip
@@ -100,7 +100,7 @@ def browsing(folder: Path, *, width: int, height: int, phone: bool = False) -> I
     capabilities = {
         "goog:chromeOptions": options,
         "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
-        # A page with live pictures never ends loading.
+        # A page with live pictures never finishes loading.
         "pageLoadStrategy": "eager",
     }
     log = folder / "chromedriver.log"
@@ -122,7 +122,7 @@ def browsing(folder: Path, *, width: int, height: int, phone: bool = False) -> I
 
 
 def ask(url: str, body: dict[str, Any] | None = None, method: str | None = None) -> Any:
-    """Send a WebDriver command; returns its value, and raises RuntimeError with the driver's reason."""
+    """Send a WebDriver command and return its value; raise RuntimeError with the driver's reason if it fails."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data=data, method=method, headers={"Content-Type": "application/json"})
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

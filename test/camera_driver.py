@@ -1,10 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-A camera's driver as it comes: a plain rclpy publisher, with Fast DDS's default profile and nothing of this package.
+A camera's driver with default settings: a plain rclpy publisher with Fast DDS's default profile, without this package.
 
-`python camera_driver.py WIDTH HEIGHT HZ IMAGES {reliable,best_effort} [--info]` publishes on image_raw once somebody
-subscribes, prints how many it has published, and stays until it is told to end.
+`python camera_driver.py WIDTH HEIGHT HZ IMAGES {reliable,best_effort} [--info]` publishes on image_raw once there is a
+subscriber, prints how many images it has published, and then waits until it is terminated.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sensor_msgs.msg import CameraInfo, Image
 
 
 def main() -> None:
-    """Publish images as the command line says."""
+    """Publish images according to the command line."""
     parser = argparse.ArgumentParser()
     for name in ("width", "height", "hz", "images"):
         parser.add_argument(name, type=int)
@@ -35,7 +35,7 @@ def main() -> None:
     message.data = array.array("B", bytes(3 * args.width * args.height))
 
     def settled() -> bool:
-        """Whether one subscription is there, of the reliability that a follower of this publisher has."""
+        """Return whether there is one subscription, of the reliability that the robot chooses for this publisher."""
         found = node.get_subscriptions_info_by_topic("image_raw")
         return len(found) == 1 and found[0].qos_profile.reliability == profile.reliability
 

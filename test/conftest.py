@@ -13,20 +13,20 @@ from support import Processes, private_domain
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# Tests run side by side, and so do the nodes that they start: with more threads than cores torch waits for itself.
+# Tests and the nodes that they start run in parallel. With more threads than cores, torch's threads wait for others.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @pytest.fixture(scope="session")
 def root() -> Path:
-    """Return the top of the checkout."""
+    """Return the top folder of the checkout."""
     return ROOT
 
 
 @pytest.fixture
 def ros_domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """Return a ROS domain id of this test's own, set for this process and those that it starts."""
+    """Set a ROS domain id that only this test uses, for this process and its children, and yield it."""
     with private_domain() as domain:
         monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
         monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
@@ -37,7 +37,7 @@ def ros_domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 
 @pytest.fixture
 def processes(request: pytest.FixtureRequest, ros_domain: int, tmp_path: Path) -> Iterator[Processes]:
-    """Start programs in the test's ROS domain; they are ended after it, and their output is shown when it fails."""
+    """Yield a starter of programs in the test's ROS domain. They end after it; their output is shown if it fails."""
     started = Processes(tmp_path, {"ROS_LOG_DIR": str(tmp_path / "ros")})
     yield started
     started.end_all()
@@ -47,7 +47,7 @@ def processes(request: pytest.FixtureRequest, ros_domain: int, tmp_path: Path) -
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show the output of a failed test's processes."""
+    """Attach the output of the processes to the report of a failed test."""
     report = yield
     started = getattr(item, "funcargs", {}).get("processes")
     if report.when == "call" and report.failed and isinstance(started, Processes):

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The adaptive policy on a robot, link and edge of known delays, which change as a test says."""
+"""The adaptive policy with a robot, link and edge of known delays, which change as a test says."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ ROBOT_S = np.array([0.004, 0.05, 0.11, 0.17, 0.25])
 ON_DEVICE, CHEAPEST = 4, 3
 PERIOD_S, DEADLINE_S = 0.1, 0.375
 ROUND_TRIP_S, EDGE_MACS_PER_S = 0.004, 100e9
-#: Two times that are closer than this are the same.
+#: Times that differ by less than this many seconds count as equal.
 _SAME_S = 1e-6
 
 
 class Drive:
     """
-    Frames at 10 Hz through the policy. A transfer that takes too long is given up, as the robot does.
+    Runs frames at 10 Hz through the policy. A transfer that takes too long is given up, as the robot does.
 
-    :param mbps: the link's rate while nothing is wrong.
-    :param seed: of the noise.
+    :param mbps: rate of the undisturbed link.
+    :param seed: seed of the noise.
     """
 
     def __init__(self, mbps: float, seed: int) -> None:
@@ -44,19 +44,19 @@ class Drive:
         self._now = self._context(busy=False)
 
     def set_right(self, mbps: float) -> None:
-        """Let link and edge be well, and nothing be on the link."""
+        """Reset link and edge to undisturbed, with nothing on the link."""
         self.mbps, self.slower, self.noise = mbps, 1.0, 0.05
         self.available, self.claimed_s = True, math.nan
         self._link_free_s = self._busy_until_s = self.now_s
 
     def total_s(self) -> FloatArray:
-        """Return the delay of each arm over an idle link, without noise."""
+        """Return the delay of each arm on an idle link without noise, in seconds."""
         total: FloatArray = ROBOT_S + ROUND_TRIP_S + 8e-6 * BYTES / self.mbps + self.slower * MACS / EDGE_MACS_PER_S
         total[ON_DEVICE] = ROBOT_S[ON_DEVICE]
         return total
 
     def step(self) -> int:
-        """Choose an arm for one frame and tell what came of it; returns the arm."""
+        """Choose an arm for one frame, tell the policy the result, and return the arm."""
         self.frame += 1
         self.now_s += PERIOD_S
         self._report()
@@ -73,7 +73,7 @@ class Drive:
         return choice.arm
 
     def answer_test(self) -> None:
-        """Let the edge answer a test of the circuit breaker."""
+        """Make the edge answer a test of the circuit breaker."""
         self._send(-1, Kind.PROBE, float(BYTES[CHEAPEST]))
         self.now_s += PERIOD_S
         self._report()
@@ -90,7 +90,7 @@ class Drive:
         return DEADLINE_S + float(ROBOT_S[ON_DEVICE] - ROBOT_S[arm])
 
     def _send(self, arm: int, kind: Kind, sent_bytes: float) -> float:
-        """Put something on the link; returns the seconds until its answer."""
+        """Put bytes on the link, and return the seconds until their answer."""
         ready_s = self.now_s + (float(ROBOT_S[arm]) if kind is Kind.FRAME else 0.0)
         patience_s = max(SHORTEST_S, GIVE_UP_FACTOR * 8.0 * sent_bytes / UNKNOWN_RATE)
         if not self.mbps:

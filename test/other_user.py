@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Programs of another user, as in a container beside the host."""
+"""Programs of another user, as when a container and its host have different users."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from neurosurgeon_ros.models.files import cache_folder
 from neurosurgeon_ros.ros.process.stale_memory import SHARED_MEMORY
 
-#: User and group id of nobody.
+#: User and group id of the user nobody.
 NOBODY = 65534
 
 needs_root = pytest.mark.skipif(
@@ -28,10 +28,10 @@ needs_root = pytest.mark.skipif(
 @contextlib.contextmanager
 def nobody() -> Iterator[tuple[str, ...]]:
     """
-    Yield what to begin a command line with, so that the program runs as the user nobody.
+    Yield the beginning of a command line that runs a program as the user nobody.
 
-    It may read what root may, since checkout and interpreter may lie in root's home; it may write its own files alone,
-    and so cannot open root's shared memory.
+    The program may read what root may read, because checkout and interpreter may be in root's home. It may write only
+    its own files, so it cannot open root's shared memory.
     """
     home = Path(tempfile.mkdtemp())
     os.chown(home, NOBODY, NOBODY)
@@ -48,7 +48,7 @@ def nobody() -> Iterator[tuple[str, ...]]:
 
 
 def _remove_shared_memory() -> None:
-    """Remove what nobody's processes left: nodes remove what is their own user's."""
+    """Remove what nobody's processes have left behind. Nodes remove only their own user's files."""
     mapped = ""
     for maps in Path("/proc").glob("[0-9]*/maps"):
         with contextlib.suppress(OSError):

@@ -16,7 +16,7 @@ from neurosurgeon_ros.models.files import find
 @functools.cache
 def video_frame(index: int) -> NDArray[np.uint8]:
     """
-    Return one frame of the street video as BGR, shape (272, 640, 3); not to be written to.
+    Return one frame of the street video as BGR, shape (272, 640, 3). Callers must not write to it.
 
     :param index: from 0 to 249
     """

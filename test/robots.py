@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A small robot and its edge in one process, for tests of the runtime."""
+"""A small robot and its edge in one process, for tests of the robot's pipeline."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from neurosurgeon_ros.robot.uplink.inbox import Inbox
 from neurosurgeon_ros.robot.uplink.link import NO_EDGE, Obstacle
 
 SIDE = 32
-#: Seconds in which whatever is to come has come; no test waits that long when all is well.
+#: Time limit for events that must happen, in seconds. A passing test never waits that long.
 LONG_S = 30.0
-#: Seconds for which a test waits for what is not to come.
+#: Time to wait for events that must not happen, in seconds.
 SHORT_S = 0.01
 
 
 class Small(nn.Module):
-    """Two convolutions and poolings: later cuts carry less."""
+    """Two convolutions and poolings. Later cuts carry fewer bytes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class Small(nn.Module):
 
 
 def small_model() -> Model:
-    """A model whose detections tell its inputs apart."""
+    """Return a model whose detections differ for different inputs."""
 
     def postprocess(outputs: torch.Tensor, fitted: Letterbox, *, confidence: float, iou: float) -> Detections:
         values = outputs.flatten()[:4].double().numpy()
@@ -76,36 +76,36 @@ def small_model() -> Model:
 
 @functools.cache
 def small_engine() -> Engine:
-    """The small network, cut."""
+    """Return the partitioned small network."""
     return Engine(small_model())
 
 
 @functools.cache
 def small_table() -> ArmTable:
-    """Its arms, measured."""
+    """Return its measured arms."""
     return build_arm_table(small_engine(), ("fp32", "uint8"), repeats=2, keep_all=True)
 
 
 def picture(seed: int, height: int = 24, width: int = 40) -> NDArray[np.uint8]:
-    """A BGR image."""
+    """Return a BGR image of noise."""
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
 def whole(image: NDArray[np.uint8], confidence: float = 0.0) -> Detections:
-    """What the whole network finds."""
+    """Return the detections of the whole network."""
     engine = small_engine()
     x, fitted = engine.model.preprocess(image)
     return engine.model.postprocess(engine.partitioned.run_whole(x), fitted, confidence=confidence, iou=0.5)
 
 
 def equal(one: Detections, other: Detections) -> bool:
-    """Whether two detections are the same, bit for bit."""
+    """Return whether two detections are bit-for-bit equal."""
     pairs = ((one.boxes, other.boxes), (one.scores, other.scores), (one.classes, other.classes))
     return all(np.array_equal(a, b) for a, b in pairs)
 
 
 class Spy:
-    """A policy between the pipeline and another: remembers what it was asked and told."""
+    """A policy between the pipeline and another policy. It records contexts and observations."""
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
@@ -122,7 +122,7 @@ class Spy:
 
 
 class Chooser:
-    """A policy that does as the test says."""
+    """A policy that chooses what the test tells it to."""
 
     def __init__(self, choose: Callable[[Context], Choice]) -> None:
         self.choose = choose
@@ -135,7 +135,7 @@ class Chooser:
 
 
 class Sink:
-    """Keeps what comes out."""
+    """Keeps the pipeline's results."""
 
     def __init__(self) -> None:
         self.events: list[tuple[str, int]] = []
@@ -157,9 +157,9 @@ class Sink:
 
 class Edge:
     """
-    An uplink to a real edge server in this process, and what a test makes of its answers.
+    An uplink to a real edge server in this process, with answers that a test can handle.
 
-    :param handle: takes each answer in the place of :meth:`deliver`; called from the server's thread.
+    :param handle: called with each answer instead of :meth:`deliver`, from the server's thread.
     """
 
     def __init__(self, handle: Callable[[Edge, Reply], None] | None = None) -> None:
@@ -188,13 +188,13 @@ class Edge:
         self.server.submit(request)
 
     def vanish(self) -> None:
-        """Be gone, as the robot sees it."""
+        """Disappear, as seen by the robot."""
         self.blocked = NO_EDGE
         assert self.inbox is not None
         self.inbox.ring()
 
     def deliver(self, reply: Reply) -> None:
-        """Bring an answer to the robot."""
+        """Deliver an answer to the robot."""
         assert self.inbox is not None
         if reply.detections is not None:
             self.inbox.put_detections(reply.feedback.key, reply.detections)
@@ -204,9 +204,9 @@ class Edge:
 @dataclass
 class Robot:
     """
-    A frame processor with all that is around it.
+    A frame processor with everything that it needs.
 
-    :ivar counts: of the frames that were fed.
+    :ivar counts: counts of the frames fed so far.
     """
 
     processor: FrameProcessor
@@ -216,7 +216,7 @@ class Robot:
     counts: Counts = field(default_factory=Counts)
 
     def feed(self, image: NDArray[np.uint8] | None = None, *, deadline_s: float = LONG_S) -> FrameResult:
-        """Take one frame all the way."""
+        """Process one frame completely, and return its result."""
         number = self.counts.accepted + 1
         self.counts = replace(self.counts, received=number, accepted=number)
         self.processor.settings = replace(self.processor.settings, deadline_s=deadline_s)
@@ -233,7 +233,7 @@ def make_robot(
     throttle: Throttle | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Robot:
-    """Make a robot that runs the small network."""
+    """Return a robot that runs the small network."""
     table = small_table()
     spy = Spy(make_policy(policy, n_arms=len(table.arms)) if isinstance(policy, str) else policy)
     sink = Sink()

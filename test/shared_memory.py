@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A /dev/shm of a test's own, as a container has one."""
+"""A /dev/shm for one test alone, as in a container."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ needs_mounts = pytest.mark.skipif(
 @dataclass(frozen=True)
 class OwnSharedMemory:
     """
-    A mount namespace with a /dev/shm of its own.
+    A mount namespace with its own /dev/shm.
 
-    :param holder: process that keeps it
+    :param holder: id of the process that keeps the namespace
     """
 
     holder: int
 
     @property
     def within(self) -> tuple[str, ...]:
-        """What to begin a command line with, so that the program runs in it."""
+        """Return the beginning of a command line that runs a program in the namespace."""
         return ("nsenter", "--mount", "--target", str(self.holder), f"--wdns={Path.cwd()}")
 
     @property
     def folder(self) -> Path:
-        """Its /dev/shm as seen from here."""
+        """Return its /dev/shm as a path in this namespace."""
         return Path(f"/proc/{self.holder}/root/dev/shm")
 
     @property
     def used_bytes(self) -> int:
-        """Bytes that are in use."""
+        """Return the number of bytes in use."""
         status = os.statvfs(self.folder)
         return (status.f_blocks - status.f_bfree) * status.f_frsize
 
 
 @contextlib.contextmanager
 def own_shared_memory(megabytes: int) -> Iterator[OwnSharedMemory]:
-    """Mount a /dev/shm of some size for the programs that a test starts in it."""
+    """Yield a new /dev/shm of some megabytes, for the programs that a test starts in it."""
     script = f"mount -t tmpfs -o size={megabytes}m tmpfs /dev/shm && echo there && exec cat"
     holder = subprocess.Popen(
         ["unshare", "--mount", "sh", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What tests with processes need: a ROS domain of their own, and nodes that are started, watched and ended."""
+"""Support for tests with processes: a private ROS domain, and nodes that are started, watched and ended."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from typing import IO
 
 from neurosurgeon_ros.ros.process.stale_memory import remove_dead_memory, remove_unused_ports
 
-# Above 101 a domain's ports can meet Linux's ephemeral ones; 0 is everybody's default.
+# Above 101, the ports of a domain can overlap with Linux's ephemeral ports. 0 is the default domain of everybody.
 DOMAINS = range(1, 101)
 ENDING_S = 10.0
 POLL_S = 0.02
@@ -32,11 +32,11 @@ def private_domain(folder: Path | None = None) -> Iterator[int]:
     """
     Hold a ROS domain id that no other test on this machine uses, in any checkout.
 
-    :param folder: where the lock files lie; the machine's folder for temporary files when None
-    :raises RuntimeError: when all are in use
+    :param folder: folder of the lock files; None: the machine's folder for temporary files
+    :raises RuntimeError: if all are in use
     """
     place = folder or Path(tempfile.gettempdir())
-    # Begin at another id in each process, so that tests in parallel seldom try the same one.
+    # Each process begins at another id, so that parallel tests seldom try the same one.
     first = os.getpid() % len(DOMAINS)
     for domain in (*DOMAINS[first:], *DOMAINS[:first]):
         with contextlib.ExitStack() as stack:
@@ -59,7 +59,7 @@ def private_domain(folder: Path | None = None) -> Iterator[int]:
 
 
 def hold_domain() -> None:
-    """Hold a domain until this process ends: launch tests bring up their nodes outside of fixtures."""
+    """Hold a domain until this process ends, for launch tests, which start their nodes outside of fixtures."""
     os.environ["ROS_DOMAIN_ID"] = str(_HELD.enter_context(private_domain()))
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
@@ -68,10 +68,10 @@ def wait_for(condition: Callable[[], object], timeout: float, what: str) -> None
     """
     Wait until a condition holds.
 
-    :param condition: asked again and again
+    :param condition: called repeatedly
     :param timeout: seconds
-    :param what: what is waited for, for the message
-    :raises TimeoutError: when it does not come
+    :param what: name of the condition, for the message
+    :raises TimeoutError: if it does not hold in time
     """
     end = time.monotonic() + timeout
     while not condition():
@@ -82,7 +82,7 @@ def wait_for(condition: Callable[[], object], timeout: float, what: str) -> None
 
 @contextlib.contextmanager
 def _signals_kept() -> Iterator[None]:
-    """Start programs so that a signal which comes before they handle it waits for them: the mask is inherited."""
+    """Block signals while programs start, so that a signal waits until they handle it: children inherit the mask."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
     try:
         yield
@@ -95,9 +95,9 @@ class Process:
     """
     A started program.
 
-    :param name: of its log
+    :param name: name of its log
     :param popen: the process, leader of its own process group
-    :param log: where its output goes
+    :param log: file of its output
     """
 
     name: str
@@ -106,14 +106,14 @@ class Process:
 
     @property
     def output(self) -> str:
-        """All that it has printed so far."""
+        """Return everything that it has printed so far."""
         return self.log.read_text(errors="replace")
 
     def wait_for_output(self, text: str, timeout: float = 60.0) -> None:
         """
         Wait until it has printed a text.
 
-        :raises TimeoutError: when it does not, or ends before it does
+        :raises TimeoutError: if it does not print the text in time, or ends first
         """
 
         def there() -> bool:
@@ -127,13 +127,13 @@ class Process:
         wait_for(there, timeout, f"{text!r} from {self.name}")
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal to it and its children; nothing when they are gone."""
+        """Send a signal to its process group. Does nothing if the group has ended."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.popen.pid, number)
 
     def end(self, number: signal.Signals = signal.SIGINT, timeout: float = ENDING_S) -> int:
         """
-        Ask it to end, and kill it when it does not.
+        Ask it to end, and kill it if it does not.
 
         :returns: its exit status
         """
@@ -141,17 +141,17 @@ class Process:
             self.send(number)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.popen.wait(timeout)
-        # Also what it may have left behind in its process group.
+        # This also ends what it has left behind in its process group.
         self.send(signal.SIGKILL)
         return self.popen.wait()
 
 
 class Processes:
     """
-    Starts programs for a test and ends them after it.
+    Starts programs for a test, and ends them after it.
 
-    :param folder: where their logs go
-    :param environment: variables over those of the test's process
+    :param folder: folder of their logs
+    :param environment: variables that override those of the test's process
     """
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
@@ -169,10 +169,10 @@ class Processes:
         """
         Start a program, such as `edge_node`, found on the PATH.
 
-        :param arguments: of its command line
-        :param environment: more variables
-        :param keep_signals: start it with SIGINT and SIGTERM blocked, as the executables of this package expect and
-            lift, so that none is lost or deadly while the interpreter starts
+        :param arguments: its command-line arguments
+        :param environment: additional variables
+        :param keep_signals: start it with SIGINT and SIGTERM blocked; the executables of this package expect this and
+            unblock them, so that no signal is lost or kills the interpreter while it starts
         """
         name = f"{len(self.started)}-{Path(program).name}"
         log = self._folder / f"{name}.log"
@@ -191,7 +191,7 @@ class Processes:
         return process
 
     def end_all(self) -> None:
-        """End all, the newest first."""
+        """End all programs, the newest first."""
         for process in self.started:
             if process.popen.poll() is None:
                 process.send(signal.SIGINT)

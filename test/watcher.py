@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A node of the test's own: plays the camera, listens to robot and edge, and asks their services."""
+"""A node of the test: plays the camera, listens to robot and edge, and calls their services."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from neurosurgeon_ros.msg import EdgeStatus, PartitionDecision
 from neurosurgeon_ros.robot.decision import Outcome
 from neurosurgeon_ros.ros import qos
 
-#: Seconds in which whatever is to come has come.
+#: Time limit for events that must happen, in seconds.
 LONG_S = 60.0
 
 
 class Watcher:
-    """Spins only while something is waited for."""
+    """A node that spins only while it waits for something."""
 
     def __init__(self, node: Node, executor: SingleThreadedExecutor) -> None:
         self.node = node
@@ -73,7 +73,7 @@ class Watcher:
             self._executor.spin_once(timeout_sec=0.05)
 
     def robot_is_there(self) -> None:
-        """Wait until the robot takes images, and what it publishes is heard."""
+        """Wait until the robot receives images and its publications arrive here."""
         self.until(
             lambda: (
                 self.camera.get_subscription_count() > 0
@@ -82,17 +82,17 @@ class Watcher:
             ),
             "a robot that takes images",
         )
-        # The graph knows of a topic a moment before its two ends are matched, and an image sent then is lost.
+        # A topic is in the graph a moment before its two endpoints are matched. An image sent in between is lost.
         self.diagnostics.clear()
         self.until(lambda: any("robot_node" in name for name in self.diagnostics), "the robot's diagnostics")
 
     def edge_serves(self, number: int = 1) -> None:
-        """Wait until the edge says that it serves so many robots."""
+        """Wait until the edge reports that it serves this number of robots."""
         self.statuses.clear()
         self.until(lambda: self.statuses and len(self.statuses[-1].robots) == number, f"an edge with {number} robots")
 
     def show(self, index: int | None = None) -> None:
-        """Publish an image, with a header that is like no other."""
+        """Publish an image with a unique header."""
         number = len(self.images) + 1
         message = from_bgr(self.picture((5 * number) % 250 if index is None else index), None)
         message.header.stamp.sec, message.header.stamp.nanosec = 1000 + number, 7 * number
@@ -101,20 +101,20 @@ class Watcher:
         self.camera.publish(message)
 
     def step(self, index: int | None = None) -> PartitionDecision:
-        """Show an image, and wait for its detections and its decision."""
+        """Publish an image, and wait for its detections and its decision."""
         number = len(self.decisions) + 1
         self.show(index)
         self.until(lambda: len(self.decisions) >= number and len(self.detections) >= number, f"decision {number}")
         return self.decisions[-1]
 
     def step_until(self, outcome: Outcome, timeout: float = LONG_S) -> None:
-        """Show images until one has this outcome."""
+        """Publish images until one has this outcome."""
         end = time.monotonic() + timeout
         while self.step().outcome != outcome:
             assert time.monotonic() < end, f"no frame had outcome {outcome.name} within {timeout:g} s"
 
     def step_until_policy(self, policy: str, timeout: float = LONG_S) -> None:
-        """Show images until one is decided by this policy."""
+        """Publish images until one is decided by this policy."""
         end = time.monotonic() + timeout
         while self.step().policy != policy:
             assert time.monotonic() < end, f"no frame was decided by {policy} within {timeout:g} s"
@@ -125,7 +125,7 @@ class Watcher:
         assert [message.header for message in self.decisions] == shown
 
     def call(self, kind: Any, service: str, request: Any) -> Any:
-        """Ask a service."""
+        """Call a service and return its response."""
         client = self.node.create_client(kind, service)
         self.until(client.service_is_ready, service)
         future = client.call_async(request)
@@ -134,7 +134,7 @@ class Watcher:
         return future.result()
 
     def transition(self, node: str, label: str) -> bool:
-        """Ask for a transition by its label."""
+        """Request a transition by its label, and return whether it succeeded."""
         request = ChangeState.Request()
         request.transition.id = {"configure": 1, "cleanup": 2, "activate": 3, "deactivate": 4, "unknown": 99}[label]
         return bool(self.call(ChangeState, f"{node}/change_state", request).success)
@@ -143,7 +143,7 @@ class Watcher:
         return str(self.call(GetState, f"{node}/get_state", GetState.Request()).current_state.label)
 
     def set(self, node: str, **values: Any) -> tuple[bool, str]:
-        """Set parameters; whether it was done, and why not."""
+        """Set parameters; return whether that succeeded, and the reason if not."""
         request = SetParametersAtomically.Request(
             parameters=[
                 Parameter(name, Parameter.Type.STRING_ARRAY if value == [] else None, value).to_parameter_msg()
@@ -160,7 +160,7 @@ class Watcher:
 
 @contextmanager
 def watching(namespace: str = "") -> Iterator[Watcher]:
-    """Make a watcher in the test's ROS domain, in the namespace of the robot that it watches."""
+    """Yield a watcher in the test's ROS domain, in the namespace of the robot to watch."""
     context = Context()
     rclpy.init(context=context, args=[])
     try:

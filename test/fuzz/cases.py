@@ -1,10 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Hostile cases, many of them: each is drawn from a seed of its own, so that one alone can be tried again.
+Many hostile cases, each drawn from its own seed, so that a single case can be repeated.
 
-``make fuzz`` tries 100,000 of each target (FUZZ_CASES), ``make test`` some. FUZZ_SEED is the seed, and FUZZ_CASE the
-number of the one case to try.
+``make fuzz`` tries 100,000 cases per target (FUZZ_CASES), ``make test`` fewer. FUZZ_SEED is the seed, and FUZZ_CASE
+the number of a single case to try.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ import struct
 import time
 from collections.abc import Callable
 
-#: Cases of a target.
+#: Number of cases per target.
 CASES = int(os.environ.get("FUZZ_CASES", "400"))
 
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 
-#: Seconds of processor time in which whatever is given is to be refused or taken.
+#: Maximum processor time in seconds for accepting or rejecting an input.
 LONGEST_S = 1.0
 
-# Numbers at which lengths, counts and places go wrong.
+# Numbers at which lengths, counts and offsets typically fail.
 _NUMBERS = (0, 1, 2, 3, 4, 7, 8, 9, 16, 64, 65, 255, 256, 65535, 65536, 2**24, 2**31 - 1, 2**31, 2**32 - 1)
 _FLOATS = (0.0, -0.0, 1.0, -1.0, 1e-45, 3.4e38, float("inf"), float("-inf"), float("nan"))
 
 
 class Case(random.Random):
-    """The draws of one case."""
+    """Random choices of one case."""
 
     def damaged(self, data: bytes) -> bytes:
-        """Change a few places of good bytes, or cut them off, or lengthen them; seldom leave nothing good of them."""
+        """Change a few places of good bytes, truncate or extend them, or, rarely, replace all of them."""
         if self.random() < 0.05:
             return self.randbytes(self.randrange(300))
         changed = bytearray(data)
@@ -59,7 +59,7 @@ class Case(random.Random):
         return bytes(changed)
 
     def text(self, good: str) -> str:
-        """Damage a text, which stays one."""
+        """Damage a text; the result is a valid string."""
         return self.damaged(good.encode()).decode(errors="replace")
 
 
@@ -67,8 +67,8 @@ class Fuzz:
     """
     Tries the cases of a target.
 
-    :param name: of the target.
-    :param tell: told the target, how many cases were tried, how many of them were refused, and the seconds that took.
+    :param name: name of the target.
+    :param tell: called with the target's name, the number of cases, the number of rejected cases, and the seconds.
     """
 
     def __init__(self, name: str, tell: Callable[[tuple[str, int, int, float]], object]) -> None:
@@ -84,13 +84,13 @@ class Fuzz:
         longest_s: float = LONGEST_S,
     ) -> None:
         """
-        Try all cases: some have to be taken, and some refused.
+        Try all cases. Some must be accepted and some rejected.
 
-        :param attempt: tries one.
-        :param refusals: what it may raise.
-        :param every: of so many cases try one, where one takes long.
-        :param part: of the target.
-        :param longest_s: seconds of processor time that a case may take.
+        :param attempt: tries one case.
+        :param refusals: exceptions that it may raise.
+        :param every: tries only one case in this many, if a case takes long.
+        :param part: part of the target.
+        :param longest_s: maximum processor time of a case, in seconds.
         """
         alone = os.environ.get("FUZZ_CASE")
         numbers = [int(alone)] if alone else range(max(1, CASES // every))

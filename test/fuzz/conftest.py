@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What every target needs; and how many cases were tried, told at the end."""
+"""Fixture for all targets, and a summary of the number of cases at the end."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _PROPERTY = "fuzz"
 
 @pytest.fixture
 def fuzz(request: pytest.FixtureRequest) -> Fuzz:
-    """Try the cases of this test."""
+    """Return a runner for the cases of this test."""
     return Fuzz(request.node.name, lambda counts: request.node.user_properties.append((_PROPERTY, counts)))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what was tried."""
+    """Print the number of cases per target."""
     rows = [
         value
         for report in terminalreporter.getreports("passed")

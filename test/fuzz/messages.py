@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Good messages of every kind that a node hears, to be damaged."""
+"""Valid messages of every type that a node receives, to be damaged."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from neurosurgeon_ros.protocol.requests import PROTOCOL_VERSION
 
 FINGERPRINT = "f" * 64
 
-#: As an image of the shipped detectors, but too small for any.
+#: Like the image of the shipped detectors, but smaller than any of them accepts.
 IMAGE_SPEC = TensorSpec("image", (1, 3, 16, 24), "uint8", channels_last=True)
 
 
 def hello(robot_id: str = "robot", session: int = 5) -> RobotHello:
-    """Make a robot's hello."""
+    """Return a robot's hello."""
     return RobotHello(
         protocol_version=PROTOCOL_VERSION,
         robot_id=robot_id,
@@ -33,7 +33,7 @@ def hello(robot_id: str = "robot", session: int = 5) -> RobotHello:
 
 
 def request(spec: TensorSpec, *, robot_id: str = "robot", session: int = 5, fingerprint: str = "") -> PartialInference:
-    """Make a request for the whole network, from an image of one grey."""
+    """Return a request for the whole network, with an image of a single grey."""
     return PartialInference(
         protocol_version=PROTOCOL_VERSION,
         robot_id=robot_id,
@@ -61,7 +61,7 @@ def request(spec: TensorSpec, *, robot_id: str = "robot", session: int = 5, fing
 
 
 def probe(*, robot_id: str = "robot", session: int = 5, sequence: int = 1) -> PartialInference:
-    """Make a probe of the link."""
+    """Return a probe of the link."""
     return PartialInference(
         protocol_version=PROTOCOL_VERSION,
         robot_id=robot_id,
@@ -73,7 +73,7 @@ def probe(*, robot_id: str = "robot", session: int = 5, sequence: int = 1) -> Pa
 
 
 def feedback(robot_id: str = "robot", session: int = 5) -> DelayFeedback:
-    """Make the feedback of a frame."""
+    """Return the feedback for a frame."""
     return DelayFeedback(
         protocol_version=PROTOCOL_VERSION,
         robot_id=robot_id,
@@ -86,7 +86,7 @@ def feedback(robot_id: str = "robot", session: int = 5) -> DelayFeedback:
 
 
 def detections(robot_id: str = "robot", session: int = 5, label: str = "person") -> EdgeDetections:
-    """Make the answer to a frame: two things seen."""
+    """Return the answer to a frame, with two detections."""
     found = Detection2D(header=Header(frame_id="camera"), results=[ObjectHypothesisWithPose()])
     found.results[0].hypothesis.class_id = label
     found.results[0].hypothesis.score = 0.5
@@ -97,7 +97,7 @@ def detections(robot_id: str = "robot", session: int = 5, label: str = "person")
 
 
 def status(robot_id: str = "robot", session: int = 5, fingerprint: str = FINGERPRINT) -> EdgeStatus:
-    """Make the status of an edge that serves a robot."""
+    """Return the status of an edge that serves a robot."""
     return EdgeStatus(
         protocol_version=PROTOCOL_VERSION,
         edge_id="edge",
@@ -112,7 +112,7 @@ def status(robot_id: str = "robot", session: int = 5, fingerprint: str = FINGERP
 
 
 def camera_info(width: int = 24, height: int = 16) -> CameraInfo:
-    """Make a calibration."""
+    """Return a camera's calibration."""
     message = CameraInfo(header=Header(frame_id="camera"), width=width, height=height, distortion_model="plumb_bob")
     message.d = [0.01] * 5
     message.k = np.array([20.0, 0.0, 12.0, 0.0, 20.0, 8.0, 0.0, 0.0, 1.0])

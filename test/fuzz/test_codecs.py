@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Whatever comes as an encoded tensor is refused in one sentence, or gives a tensor of the model's shape."""
+"""Any encoded tensor is rejected in one sentence, or decoded to a tensor of the model's shape."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ POINTS = (-(2**31), -1, 0, 7, 255, 256, 2**31 - 1)
 
 @functools.cache
 def good(name: str) -> tuple[tuple[EncodedTensor, TensorSpec], ...]:
-    """Encode every kind of tensor that a codec takes."""
+    """Return an encoded tensor of every kind that a codec accepts."""
     codec, made = get_codec(name), []
     for spec in SPECS:
         if codec.accepts(spec):
@@ -46,7 +46,7 @@ def hostile(case: Case, encoded: EncodedTensor) -> EncodedTensor:
     if case.random() < 0.8:
         data = bytes(encoded.data)
         damaged = case.damaged(data)
-        # Most codecs look at nothing before the length, so that it often stays.
+        # Most codecs check the length first, so it often stays the same.
         fields["data"] = memoryview(damaged[: len(data)].ljust(len(data), b"\0") if case.random() < 0.5 else damaged)
     if case.random() < 0.3:
         fields["scale"] = tuple(case.choice(SCALES) for _ in range(case.choice((0, 1, len(encoded.scale)))))
@@ -64,7 +64,7 @@ def _one_thread() -> None:
     cv2.setNumThreads(1)
 
 
-# Half of the codecs each, so that two processors share them.
+# Two halves of the codecs, so that two processors can share them.
 @pytest.mark.parametrize("part", [0, 1])
 def test_a_damaged_tensor_is_refused_or_has_the_models_shape(fuzz: Fuzz, part: int) -> None:
     names = sorted(name for name in CODECS if not isinstance(get_codec(name), CameraPicture))[part::2]

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A damaged file of weights, a network, a recording or what was learnt is read or refused in one sentence."""
+"""A damaged file of weights, a network, a recording or a policy's state is read, or rejected in one sentence."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from neurosurgeon_ros.models.weights import load_weights
 from neurosurgeon_ros.msg import PartitionDecision
 from neurosurgeon_ros.recording.recording import read_recording
 
-#: Of so many cases one is tried where torch takes milliseconds, and where it takes a tenth of a second.
+#: One case in this many is tried where torch takes milliseconds; where it takes a tenth of a second.
 SLOW, SLOWEST = 20, 200
 
 

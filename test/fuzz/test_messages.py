@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Whatever bytes come as a message are refused in one sentence, or give what the node goes on with."""
+"""Any bytes received as a message are rejected in one sentence, or converted to what the node works with."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ MOST_BYTES = 65536
 
 
 def damaged(case: Case, kind: type[Any], good: bytes) -> Any:
-    """Return what a node's intake makes of damaged bytes."""
+    """Return what a node's intake reads from damaged bytes."""
     return read(kind, case.damaged(good), max_bytes=MOST_BYTES)
 
 

@@ -1,10 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Whatever bytes are published on a topic that a node hears, the node goes on: it neither ends nor hangs.
+A node survives any bytes that are published on the topics that it subscribes to: it neither ends nor hangs.
 
-After each few messages the node is asked for a parameter, so that all of them were taken by then; in the end a good
-frame has to get its detections.
+After every few messages the test reads a parameter of the node, which shows that it has taken all of them. At the end,
+a valid frame must get its detections.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ from neurosurgeon_ros.msg import (
 )
 from neurosurgeon_ros.ros import qos
 
-#: Messages after which a node is asked whether it is still there, unless its queue holds fewer.
+#: Maximum number of messages between two checks of the node, unless its queue holds fewer.
 MOST_AT_ONCE = 15
 
 
 @dataclass(frozen=True)
 class Topic:
     """
-    A topic that a node hears.
+    A topic that a node subscribes to.
 
-    :param good: messages to be damaged.
+    :param good: valid messages, to be damaged.
     """
 
     kind: type[Any]
@@ -61,9 +61,9 @@ class Topic:
 
 class Asked:
     """
-    A running node, asked again and again whether it is there.
+    A running node that is checked repeatedly.
 
-    :param name: of the node.
+    :param name: name of the node.
     """
 
     def __init__(self, watcher: Watcher, process: Process, name: str) -> None:
@@ -73,7 +73,7 @@ class Asked:
         watcher.until(self._client.service_is_ready, name)
 
     def is_there(self) -> None:
-        """Wait for an answer, which comes after all that was published before."""
+        """Wait for a response, which follows everything that was published before."""
         before_s = self._busy_s()
         future = self._client.call_async(GetParameters.Request(names=["use_sim_time"]))
         self._watcher.until(future.done, "the node's answer")
@@ -82,13 +82,13 @@ class Asked:
         assert took_s < LONGEST_S, f"the node was busy for {took_s:.1f} s of processor time with a few messages"
 
     def _busy_s(self) -> float:
-        """Seconds of processor time of the thread that takes messages."""
+        """Return the processor time of the thread that receives messages, in seconds."""
         pid = self._process.popen.pid
         return next(one.user_time + one.system_time for one in psutil.Process(pid).threads() if one.id == pid)
 
 
 def storm(fuzz: Fuzz, watcher: Watcher, node: Asked, topic: Topic, *, last: Any = None) -> None:
-    """Publish the damaged messages of a topic, and in the end a good one."""
+    """Publish the damaged messages of a topic, and finally a valid one."""
     publisher = watcher.node.create_publisher(topic.kind, topic.name, topic.profile)
     watcher.until(lambda: publisher.get_subscription_count() > 0, f"a node that hears {topic.name}")
     good = [serialize_message(message) for message in topic.good]
@@ -124,7 +124,7 @@ def test_an_edge_outlives_any_bytes(fuzz: Fuzz, processes: Processes) -> None:
             Topic(PartialInference, "/neurosurgeon/partial_inference", qos.PARTIAL_INFERENCE, requests),
         ):
             storm(fuzz, watcher, node, topic)
-        # A damaged hello may have taken all places for a moment, and a damaged request the queue.
+        # A damaged hello may have taken the last place for a moment, and a damaged request may have filled the queue.
         watcher.until(lambda: asker.ask().status == DelayFeedback.OK, "an answer to a good frame")
         watcher.until(lambda: asker.detections[-1:] and asker.detections[-1].sequence == asker.sequence, "detections")
 
@@ -174,7 +174,7 @@ def test_a_robot_outlives_any_bytes(fuzz: Fuzz, processes: Processes, of: str) -
 
 @pytest.mark.full
 def test_a_link_and_a_recorder_pass_on_any_bytes(fuzz: Fuzz, processes: Processes, tmp_path: Path) -> None:
-    """Neither reads what it passes on, so that none of it is lost; the link is asked whether it is there."""
+    """Neither reads what it passes on, so nothing is lost. The test reads a parameter of the link."""
     path = tmp_path / "run.mcap"
     processes.start("neurosurgeon", "record", path, keep_signals=True).wait_for_output("records ")
     recorder = processes.started[-1]
@@ -194,7 +194,7 @@ def test_a_link_and_a_recorder_pass_on_any_bytes(fuzz: Fuzz, processes: Processe
 
 
 def _gets_detections(watcher: Watcher, compressed: bool) -> None:
-    """Show a camera's images until one of them has its detections."""
+    """Publish a camera's images until one of them gets its detections."""
     publisher: Any = watcher.camera
     if compressed:
         publisher = watcher.node.create_publisher(CompressedImage, "image_raw/compressed", qos.SENSOR_DATA)

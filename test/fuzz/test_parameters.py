@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Whatever is given as a parameter is set within its bounds, or refused in one sentence."""
+"""Any value of a parameter is set within the bounds, or refused in one sentence."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TEXTS = ("", "auto", "fp32", "/", "//", "/a b", "a\0b", "é" * 100, "yolov3_tiny
 INTEGERS = (0, 1, -1, 2, 8, 2**31, -(2**31), 2**63 - 1, -(2**63))
 DOUBLES = (0.0, -0.0, 0.5, 1.0, -1.0, 1e-300, 1e300, float("inf"), float("-inf"), float("nan"))
 
-#: A parameter file takes milliseconds to be read.
+#: One case in this many is tried: reading a parameter file takes milliseconds.
 SLOW = 10
 
 
@@ -34,7 +34,7 @@ class Refused(Exception):
 
 
 def value(case: Case) -> Value:
-    """Draw a value of any type, and sometimes of none that there is."""
+    """Return a value of any type, and sometimes of an unknown type."""
     return Value(
         type=case.randrange(256) if case.random() < 0.02 else case.randrange(ParameterType.PARAMETER_STRING_ARRAY + 1),
         bool_value=case.random() < 0.5,

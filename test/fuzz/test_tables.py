@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A damaged decisions.csv is read or refused in one sentence, by whoever reads one."""
+"""A damaged decisions.csv is read, or rejected in one sentence, by every command that reads one."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CELLS = (
 
 
 def table() -> list[dict[str, str]]:
-    """Make the decisions of eight frames, half of them sent."""
+    """Return the decisions of eight frames, half of which were sent."""
     rows = []
     for number in range(8):
         row = {"stamp_ns": str(number), "frame_id": "camera"}

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Launch tests run where something launches them: pytest alone would wait in vain for what they watch."""
+"""Launch tests need launch_testing: with pytest alone they would wait for nodes that nothing launches."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip the launch tests, with the reason, where pytest runs without launch_testing's plugin."""
+    """Skip the launch tests, with a reason, if pytest runs without launch_testing's plugin."""
     if config.pluginmanager.hasplugin("launch_testing"):
         return
     skip = pytest.mark.skip(

@@ -1,10 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-demo.launch.py brings up edge, robot and video; detections come; all end with 0 at SIGINT.
+demo.launch.py starts edge, robot and video; detections arrive; all processes exit with 0 after SIGINT.
 
-Where launch_testing is installed, `launch_test test/launch/test_demo_launch.py` runs it, and so does pytest 7 with
-launch_testing's plugin, which pytest 9 cannot load.
+If launch_testing is installed, `launch_test test/launch/test_demo_launch.py` runs this test. pytest 7 with
+launch_testing's plugin also runs it. pytest 9 cannot load that plugin.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_testing.actions import ReadyToTest
 from launch_testing.asserts import assertExitCodes
 
-# launch_test runs from any folder, and knows this file alone.
+# launch_test runs in any folder, and only knows this file.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from support import hold_domain
@@ -33,11 +33,11 @@ from watcher import watching
 
 from neurosurgeon_ros.robot.decision import Outcome
 
-#: Seconds that everything may take to come up, on a busy machine.
+#: Maximum number of seconds until everything has started, on a busy machine.
 START_S = 90.0
 
 
-# The nodes that are launched and the watcher below meet there.
+# The launched nodes and the watcher below share this domain.
 hold_domain()
 
 
@@ -55,10 +55,10 @@ def generate_test_description() -> LaunchDescription:
 
 
 class TestDemo(unittest.TestCase):
-    """While it runs."""
+    """Tests while it runs."""
 
     def test_detections_come_and_the_edge_gives_them(self) -> None:
-        """Each decision belongs to a detections message of the same header, and the edge comes into use."""
+        """Each decision has a detections message with the same header, and the edge is used."""
         with watching("robot1") as watcher:
             heard = watcher.decisions
             watcher.until(lambda: sum(d.outcome == Outcome.EDGE for d in heard) >= 5, "the edge in use", START_S)
@@ -69,8 +69,8 @@ class TestDemo(unittest.TestCase):
 
 @launch_testing.post_shutdown_test()
 class TestEnd(unittest.TestCase):
-    """After it was told to end."""
+    """Tests after shutdown."""
 
     def test_every_process_ends_with_0(self, proc_info: object) -> None:
-        """No process failed, or had to be killed."""
+        """No process failed or had to be killed."""
         assertExitCodes(proc_info)

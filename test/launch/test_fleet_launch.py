@@ -1,10 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-fleet.launch.py brings up an edge and two robots with cameras; each is served, walks its lifecycle, outlives its edge.
+fleet.launch.py starts an edge and two robots with cameras; each robot is served, changes its state, survives its edge.
 
-Where launch_testing is installed, `launch_test test/launch/test_fleet_launch.py` runs it, and so does pytest 7 with
-launch_testing's plugin, which pytest 9 cannot load. test/integration has the same scenarios as plain processes.
+If launch_testing is installed, `launch_test test/launch/test_fleet_launch.py` runs this test. pytest 7 with
+launch_testing's plugin also runs it. pytest 9 cannot load that plugin. test/integration has the same scenarios.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_testing.actions import ReadyToTest
 from launch_testing.asserts import EXIT_OK, assertExitCodes
 
-# launch_test runs from any folder, and knows this file alone.
+# launch_test runs in any folder, and only knows this file.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from support import hold_domain
@@ -35,12 +35,12 @@ from watcher import Watcher, watching
 
 from neurosurgeon_ros.robot.decision import Outcome
 
-#: Seconds that everything may take to come up, on a busy machine.
+#: Maximum number of seconds until everything has started, on a busy machine.
 START_S = 120.0
 
 ROBOTS = ("left", "right")
 
-# The nodes that are launched and the watcher below meet there.
+# The launched nodes and the watcher below share this domain.
 hold_domain()
 
 
@@ -64,7 +64,7 @@ def generate_test_description() -> LaunchDescription:
 
 
 def use_of_edge(watcher: Watcher, number: int) -> None:
-    """Wait for so many more frames that the edge answered."""
+    """Wait for this number of further frames that the edge answers."""
     before = len(watcher.decisions)
     watcher.until(
         lambda: sum(d.outcome == Outcome.EDGE for d in watcher.decisions[before:]) >= number, "the edge in use", START_S
@@ -72,17 +72,17 @@ def use_of_edge(watcher: Watcher, number: int) -> None:
 
 
 class TestFleet(unittest.TestCase):
-    """While it runs."""
+    """Tests while it runs."""
 
     def test_each_robot_is_served(self) -> None:
-        """Each robot's frames are answered by the edge, under its own id."""
+        """The edge answers each robot's frames under the robot's own id."""
         for robot in ROBOTS:
             with watching(robot) as watcher:
                 use_of_edge(watcher, 5)
                 self.assertEqual({d.robot_id for d in watcher.decisions}, {f"{robot}_robot_node"})
 
     def test_a_robot_walks_its_lifecycle(self) -> None:
-        """Inactive it is silent, and active again it gives detections."""
+        """An inactive robot publishes nothing, and an active one publishes detections again."""
         with watching("left") as watcher:
             node = "/left/robot_node"
             use_of_edge(watcher, 1)
@@ -92,7 +92,7 @@ class TestFleet(unittest.TestCase):
             use_of_edge(watcher, 1)
 
     def test_the_edge_is_killed_and_comes_back(self) -> None:
-        """Its robots go on without it, no frame is lost, and the edge that respawns is used again."""
+        """Its robots continue without it, no frame is lost, and the respawned edge is used again."""
         with watching("right") as watcher:
             use_of_edge(watcher, 5)
             (edge,) = (
@@ -109,8 +109,8 @@ class TestFleet(unittest.TestCase):
 
 @launch_testing.post_shutdown_test()
 class TestEnd(unittest.TestCase):
-    """After it was told to end."""
+    """Tests after shutdown."""
 
     def test_every_process_ends_with_0(self, proc_info: object) -> None:
-        """No process failed or had to be killed, but for the edge that the test killed."""
+        """No process failed or had to be killed, except the edge that the test killed."""
         assertExitCodes(proc_info, allowable_exit_codes=[EXIT_OK, -signal.SIGKILL])

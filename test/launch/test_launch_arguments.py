@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Every argument that `--show-args` lists has an effect on what is launched, and none that has one is left out."""
+"""Every argument that `--show-args` lists changes what is launched, and every argument that does is listed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from launch_ros.actions import Node
 
 FILES = sorted((Path(__file__).parents[2] / "launch").glob("*.launch.py"))
 
-#: A value that an argument does not have by itself; that of all others is `other`.
+#: Values that differ from the default; `other` for all arguments that are not listed.
 VALUES = {
     "autostart": "false",
     "edge": "false",
@@ -33,7 +33,7 @@ VALUES = {
     "rviz": "true",
 }
 
-#: What others need in order to have an effect.
+#: Further arguments that a launch file needs so that others have an effect.
 BESIDE = {"fleet.launch.py": {"play": "true"}}
 
 
@@ -42,7 +42,7 @@ def load(path: Path) -> LaunchDescription:
 
 
 def nodes(entity: LaunchDescriptionEntity, context: LaunchContext) -> Iterator[str]:
-    """Describe the processes that an entity would start."""
+    """Yield a description of each process that an entity would start."""
     if not isinstance(entity, Node):
         for part in entity.visit(context) or []:
             yield from nodes(part, context)
@@ -55,7 +55,7 @@ def nodes(entity: LaunchDescriptionEntity, context: LaunchContext) -> Iterator[s
             words = [perform_substitutions(context, word) for word in entity.cmd]
         except LookupError as missing:  # RViz may not be installed
             words = [str(missing)]
-        # Parameters that are given one by one are written into files of other names each time.
+        # Parameters that are passed one by one are written to files whose names differ each time.
         texts = [Path(word).read_text() if Path(word).name.startswith("launch_params_") else word for word in words]
         respawn = perform_substitutions(context, _listed(entity._ExecuteLocal__respawn))
         yield f"{texts} {respawn}"
@@ -68,7 +68,7 @@ def _listed(value: object) -> list[object]:
 
 
 def started(path: Path, arguments: dict[str, str]) -> list[str]:
-    """Describe the processes that a launch file would start."""
+    """Return descriptions of the processes that a launch file would start."""
     context = LaunchContext()
     context.launch_configurations.update(BESIDE.get(path.name, {}) | arguments)
     return list(nodes(load(path), context))

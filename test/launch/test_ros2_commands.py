@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The ros2 command line finds the nodes behaving as other ROS 2 nodes do."""
+"""The ros2 command line works with the nodes as with other ROS 2 nodes."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ pytestmark = pytest.mark.skipif(
     reason="the ros2 command line is not installed: it comes with ROS 2 from packages, not with the wheels",
 )
 
-#: Seconds after which a command hangs.
+#: Time limit of a command, in seconds.
 HANGS_S = 60.0
 
 
 def ros2(*arguments: str) -> str:
-    """Run a command in the test's domain, without the daemon, which would outlive it; give what it printed."""
+    """Run a command in the test's domain, without the daemon, which would outlive it, and return its output."""
     done = subprocess.run(["ros2", *arguments], capture_output=True, text=True, timeout=HANGS_S, check=False)
     assert "Traceback" not in done.stderr, done.stderr
     return done.stdout + done.stderr
@@ -47,7 +47,7 @@ def test_a_robot_by_the_command_line(processes: Processes, root: Path) -> None:
         assert "minimum score of a detection" in described
         assert "successful" in ros2("param", "set", "/robot_node", "confidence", "0.4", *waits)
         assert "0.4" in ros2("param", "get", "/robot_node", "confidence", *waits)
-        # What docs/parameters.md shows.
+        # As shown in docs/parameters.md.
         page = (root / "docs" / "parameters.md").read_text(encoding="utf-8")
         for name, value in (("confidence", "2.0"), ("model", "mobilenet_v2")):
             said = ros2("param", "set", "/robot_node", name, value, *waits).strip()

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A checkout's commands as users call them: from any folder, by a link, with modules of their own."""
+"""A checkout's commands as users call them: from any folder, through a link, with their own modules."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def layout(tmp_path: Path) -> Layout:
 
 
 def sourced(layout: Layout, caller: Mapping[str, str], *, shell: str = "sh", times: int = 1) -> dict[str, str]:
-    """Return the variables after the script was sourced, in a shell that takes unset variables for errors."""
+    """Return the variables after the script was sourced, in a shell that treats unset variables as errors."""
     script = layout.root / "environment.sh"
     script.write_text(environment_lines(layout))
     lines = ["set -eu", *[f". {shlex.quote(str(script))}"] * times, "env -0"]
@@ -92,7 +92,7 @@ def test_a_command_works_in_a_path_with_spaces_from_any_folder_and_by_a_link(
     for name in ("neurosurgeon", "tools/run"):
         (copy / name).parent.mkdir(exist_ok=True)
         shutil.copy(root / name, copy / name)
-    # This checkout is complete: its set-up has nothing to do, and its environment is that of the copy.
+    # This checkout is set up, so set-up has nothing to do. The environment script is that of the copy.
     (copy / "tools" / "setup").symlink_to(root / "tools" / "setup")
     (copy / ".setup").symlink_to(root / ".setup")
     links = tmp_path / "my links"
@@ -118,7 +118,7 @@ def make():
 
 
 def partitions(root: Path, name: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run the command as a user does, whose shell has nothing of ours."""
+    """Run the command as a user does whose shell has no variables of this checkout."""
     caller = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     return subprocess.run(
         [root / "neurosurgeon", "partitions", name, "--json"],

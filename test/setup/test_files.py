@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The weights and the video: what is taken out of an archive, and what is left of a bad one."""
+"""Files from archives: what is extracted, and what remains of a bad archive."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def table(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Module
 
 @pytest.fixture
 def carrier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the wheel that stands for what pip downloads; whoever writes it says what is in it."""
+    """Return the wheel that stands for the download of pip. The test writes its content."""
     archive = tmp_path / "a_package-1.0-py3-none-any.whl"
     monkeypatch.setattr(files, "_download", lambda *_: archive)
     return archive

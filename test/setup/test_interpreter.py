@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Which interpreter set-up takes, with made-up ones on the PATH."""
+"""The interpreter that set-up chooses, with fake interpreters on the PATH."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOOLS = ("dirname", "readlink", "sh")
 
 
 class Machine:
-    """A checkout with set-up's launcher, and a PATH with nothing but made-up interpreters."""
+    """A checkout with set-up's launcher, and a PATH that contains only fake interpreters."""
 
     def __init__(self, folder: Path, root: Path) -> None:
         self.checkout = folder / "checkout"
@@ -28,7 +28,7 @@ class Machine:
             (self.path / name).symlink_to(str(shutil.which(name)))
 
     def add(self, name: str, answer: str, status: int) -> None:
-        """Put an interpreter on the PATH that answers the probe so, and else prints its name and arguments."""
+        """Add an interpreter to the PATH that answers the probe as given, or prints its name and arguments."""
         self.script(
             self.path / name,
             f'case "$*" in *probe_interpreter.py) echo "{answer}"; exit {status};; esac\necho "{name} ran: $*"',

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What set-up asks of the machine."""
+"""Set-up's requirements on the machine."""
 
 from __future__ import annotations
 

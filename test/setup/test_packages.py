@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The virtual environment: what is trusted, how pip's failures are told, and the mended include paths."""
+"""The virtual environment: when it counts as complete, pip's errors as sentences, and the corrected include paths."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EXPORT = (
 
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
-    """Return a checkout with requirements and a virtual environment whose interpreter is this one."""
+    """Return a checkout with requirements and a virtual environment whose interpreter is the running one."""
     layout = Layout(tmp_path / "checkout")
     layout.requirements.mkdir(parents=True)
     for name in (*packages.REQUIREMENTS, packages.CONSTRAINTS):

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What set-up knows to be done."""
+"""Stamps of completed steps, and the lock."""
 
 from __future__ import annotations
 

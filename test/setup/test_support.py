@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The tests' own helpers."""
+"""The helpers in test/support.py."""
 
 from __future__ import annotations
 

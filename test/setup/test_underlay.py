@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The vision_msgs underlay talks to the original: same types, so same type hashes."""
+"""The vision_msgs underlay communicates with the original: the types and therefore the type hashes are equal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ament_index_python.packages import get_package_share_path
 
-# As the original, release 4.1, gives them.
+# Type hashes of the original, release 4.1.
 PUBLISHED = {
     "Detection2DArray": "RIHS01_214274120007f4a683866481336b70310268cfa107aebe9d594a6acf75bda968",
     "Detection2D": "RIHS01_0d12b69df5c593b3455b7346fac8205437a7d4bcb09b9e0e0b2dde787ded38ea",
