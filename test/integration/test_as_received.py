@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A compressed camera's pictures go to the edge as they came: what goes over DDS is read, with real nodes."""
+"""A compressed camera's pictures reach the edge unchanged: real nodes, with the DDS traffic recorded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WORDS = (
 
 
 def found(message: Detection2DArray) -> list[tuple[float, ...]]:
-    """Boxes and scores, every bit of them."""
+    """Return boxes and scores without rounding."""
     return [
         (
             *(one.bbox.center.position.x, one.bbox.center.position.y, one.bbox.size_x, one.bbox.size_y),

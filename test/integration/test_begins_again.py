@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A node whose shared memory was removed begins again as it was, in the same process."""
+"""A node whose shared memory was removed starts again with its state, in the same process."""
 
 from __future__ import annotations
 

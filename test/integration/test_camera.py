@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A robot under the ways of ROS: compressed images, remapping, qos_overrides, use_sim_time, and a camera's markers."""
+"""A robot with ROS features: compressed images, remapping, qos_overrides, use_sim_time, and a camera's markers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def answered(watcher: Watcher, number: int) -> None:
 
 def test_compressed_images_come_by_one_remapping_and_people_see_what_was_found(processes: Processes) -> None:
     with watching() as watcher:
-        # Somebody publishes something else where the images are expected: said once, with both types.
+        # Another node publishes another type on the images' topic. The robot reports this once, with both types.
         wrong = watcher.node.create_publisher(Image, TOPIC, 10)
         robot = processes.start("robot_node", *WORDS)
         robot.wait_for_output(f"{TOPIC} carries sensor_msgs/msg/Image from /watcher, expected sensor_msgs/msg/Compr")

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A robot and a camera's driver as it comes, and what the robot says where no image or few come."""
+"""A robot and a camera's driver with default settings, and the robot's reports if no image or few images arrive."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def publish(watcher: Watcher, reliability: ReliabilityPolicy, topic: str = "imag
 
 
 def until_asked_for(watcher: Watcher, reliability: ReliabilityPolicy) -> None:
-    """Wait until the robot has one subscription to the images, of this reliability, that has met the publisher."""
+    """Wait until the robot has one subscription to the images, of this reliability, and the publisher is matched."""
 
     def there() -> bool:
         found = watcher.node.get_subscriptions_info_by_topic("image_raw")
@@ -63,7 +63,7 @@ def test_a_camera_on_another_topic_is_named_with_how_to_remap(processes: Process
     watcher.until(lambda: "/robot_node" in watcher.diagnostics, "the next diagnostics")
     assert robot.output.count("-r image_raw:=/cam0/image_raw") == 1, "it is said once"
 
-    # It comes where it is expected, and goes again.
+    # Images appear on the expected topic, and disappear again.
     publish(watcher, BEST_EFFORT)
     until_asked_for(watcher, BEST_EFFORT)
     watcher.step()
@@ -89,7 +89,7 @@ def test_compressed_images_on_another_topic_are_named_with_the_parameter(
 
 
 def test_the_robot_asks_for_what_every_publisher_offers(processes: Processes, watcher: Watcher) -> None:
-    """Reliable, a second camera that is best effort, both gone, best effort alone: each image is answered."""
+    """Reliable; then a best-effort camera in addition; none; best effort alone. Every image is answered."""
     start_robot(processes)
     first = publish(watcher, RELIABLE)
     watcher.until(lambda: watcher.node.count_publishers("robot_node/decision") > 0, "the robot")
@@ -122,7 +122,7 @@ def test_overrides_come_first(processes: Processes, watcher: Watcher) -> None:
 
 
 def values(watcher: Watcher) -> dict[str, str]:
-    """Keep the values of the robot's newest diagnostics."""
+    """Return a dict that is updated with the values of the robot's newest diagnostics."""
     found: dict[str, str] = {}
 
     def keep(message: DiagnosticArray) -> None:
@@ -135,7 +135,7 @@ def values(watcher: Watcher) -> dict[str, str]:
 
 
 def start_driver(processes: Processes, *words: str) -> Process:
-    """Start a driver that knows nothing of this package or its profile."""
+    """Start a driver that does not use this package or its profile."""
     return processes.start(sys.executable, Path(camera_driver.__file__), *words)
 
 
@@ -158,7 +158,7 @@ def resident_kb(process: Process) -> int:
 def test_no_image_of_a_driver_as_it_comes_is_lost(
     processes: Processes, watcher: Watcher, size: tuple[str, str], hz: int, images: int
 ) -> None:
-    """Each is answered, or counted among those for which the robot had no time."""
+    """Every image is answered, or counted as dropped because the robot was busy."""
     robot, found = start_robot(processes), values(watcher)
     watcher.until(lambda: watcher.node.count_publishers("robot_node/decision") > 0, "the robot")
     driver = start_driver(processes, *size, str(hz), str(images), "reliable")

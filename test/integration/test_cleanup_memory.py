@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a node takes when it is configured it gives back to the machine when it is cleaned up, every time."""
+"""The memory that a node takes when it is configured is returned to the machine on every cleanup."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from watcher import watching
 from neurosurgeon_ros.models.files import FILES
 
 ROUNDS = 5
-#: Bytes of the network alone.
+#: Size of the network alone, in bytes.
 NETWORK_BYTES = FILES["yolov3-tiny.weights"].size
 
 
 def memory(process: Process) -> int:
-    """Bytes that would be free if it ended."""
+    """Return how many bytes would be free if the process ended."""
     return int(psutil.Process(process.popen.pid).memory_full_info().uss)
 
 
@@ -37,7 +37,7 @@ def test_cleaning_up_frees_memory(processes: Processes, node: str) -> None:
             cleaned.append(memory(process))
     taken = min(configured) - before
     assert taken > NETWORK_BYTES
-    # What stays is code, torch's own, which was read with the first network.
+    # What remains is code, mostly torch's, which was loaded with the first network.
     assert cleaned[0] - before < taken / 2, (before, configured, cleaned)
-    # A network that were kept each time would be ROUNDS - 1 of them.
+    # A leak of one network per cycle would be ROUNDS - 1 networks.
     assert cleaned[-1] - cleaned[0] < NETWORK_BYTES, (before, configured, cleaned)

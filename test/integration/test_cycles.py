@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A lifecycle manager takes a robot or its edge down and up again at once: nobody sees an error."""
+"""A lifecycle manager takes a robot or its edge down and up again at once, without an error anywhere."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def served(watcher: Watcher) -> dict[str, int]:
 
 
 def answers(watcher: Watcher, space: str) -> int:
-    """Count what the edge publishes for a robot."""
+    """Return the number of publishers with which the edge answers a robot."""
     base = f"/neurosurgeon/{space}_robot_node"
     return watcher.node.count_publishers(f"{base}/detections") + watcher.node.count_publishers(f"{base}/delay_feedback")
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The demo from end to end: real video, real weights, four processes, and what they leave."""
+"""The demo from end to end: real video, real weights, four processes, and their results."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_run_counts_every_frame_and_leaves_its_results(processes: Processes, o
     assert (summary["link"], summary["robot_speed"]) == ("emulated 500 Mbit/s", 0.2)
     assert summary["objects"]["person"] > 0
     assert summary["objects"]["car"] > 0
-    # One image may be on its way into or out of the slot while the robot counts.
+    # One image may be moving into or out of the slot while the robot counts.
     assert abs(summary["frames_received"] - accepted - summary["frames_dropped_busy"]) <= 1
 
     with (out / "decisions.csv").open(newline="") as stream:

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A demo with its page: annotated pictures of a compressed camera come through, and the end is clean."""
+"""A demo with its page: annotated pictures of a compressed camera are shown, and the demo ends cleanly."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_page_shows_the_run_until_its_end(processes: Processes, tmp_path: Pa
             answer.readline()
             jpeg = np.frombuffer(answer.read(int(line.split(b":")[1])), np.uint8)
             pictures.append(cv2.imdecode(jpeg, cv2.IMREAD_COLOR))
-    # The street, and below it the line of what was chosen.
+    # The street, and below it the line about the chosen arm.
     heights, widths = {picture.shape[0] for picture in pictures}, {picture.shape[1] for picture in pictures}
     assert len(heights) == len(widths) == 1
     assert any((first != second).any() for first, second in itertools.pairwise(pictures))
@@ -56,5 +56,5 @@ def test_the_page_shows_the_run_until_its_end(processes: Processes, tmp_path: Pa
     assert "Traceback" not in demo.output
     assert not [line for log in (out / "log").glob("*.log") for line in log.read_text().splitlines() if "Error" in line]
     summary = json.loads((out / "summary.json").read_text())
-    # Every frame was seen as it came: the demo itself has taken the camera's jpegs.
+    # Every frame was matched with its image: the demo itself has received the camera's JPEGs.
     assert summary["detections_matched"] == summary["detections_published"] == summary["frames_accepted"] >= 5

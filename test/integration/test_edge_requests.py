@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What an edge makes of requests that no robot of ours would send; and of a robot with another model."""
+"""An edge's answers to requests that no correct robot sends, and a robot with another model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from neurosurgeon_ros.protocol.requests import PROTOCOL_VERSION
 from neurosurgeon_ros.robot.decision import Outcome
 from neurosurgeon_ros.ros import qos
 
-#: Bytes that an edge may hold in all: most are torch and the network, and none are kept ready for bounded messages.
+#: Maximum memory of an edge, in bytes: mostly torch and the network, and no memory reserved for bounded messages.
 EDGE_BYTES = 900 << 20
 
 
@@ -76,7 +76,7 @@ def test_a_bad_request_gets_its_reason_and_the_edge_lives(processes: Processes, 
         assert (feedback.status, feedback.compute_delay) == (status, 0.0), said
         assert said in feedback.error
     watcher.until(lambda: "requests were invalid" in watcher.diagnostics.get("/edge_node", ""), "the edge's warning")
-    # What is of another version, kind or session is not answered, and harms nothing.
+    # Messages of another version, kind or session are not answered, and do no harm.
     for name, value in (("protocol_version", 99), ("kind", 7), ("session", 6)):
         asker.send(field(name, value))
     again = asker.ask()
@@ -102,7 +102,7 @@ def test_peers_of_another_version_or_type_are_named_and_not_listened_to(processe
     node.destroy_timer(hellos)
     assert "RobotHello has protocol version 99, this node speaks" in edge.output
 
-    # Messages of another layout would be delivered, where the topic and the type's name are the same; the graph tells.
+    # Messages with another layout would be delivered if topic and type name are equal. The graph shows the difference.
     node.create_publisher(String, "/neurosurgeon/partial_inference", 10)
     edge.wait_for_output("not listened to: /watcher has std_msgs/msg/String on /neurosurgeon/partial_inference")
     watcher.statuses.clear()
@@ -123,7 +123,7 @@ def test_another_model_is_said_on_both_sides_and_the_robot_works_alone(processes
     )
     asker = Asker(watcher)
     watcher.robot_is_there()
-    # The test is an edge with another model ...
+    # The test acts as an edge with another model ...
     statuses = watcher.node.create_publisher(EdgeStatus, "/neurosurgeon/status", qos.PRESENCE)
     other = EdgeStatus(
         protocol_version=PROTOCOL_VERSION, edge_id="other", models=["large"], fingerprints=["0" * 64], robots=[]
@@ -134,10 +134,10 @@ def test_another_model_is_said_on_both_sides_and_the_robot_works_alone(processes
     assert watcher.step().outcome == Outcome.ON_DEVICE
     assert "has no model" in watcher.decisions[-1].reason
 
-    # ... and a robot with another one.
+    # ... and as a robot with another model.
     edge = edge_of(processes)
     asker.hello()
     watcher.until(lambda: "robot asker runs model" in edge.output, "the edge's error")
     assert "start both with the same model and weights" in edge.output
-    # An edge with the robot's model is taken before one without.
+    # The robot prefers an edge with its own model.
     watcher.step_until(Outcome.EDGE)

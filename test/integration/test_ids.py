@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A robot's id without an edge: one robot holds it, of two at the same moment one gets it, and silence frees it."""
+"""A robot's id without an edge: one robot holds it, one of two simultaneous robots gets it, and silence releases it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from neurosurgeon_ros.ros import qos
 from neurosurgeon_ros.ros.hellos import Hellos, Holder
 from neurosurgeon_ros.ros.messages import goodbye, hello
 
-#: Robots that claim one id at once, and how often.
+#: Number of robots that claim one id at once; number of rounds.
 CLAIMANTS, ROUNDS = 3, 4
 
 WORDS = (
@@ -50,7 +50,7 @@ def hello_of(node: Node, session: int) -> RobotHello:
 
 
 def claim_at_once(heard: list[Hellos], messages: list[RobotHello]) -> list[Holder | None]:
-    """Let all claim their ids in threads of their own."""
+    """Claim an id with each message at the same time, each in its own thread, and return the results."""
     holders: list[Holder | None] = [None] * len(heard)
     barrier = threading.Barrier(len(heard))
 
@@ -72,7 +72,7 @@ def test_of_robots_that_claim_an_id_at_the_same_moment_one_gets_it(nodes: list[N
         messages = [hello_of(node, 10 + (number + turn) % CLAIMANTS) for number, node in enumerate(nodes)]
         holders = claim_at_once(heard, messages)
         (winner,) = (number for number, holder in enumerate(holders) if holder is None)
-        # Whoever comes now is refused, however low its session.
+        # A robot that claims it now is refused, however low its session is.
         heard[winner].say()
         latecomer = (winner + 1) % CLAIMANTS
         holder = heard[latecomer].claim(hello_of(nodes[latecomer], 1), "")
@@ -91,7 +91,7 @@ def test_of_two_that_have_both_said_hello_the_lower_session_holds_the_id(
     publisher = other.create_publisher(RobotHello, "/meeting/hello", qos.PRESENCE)
     executor = SingleThreadedExecutor(context=other.context)
     executor.add_node(other)
-    # The rival has spoken before it could hear the claim: that is, as soon as this one has.
+    # The rival has sent its hello before it could hear the claim, that is, as soon as this robot has sent one.
     answered = threading.Event()
 
     def answer(_: RobotHello) -> None:
@@ -132,7 +132,7 @@ def start(processes: Processes, space: str) -> str:
 
 
 def activate_both(watcher: Watcher, nodes: list[str]) -> list[bool]:
-    """Ask both to activate before either has answered."""
+    """Request activation of both before either has answered."""
     clients = [watcher.node.create_client(ChangeState, f"{node}/change_state") for node in nodes]
     for client in clients:
         watcher.until(client.service_is_ready, client.srv_name)
@@ -156,9 +156,9 @@ def test_an_id_is_held_by_one_robot_and_free_when_that_one_falls_silent(processe
         said.wait_for_output(f"the id scout is held by another robot, {nodes[winner]} on ")
         assert "is held by another robot" not in processes.started[winner].output
 
-        # The second stays refused as long as the first says hello, ...
+        # The second robot is refused as long as the first says hello, ...
         assert not watcher.transition(nodes[loser], "activate") or watcher.state(nodes[loser]) == "inactive"
-        # ... and has the id once the first has been silent for a while.
+        # ... and gets the id once the first has been silent for a while.
         processes.started[winner].end(signal.SIGKILL)
         watcher.until(
             lambda: watcher.transition(nodes[loser], "activate") and watcher.state(nodes[loser]) == "active",

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Nodes that are killed, again and again, in the 64 MB of shared memory that a container has."""
+"""Nodes that are killed repeatedly, with the 64 MB of shared memory that a container has."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The emulated link: alone, and as a process between a robot's topic and an edge's."""
+"""The emulated link: on its own, and as a process between a robot's topic and an edge's."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SIZE = 50_000
 
 
 class Outlet:
-    """Takes what comes out of a wire, and when."""
+    """Records what leaves a wire, and when."""
 
     def __init__(self) -> None:
         self.out: list[tuple[float, bytes]] = []
@@ -99,7 +99,7 @@ class Ends:
         self._thread.start()
 
     def listen(self) -> None:
-        """Begin to be an edge."""
+        """Subscribe as an edge."""
         self._node.create_subscription(
             PartialInference,
             "/neurosurgeon/partial_inference",
@@ -108,7 +108,7 @@ class Ends:
         )
 
     def send(self, sequence: int) -> PartialInference:
-        """Publish a request whose header says when."""
+        """Publish a request whose header contains the time."""
         message = PartialInference(sequence=sequence)
         message.tensors = [Tensor(name="probe", data=array.array("B", bytes([sequence]) * SIZE))]
         now = time.time_ns()
@@ -142,7 +142,7 @@ def test_requests_pass_unchanged_in_order_and_not_faster_than_the_wire(processes
     link = processes.start("link_node", "--ros-args", "-p", f"uplink_mbps:={MBPS}")
     link.wait_for_output("passes")
     wait_for(lambda: ends.robot.get_subscription_count() > 0, 20.0, "the link at the robot's topic")
-    # The link's publisher is matched before the first request has come through.
+    # The link's publisher is matched before the first request has passed through.
     sent = []
     for sequence in range(1, 7):
         sent.append(ends.send(sequence))

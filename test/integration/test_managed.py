@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Lifecycle and parameters over services: what is not possible is refused, and the node lives."""
+"""Lifecycle and parameters through services: what is not possible is refused, and the node keeps running."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def test_a_robots_lifecycle_and_parameters(processes: Processes) -> None:
     with watching() as watcher:
         node = "/robot_node"
         assert watcher.state(node) == "unconfigured"
-        # What is not possible now.
+        # Not possible now.
         for label in ("activate", "deactivate", "cleanup", "unknown"):
             assert not watcher.transition(node, label), label
             assert watcher.state(node) == "unconfigured"
 
-        # Unconfigured, everything can be set to what is possible, and to nothing else.
+        # While the node is unconfigured, every parameter accepts every valid value, and no other value.
         assert watcher.set(node, iou=0.5, seed=3) == (True, "")
         for values, reason in (
             ({"policy": "best"}, "choose one of adaptive_mu_lin_ucb, mu_lin_ucb"),
@@ -55,7 +55,7 @@ def test_a_robots_lifecycle_and_parameters(processes: Processes) -> None:
             assert said.strip(), values
         assert watcher.get(node, "policy").string_value == "on_device"
 
-        # A configuration that fails says why; the node can be configured again.
+        # A failed configuration reports the reason, and the node can be configured again.
         assert watcher.set(node, weights="/nowhere/yolov3-tiny.weights") == (True, "")
         assert not watcher.transition(node, "configure") or watcher.state(node) == "unconfigured"
         assert watcher.state(node) == "unconfigured"
@@ -82,7 +82,7 @@ def test_a_robots_lifecycle_and_parameters(processes: Processes) -> None:
             watcher.until(lambda: watcher.node.count_publishers("detections") == 0, "silence")
         assert len({decision.session for decision in watcher.decisions}) == 2
 
-        # What is live holds from the next frame.
+        # Live parameters apply from the next frame.
         assert watcher.transition(node, "activate")
         watcher.robot_is_there()
         assert watcher.step(120).detections > 0
@@ -92,7 +92,7 @@ def test_a_robots_lifecycle_and_parameters(processes: Processes) -> None:
         assert not done and "seed" in said
         assert watcher.get(node, "confidence").double_value == 1.0, "all or nothing"
 
-        # So do policy and codecs, once the arms are measured; no frame is lost meanwhile.
+        # So do policy and codecs, after the arms are measured. No frame is lost in between.
         assert watcher.set(node, policy="edge_only") == (True, "")
         watcher.step_until_policy("edge_only")
         assert watcher.set(node, policy="mu_lin_ucb", codecs=["fp16"], min_fidelity=0.5) == (True, "")

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""No message makes a node take more memory than docs/security.md says: its peak, before and after the worst."""
+"""No message makes a node take more memory than docs/security.md states: its peak, before and after large messages."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from neurosurgeon_ros.ros.intake import DETECTIONS_BYTES, SMALL_BYTES
 
 MIB = 1 << 20
 
-#: Bytes of a request at most, by the default of max_request_bytes, less those of its head.
+#: Maximum size of a request in bytes, by the default of max_request_bytes, minus its header fields.
 REQUEST_BYTES = 32 * MIB - 4096
 
 
 def stated(root: Path, node: str) -> int:
-    """Read what docs/security.md says that a node takes at most for messages, in bytes."""
+    """Return the maximum memory for a node's messages that docs/security.md states, in bytes."""
     text = (root / "docs" / "security.md").read_text(encoding="utf-8")
     found = re.search(rf"\| {node} .*\| (\d+) MiB \|", text)
     assert found is not None
@@ -47,7 +47,7 @@ def stated(root: Path, node: str) -> int:
 
 
 def peak(process: Process) -> int:
-    """Most memory that a process has ever held, in bytes."""
+    """Return a process's peak memory, in bytes."""
     status = Path(f"/proc/{process.popen.pid}/status").read_text()
     found = re.search(r"VmHWM:\s+(\d+) kB", status)
     assert found is not None
@@ -55,13 +55,13 @@ def peak(process: Process) -> int:
 
 
 def claiming(message: Any, count: int, size: int) -> bytes:
-    """Let the empty sequence at the end of a message claim entries that its bytes might just hold."""
+    """Change the empty sequence at the end of a message so that it claims entries that its bytes might just contain."""
     data = serialize_message(message)[:-4] + struct.pack("<I", count)
     return data + bytes(size - len(data))
 
 
 def jpeg(side: int) -> bytes:
-    """Make a picture that is some hundred times larger once decoded."""
+    """Return a picture that is a few hundred times larger when decoded."""
     done, data = cv2.imencode(".jpg", np.full((side, side, 3), 90, np.uint8))
     assert done
     return data.tobytes()
@@ -125,7 +125,7 @@ def test_a_robot_stays_within_its_memory(processes: Processes, root: Path, trans
     process = processes.start(
         *("robot_node", "--ros-args", "-p", "threads:=1", "-p", "codecs:=[uint8]"),
         *("-p", f"image_transport:={transport}"),
-        # Of large images that are sent as sensor data some fragments are lost, and so all of them.
+        # Large images that are sent as sensor data lose some fragments, and are then lost as a whole.
         *("-p", "qos_overrides./image_raw.subscription.reliability:=reliable"),
     )
     with watching() as watcher:
@@ -136,7 +136,7 @@ def test_a_robot_stays_within_its_memory(processes: Processes, root: Path, trans
         compressed = watcher.node.create_publisher(CompressedImage, "image_raw/compressed", qos.SENSOR_DATA)
 
         def show(side: int) -> None:
-            """Show a square picture until it has its detections."""
+            """Publish a square picture until it gets its detections."""
             shown = Header(frame_id=f"{side} pixels")
             data = array.array("B", jpeg(side))
             timer = watcher.node.create_timer(0.5, lambda: compressed.publish(CompressedImage(header=shown, data=data)))

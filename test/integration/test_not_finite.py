@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A network whose tensors cannot be quantised, without a calibration: both are said once, and no frame is lost."""
+"""A network whose tensors cannot be quantised, without a calibration: both are reported once, and no frame is lost."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What docs/your-own-network.md shows, in a package outside this repository: its code is taken from the page."""
+"""The examples of docs/your-own-network.md, in a package outside this repository, with the code taken from the page."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Page:
     """
     The page's package and commands.
 
-    :param folder: where its files are laid, as a user would; commands run with that on PYTHONPATH.
+    :param folder: folder of its files, laid out as by a user; commands run with it on PYTHONPATH.
     """
 
     def __init__(self, root: Path, folder: Path, processes: Processes) -> None:
@@ -97,7 +97,7 @@ def test_the_pages_commands_run_by_name_alone(page: Page) -> None:
 @pytest.mark.full
 def test_the_pages_detector_runs_in_the_demo_by_name_alone(page: Page) -> None:
     (command,) = page.commands_of("demo")
-    # A network as small as this one is best run on the robot.
+    # A network as small as this one runs best on the robot.
     finish(page.run("neurosurgeon", *command, "--policy", "edge_only"))
     summary = json.loads((page.folder / "out" / "demo" / "summary.json").read_text())
     assert summary["model"] == "my_networks.bright:make"

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Images that must not leave the robot: what goes over DDS is read, with real nodes."""
+"""Images that must not leave the robot: real nodes, with the requests over DDS recorded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from neurosurgeon_ros.robot.decision import Outcome
 from neurosurgeon_ros.ros import qos
 
 FRAMES = 20
-#: YOLOv3-tiny's partition points.
+#: Names of YOLOv3-tiny's partition points.
 POINTS = tuple(point.name for point in Engine.load("yolov3_tiny").partitioned.points)
 
 
@@ -28,7 +28,7 @@ def watcher(ros_domain: int) -> Iterator[Watcher]:
 
 
 def sent_by_a_robot(processes: Processes, watcher: Watcher, *parameters: str) -> list[PartialInference]:
-    """Let a robot share frames with an edge, and give all that it sends but probes, whose bytes are random."""
+    """Run a robot that shares frames with an edge, and return its requests without probes, whose bytes are random."""
     heard: list[PartialInference] = []
     watcher.node.create_subscription(
         PartialInference, "/neurosurgeon/partial_inference", heard.append, qos.PARTIAL_INFERENCE
@@ -43,7 +43,7 @@ def sent_by_a_robot(processes: Processes, watcher: Watcher, *parameters: str) ->
         watcher.step()
     frames = {decision.sequence for decision in watcher.decisions if decision.outcome == Outcome.EDGE}
     assert len(frames) > FRAMES // 2
-    # Each frame that went over the edge was overheard here, after its answer or before.
+    # Every frame that the edge answered must also be recorded here, before or after its answer.
     watcher.until(lambda: frames <= {message.sequence for message in heard}, "what the robot sends")
     return [message for message in heard if message.kind != Kind.PROBE]
 
@@ -60,7 +60,7 @@ def test_without_limits_the_image_itself_is_sent(processes: Processes, watcher: 
     ["mu_lin_ucb", *(pytest.param(name, marks=pytest.mark.full) for name in ("adaptive_mu_lin_ucb", "edge_only"))],
 )
 def test_no_image_and_no_cut_before_the_limit_is_ever_sent(processes: Processes, watcher: Watcher, policy: str) -> None:
-    # A slow robot would rather send the image: that is what the limit has to hold against.
+    # A slow robot prefers to send the image, which the limit has to prevent.
     sent = sent_by_a_robot(
         processes,
         watcher,

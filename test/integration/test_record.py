@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Recordings: what was published is what is read back, however the recorder ended."""
+"""Recordings: the messages read back are those that were published, however the recorder ended."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ def started(processes: Processes, path: Path, *arguments: str) -> Process:
 
 
 def publish(watcher: Watcher, recorder: Process, number: int) -> list[PartitionDecision]:
-    """Publish decisions that the recorder hears, and give them."""
-    # A robot's pace leaves the recorder time; these come at once, so the publisher keeps all of them for it.
+    """Publish decisions that the recorder receives, and return them."""
+    # A robot's rate gives the recorder time. These are published at once, so the publisher keeps all of them for it.
     profile = QoSProfile(depth=number, reliability=ReliabilityPolicy.RELIABLE)
     publisher = watcher.node.create_publisher(PartitionDecision, "robot_node/decision", profile)
-    # The watcher itself listens, too.
+    # The watcher itself also subscribes.
     watcher.until(lambda: publisher.get_subscription_count() >= 2, "the recorder's subscription")
     recorder.wait_for_output("hears /robot_node/decision", START_S)
     sent = []
@@ -66,12 +66,12 @@ def publish(watcher: Watcher, recorder: Process, number: int) -> list[PartitionD
 
 
 def await_receipt(publisher: Publisher) -> None:
-    """Wait until every reader has what was published, taken or not."""
+    """Wait until every reader has received what was published, whether it has taken it or not."""
     assert publisher.wait_for_all_acked(Duration(seconds=START_S))
 
 
 def found(number: int) -> Detection2DArray:
-    """Detections that are like no others."""
+    """Return detections that differ from all others."""
     message = Detection2DArray(detections=[Detection2D()] * 2)
     message.header.frame_id = f"camera_{number}"
     message.header.stamp.sec = number
@@ -80,7 +80,7 @@ def found(number: int) -> Detection2DArray:
 
 
 def read_all(path: Path) -> dict[str, list[Any]]:
-    """Read the messages of each topic as their types say."""
+    """Return the messages of each topic, deserialised with their types."""
     kinds = {kind.__name__: kind for kind in (PartitionDecision, Detection2DArray, LabelInfo, Image, DiagnosticArray)}
     read: dict[str, list[Any]] = {}
     with path.open("rb") as stream:
@@ -113,7 +113,7 @@ def test_what_was_published_is_read_back(
     for message in sent_detections:
         detections.publish(message)
     await_receipt(detections)
-    # What comes last is as safe as what came first: the recorder is told to end with much of it still to be taken.
+    # The last messages are as safe as the first: the recorder is ended while it has many of them still to take.
     sent = publish(watcher, recorder, 600)
     assert recorder.end(number) == 0, recorder.output
 
@@ -138,7 +138,7 @@ def test_what_was_published_is_read_back(
     assert (latched["durability"], latched["reliability"], latched["depth"]) == ("transient_local", "reliable", 1)
     assert channels["/detections"].metadata["topic_type_hash"].startswith("RIHS01_")
 
-    # A reader that knows nothing but the file's schemas understands them, dependencies included.
+    # A reader that has only the file's schemas understands them, including dependencies.
     with path.open("rb") as stream:
         decoded = [
             message.decoded_message
@@ -184,7 +184,7 @@ def test_a_recording_of_two_robots_becomes_a_report_of_either_and_plays(
         assert f"{len(sent[space])} frames" in report.output
         assert page.is_file()
 
-    # Played on other names, as `ros2 bag play --remap` would, it is heard as it was said.
+    # Played under other names, as by `ros2 bag play --remap`, the messages are the same.
     heard: list[Detection2DArray] = []
     watcher.node.create_subscription(Detection2DArray, "/played/detections", heard.append, qos.DETECTIONS)
     player = watcher.node.create_publisher(Detection2DArray, "/played/detections", qos.DETECTIONS)
@@ -199,7 +199,7 @@ def test_a_recording_of_two_robots_becomes_a_report_of_either_and_plays(
 def test_a_killed_recorder_leaves_readable_chunks(processes: Processes, watcher: Watcher, tmp_path: Path) -> None:
     path = tmp_path / "run.mcap"
     recorder = started(processes, path)
-    # Several chunks' worth.
+    # Enough for several chunks.
     publish(watcher, recorder, 1000)
     watcher.until(lambda: path.stat().st_size > 8192, "chunks in the file")
     recorder.end(signal.SIGKILL)

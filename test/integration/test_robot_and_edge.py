@@ -93,7 +93,7 @@ def test_a_robot_works_alone_from_its_first_frame_and_takes_the_edge_into_use_wh
     edge = start_edge(processes)
     watcher.step_until(Outcome.EDGE)
 
-    # kill -9 in mid-run loses no frame, and the edge that starts again is taken into use.
+    # SIGKILL during the run loses no frame, and the restarted edge is used again.
     edge.end(signal.SIGKILL)
     watcher.step_until(Outcome.ON_DEVICE)
     start_edge(processes)

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""config/detections.rviz, without RViz: its topics are those of a robot, and its QoS fits theirs."""
+"""config/detections.rviz, without RViz: its topics are those of a robot, and its QoS is compatible with theirs."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_each_display_finds_its_topic(ros_domain: int, displays: list[dict[str, 
                 reliability=RELIABILITIES[display["Topic"]["Reliability Policy"]],
                 durability=DurabilityPolicy.VOLATILE,
             )
-            # The graph does not tell a publisher's history, for which there can be a warning.
+            # The graph does not contain a publisher's history, which can cause a warning.
             assert qos_check_compatible(publisher.qos_profile, wanted)[0] != QoSCompatibility.ERROR
         made.close()
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The policies of DDS-Security allow what the running nodes use, and nothing else."""
+"""The policies for DDS-Security allow what the running nodes use, and nothing else."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Uses = set[tuple[str, str]]
 
 
 def allowed(root: Path, which: str) -> Uses:
-    """Read a policy: (what is done, full name) for each thing that it allows."""
+    """Return what a policy allows, as pairs (action, full name)."""
     tree = ElementTree.parse(root / "config" / "security" / f"{which}.policy.xml")
     assert tree.getroot().attrib == {"version": "0.2.0"}
     assert [one.get("path") for one in tree.iter("enclave")] == [f"/neurosurgeon/{which}"]
@@ -37,7 +37,7 @@ def _full(name: str, node: str) -> str:
 
 
 def used(watcher: Watcher, name: str) -> Uses:
-    """Ask the graph what a node uses: (what is done, full name), the robot's id as a wildcard."""
+    """Return what a node uses by the graph, as pairs (action, full name), with the robot's id as a wildcard."""
     node = watcher.node
     if name not in node.get_node_names():  # its topics can be known a moment before its name is
         return set()

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Several robots that ask one edge at once: they share its back-end, and each gets its own detections."""
+"""Several robots that send requests to one edge at once: they share its back-end, and each gets its own detections."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from neurosurgeon_ros.ros import qos
 from neurosurgeon_ros.ros.result_messages import from_detections
 
 ROBOTS = 5
-#: Pixels, and score, by which a box may differ: batches round otherwise.
+#: Maximum difference of a box in pixels; maximum difference of a score. Batches round differently.
 PIXELS, SCORE = 1e-3, 1e-4
 
 
 class Crowd:
-    """Robots that the test plays, which all ask for the back-end of the whole network."""
+    """Robots played by the test, which all request the back-end of the whole network."""
 
     def __init__(self, watcher: Watcher, engine: Engine) -> None:
         self.watcher, self.engine = watcher, engine
@@ -75,7 +75,7 @@ class Crowd:
             self.batched = next((int(one.value) for one in status.values if one.key == "batched"), self.batched)
 
     def meet(self) -> None:
-        """Wait until the edge serves them all, and every topic has its two ends."""
+        """Wait until the edge serves all of them, and every topic's endpoints are matched."""
         self.watcher.edge_serves(ROBOTS)
         self.watcher.until(
             lambda: (
@@ -86,7 +86,7 @@ class Crowd:
         )
 
     def ask(self, sequence: int) -> None:
-        """Have all of them ask at once, each for what is in its own picture, and wait for the answers."""
+        """Send a request of each robot at once, each with its own picture, and wait for the answers."""
         for index, name in enumerate(self.names):
             x, fitted = self.engine.model.preprocess(video_frame(picture_of(index, sequence)))
             (encoded,) = self.engine.encode(self.image, [x])
@@ -168,6 +168,6 @@ def test_robots_that_ask_at_once_share_a_back_end_and_get_their_own(processes: P
                 ):
                     assert math.isclose(mine, theirs, abs_tol=PIXELS)
     assert found > ROBOTS, "something is found in the pictures"
-    if shares:  # where the edge found at its start that it gains by that
+    if shares:  # if the edge found at its start that sharing is faster
         watcher.until(lambda: crowd.batched > 0, "requests that shared a back-end")
     assert edge.end(signal.SIGTERM) == 0

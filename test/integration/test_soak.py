@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Two robots and an edge under random faults, kills among them, for half a minute: the short form of `make soak`."""
+"""Two robots and an edge under random faults, including kills, for half a minute: the short form of `make soak`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""How nodes start, or say why they do not, and how they end."""
+"""How nodes start, or report why they do not, and how they end."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_node_that_cannot_start_says_why_in_one_sentence(
         assert "Traceback" not in process.output
         for part in said:
             assert part in process.output
-        # Other users' nodes, which a test runs beside, may hold a port of shared memory, and Fast DDS says so.
+        # Another user's nodes in a parallel test may hold a shared-memory port. Fast DDS then prints a message.
         lines = [line for line in process.output.splitlines() if "RTPS_TRANSPORT_SHM" not in line]
         assert len(lines) == 1, process.output
 
@@ -93,7 +93,7 @@ def test_a_signal_at_any_moment_ends_a_node_with_exit_code_0(processes: Processe
     for node in ("robot_node", "edge_node"):
         for moment_s in sorted(generator.uniform(0.0, 4.0) for _ in range(2)):
             process = processes.start(node, "--ros-args", "-p", "threads:=1", keep_signals=True)
-            # The moment is what is tested: there is no event to wait for.
+            # The moment itself is tested, so there is no event to wait for.
             with pytest.raises(subprocess.TimeoutExpired):
                 process.popen.wait(moment_s)
             process.send(number)
@@ -102,15 +102,15 @@ def test_a_signal_at_any_moment_ends_a_node_with_exit_code_0(processes: Processe
             assert "Exception ignored" not in process.output, (node, moment_s)
 
 
-#: What a robot does when it is told to end, and the kind of message that shows it.
+#: What a robot does when it is told to end, and the kind of message that shows this.
 MOMENTS = (("running", "partial_inference"), ("fallback", "partial_inference"), ("starting", "hello"))
 
 
 def _end_on(stage: Stage, kind: str, number: signal.Signals) -> tuple[int, int]:
     """
-    Send the stage's robot a signal the moment its next message of a kind is on its way to the edge.
+    Send the stage's robot a signal at the moment when its next message of a kind is on its way to the edge.
 
-    :returns: its exit code, and the number of the last frame of which the link has seen anything.
+    :returns: its exit code, and the number of the last frame of which anything was seen on the link.
     """
     robot, last, sent = stage.robot, 0, False
     assert robot is not None

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a transition has taken down is not called any more, although the executor had it ready already."""
+"""An entity that a transition has destroyed is not called any more, even if the executor already had it ready."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def executor(node: Node) -> Iterator[Executor]:
 
 
 def test_a_timer(node: Node, executor: Executor) -> None:
-    """Of two that are ready the first takes the other down."""
+    """The first of two ready timers destroys the other one."""
     calls: list[int] = []
 
     def take_down(own: int) -> None:
@@ -56,7 +56,7 @@ def test_a_timer(node: Node, executor: Executor) -> None:
 
 
 def test_a_subscription(node: Node, executor: Executor) -> None:
-    """Of two whose messages are there the first takes the other down."""
+    """The first of two subscriptions with a waiting message destroys the other one."""
     taken: list[int] = []
     intake = Intake(node)
 

@@ -18,7 +18,7 @@ from neurosurgeon_ros.robot.decision import Outcome
 from neurosurgeon_ros.ros.result_messages import from_detections
 
 FRAMES = 15
-#: The edge computes with as many threads as this test does.
+#: The edge uses as many threads as this test.
 WORDS = ("threads:=1", "policy:=edge_only", "codecs:=[uint8]", "deadline_ms:=20000.0")
 
 
@@ -27,7 +27,7 @@ def mirrored(index: int) -> NDArray[np.uint8]:
 
 
 def expected(engine: Engine, watcher: Watcher, number: int) -> list[object]:
-    """Return what the whole network finds in an image that the watcher showed."""
+    """Return the detections of the whole network in an image that the watcher has published."""
     x, fitted = engine.model.preprocess(to_bgr(watcher.images[number]))
     found = engine.model.postprocess(engine.partitioned.run_whole(x), fitted, confidence=0.25, iou=0.45)
     return list(from_detections(found, engine.model.labels, None).detections)

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Robot, edge and camera on one machine that cannot share memory: they find it out, say so, and go on over UDP."""
+"""Robot, edge and camera on one machine that cannot share memory: they detect this, report it, and switch to UDP."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def until_they_meet(robot: Process, edge: Process) -> None:
 def test_a_robot_and_an_edge_of_different_users_find_each_other(
     as_nobody: tuple[str, ...], processes: Processes
 ) -> None:
-    """The edge in a container is root's and the robot is not; whoever finds out first goes on over UDP."""
+    """The edge in the container belongs to root, and the robot does not. The first to detect this switches to UDP."""
     edge = processes.start("edge_node", *EDGE)
     robot = processes.start(*as_nobody, "robot_node", *ROBOT)
     until_they_meet(robot, edge)
@@ -59,7 +59,7 @@ def test_an_edge_of_another_user_finds_the_robot(as_nobody: tuple[str, ...], pro
 def test_a_robot_of_another_user_than_its_camera_goes_on_over_udp_as_it_was(
     as_nobody: tuple[str, ...], processes: Processes
 ) -> None:
-    """It keeps its process, its parameters and its state, and takes the images of a driver as it comes."""
+    """It keeps its process, its parameters and its state, and receives the images of a driver with default settings."""
     driver = processes.start(sys.executable, Path(camera_driver.__file__), "640", "480", "10", "10000", "reliable")
     words = ("-p", "policy:=on_device", "-p", "confidence:=0.5")
     robot = processes.start(*as_nobody, "robot_node", *ROBOT, *words, keep_signals=True)

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The video node as a process: its images, their headers, its end, and what it says to a bad video."""
+"""The video node as a process: its images, their headers, its end, and its reports about a bad video."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FRAMES = 10
 
 @pytest.fixture
 def video(tmp_path: Path) -> Path:
-    """Write ten frames of 20 Hz, each of another grey."""
+    """Write ten frames at 20 Hz, each of another grey."""
     path = tmp_path / "greys.avi"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 20.0, (64, 48))
     for number in range(FRAMES):
@@ -43,7 +43,7 @@ def monitor(ros_domain: int) -> Iterator[Monitor]:
 
 
 def images(monitor: Monitor, number: int, timeout: float = 30.0) -> list[SeenImage]:
-    """Wait for images."""
+    """Wait for images and return them."""
     seen: list[SeenImage] = []
 
     def enough() -> bool:
@@ -74,7 +74,7 @@ def test_a_file_is_played_again_and_again_while_the_stamps_go_on(
     assert {one.image.shape for one in seen} == {(48, 64, 3)}
     stamps = [one.header.stamp_ns for one in seen]
     assert stamps == sorted(set(stamps))
-    # An image may be lost on the way, as sensor data may, but none comes twice or out of order.
+    # Sensor data may lose an image, but no image arrives twice or out of order.
     steps = {(grey(after) - grey(before)) % FRAMES for before, after in itertools.pairwise(seen)}
     assert 1 in steps
     assert 0 not in steps
@@ -86,7 +86,7 @@ def test_a_file_keeps_its_own_rate(processes: Processes, monitor: Monitor, video
     processes.start("video_node", "--ros-args", "-p", f"video:={video}", "-p", "wait_for_subscribers:=1")
     seen = images(monitor, 25)
 
-    # A busy machine can make images late, but never early: half of the file's 20 Hz is room enough for the first.
+    # A busy machine makes images late, but never early. Half of the file's 20 Hz leaves room for a late first one.
     assert seen[-1].header.stamp_ns - seen[0].header.stamp_ns >= 0.5e9 * (len(seen) - 1) / 20.0
 
 
