@@ -12,7 +12,7 @@ from testbed.network import PREFIX, NamespaceNetwork, NetworkProblem, Side, aban
 
 @pytest.fixture
 def spaces():
-    """Two namespaces joined by a link, where the machine allows it."""
+    """Yield two network namespaces joined by a link, if the machine allows it."""
     try:
         with NamespaceNetwork() as made:
             yield made

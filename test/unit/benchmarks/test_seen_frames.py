@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Which frames of a video the testbed's camera sees."""
+"""The frames of a video that the testbed's camera sees."""
 
 from __future__ import annotations
 

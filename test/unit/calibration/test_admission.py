@@ -18,7 +18,7 @@ from neurosurgeon_ros.inference.engine import Engine
 
 
 def calibration(**arms: tuple[float, float, float]) -> FidelityTable:
-    """Make one of fidelity, lower end and bytes; double underscores stand for slashes."""
+    """Return a calibration from fidelity, lower end and bytes. Double underscores stand for slashes."""
     known = {
         name.replace("__", "/").replace("_", "-"): ArmFidelity(fidelity, low, 1.0, sent)
         for name, (fidelity, low, sent) in arms.items()
@@ -74,7 +74,7 @@ def test_images_that_must_not_leave_the_robot_do_not() -> None:
 
 
 class Skipped(nn.Module):
-    """The image itself is needed again at the end."""
+    """Uses the image itself again at the end."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -116,7 +116,7 @@ def test_tensors_that_a_codec_does_not_accept_travel_as_they_are() -> None:
 
 
 class Mask(nn.Module):
-    """A float map and a mask of truth values cross behind the pooling."""
+    """A float map and a mask of booleans cross the cut after the pooling."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -141,7 +141,7 @@ def test_a_point_with_tensors_of_several_types_has_arms_that_go_through() -> Non
     x = x.contiguous(memory_format=torch.channels_last)
     point = mixed[0]
     arms = [arm for arm in engine.arms(("fp32", "raw", "int8", "fp16")) if arm.point == point.index]
-    # raw for the mask and fp32 for the map is the arm fp32 again.
+    # raw for the mask and fp32 for the map are the same as the arm fp32.
     assert [arm.codec for arm in arms] == ["fp32", "int8", "fp16"]
     assert [arm.is_lossless for arm in arms] == [True, False, False]
     tensors = engine.partitioned.run_front(x, point.index)[point.index]

@@ -43,7 +43,7 @@ def test_boxes_match_once_and_only_within_their_class() -> None:
 
 
 def test_the_pair_that_overlaps_most_matches_first() -> None:
-    # Taken in their order, the first box would take the second's partner.
+    # In order of the list, the first box would take the second one's partner.
     one = found((0, 0, 10, 10, 0.9, 0), (3, 0, 10, 10, 0.8, 0))
     other = found((3, 0, 10, 10, 0.9, 0), (-3, 0, 10, 10, 0.8, 0))
     assert match_detections(one, other).both == 2

@@ -19,7 +19,7 @@ from neurosurgeon_ros.learning.interface import FEATURES
 def invented(
     engine: Engine, arms: Sequence[Arm], *, slow_codecs: dict[str, float] | None = None, input_s: float = 0.0
 ) -> DelayProfile:
-    """Return figures in the place of measurements."""
+    """Return invented values instead of measurements."""
     coded = np.array([float(bool(arm.codec)) for arm in arms])
     slow = np.array([input_s * (arm.point == 0) + (slow_codecs or {}).get(arm.codec, 0.0) for arm in arms])
     front_s = 0.02 * np.arange(len(engine.partitioned.points))
@@ -65,7 +65,7 @@ def test_psi_is_what_travels_with_the_codec() -> None:
 
 
 def test_arms_that_are_nowhere_better_are_left_out() -> None:
-    # conv1 carries ten times what the input does, and costs the robot more.
+    # conv1 carries ten times the bytes of the input, and takes the robot longer.
     table = build_arm_table(Engine(small_model(), keep_all=True), ("fp32", "uint8"), measure=invented)
     left_out = [arm.name for arm in table.left_out]
     assert "conv1/fp32" in left_out

@@ -89,7 +89,7 @@ def test_a_folder_that_cannot_be_written_is_said_and_nothing_is_left(tmp_path: P
     (tmp_path / "file").touch()
     with pytest.raises(CalibrationProblem, match="cannot be written"):
         write_fidelity(table(), tmp_path / "file")
-    (tmp_path / "folder" / f"{'f' * 64}.json").mkdir(parents=True)  # stands where the file should go
+    (tmp_path / "folder" / f"{'f' * 64}.json").mkdir(parents=True)  # a folder in the place of the file
     with pytest.raises(CalibrationProblem, match="cannot be written"):
         write_fidelity(table(), tmp_path / "folder")
     assert [left.name for left in (tmp_path / "folder").iterdir()] == [f"{'f' * 64}.json"]
@@ -107,7 +107,7 @@ def test_a_calibration_judges_every_arm() -> None:
     assert measured.arms["pool1/fp16"].sent_bytes == 2 * 8 * 8 * 8
     assert measured.arms["input/jpeg75-420"].sent_bytes < 32 * 32 * 3
     assert all(0.0 <= arm.low <= arm.fidelity <= arm.high <= 1.0 for arm in measured.arms.values())
-    # The boxes of the small network are its outputs: coarse steps move them further than fine ones.
+    # The boxes of the small network are its outputs. Coarse steps move them further than fine ones.
     assert measured.arms["pool1/fp16"].fidelity >= measured.arms["pool1/int4"].fidelity
 
 
@@ -146,7 +146,7 @@ def test_limits_are_fitted_at_every_point_and_arms_keep_to_them() -> None:
     assert fitted is not None
     x, _ = engine.model.preprocess(picture(1))
     tensors = engine.partitioned.run_front(x, arm.point)[arm.point]
-    (encoded,) = engine.encode(arm, [8 * tensors[0]])  # out of all bounds: its own range serves it better
+    (encoded,) = engine.encode(arm, [8 * tensors[0]])  # out of all limits: its own range suits it better
     assert encoded.scale[0] > 2 * (fitted.high[0] - fitted.low[0]) / 15
     assert engine.decode(arm.point, [encoded])[0].shape == tensors[0].shape
 

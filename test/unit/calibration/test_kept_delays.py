@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A calibration is kept from one start to the next while it holds, and measured anew in every other case."""
+"""A delay profile is kept from one start to the next while it is valid, and measured again in every other case."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def equal(one: DelayProfile, other: DelayProfile) -> bool:
 
 
 class Kept:
-    """Keeps profiles of which no two are the same, on a machine whose speed the test sets; counts the measured ones."""
+    """Keeps unique profiles, on a machine whose speed the test sets, and counts the measured ones."""
 
     def __init__(self) -> None:
         self.measured = 0

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Few arms, of which one is always as good as the best of all, or nearly."""
+"""Pruning keeps few arms, one of which is always as good as the best of all, or nearly."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from neurosurgeon_ros.calibration.pruning import NOTICEABLE, Costs, worth_having
 
 
 def costs(*arms: tuple[float, float, float, float]) -> Costs:
-    """Each arm as milliseconds on the robot, of decoding and of the back-end, and kilobytes."""
+    """Return costs from milliseconds on the robot, of decoding and of the back-end, and kilobytes, for each arm."""
     table = np.array(arms) * [1e-3, 1e-3, 1e-3, 1e3]
     return Costs(*table.T)
 
@@ -35,7 +35,7 @@ def test_of_arms_that_nobody_could_tell_apart_one_stays() -> None:
 
 
 def test_where_the_link_is_no_limit_the_best_arm_itself_stays() -> None:
-    # Packed in 4 ms, which nobody would notice, the image weighs a third; unpacked it is the best on a cable.
+    # Encoded in 4 ms, which is hardly noticeable, the image has a third of its size. Unencoded it is best on a cable.
     assert worth_having(costs((5, 0, 20, 500), (9, 0, 20, 150), ON_DEVICE), 0.2) == [0, 1, 2]
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Tables that are made again beside a running robot, and the thread that makes them."""
+"""Tables that are rebuilt while the robot runs, and the thread that builds them."""
 
 from __future__ import annotations
 

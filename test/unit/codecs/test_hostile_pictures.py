@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures that a decoder reads otherwise than their header is read, or that cost far more than they weigh."""
+"""Pictures that a decoder reads differently from the header check, or that cost far more than their size suggests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SPEC = TensorSpec(name="image", dtype="uint8", shape=(1, 3, SIDE, SIDE), channel
 
 
 def jpeg(image: NDArray[np.uint8], *flags: int) -> bytes:
-    """Encode with OpenCV."""
+    """Return the image encoded by OpenCV."""
     done, data = cv2.imencode(".jpg", image, list(flags))
     assert done
     return data.tobytes()
@@ -33,9 +33,10 @@ SCAN = GOOD.index(b"\xff\xda")
 
 def hidden() -> bytes:
     """
-    Hide a larger frame behind a fill byte and a marker without a length, which ITU T.81 allows.
+    Return a picture that hides a larger frame behind a fill byte and a marker without a length, as ITU T.81 allows.
 
-    Who takes them for a segment of 0x01ff bytes jumps to a small frame within the comment that a decoder skips.
+    A reader that takes these bytes for a segment of 0x01ff bytes jumps to a small frame inside the comment, which a
+    decoder skips.
     """
     small = GOOD[GOOD.index(b"\xff\xc0") : SCAN + 14]
     start = b"\xff\xd8" + b"\xff\xff\x01"
@@ -45,7 +46,7 @@ def hidden() -> bytes:
 
 
 def repeated_scans() -> bytes:
-    """Make a progressive picture send its last scan a hundred times."""
+    """Return a progressive picture that sends its last scan a hundred times."""
     image = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
     data = jpeg(image, cv2.IMWRITE_JPEG_PROGRESSIVE, 1, cv2.IMWRITE_JPEG_QUALITY, 10)
     return data[:-2] + 100 * data[data.rindex(b"\xff\xda") : -2] + data[-2:]

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Quantisation within the limits of a calibration."""
+"""Quantisation with the limits of a calibration."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CALIBRATED = [name for name in CODECS if get_codec(name).calibrated]
 
 
 def stretched(seed: int) -> torch.Tensor:
-    """Values as after a leaky ReLU, of which one lies far out."""
+    """Return values as after a leaky ReLU, one of which is an outlier."""
     generator = torch.Generator().manual_seed(seed)
     values = torch.nn.functional.leaky_relu(torch.randn(MAP.shape, generator=generator), 0.1)
     values[0, 0, 3, 3] = 8.0
@@ -32,7 +32,7 @@ def squared_error(name: str, tensor: torch.Tensor, limits: Limits | None = None)
 
 
 def test_limits_by_hand() -> None:
-    # 16 steps: a hundred ones are worth more than the one value at 10, whole steps of 1 are not worth 0.2.
+    # The errors of the many small values weigh more than that of the single 10, so the upper limit lies below it.
     values = torch.tensor([10.0, *[1.0] * 100, *[0.5] * 100]).view(-1, 1)
     fitted = fit_limits(values, 15)
     assert fitted.low == (0.0,)
@@ -59,7 +59,7 @@ def test_who_decodes_need_not_know_the_limits(name: str) -> None:
     channels = 8 if "c-" in name else 1
     limits = Limits((-0.5,) * channels, (3.0,) * channels)
     tensor = torch.ones(MAP.shape).contiguous(memory_format=torch.channels_last)
-    tensor[:, :, 0, 0], tensor[:, :, 1, 1] = -0.5, 3.001  # a little beyond the limits
+    tensor[:, :, 0, 0], tensor[:, :, 1, 1] = -0.5, 3.001  # a little outside the limits
     encoded = get_codec(name).within(limits, MAP).encode(tensor, MAP)
     assert encoded.codec == name
     steps = 2 ** int(name[3]) - 1
@@ -88,7 +88,7 @@ def test_limits_never_lose_much_more_than_the_own_range(values: list[float], low
     decoded = decode(encoded, spec).double()
     assert torch.isfinite(decoded).all()
     span = max(0.0, *values) - min(0.0, *values)
-    # Rounding within the own range loses at most half a step; a mean over 40 values lets one of them lose more.
+    # Rounding within the own range loses at most half a step. A mean over 40 values lets one of them lose more.
     assert float((decoded - tensor.double()).abs().max()) <= 4 * span / 63 + 1e-6 * span + 1e-30
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Codecs that lose a little or compress: how much they lose, what they fall back to, and what they refuse."""
+"""Lossy and compressing codecs: how much they lose, their fallback, and what they reject."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pictures import video_frame
 from neurosurgeon_ros.codecs import CODECS, CodecError, EncodedTensor, TensorSpec, decode, get_codec
 from neurosurgeon_ros.models.letterbox import letterbox
 
-#: The largest number of float32.
+#: The largest finite float32.
 FLOAT32_MAX = 3.4028234663852886e38
 MAP = TensorSpec("pool4", (1, 8, 12, 10), "float32", channels_last=True)
 PLAIN = dataclasses.replace(MAP, channels_last=False)
@@ -33,7 +33,7 @@ PICTURES = [name for name in CODECS if name.startswith(("jpeg", "webp"))]
 
 
 def activations(spec: TensorSpec, seed: int = 0) -> torch.Tensor:
-    """Values as after a leaky ReLU, with channels of different ranges."""
+    """Return values as after a leaky ReLU, with channels of different ranges."""
     generator = torch.Generator().manual_seed(seed)
     values = torch.nn.functional.leaky_relu(torch.randn(spec.shape, generator=generator), 0.1)
     values = values * (1 + torch.arange(spec.shape[1]).view(1, -1, *[1] * (len(spec.shape) - 2)))
@@ -41,7 +41,7 @@ def activations(spec: TensorSpec, seed: int = 0) -> torch.Tensor:
 
 
 def travel(encoded: EncodedTensor) -> EncodedTensor:
-    """Put the bytes into a buffer of another kind, and the numbers through float32, as a message does."""
+    """Copy the bytes into another kind of buffer, and round the numbers to float32, as a message does."""
     return dataclasses.replace(
         encoded,
         data=memoryview(array("B", bytes(encoded.data))),
@@ -90,13 +90,13 @@ def test_a_scale_for_each_channel_loses_less(bits: int) -> None:
 def test_int8_by_hand() -> None:
     spec = TensorSpec("x", (1, 5), "float32")
     encoded = get_codec("int8").encode(torch.tensor([[-1.0, 0.0, 0.5, 2.0, 4.1]]), spec)
-    # A range of 5.1 in 255 steps of 0.02; zero lies 50 steps above the least.
+    # A range of 5.1 in 255 steps of 0.02; zero lies 50 steps above the minimum.
     assert encoded.scale == pytest.approx((0.02,))
     assert encoded.zero_point == (50,)
     assert list(encoded.data) == [0, 50, 75, 150, 255]
     packed = get_codec("int4").encode(torch.tensor([[-1.0, 0.0, 0.5, 2.0, 14.0]]), spec)
     assert packed.zero_point == (1,)
-    # Steps 0, 1, 1 (0.5 rounds to even), 3, 15 and a filling 0, two to a byte.
+    # Steps 0, 1, 1 (0.5 rounds to even), 3, 15, and a padding 0; two steps per byte.
     assert bytes(packed.data) == bytes([0x01, 0x13, 0xF0])
 
 
@@ -163,7 +163,7 @@ def test_any_finite_values_come_back_finite_and_near(values: list[float], name: 
     decoded = decode(encoded, spec).double()
     assert torch.isfinite(decoded).all()
     if encoded.scale:
-        # float32 rounds the product of step and scale; the rest is half a step.
+        # float32 rounds the product of step and scale. The rest of the error is half a step.
         assert ((decoded - tensor.double()).abs() <= 0.502 * encoded.scale[0] + 1e-6 * tensor.abs().max()).all()
 
 

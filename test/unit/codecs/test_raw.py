@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Codecs that lose nothing: what comes back, what shares memory, and what is refused."""
+"""Lossless codecs: exact results, shared memory, and what is rejected."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def example(spec: TensorSpec, seed: int = 0) -> torch.Tensor:
 
 
 def travel(encoded: EncodedTensor) -> EncodedTensor:
-    """Put the bytes into a buffer of another kind, as a message does."""
+    """Copy the bytes into another kind of buffer, as a message does."""
     return dataclasses.replace(encoded, data=memoryview(array("B", bytes(encoded.data))))
 
 

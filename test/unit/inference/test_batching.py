@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Requests of several robots in one batch: which, when, and that each gets its own answer."""
+"""Requests of several robots in one batch: which ones, when, and that each gets its own answer."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ EVERYWHERE = Batching({p: {2: 1.5, 4: 2.0} for p in range(9)})
 
 
 def waiting(robot: str, *, kind: Kind = Kind.FRAME, deadline_s: float = 0.0, p: int = 0) -> Waiting:
-    """A request that came at 0 s; its tensors do not matter here."""
+    """Return a request that arrived at 0 s; its tensors do not matter here."""
     engine = small_engine()
     request = Request(Key(robot, 7, 1, kind), None, engine.fingerprint, p, (), None, 0.0, 0.0, deadline_s=deadline_s)
     return Waiting(request, engine, 0.0)
 
 
 def backlog_of(*those: Waiting, single_s: float = 0.1, batch_s: dict[int, float] | None = None) -> FairQueue:
-    """A queue in which these wait, and that knows what each point takes alone and in a batch."""
+    """Return a queue with these requests, which knows the duration of each point alone and in a batch."""
     queue = FairQueue(8, lambda request: EVERYWHERE.sizes(request.partition_point))
     for p in range(3):
         queue.times.took(waiting("any", p=p).request, single_s)
@@ -47,7 +47,7 @@ def backlog_of(*those: Waiting, single_s: float = 0.1, batch_s: dict[int, float]
             queue.times.took(waiting("any", p=p).request, seconds, size)
     for one in those:
         request = one.request
-        one.request = replace(request, deadline_s=0.0)  # what would come too late in turn is refused at once
+        one.request = replace(request, deadline_s=0.0)  # a deadline that cannot be met in turn is refused at once
         assert queue.put(one, busy_s=IDLE) == []
         one.request = request
     return queue
@@ -133,7 +133,7 @@ def test_sizes_are_divided_into_what_is_worth_it() -> None:
 
 
 def frame(robot: str, sequence: int = 1, p: int = 0) -> Request:
-    """A good request, of a picture of its own."""
+    """Return a valid request with its own picture."""
     engine = small_engine()
     x, fitted = engine.model.preprocess(picture(ord(robot) + sequence))
     tensors, point = engine.partitioned.run_front(x, p)[p], engine.partitioned.points[p]
@@ -144,7 +144,7 @@ def frame(robot: str, sequence: int = 1, p: int = 0) -> Request:
 
 
 class Sharing:
-    """A server that is held at its first request, so that what comes meanwhile waits together."""
+    """A server that is held at its first request, so that later requests wait together."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         engine = small_engine()
@@ -169,7 +169,7 @@ class Sharing:
             self.send(reply)
 
     def together(self, *requests: Request) -> dict[str, Reply]:
-        """Submit them while another is answered; their answers by robot."""
+        """Submit the requests while another one is answered, and return their answers by robot."""
         self.server.submit(frame("z"))
         assert self.held.wait(LONG_S)
         for request in requests:
@@ -280,7 +280,7 @@ def engine_of(network: nn.Module) -> Engine:
 
 
 class Flattened(nn.Module):
-    """Its graph has the batch size in it: the size that a view is given is that of the example."""
+    """A network whose graph contains the batch size: a view gets the size of the example."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -293,7 +293,7 @@ class Flattened(nn.Module):
 
 
 class Mixing(nn.Module):
-    """Mixes what it is given: it knows nothing of batches."""
+    """A network that mixes the whole batch, because it assumes a batch size of 1."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -305,7 +305,7 @@ class Mixing(nn.Module):
 
 
 class Picked(nn.Module):
-    """Returns the first of a batch alone."""
+    """A network that returns only the first image of a batch."""
 
     def __init__(self) -> None:
         super().__init__()

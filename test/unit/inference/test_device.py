@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Back-ends on a device of their own."""
+"""Back-ends on another device."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Padding are found in the pixels, and networks without them made when they are worth it."""
+"""Padding is found in the pixels, and networks without it are made if they are worth it."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_network_is_made_for_margins_that_stay(network: PartitionedNetwork) ->
     for seed in range(IMAGES_BEFORE_MAKING):
         elimination.find([_input(20, seed=seed)])
     elimination.prepare()
-    for x in (_input(20), _input(10)):  # what has larger padding has these, too
+    for x in (_input(20), _input(10)):  # images with more padding also have this padding
         found = elimination.find([x])
         assert found is not None
         assert torch.equal(found.run((x,)), network.run_back((x,), 0))

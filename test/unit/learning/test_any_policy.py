@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What holds of every policy, whatever the robot, the edge and the link do."""
+"""Properties of every policy, for any robot, edge and link."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PSI = FEATURES.index("psi")
 
 
 def robot(rng: np.random.Generator, n_arms: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw robot-side delays and features, from microseconds to minutes and from bytes to gigabytes."""
+    """Return random robot delays and features, from microseconds to minutes and from bytes to gigabytes."""
     features = 10.0 ** rng.uniform(0.0, 10.0, (n_arms, len(FEATURES))) * (rng.random((n_arms, len(FEATURES))) < 0.8)
     features[:, PSI] = np.maximum(features[:, PSI], 1.0)
     features[-1] = 0.0
@@ -26,7 +26,7 @@ def robot(rng: np.random.Generator, n_arms: int) -> tuple[np.ndarray, np.ndarray
 
 
 def answer(rng: np.random.Generator, arm: int, sequence: int, kind: Kind, sent_bytes: int) -> Observation:
-    """Draw an observation: measured or not, censored or not, of any length."""
+    """Return a random observation: measured or not, censored or not, of any length."""
 
     def seconds() -> float:
         return float(rng.choice([0.0, math.nan, 10.0 ** rng.uniform(-6.0, 3.0)]))

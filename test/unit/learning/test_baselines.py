@@ -35,7 +35,7 @@ def context(frame: int, on_device_s: float = 0.3) -> Context:
 
 
 def test_lin_ucb_stays_on_the_device_where_mu_lin_ucb_escapes() -> None:
-    """The edge is slow at first, then fast; who stays on the device never hears of it."""
+    """The edge is slow at first, and fast later. A policy that stays on the device does not observe the change."""
     last = {}
     for name in ("lin_ucb", "mu_lin_ucb"):
         policy = make_policy(name, n_arms=3)
@@ -96,7 +96,7 @@ def test_neurosurgeon_waits_for_an_edge() -> None:
 
 
 def test_neurosurgeon_takes_the_robots_own_profile_where_it_has_none() -> None:
-    """The robot needs 0.3 and 0.2 s for what is left of it; an edge of five times its speed a fifth of that."""
+    """The robot takes 0.3 and 0.2 s for the rest of the network; an edge five times as fast takes a fifth of that."""
     choice = Neurosurgeon(n_arms=3, edge_speedup=5.0, mbps=80.0).select(context(1))
     assert choice.arm == 0
     assert choice.predicted_offload_s == pytest.approx(600e3 / 10e6 + 0.3 / 5.0)

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The policies that learn nothing, and the registry."""
+"""The policies that do not learn, and the registry."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PSI = FEATURES.index("psi")
 
 
 def context() -> Context:
-    """Arms: input as fp32 and as uint8, a later point, on_device."""
+    """Return a context with the arms input as fp32, input as uint8, a later point, and on_device."""
     features = np.zeros((4, len(FEATURES)))
     features[:, PSI] = [400.0, 100.0, 50.0, 0.0]
     return Context(

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Key frames by SSIM with the accepted frame before."""
+"""Key frames by SSIM with the previous accepted frame."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from neurosurgeon_ros.learning.key_frames import KeyFrameDetector
 
 
 def scene(seed: int, height: int = 272, width: int = 640) -> np.ndarray:
-    """Smooth blobs, as a camera sees them; another seed is another scene."""
+    """Return smooth blobs, similar to a camera's image. Each seed gives another scene."""
     coarse = np.random.default_rng(seed).integers(0, 256, size=(8, 12, 3), dtype=np.uint8)
     return np.kron(coarse, np.ones((height // 8, width // 12 + 1, 1), dtype=np.uint8))[:height, :width]
 

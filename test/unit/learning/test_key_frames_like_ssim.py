@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Key frames of the shipped video are those that full-size SSIM of scikit-image finds."""
+"""The key frames of the shipped video are those that scikit-image's full-size SSIM gives."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ THRESHOLD = 0.8
 
 @pytest.fixture(scope="module")
 def video() -> list[np.ndarray]:
-    """Every second of the first 120 frames: with the default threshold about as many are key frames as are not."""
+    """Return every second of the first 120 frames. With the default threshold about half of them are key frames."""
     capture = cv2.VideoCapture(str(find("bikes.mp4")))
     frames = [capture.read()[1] for _ in range(120)]
     capture.release()
@@ -28,7 +28,7 @@ def video() -> list[np.ndarray]:
 
 @pytest.fixture(scope="module")
 def judged(video: list[np.ndarray]) -> np.ndarray:
-    """What scikit-image says of each frame but the first."""
+    """Return scikit-image's decision for each frame except the first."""
     grey = [cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY) for frame in video]
     return np.array([structural_similarity(a, b, data_range=255) for a, b in pairwise(grey)])
 

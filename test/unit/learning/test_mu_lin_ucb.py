@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""muLinUCB against a worked example, its rules one by one, and the regimes of a real robot."""
+"""muLinUCB: a worked example, each of its rules, and the regimes of a real robot."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def frame_observation(arm: int, sequence: int, offload_s: float) -> Observation:
 
 
 def literal(**options: float) -> MuLinUcb:
-    """Make the paper's form in seconds, with alpha = 0.5 / (1 - 0.5) = 1 and every fourth frame forced."""
+    """Return the paper's form in seconds, with alpha = 0.5 / (1 - 0.5) = 1 and every fourth frame forced."""
     settings = {"c_theta": 0.5, "c_noise": 0.0, "weight_key": 0.5, "weight_other": 0.0, "mu": 0.5} | options
     return MuLinUcb(n_arms=3, horizon=16, scale_features=False, delay_unit_s=1.0, **settings)
 
 
 def test_worked_example_of_five_frames() -> None:
-    """Each row: key frame, arm expected, delay observed, then A, b and theta worked out by hand (columns conv, psi)."""
+    """Each row: key frame, expected arm, observed delay; A, b and theta computed by hand (columns conv, psi)."""
     policy = literal()
     rows = [
         # index: -sqrt(2), 0.5 - 1, 2
@@ -55,7 +55,7 @@ def test_worked_example_of_five_frames() -> None:
         (True, 1, 1.0, [[3, 1], [1, 2]], [5, 4], [6 / 5, 7 / 5]),
         # index: 13/5 - sqrt(3/5), 0.5 + 6/5 - sqrt(2/5), 2
         (False, 1, 10.0, [[4, 1], [1, 2]], [15, 4], [26 / 7, 1 / 7]),
-        # index: 27/7 - sqrt(4/7) = 3.10, 0.5 + 26/7 - sqrt(2/7) = 3.68, 2; on_device is excluded by force
+        # index: 27/7 - sqrt(4/7) = 3.10, 0.5 + 26/7 - sqrt(2/7) = 3.68, 2; forced sampling excludes on_device
         (False, 0, 3.0, [[5, 2], [2, 3]], [18, 7], [40 / 11, -1 / 11]),
         # index: 39/11 - sqrt(2/11) = 3.12, 0.5 + 40/11 - sqrt(3/22) = 3.77, 2; nothing is observed
         (True, ON_DEVICE, None, [[5, 2], [2, 3]], [18, 7], [40 / 11, -1 / 11]),

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What was learnt survives a restart, and nothing else is taken for it."""
+"""A policy's state survives a restart, and the state of something else is refused."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def context(frame: int) -> Context:
 
 
 def taught(name: str) -> Policy:
-    """Teach a policy a link of 40 Mbit/s and an edge that takes 10 ms."""
+    """Return a policy that has learnt a link of 40 Mbit/s and an edge that takes 10 ms."""
     policy = make_policy(name, n_arms=3)
     for frame in range(1, 40):
         choice = policy.select(context(frame))

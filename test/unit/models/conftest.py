@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Tests share the cores with each other: networks run on one thread, which is faster then than waiting for a second."""
+"""Networks run on one thread: tests share the cores, and one thread is then faster than waiting for a second one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Iterator[int]:
-    """Return the number of threads that torch would take, which is put back afterwards."""
+    """Yield the number of threads that torch would use, and restore it afterwards."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield threads

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Where an image lies in the network's input, and the way back."""
+"""The position of an image in the network's input, and the conversion back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from neurosurgeon_ros.models.letterbox import GREY, Letterbox, letterbox
 
 
 def solid(height: int, width: int) -> np.ndarray:
-    """All blue, in BGR."""
+    """Return a blue BGR image."""
     return np.full((height, width, 3), (250, 20, 5), dtype=np.uint8)
 
 

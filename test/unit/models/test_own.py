@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Networks of a user's own, by factory and as exported programs."""
+"""A user's own networks, from factories and as exported programs."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def no_scores():
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Return the name of a module outside this package that can be imported."""
+    """Return the name of an importable module outside this package."""
     name = f"own_networks_{tmp_path.name}".replace("-", "_")
     (tmp_path / f"{name}.py").write_text(PACKAGE)
     monkeypatch.syspath_prepend(str(tmp_path))

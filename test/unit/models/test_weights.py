@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Weight files of three kinds, and what is said of bad ones."""
+"""Weight files in three formats, and the errors for bad ones."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def other_state() -> dict[str, torch.Tensor]:
 
 
 def write_safetensors(path: Path, state: dict[str, torch.Tensor]) -> Path:
-    """Write the format by its description: length, JSON header, data."""
+    """Write the format according to its description: length, JSON header, data."""
     header, data = {"__metadata__": {"format": "pt"}}, b""
     kinds = {torch.float32: "F32", torch.int64: "I64"}
     for name, tensor in state.items():
@@ -112,7 +112,7 @@ def test_what_is_no_safetensors_file_is_refused(tmp_path: Path, content: bytes) 
 
 @pytest.mark.parametrize("legacy", [False, True])
 def test_a_state_dict_that_was_cut_off_anywhere_is_refused(tmp_path: Path, legacy: bool) -> None:
-    """Found by fuzzing: torch then raises struct.error, OSError and others, by where it ends."""
+    """Found by fuzzing: torch raises struct.error, OSError and others, depending on where the file ends."""
     path = tmp_path / "w.pth"
     torch.save(small().state_dict(), path, _use_new_zipfile_serialization=not legacy)
     good = path.read_bytes()

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Small networks built as well-known ones are, each with what makes it hard to cut."""
+"""Small networks with the structure of well-known ones. Each has a property that makes it hard to cut."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ARCHITECTURES: dict[str, Callable[[], Case]] = {}
 
 
 def architecture(make: Callable[[], Case]) -> Callable[[], Case]:
-    """Register a network under its function's name, with weights that a seed fixes."""
+    """Register a network under its function's name, with weights from a fixed seed."""
 
     def seeded() -> Case:
         torch.manual_seed(0)
@@ -31,7 +31,7 @@ def photo(size: int = 32, channels: int = 3) -> torch.Tensor:
 
 
 class DenseBlock(nn.Module):
-    """Each layer sees all maps before it."""
+    """A block in which each layer gets all earlier maps."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ def inception() -> Case:
 
 
 class UNet(nn.Module):
-    """Every scale is used twice, far apart."""
+    """A network that uses every scale twice, far apart."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ def unet() -> Case:
 
 
 class Stereo(nn.Module):
-    """Two inputs through one shared tower."""
+    """Two inputs to one shared tower."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -141,7 +141,7 @@ def dict_outputs() -> Case:
 
 
 class Attention(nn.Module):
-    """Self-attention written out, with views, transposes and a bias table."""
+    """Self-attention in single operations, with views, transposes and a bias table."""
 
     def __init__(self, width: int = 16, heads: int = 4) -> None:
         super().__init__()
@@ -159,7 +159,7 @@ class Attention(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Patches, positions from a parameter, one hand-written layer and torch's own."""
+    """Patches, positions from a parameter, one hand-written layer, and one of torch's own."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -180,7 +180,7 @@ def transformer() -> Case:
 
 
 class InPlace(nn.Module):
-    """Writes into tensors in every way that leaves no view behind."""
+    """A network that writes into tensors in every way that leaves no view."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -205,7 +205,7 @@ def in_place() -> Case:
 
 
 class Aliases(nn.Module):
-    """Writes through views into tensors that are used afterwards."""
+    """A network that writes through views into tensors that are used later."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -227,7 +227,7 @@ def aliases() -> Case:
 
 
 class SqueezeExcitation(nn.Module):
-    """A map scaled by a vector made from it; the vector is 1 x 1 pixels large."""
+    """A map that is scaled by a vector computed from it. The vector has 1 x 1 pixels."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -272,7 +272,7 @@ def depthwise_separable() -> Case:
 
 
 class Recurrent(nn.Module):
-    """A recurrent head, unrolled over the columns of a map; the cell's weights are shared by all steps."""
+    """A recurrent head, unrolled over the columns of a map. All steps share the cell's weights."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -313,7 +313,7 @@ def lstm() -> Case:
 
 
 class Constants(nn.Module):
-    """Normalises with buffers, makes coordinates from sizes, embeds integers."""
+    """A network that normalises with buffers, computes coordinates from sizes, and embeds integers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -339,7 +339,7 @@ def constants() -> Case:
 
 
 class Residual(nn.Module):
-    """ResNet's basic block twice, one ReLU for both places."""
+    """ResNet's basic block twice, with one ReLU for both places."""
 
     def __init__(self) -> None:
         super().__init__()

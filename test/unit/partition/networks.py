@@ -17,14 +17,14 @@ from neurosurgeon_ros.partition import PartitionedNetwork
 
 
 def travel(tensor: torch.Tensor, spec: TensorSpec) -> torch.Tensor:
-    """Encode without loss, put the bytes into another buffer, and decode them."""
+    """Encode a tensor without loss, copy the bytes to another buffer, and decode them."""
     name = next(name for name in CODECS if get_codec(name).lossless and get_codec(name).accepts(spec))
     encoded = get_codec(name).encode(tensor, spec)
     return decode(dataclasses.replace(encoded, data=memoryview(array("B", bytes(encoded.data)))), spec)
 
 
 def equal(one: Any, other: Any) -> bool:
-    """Whether two outputs have one structure and the same bits."""
+    """Return whether two outputs have the same structure and the same bits."""
     if isinstance(one, torch.Tensor):
         return isinstance(other, torch.Tensor) and one.dtype == other.dtype and torch.equal(one, other)
     if isinstance(one, dict):
@@ -35,7 +35,7 @@ def equal(one: Any, other: Any) -> bool:
 
 
 def assert_halves_equal_the_whole(network: PartitionedNetwork, x: torch.Tensor | Sequence[torch.Tensor]) -> None:
-    """Invariant 1: at every point, through a lossless codec, bit for bit."""
+    """Check invariant 1: at every point, with a lossless codec, the results are bit-for-bit equal."""
     whole = network.run_whole(x)
     for point in network.points[:-1]:
         tensors = network.run_front(x, point.index)[point.index]
@@ -45,7 +45,7 @@ def assert_halves_equal_the_whole(network: PartitionedNetwork, x: torch.Tensor |
 
 
 class Skip(nn.Module):
-    """A map that is used again further down, and two outputs."""
+    """A network with a map that is used again later, and two outputs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class Skip(nn.Module):
 
 
 def image(size: int = 16, seed: int = 0) -> torch.Tensor:
-    """Return a uint8 image of noise, channels-last."""
+    """Return a channels-last uint8 image of noise."""
     generator = torch.Generator().manual_seed(seed)
     tensor = torch.randint(0, 256, (1, 3, size, size), dtype=torch.uint8, generator=generator)
     return tensor.contiguous(memory_format=torch.channels_last)

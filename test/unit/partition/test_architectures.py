@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Invariant 1 and the count of work on many kinds of network."""
+"""Invariant 1 and the counts of computation, on many kinds of network."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_work_is_what_an_independent_counter_says(name: str) -> None:
     network, inputs = ARCHITECTURES[name]()
     features = partition(network, inputs).points[0].features
     fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)  # the counter does not know fused forms of attention
+    torch.backends.mha.set_fastpath_enabled(False)  # the counter does not support fused attention
     try:
         with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
             network(*inputs)

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Margins are left out where the result has the very same bits, and nowhere else."""
+"""Padding is skipped where the result has exactly the same bits, and nowhere else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIDE = 64
 
 
 class Small(nn.Module):
-    """What detectors begin with: pixels divided, convolutions of several kinds, pooling, and a way around."""
+    """The beginning of typical detectors: scaled pixels, several kinds of convolution, pooling, a skip connection."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ def test_fewer_rows_are_computed(network: PartitionedNetwork, monkeypatch: pytes
 
     monkeypatch.setattr(Surrounded, "forward", counted)
     trimmed.run((_with_image(Rows(16, 40)),))
-    # The image's rows for the first convolution, one more on both sides for pooling, and what it makes of these.
+    # The image's rows for the first convolution; one more on both sides for pooling; the pooled rows.
     assert heights[:3] == [24, 26, 14]
 
 

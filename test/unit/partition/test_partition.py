@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the engine promises beside invariant 1: what is refused, what is counted, what cannot be cut."""
+"""The engine's properties other than invariant 1: what is rejected, what is counted, and what cannot be cut."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def skip() -> nn.Module:
 
 
 class Chooser(nn.Module):
-    """Takes another way where the image is bright."""
+    """A network that takes another branch if the image is bright."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ def test_kept_points_carry_ever_less() -> None:
     sizes = [point.bytes for point in chosen.points]
     assert sizes == sorted(set(sizes), reverse=True)
     assert chosen.left_out == len(every.points) - len(chosen.points) > 0
-    # A kept point is the first of all with so few elements.
+    # A kept point is the first of all points with so few elements.
     for point in chosen.points[1:-1]:
         assert point.name == next(p.name for p in every.points if p.bytes <= point.bytes)
 
@@ -176,7 +176,7 @@ def test_two_runs_at_once_do_not_mix() -> None:
 
 
 def vgg16() -> nn.Module:
-    """Simonyan and Zisserman 2015, configuration D."""
+    """Return the network of Simonyan and Zisserman 2015, configuration D."""
     layers: list[nn.Module] = []
     inputs = 3
     for width in (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512, 0):
@@ -190,7 +190,7 @@ def vgg16() -> nn.Module:
 
 
 def yolov2_tiny(head: int) -> nn.Module:
-    """Redmon and Farhadi 2017, the tiny form."""
+    """Return the network of Redmon and Farhadi 2017 in its tiny form."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     inputs = 3
     for index, width in enumerate((16, 32, 64, 128, 256, 512, 1024, 1024), start=1):
@@ -258,12 +258,12 @@ def test_attention_is_two_products_and_a_softmax() -> None:
             return nn.functional.scaled_dot_product_attention(x, x, x)
 
     features = partition(Attention().eval(), torch.rand(1, 2, 5, 8)).points[0].features
-    # Two heads, five queries and keys of eight numbers.
+    # Two heads, five queries and keys with eight numbers each.
     assert features[:6] == (0, 2 * 2 * 5 * 5 * 8, 2 * 5 * 5, 0, 2, 1)
 
 
 class Looped(nn.Module):
-    """Control flow that depends on sizes, settings and loops, but on no value."""
+    """A network whose control flow depends on sizes, settings and loops, but not on values."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -308,7 +308,7 @@ def test_what_the_back_end_can_make_again_is_not_sent_twice() -> None:
 
 
 class Pooled(nn.Module):
-    """Bytes to floats, then convolutions with each activation that oneDNN knows, pooled to half the size."""
+    """Bytes to floats, then convolutions with each activation that oneDNN supports, pooled to half the size."""
 
     def __init__(self, activation: nn.Module) -> None:
         super().__init__()

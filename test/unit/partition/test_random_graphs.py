@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Invariant 1 on networks that nobody thought of."""
+"""Invariant 1 on random networks."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ def plans(draw: st.DrawFn) -> list[tuple[str, int, int]]:
 
 class Planned(nn.Module):
     """
-    A network made from a plan; all values are images of one size, so that any step fits any value.
+    A network made from a plan. All values are images of one size, so that any step fits any value.
 
     :param plan: kind, first and second value of each step.
-    :param outputs: which values are returned.
+    :param outputs: indices of the values that are returned.
     """
 
     def __init__(self, plan: list[tuple[str, int, int]], outputs: list[int]) -> None:

@@ -23,7 +23,7 @@ def model() -> Model:
 
 @pytest.fixture(scope="module")
 def everywhere(model: Model) -> PartitionedNetwork:
-    """Cut at every place there is."""
+    """Return the network cut at every possible place."""
     return partition(model.network, model.example_input, keep_all=True)
 
 
@@ -36,7 +36,7 @@ def test_front_end_then_back_end_is_the_whole_network(
     everywhere: PartitionedNetwork, frame: torch.Tensor, one_thread: int
 ) -> None:
     assert len(everywhere.points) >= 30
-    torch.set_num_threads(one_thread)  # as many as the nodes would take
+    torch.set_num_threads(one_thread)  # the number that the nodes would use
     try:
         assert_halves_equal_the_whole(everywhere, frame)
     finally:
@@ -70,7 +70,7 @@ def test_points_that_carry_no_less_are_left_out(model: Model, everywhere: Partit
 
 def test_the_map_that_both_heads_need_crosses_beside_the_rest(everywhere: PartitionedNetwork) -> None:
     by_name = {point.name: point for point in everywhere.points}
-    # The pooled map is made again at the edge from the one that travels anyway.
+    # The edge computes the pooled map again from the map that is sent anyway.
     assert [spec.shape for spec in by_name["pool5"].tensors] == [(1, 256, 26, 26)]
     assert [spec.shape for spec in by_name["conv6.conv"].tensors] == [(1, 256, 26, 26), (1, 512, 13, 13)]
     assert [spec.shape for spec in by_name["coarse"].tensors] == [(1, 256, 26, 26), (1, 256, 13, 13), (1, 255, 13, 13)]

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The commands experiment, profile and replay: what they write, and how they refuse."""
+"""The commands experiment, profile and replay: what they write, and what they refuse."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ KEYS = {
     "ratio_lagged",
     "frames_on_device_while_edge_better_longest",
 }
-#: 3 s up, 2 s down, and up again.
+#: 3 s with a rate, 2 s without, and 3 s with a rate.
 UP_AND_DOWN = np.repeat([40.0, 0.0, 40.0], [30, 20, 30])
 
 
@@ -116,6 +116,6 @@ def test_frames_on_the_device_count_while_the_edge_is_better() -> None:
     table = network("yolov3_tiny")
     on_device = run(UP_AND_DOWN, "fixed_arm", arm=len(table.points) - 1)
     longest = links.longest_on_device(on_device, table, 10.0)
-    # Frames that would meet the outage are no worse off on the device, so that they end the row.
+    # Frames that would meet the outage are not worse on the device, so they end the series.
     assert 0 < longest < len(on_device.arms)
     assert links.longest_on_device(run(UP_AND_DOWN, "oracle"), table, 10.0) == 0

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Links that are made are like those that were recorded; the recordings themselves are not in the repository."""
+"""Generated links are similar to recorded ones; the recordings themselves are not in the repository."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from neurosurgeon_ros.learning.interface import FloatArray
 from neurosurgeon_ros.simulation.mobile import MOBILE
 
 RATE_SHARES, OUTAGE_SHARES = (0.1, 0.25, 0.5, 0.75, 0.9, 0.99), (0.5, 0.75, 0.9, 0.95)
-#: Rows of 0.1, 1 and 10 s.
+#: Lags in rows: 0.1, 1 and 10 s.
 LAGS = (1, 10, 100)
 
 
 @dataclass(frozen=True)
 class Recording:
     """
-    Figures of a recorded link.
+    Statistics of a recorded link.
 
-    :param rows: of 100 ms.
+    :param rows: number of rows of 100 ms.
     :param mean_mbps: mean rate.
-    :param mbps: quantiles of the rates, outages included, at RATE_SHARES.
+    :param mbps: quantiles of the rates, including outages, at RATE_SHARES.
     :param correlation: autocorrelation of log(rate + 0.06) at LAGS.
     :param outage_rows: quantiles of the outages' lengths at OUTAGE_SHARES.
     :param outages: number of outages in 100 s.
@@ -55,7 +55,7 @@ RECORDED = {
 
 
 def drawn(name: str, links: int = 30) -> list[FloatArray]:
-    """Links as long as the recording: an autocorrelation that is estimated from few rows is too low."""
+    """Return links as long as the recording, because an autocorrelation that is estimated from few rows is too low."""
     return [MOBILE[name].sample(RECORDED[name].rows, np.random.default_rng(seed)) for seed in range(links)]
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A link that falls and returns, by the robot's own rules: the edge is used as before within 30 frames."""
+"""A link that fails and returns, with the robot's own rules: the edge is used as before within 30 frames."""
 
 from __future__ import annotations
 

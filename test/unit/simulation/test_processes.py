@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Links and loads, and what is read from files."""
+"""Processes of links and loads, and files that are read."""
 
 from __future__ import annotations
 

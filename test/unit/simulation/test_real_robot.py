@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Policies on what a real robot has: YOLOv3-tiny with two codecs, a robot of a fifth of the edge's speed."""
+"""Policies with realistic delays: YOLOv3-tiny with two codecs, and a robot with a fifth of the edge's speed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from neurosurgeon_ros.simulation.processes import StepLoad
 from neurosurgeon_ros.simulation.simulate import simulate
 from neurosurgeon_ros.simulation.table import NetworkTable
 
-# Seconds on the robot, at the edge; convolutions left, their multiply-accumulates, activations; bytes that travel.
+# Seconds on the robot; at the edge; remaining convolutions, their multiply-accumulates, activations; bytes sent.
 ARMS = {
     "input/uint8": (0.006, 0.036, 13, 2.78e9, 7.5e6, 519_168),
     "pool2/fp32": (0.035, 0.029, 11, 2.51e9, 3.4e6, 1_384_448),

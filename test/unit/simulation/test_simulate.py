@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The simulator's rules: one link, first in first out; nothing is free; reports only when finished."""
+"""The simulator's rules: one first-in, first-out link; every transfer takes time; reports only when finished."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def environment(**changes: object) -> Environment:
     """
     Return 10 frames at 10 Hz on 8 Mbit/s, which is 1 MB/s.
 
-    Arms: 50 kB at once (50 ms), 10 kB after 30 ms (10 ms), on the device 60 ms; the edge takes 5 and 2 ms, and the way
-    there and back 1 ms.
+    Arms: 50 kB at once (50 ms), 10 kB after 30 ms (10 ms), and 60 ms on the device. The edge takes 5 and 2 ms, and the
+    round trip 1 ms.
     """
     features = np.zeros((3, len(FEATURES)))
     features[:, FEATURES.index("psi")] = [50_000, 10_000, 0]
@@ -43,7 +43,7 @@ def environment(**changes: object) -> Environment:
 
 
 class Scripted:
-    """Chooses what the script says, then stays on the device; keeps what it saw."""
+    """A policy that chooses as scripted, then stays on the device, and records its observations."""
 
     def __init__(self, *script: Choice) -> None:
         self.script = list(script)
@@ -72,7 +72,7 @@ def test_frames_come_at_the_cameras_rate_or_when_the_last_is_done() -> None:
 
 
 def test_probe_makes_the_next_frame_wait_and_is_charged_to_it() -> None:
-    """A probe of 120 kB takes 120 ms: the frame at 100 ms waits for 20 ms of it."""
+    """A probe of 120 kB takes 120 ms, so the frame at 100 ms waits for 20 ms."""
     policy = Scripted(Choice(arm=2, probe_bytes=120_000), Choice(arm=0))
     run = simulate(policy, environment())
     np.testing.assert_allclose(run.delay_s[:2], [0.060, 0.076])
@@ -93,7 +93,7 @@ def test_probe_gives_way_to_the_frame_that_it_was_chosen_with() -> None:
 
 
 def test_probe_reports_only_when_it_is_finished() -> None:
-    """It is under way for 251 ms, so the frames at 100 and 200 ms know nothing of it."""
+    """It is under way for 251 ms, so the frames at 100 and 200 ms have no report of it."""
     policy = Scripted(Choice(arm=2, probe_bytes=250_000))
     simulate(policy, environment())
     assert [known for known, observation in policy.seen if observation.kind is Kind.PROBE] == [3]
@@ -139,7 +139,7 @@ def test_frame_on_the_device_tells_its_stages_and_no_offloading() -> None:
 
 
 def test_missed_deadline_is_finished_on_the_robot_and_tells_a_bound_then_the_truth() -> None:
-    """Sent at 0 and awaited until 50 ms, then 60 ms on the robot; the answer is there at 56 ms."""
+    """Sent at 0 and awaited until 50 ms, then 60 ms on the robot. The answer arrives at 56 ms."""
     policy = Scripted(Choice(arm=0))
     slow = environment(deadline_s=0.05)
     run = simulate(policy, slow)
@@ -157,7 +157,7 @@ def test_missed_deadline_is_finished_on_the_robot_and_tells_a_bound_then_the_tru
     [(0.04, 0.100, 0.100), (0.0, 0.060, 0.060), (0.07, 0.130, 0.130), (0.5, 0.140, 0.080)],
 )
 def test_overdue_answer_is_raced_by_the_robot(overdue_s: float, delay_s: float, bound_s: float) -> None:
-    """The edge takes 206 ms; the robot needs 60 ms from when it begins, at the deadline of 80 ms at the latest."""
+    """The edge takes 206 ms. The robot needs 60 ms from when it begins, at the latest at the deadline of 80 ms."""
     policy = Scripted(Choice(arm=0, overdue_s=overdue_s))
     run = simulate(policy, environment(deadline_s=0.08, mbps=np.full(10, 2.0)))
     assert run.delay_s[0] == pytest.approx(delay_s)

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""When bytes have left an uplink whose rate changes, and is 0 now and then."""
+"""When bytes have left an uplink whose rate changes, and is 0 at times."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from neurosurgeon_ros.simulation.uplink import Uplink, UplinkByFrame, UplinkByTime
 
-#: Rates in Mbit/s: 8 Mbit/s are 1 MB/s.
+#: Rates in Mbit/s: 8 Mbit/s is 1 MB/s.
 DOWN_IN_THE_MIDDLE = np.array([8.0, 0.0, 0.0, 16.0])
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The adaptive policy after whatever happened to link and edge: frames use the edge again within 30 frames."""
+"""The adaptive policy after any disturbance of link and edge: frames use the edge again within 30 frames."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from drives import ON_DEVICE, PERIOD_S, Drive
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-#: Frames within which the edge has to be in use again, and the frames in a row that show that it is.
+#: Number of frames within which the edge must be used again; number of frames in a row that show this.
 BACK_WITHIN, IN_A_ROW = 30, 5
 
 
@@ -40,10 +40,10 @@ def test_the_edge_is_in_use_again_soon_after_an_outage(mbps: float, away_s: int,
 @dataclass(frozen=True)
 class Episode:
     """
-    Something that goes wrong with link or edge for a while.
+    A temporary disturbance of link or edge.
 
-    :param changes: attributes of :class:`Drive`.
-    :param skipped_s: seconds for which no camera sent an image.
+    :param changes: changed attributes of :class:`Drive`.
+    :param skipped_s: seconds in which the camera sends no image.
     """
 
     frames: int
@@ -73,7 +73,7 @@ EPISODES = st.one_of(
 )
 @settings(max_examples=60, deadline=None, derandomize=True)
 def test_no_history_keeps_frames_on_the_robot(mbps: float, seed: int, episodes: list[Episode]) -> None:
-    """Slow, dead and absent links, edges that are slow or claim nonsense, noise, hours without an image."""
+    """Slow, dead and absent links, slow edges, edges with false reports, noise, and hours without an image."""
     drive = Drive(mbps, seed)
     for _ in range(50):
         drive.step()

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What adaptive_mu_lin_ucb sends beside the frames, and what it makes of odd observations."""
+"""The samples and probes of adaptive_mu_lin_ucb, and its handling of unusual observations."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def context(frame: int, on_device_s: float = 0.3, **changes: object) -> Context:
 
 
 def answers(choice: Choice, frame: int, bytes_per_s: float, slow_edge: float = 1.0) -> list[Observation]:
-    """Return what a link and an edge without noise answer to a choice."""
+    """Return the observations of a choice with a link and an edge without noise."""
     found = []
     for arm, kind in ((choice.arm, Kind.FRAME), (choice.sample_arm, Kind.SAMPLE)):
         if arm is not None and arm < 2:
@@ -169,7 +169,7 @@ def test_choice_that_the_runtime_overruled_is_not_mistaken() -> None:
     run(policy, range(1, 50), 10e6)
     assert policy.select(context(50)).arm == 0
     before = policy.model.expect(context(50)).robot_s.copy()
-    for _ in range(20):  # as long as the arm that it ran as is expected to take
+    for _ in range(20):  # as long as the arm that was run is expected to take
         policy.observe(Observation(2, 50, Kind.FRAME, math.nan, robot_s=before[2]), context(50))
     np.testing.assert_allclose(policy.model.expect(context(50)).robot_s, before)
 

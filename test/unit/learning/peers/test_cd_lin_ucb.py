@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""LinUCB with change detection: the test worked by hand, false alarms, exploration, and links that change."""
+"""LinUCB with change detection: the test computed by hand, false alarms, exploration, and links that change."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from neurosurgeon_ros.learning.peers.cd_lin_ucb import CdLinUcb, relative
 
 
 def worked(**options: float) -> CdLinUcb:
-    """Make one that explores nothing and tests each observation, with epsilon = 0.1 and h = 1, in seconds."""
+    """Return a policy that does not explore and tests every observation, with epsilon = 0.1 and h = 1, in seconds."""
     settings = {"explore": 0.0, "epsilon": 0.1, "threshold": 1.0, "warm_up": 0, "delay_unit_s": 1.0} | options
     return CdLinUcb(n_arms=3, **settings)
 
 
 def test_worked_example_of_an_alarm() -> None:
-    """Arm 1 is x = (1, 0), so that theta = (sum y) / (1 + k); each row: delay, prediction with it, and the sum g+."""
+    """Arm 1 is x = (1, 0), so theta = (sum y) / (1 + k). Each row: delay, prediction with it, and the sum g+."""
     policy = worked()
     rows = [
         (2.0, 1.0, 0.4),  # r = (2 - 1) / 2

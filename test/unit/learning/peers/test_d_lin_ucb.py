@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""D-LinUCB against a worked example, late answers, and links that change."""
+"""D-LinUCB: a worked example, late answers, and links that change."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from neurosurgeon_ros.learning.peers.d_lin_ucb import DLinUcb
 
 
 def worked(**options: float) -> DLinUcb:
-    """Make one with gamma = 1/2, lambda = 1 and a radius of sqrt(lambda) S = 1, in seconds."""
+    """Return a policy with gamma = 1/2, lambda = 1 and a radius of sqrt(lambda) S = 1, in seconds."""
     return DLinUcb(n_arms=3, **({"gamma": 0.5, "c_theta": 1.0, "c_noise": 0.0, "delay_unit_s": 1.0} | options))
 
 
 def test_worked_example_of_four_frames() -> None:
-    """Each row: on_device_s, arm expected, delay observed, then V, V~ and b worked out by hand (columns conv, psi)."""
+    """Each row: on_device_s, expected arm, observed delay; V, V~ and b computed by hand (columns conv, psi)."""
     policy = worked()
     rows = [
         # index: -sqrt(2), 0.5 - 1, 2; V = V/2 + I/2 + xx' and V~ = V~/4 + 3I/4 + xx'
@@ -30,7 +30,7 @@ def test_worked_example_of_four_frames() -> None:
         (2.0, 1, 1.0, [[2.5, 0.5], [0.5, 1.5]], [[2.25, 0.25], [0.25, 1.25]], [3, 2]),
         # theta = (1, 1); index: 2 - sqrt(33/49) = 1.18, 1.5 - sqrt(20/49) = 0.86, 0.9; the edge is chosen
         (0.9, 1, 3.0, [[2.75, 0.25], [0.25, 1.25]], [[2.3125, 0.0625], [0.0625, 1.0625]], [4.5, 1]),
-        # theta = (43/27, 13/27), and on_device has 0 s; there x = 0, and the past still fades
+        # theta = (43/27, 13/27), and on_device takes 0 s; there x = 0, and the past is still discounted
         (
             0.0,
             ON_DEVICE,

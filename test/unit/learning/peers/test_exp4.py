@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Exp4 with fixed share: chances and weights worked by hand, what is not allowed, and links that change."""
+"""Exp4 with fixed share: probabilities and weights computed by hand, disallowed arms, and links that change."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from neurosurgeon_ros.learning.peers.exp4 import Exp4
 
 
 def worked(context: Context, arm: int, **options: float) -> Exp4:
-    """Make one with gamma = 0.1, share = 0.2 and eta = ln 2, with a seed by which it takes `arm` first."""
+    """Return a policy with gamma = 0.1, share = 0.2 and eta = ln 2, whose seed makes it choose `arm` first."""
     settings = {"eta": math.log(2.0), "gamma": 0.1, "share": 0.2} | options
     for seed in range(100):
         policy = Exp4(n_arms=3, seed=seed, **settings)
@@ -27,10 +27,10 @@ def worked(context: Context, arm: int, **options: float) -> Exp4:
 
 
 def test_worked_example_of_two_frames() -> None:
-    """Each arm has a chance of 1/3 at first; losses are delays over twice the 2 s of the device."""
+    """Each arm has probability 1/3 at first. Losses are delays divided by twice the device's 2 s."""
     policy = worked(context(1), arm=0)
     policy.observe(answer(0, 1, 2 / 3), context(1))
-    # (2/3) / 4 - 2 / 4 = -1/3, over the chance 1/3: -1, so that the weight doubles
+    # (2/3) / 4 - 2 / 4 = -1/3, divided by the probability 1/3: -1, so the weight doubles
     np.testing.assert_allclose(policy.weights, [1 / 2, 1 / 4, 1 / 4])
     # 0.9 of the weights, and 0.1 / 3
     np.testing.assert_allclose(policy.chances(context(2)), [29 / 60, 31 / 120, 31 / 120])
@@ -48,7 +48,7 @@ def test_late_answer_counts_with_the_chance_that_its_arm_had() -> None:
 
 def test_experts_of_arms_that_are_not_allowed_advise_the_device() -> None:
     policy = Exp4(n_arms=3, gamma=0.1)
-    # a third for arm 0, two thirds for the device; and 0.1 / 2 for each of both
+    # a third for arm 0 and two thirds for the device; in addition 0.1 / 2 for each
     np.testing.assert_allclose(policy.chances(context(1, allowed=(True, False, True))), [0.35, 0.0, 0.65])
     alone = context(2, allowed=(False, False, True))
     np.testing.assert_allclose(policy.chances(alone), [0.0, 0.0, 1.0])

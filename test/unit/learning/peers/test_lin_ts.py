@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Linear Thompson sampling: what it draws from, worked by hand, and links that change."""
+"""Linear Thompson sampling: its posterior computed by hand, and links that change."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_without_noise_the_expected_delay_decides() -> None:
 def test_takes_allowed_arms_alone() -> None:
     policy = LinTs(n_arms=3)
     arms = {policy.select(context(frame, allowed=(False, True, True))).arm for frame in range(1, 200)}
-    assert arms == {1}  # 0.5 s and little known, against 2 s on the device
+    assert arms == {1}  # 0.5 s and uncertain, against 2 s on the device
     assert policy.select(context(200, allowed=(False, False, True))).arm == ON_DEVICE
 
 
@@ -55,7 +55,7 @@ def test_repeats_with_its_seed() -> None:
 
 
 def test_leaves_an_arm_that_got_slow_before_lin_ucb_does() -> None:
-    """Neither forgets; but draws try what the old delays still speak against, and so more delays of it come."""
+    """Neither forgets, but draws still try the arm that the old delays speak against, and observe its new delays."""
     assert bandits.share_of_light_arm("lin_ucb", 1400, 1500) == 0.0
     for seed in range(3):
         assert bandits.share_of_light_arm("lin_ts", 1400, 1500, seed=seed) > 0.6

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""SW-LinUCB against a worked example, late answers, and links that change."""
+"""SW-LinUCB: a worked example, late answers, and links that change."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from neurosurgeon_ros.learning.peers.sw_lin_ucb import SwLinUcb
 
 
 def worked(**options: float) -> SwLinUcb:
-    """Make one with w = 2, lambda = 1 and a radius of sqrt(lambda) S = 1, in seconds."""
+    """Return a policy with w = 2, lambda = 1 and a radius of sqrt(lambda) S = 1, in seconds."""
     return SwLinUcb(n_arms=3, **({"window": 2, "c_theta": 1.0, "c_noise": 0.0, "delay_unit_s": 1.0} | options))
 
 
 def test_worked_example_of_five_frames() -> None:
-    """Each row: on_device_s, then V and theta before the frame by hand (columns conv, psi), arm, and delay observed."""
+    """Each row: on_device_s; V and theta before the frame, by hand (columns conv, psi); arm; observed delay."""
     policy = worked()
     rows = [
         # index: -sqrt(2), 0.5 - 1, 2
@@ -30,9 +30,9 @@ def test_worked_example_of_five_frames() -> None:
         (2.0, [[2, 1], [1, 2]], [4 / 3, 4 / 3], 1, 1.0),
         # b = (5, 4); index: 13/5 - sqrt(3/5) = 1.83, 0.5 + 6/5 - sqrt(2/5) = 1.07, 1
         (1.0, [[3, 1], [1, 2]], [6 / 5, 7 / 5], ON_DEVICE, math.nan),
-        # frame 1 is out; b = (1, 0); index: 1/2 - sqrt(3/2) = -0.72, 0.5 + 1/2 - sqrt(1/2) = 0.29, -1
+        # frame 1 has left; b = (1, 0); index: 1/2 - sqrt(3/2) = -0.72, 0.5 + 1/2 - sqrt(1/2) = 0.29, -1
         (-1.0, [[2, 0], [0, 1]], [1 / 2, 0], ON_DEVICE, math.nan),
-        # frames 3 and 4 were on the device: nothing is known; index: -sqrt(2), 0.5 - 1, 2
+        # frames 3 and 4 were on the device, so nothing is known; index: -sqrt(2), 0.5 - 1, 2
         (2.0, [[1, 0], [0, 1]], [0, 0], 0, 4.0),
     ]
     for frame, (on_device_s, v, theta, arm, delay_s) in enumerate(rows, start=1):
@@ -65,8 +65,8 @@ def test_late_answer_takes_its_frames_place() -> None:
     for frame in range(1, 4):
         policy.select(context(frame))
     policy.observe(answer(1, 3, 1.0), context(3))
-    policy.observe(answer(0, 2, 4.0), context(2))  # late, still in the window before frame 4
-    policy.observe(answer(0, 1, 4.0), context(1))  # later than the window is long, and in no newer one's place
+    policy.observe(answer(0, 2, 4.0), context(2))  # late, but still in the window of frame 4
+    policy.observe(answer(0, 1, 4.0), context(1))  # too late for the window; it must not overwrite a newer frame
     v, theta = policy.regression(4)
     np.testing.assert_allclose(v[BLOCK], [[3, 1], [1, 2]])
     np.testing.assert_allclose(theta[USED], [6 / 5, 7 / 5])

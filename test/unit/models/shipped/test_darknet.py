@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Reading Darknet's weight files: values land where they belong, and bad files are named."""
+"""Darknet's weight files: values are read into the right places, and bad files are named."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from neurosurgeon_ros.models.shipped.darknet import load_darknet
 
 
 def small_network() -> nn.Sequential:
-    """One convolution with batch norm, one without: 2 x 4 statistics, 18 + 6 kernel values, 3 biases."""
+    """Return a convolution with batch norm and one without: 2 x 4 statistics, 18 + 6 kernel values, 3 biases."""
     return nn.Sequential(nn.Conv2d(1, 2, 3, bias=False), nn.BatchNorm2d(2), nn.ReLU(), nn.Conv2d(2, 3, 1))
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Every network that ships: it loads, finds what is there where its weights are real, and is whole after any cut."""
+"""Every shipped network loads, gives the same result after any cut, and detects real objects with real weights."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_mobilenet_sees_the_man_in_a_suit() -> None:
 
 @pytest.mark.parametrize(
     ("name", "macs"),
-    # MobileNetV2 and ResNet50: 300 million and 4.1 billion in their papers' tables.
+    # MobileNetV2 and ResNet50: 300 million and 4.1 billion in the tables of their papers.
     [("mobilenet_v2", 299_494_272), ("resnet50", 4_087_136_256), ("yolov2_tiny", 3_537_437_696)],
 )
 def test_work_is_as_published(name: str, macs: int) -> None:

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Decoding of heads and non-maximum suppression, on numbers worked out by hand."""
+"""Decoding of heads and non-maximum suppression, with numbers computed by hand."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def logit(probability: float) -> float:
 
 
 def head_with_one_box() -> torch.Tensor:
-    """Two anchors, three classes, 2 rows, 3 columns; one box of anchor 1 at row 1, column 2."""
+    """Return a head with two anchors, three classes, 2 rows, 3 columns; one box of anchor 1 at row 1, column 2."""
     output = torch.full((1, 2, 8, 2, 3), -20.0)
     output[0, 1, :, 1, 2] = torch.tensor(
         [logit(0.25), logit(0.75), math.log(2.0), math.log(0.5), logit(0.8), logit(0.9), logit(0.5), logit(0.1)]

@@ -31,7 +31,7 @@ def detect(model: Model, frame: int, confidence: float = 0.3) -> Detections:
 
 
 def overlap(box: np.ndarray, marked: list[float]) -> float:
-    """IoU of a detection (centre and size) and a marked object (corners)."""
+    """Return the IoU of a detection (centre and size) and a marked object (corners)."""
     low, high = box[:2] - box[2:] / 2, box[:2] + box[2:] / 2
     shared = np.prod(np.clip(np.minimum(high, marked[2:]) - np.maximum(low, marked[:2]), 0, None))
     area = (marked[2] - marked[0]) * (marked[3] - marked[1])
@@ -44,7 +44,7 @@ def test_boxes_fit_what_is_there(model: Model, case: dict[str, Any]) -> None:
     for item in case["objects"]:
         of_class = found.boxes[found.classes == model.labels.index(item["label"])]
         assert max((overlap(box, item["box"]) for box in of_class), default=0.0) >= 0.6, item
-    # Not a box for everything: what is found beside the marked objects is little.
+    # There are few detections beyond the marked objects.
     assert len(found) <= len(case["objects"]) + 2
 
 
