@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The commands that pages show exist, and so do their options, launch arguments, parameters and topics."""
+"""The commands in the documentation exist, with their options, launch arguments, parameters and topics."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 PARAMETERS = {"robot_node": RobotParameters, "edge_node": EdgeParameters, "video_node": VideoParameters}
 COMMANDS = ("./neurosurgeon", "neurosurgeon", "make", "ros2")
-#: Verbs that are none of the nodes', and programs of other packages.
+#: Verbs of ros2 that do not concern the nodes, and programs of other packages.
 FOREIGN = ("pkg", "security")
 FOREIGN_PACKAGES = ("rqt_robot_monitor",)
-#: Topics that a page's reader may echo.
+#: Topics that a reader of the documentation may echo.
 TOPICS = ("/detections", "/diagnostics", "/robot_node/decision", "/neurosurgeon/status")
 
 
 def commands(page: Path) -> Iterator[list[str]]:
-    """Return the words of each command that a page shows, in a block of code or within a sentence."""
+    """Yield the words of each command that a page shows, in a block of code or within a sentence."""
     text = re.sub(r"\\\n\s*", " ", page.read_text(encoding="utf-8"))
     shown = [line.strip().removeprefix("$ ") for line in text.splitlines() if re.match(r"( {4}|\.?/?[a-z0-9]+ )", line)]
     shown += re.findall(r"`([^`\n]+)`", text)
     for line in shown:
         line = re.split(r"\s+# ", line)[0]
-        # What stands for many things, or is none of our commands, cannot be looked up.
+        # Placeholders and commands of other packages cannot be checked.
         if line.split(" ")[0] in COMMANDS and " " in line and "…" not in line:
             yield shlex.split(line.replace("'", ""))
 
@@ -47,7 +47,7 @@ SHOWN = [(page, words) for page in PAGES for words in commands(page)]
 
 
 def of(*programs: str) -> list[Any]:
-    """Return the shown commands of some programs as a test's parameters, each once."""
+    """Return the shown commands of some programs as parameters of a test, each once."""
     chosen = {f"{page.name}: {' '.join(words)}": words for page, words in SHOWN if words[0] in programs}
     return [pytest.param(words, id=name) for name, words in chosen.items()]
 
@@ -56,14 +56,14 @@ def of(*programs: str) -> list[Any]:
 def test_a_command_of_ours_is_understood(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with contextlib.suppress(SystemExit):
         make_parser().parse_args(words[1:])
-    # A page may name a command without what it needs; it may not name one, or an option, that there is not.
+    # A page may omit a command's required arguments. It must not name a command or an option that does not exist.
     said = capsys.readouterr().err
     assert said == "" or "the following arguments are required" in said
     assert unknown_options(words, capsys) == set()
 
 
 def unknown_options(words: list[str], capsys: pytest.CaptureFixture[str]) -> set[str]:
-    """Return the options of a shown command that its help does not list; argparse reports what is missing first."""
+    """Return the options of a shown command that its help does not list. argparse reports missing arguments first."""
     given = {word.split("=")[0] for word in words[1:] if re.match(r"--?[a-z]", word)}
     with contextlib.suppress(SystemExit):
         make_parser().parse_args([*(words[1:2] if not words[1].startswith("-") else []), "--help"])
@@ -82,7 +82,7 @@ def test_a_target_is_in_the_makefile(words: list[str]) -> None:
 
 
 def launch_arguments(path: Path) -> set[str]:
-    """Return the names that a launch file declares, as its source has them: keys of tables, or words of a call."""
+    """Return the names that a launch file declares in its source: keys of tables, or words of a call."""
     text = path.read_text(encoding="utf-8")
     return set(re.findall(r'^    "(\w+)": \(', text, re.MULTILINE)) | set(
         re.findall(r'DeclareLaunchArgument\("(\w+)"', text)
@@ -113,7 +113,7 @@ def test_a_ros2_command_names_what_there_is(words: list[str]) -> None:
 
 
 def test_the_pages_are_read() -> None:
-    """What is looked for is found: the tests above cannot pass by reading nothing."""
+    """The tests above must not pass because they read nothing."""
     verbs = {words[1] for _, words in SHOWN if words[0] == "ros2"}
     assert {"launch", "run", "topic", "param", "lifecycle"} <= verbs
     assert len(of("./neurosurgeon", "neurosurgeon")) > 15

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What can be read in the launch files' sources about their arguments; test/launch evaluates them where launch is."""
+"""Checks of the launch files' arguments in their sources; test/launch evaluates the files if launch is installed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FILES = sorted((Path(__file__).parents[2] / "launch").glob("*.launch.py"))
 
 
 def tables(tree: ast.Module) -> dict[str, ast.Dict]:
-    """Return the tables of arguments: dicts at the top of the file."""
+    """Return the tables of arguments: dicts at module level."""
     return {
         ast.unparse(node.targets[0]): node.value
         for node in tree.body
@@ -59,7 +59,7 @@ def test_every_argument_that_is_declared_is_used(path: Path) -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inside
     }
-    # All of PARAMETERS are handed to the node.
+    # All of PARAMETERS are passed to the node.
     used |= {str(ast.literal_eval(key)) for key in parameters.keys if key is not None} if parameters else set()
     assert declared(path) - used == set()
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The layout of CONTRIBUTING.md: who may import whom, and how large a file or a folder may be."""
+"""The layout of CONTRIBUTING.md: allowed imports between folders, and maximum sizes of files and folders."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2] / "src" / "neurosurgeon_ros"
 FILES = sorted(ROOT.rglob("*.py"))
 
-#: Folders from the bottom up; a folder imports from its own level or from those below, see `BESIDE`.
+#: Folders in ascending order. A folder imports from its own level as in `BESIDE`, or from lower levels.
 LEVELS = (
     ("learning", "codecs", "models", "partition"),
     ("protocol", "inference"),
@@ -29,7 +29,7 @@ LEVELS = (
 #: Imports within a level.
 BESIDE = {("partition", "codecs")}
 
-#: Where a library may be imported.
+#: Folders in which a library may be imported.
 AT_HOME = {
     "rclpy": {"ros", "camera", "diagnostics", "recording", "nodes"},
     "matplotlib": {"cli", "simulation"},
@@ -42,7 +42,7 @@ MOST_LINES, MOST_FILES = 300, 16
 
 
 def imports(path: Path) -> Iterator[str]:
-    """Yield the modules that a file imports, wherever it does."""
+    """Yield the modules that a file imports, anywhere in the file."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -56,7 +56,7 @@ def folder_of(path: Path) -> str:
 
 
 def arrows() -> set[tuple[str, str]]:
-    """Return which folder imports from which other."""
+    """Return all pairs of folders of which the first imports from the second."""
     found = set()
     for path in FILES:
         for module in imports(path):

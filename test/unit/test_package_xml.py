@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the sources import is asked for: by package.xml, or, where no rosdep key serves, by the README's pip line."""
+"""Every import has a dependency: in package.xml, or in the README's pip command if there is no rosdep key."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-#: Keys of rosdep that are not named like the module.
+#: Keys of rosdep that differ from the module's name.
 KEYS = {
     **{name: f"python3-{name}" for name in ("matplotlib", "numpy", "rich", "scipy", "yaml")},
     "cv2": "python3-opencv",
 }
-#: Needed by `demo --view` alone, which docs/looking.md installs by pip: Bokeh and what it brings.
+#: Needed only by `demo --view`; docs/looking.md installs it by pip: Bokeh and its dependencies.
 OF_THE_VIEW = {"bokeh", "jinja2", "tornado"}
 
 
 def imported() -> dict[str, str]:
-    """Return each package that the sources and launch files import, with a file that does."""
+    """Return each package that the sources and launch files import, with a file that imports it."""
     found = {}
     for path in (*(ROOT / "src").rglob("*.py"), *(ROOT / "launch").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -38,11 +38,11 @@ def imported() -> dict[str, str]:
 
 
 def asked_for() -> set[str]:
-    """Return what package.xml says to install for running, and the README by pip."""
+    """Return the run dependencies in package.xml and in the README's pip command."""
     package = ElementTree.parse(ROOT / "package.xml").getroot()
     (line,) = re.findall(r"pip install (torch .*)", (ROOT / "README.md").read_text(encoding="utf-8"))
     pip = {re.split("[<>=]", word.strip('"'))[0] for word in line.split()}
-    # NumPy is named there to hold pip to the version that the system's packages were built with.
+    # The README names NumPy so that pip keeps the version that the system's packages were built with.
     return {str(one.text) for tag in ("depend", "exec_depend") for one in package.iter(tag)} | pip - {"numpy"}
 
 

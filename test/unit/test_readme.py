@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The README and the parameter files say what the code does."""
+"""The README and the parameter files agree with the code."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Invariant 3, as far as it can be read in the sources: nothing is unpickled or evaluated."""
+"""Invariant 3, as far as the sources show it: nothing is unpickled or evaluated."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 SOURCES = sorted((Path(__file__).parents[2] / "src").rglob("*.py"))
-#: May not be called: they run what they are given.
+#: Calls that are forbidden, because they execute what they are given.
 FORBIDDEN = (
     "eval",
     "exec",
@@ -25,7 +25,7 @@ FORBIDDEN += ("yaml.load", "yaml.unsafe_load", "os.system", "joblib.load", "torc
 
 
 def offences(source: str) -> list[str]:
-    """The calls in a source that could run what came from elsewhere."""
+    """Return the calls in a source that could execute data from elsewhere."""
     found = []
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.Call):

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Compressed images: decoded as they were encoded, and whatever is wrong with them is said before they are decoded."""
+"""Compressed images: decoded correctly, and errors reported before they are decoded."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_what_the_video_node_makes_is_read_again() -> None:
 
 
 def with_size(data: bytes, kind: str, width: int, height: int) -> bytes:
-    """Let a header name another size."""
+    """Replace the size in a header."""
     if kind == "png":
         return data[:16] + struct.pack(">II", width, height) + data[24:]
     place = data.index(b"\xff\xc0")
@@ -97,7 +97,7 @@ def test_what_is_wrong_is_said_in_one_sentence(data: bytes, said: str) -> None:
 
 
 def test_many_scans_are_taken_of_small_pictures_alone() -> None:
-    """A decoder goes over every pixel in each of them, however few bytes it has."""
+    """A decoder processes every pixel in each scan, however few bytes the scan has."""
     done, data = cv2.imencode(".jpg", IMAGE, (cv2.IMWRITE_JPEG_PROGRESSIVE, 1))
     assert done
     plain = data.tobytes()

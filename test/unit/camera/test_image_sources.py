@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What follows from who publishes images: the quality of service, and the sentence about why none comes."""
+"""Consequences of the images' publishers: the quality of service, and the sentence about why no image arrives."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Camera images of every encoding: right colours, whatever the padding; broken ones rejected with a reason."""
+"""Camera images of every encoding: correct colours with any padding; broken images are rejected with a reason."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HEIGHT, WIDTH = 12, 16
 
 
 def scene() -> NDArray[np.uint8]:
-    """A BGR image: four flat quarters of clear colours, so that interpolation only touches their borders."""
+    """Return a BGR image: four quarters in plain colours, so that interpolation changes only their borders."""
     image = np.zeros((HEIGHT, WIDTH, 3), dtype=np.uint8)
     image[:6, :8] = (200, 30, 40)
     image[:6, 8:] = (20, 180, 50)
@@ -32,7 +32,7 @@ def scene() -> NDArray[np.uint8]:
     return image
 
 
-#: Middles of the quarters, away from their borders.
+#: Centres of the quarters, away from their borders.
 PATCHES = (
     (slice(2, 4), slice(2, 6)),
     (slice(2, 4), slice(10, 14)),
@@ -42,7 +42,7 @@ PATCHES = (
 
 
 def bayer(bgr: NDArray[np.uint8], pattern: str) -> NDArray[np.uint8]:
-    """What a sensor with this filter sees; the pattern is that of the first two rows, as ROS names it."""
+    """Return what a sensor with this filter sees. The pattern is that of the first two rows, as ROS names it."""
     channel = {"b": 0, "g": 1, "r": 2}
     seen = np.empty(bgr.shape[:2], dtype=np.uint8)
     for index, letter in enumerate(pattern):
@@ -52,9 +52,9 @@ def bayer(bgr: NDArray[np.uint8], pattern: str) -> NDArray[np.uint8]:
 
 
 def yuv(bgr: NDArray[np.uint8], order: str) -> NDArray[np.uint8]:
-    """Pack as 4:2:2, u and v of every second pixel."""
+    """Return the image packed as 4:2:2, with u and v of every second pixel."""
     planes = cv2.cvtColor(bgr, cv2.COLOR_BGR2YUV).astype(float)
-    # ITU-R BT.601 with the range 16 to 235, which cameras send.
+    # ITU-R BT.601 with the range 16 to 235, as cameras send it.
     b, g, r = (bgr[..., i].astype(float) for i in range(3))
     planes[..., 0] = 16 + 0.257 * r + 0.504 * g + 0.098 * b
     planes[..., 1] = 128 - 0.148 * r - 0.291 * g + 0.439 * b
@@ -70,7 +70,7 @@ def grey(bgr: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def encode(bgr: NDArray[np.uint8], encoding: str, *, big: bool = False) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-    """Pixels in this encoding, and the BGR image that they show."""
+    """Return pixels in this encoding, and the BGR image that they show."""
     shown = np.repeat(grey(bgr)[..., None], 3, axis=2)
     if encoding in ("mono8", "8UC1"):
         return grey(bgr), shown
@@ -89,7 +89,7 @@ def encode(bgr: NDArray[np.uint8], encoding: str, *, big: bool = False) -> tuple
 
 
 def message(pixels: NDArray[Any], encoding: str, *, padding: int = 0, big: bool = False) -> Image:
-    """An image message, its rows padded with bytes that no pixel has."""
+    """Return an image message whose rows are padded with bytes that no pixel has."""
     height, width = pixels.shape[:2]
     rows = np.frombuffer(np.ascontiguousarray(pixels).tobytes(), dtype=np.uint8).reshape(height, -1)
     rows = np.concatenate([rows, np.full((height, padding), 137, dtype=np.uint8)], axis=1)

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Lost images are counted by the camera_info beside each, where there is one."""
+"""Lost images are counted with the camera_info messages, if the camera publishes them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from neurosurgeon_ros.camera.losses import WINDOW_S, Losses
 
 
 def watched(seconds: int, *, infos: int, images: int, comparable: bool = True) -> list[tuple[int, int]]:
-    """Look once in a second, in which so many of both come."""
+    """Return what is counted once per second if this many messages of both kinds arrive in each second."""
     losses, seen = Losses(), []
     losses.comparable = comparable
     for second in range(seconds):

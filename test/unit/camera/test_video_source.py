@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Frames of a file."""
+"""Frames of a video file."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Records such as a monitor makes."""
+"""Records as a monitor makes them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ PERIOD_NS = 40_000_000
 
 
 def header(sequence: int) -> HeaderKey:
-    """Return the header of the n-th image."""
+    """Return the header of the image with this number."""
     return HeaderKey(1_000_000_000 + sequence * PERIOD_NS, "camera")
 
 
 def decision(sequence: int, **changes: Any) -> SeenDecision:
-    """Make the decision of a frame that the edge answered, 100 ms in all, with `changes`."""
+    """Return the decision of a frame that the edge answered, 100 ms in total, with `changes`."""
     values: dict[str, Any] = {
         "header": header(sequence),
         "robot_id": "robot_node",
@@ -62,7 +62,7 @@ def decision(sequence: int, **changes: Any) -> SeenDecision:
 
 
 def on_device(sequence: int, **changes: Any) -> SeenDecision:
-    """Make the decision of a frame that the robot worked on alone, 200 ms in all."""
+    """Return the decision of a frame that the robot processed alone, 200 ms in total."""
     alone: dict[str, Any] = dict.fromkeys(
         (
             "predicted_offload_delay",
@@ -82,11 +82,11 @@ def on_device(sequence: int, **changes: Any) -> SeenDecision:
 
 
 def detections(sequence: int, *names: str) -> SeenDetections:
-    """Make the detections of a frame: a box of each class named."""
+    """Return the detections of a frame, with one box for each named class."""
     boxes = np.array([(40.0, 30.0, 20.0, 20.0)] * len(names)).reshape(-1, 4)
     return SeenDetections(header(sequence), boxes, names, np.full(len(names), 0.5))
 
 
 def image(sequence: int, height: int = 61, width: int = 81) -> SeenImage:
-    """Make an image whose grey says which it is."""
+    """Return an image whose grey identifies it."""
     return SeenImage(header(sequence), np.full((height, width, 3), 10 * sequence % 250, dtype=np.uint8))

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: its options, and what it answers to bad ones."""
+"""The command line: its options, and its answers to bad ones."""
 
 from __future__ import annotations
 

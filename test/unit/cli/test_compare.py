@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The comparison's arithmetic and its bad input."""
+"""The calculations of `compare`, and its bad input."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The run in the terminal."""
+"""The run as shown in the terminal."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Image, detections and decision of a frame find each other by their header."""
+"""Image, detections and decision of a frame are matched by their header."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What surrounds a run: its ROS domain, its signals, and the processes that it ends."""
+"""The surroundings of a run: its ROS domain, its signals, and the processes that it ends."""
 
 from __future__ import annotations
 

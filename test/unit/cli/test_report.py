@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Reports: what is in the page, what a browser makes of it, and files that are no recordings."""
+"""Reports: the content of the page, its rendering in a browser, and files that are not recordings."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from neurosurgeon_ros.recording.schemas import schema_text
 
 from .seen import decision, on_device
 
-# All that is said goes to standard error, and pages have five seconds of their own time.
+# All messages go to standard error, and pages run for five seconds of virtual time.
 SHOWING = ["--enable-logging=stderr", "--virtual-time-budget=5000"]
 EVIL = "<script>alert('$1 & $2')</script>"
 
 
 def a_run() -> list[SeenDecision]:
-    """Make a run with each outcome: 1 to 5 by the edge, 6 and 7 fallbacks, 8 to 10 without an edge, 11 by choice."""
+    """Return a run with each outcome: 1 to 5 by the edge, 6 and 7 fallbacks, 8 to 10 without an edge, 11 by choice."""
     run = [decision(sequence) for sequence in range(1, 6)]
     run += [on_device(sequence, outcome="fallback", arm=EVIL, reason=EVIL) for sequence in (6, 7)]
     run += [on_device(sequence, reason="no edge is there") for sequence in (8, 9, 10)]
@@ -56,7 +56,7 @@ def test_spans_and_drops_are_counted() -> None:
     assert [(span.first, span.last, span.kind) for span in spans(run)] == [(6, 7, "fallback"), (8, 10, "no edge")]
     assert spans(run)[1].seconds == pytest.approx(0.08)
     assert dropped(run).tolist() == [0] + [1] * 10
-    # A robot that was started anew counts from 0.
+    # A restarted robot counts from 0.
     assert dropped([decision(5), decision(3, session=8)]).tolist() == [0, 3]
     assert offload_error(decision(1, offload_delay=0.09)) == pytest.approx(0.02)
     figures = dict(table(run))
@@ -81,12 +81,12 @@ def test_a_page_of_a_table_has_its_parts(tmp_path: Path) -> None:
 @dataclass(frozen=True)
 class Shown:
     """
-    What a browser made of a page.
+    A page as rendered by a browser.
 
-    :param client: width of its window, and `scroll` of its content, in CSS pixels
-    :param images: widths of its images; 0: it could not be shown
-    :param loaded: addresses that it asked for
-    :param complained: whether anything was said on the console
+    :param client: width of the window in CSS pixels; `scroll` is the width of the content
+    :param images: widths of the images; 0 if an image could not be shown
+    :param loaded: addresses that were requested
+    :param complained: whether there was any message on the console
     """
 
     client: int
@@ -97,8 +97,8 @@ class Shown:
 
 
 def show(page: Path, width: int) -> Shown:
-    """Show a page in a frame of that width."""
-    # A window has a least width that is more than a phone's; a frame has none. The probe is a page of this test.
+    """Render a page in a frame of this width."""
+    # A window's minimum width is larger than a phone's; a frame has no minimum. The probe is a page of this test.
     probe = page.with_name("probe.html")
     probe.write_text(
         f'<iframe id="f" src="{page.name}" style="width:{width}px;height:900px;border:0"></iframe><script>'
@@ -111,7 +111,7 @@ def show(page: Path, width: int) -> Shown:
             str(CHROMIUM),
             *FLAGS,
             *SHOWING,
-            # Nor may the browser ask the network for anything of its own.
+            # The browser itself must not make network requests either.
             "--host-resolver-rules=MAP * ~NOTFOUND",
             "--allow-file-access-from-files",
             "--window-size=1400,1000",
@@ -136,7 +136,7 @@ def test_a_browser_shows_it_without_a_request(tmp_path: Path, width: int) -> Non
     write_decisions(a_run(), source)
     assert main(["report", str(source), "--output", str(page)]) == 0
     shown = show(page, width)
-    # Nothing hangs over, but for a scroll bar.
+    # Nothing is wider than the window, except for a scroll bar.
     assert 0.9 * width <= shown.client <= width
     assert shown.scroll <= shown.client
     assert len(shown.images) == 4
@@ -155,10 +155,10 @@ def test_what_is_wrong_with_a_page_does_not_go_unseen(tmp_path: Path) -> None:
     assert main(["report", str(source), "--output", str(page)]) == 0
     sound = page.read_text(encoding="utf-8")
 
-    # The page's own policy forbids scripts, and the browser says that there was one.
+    # The page's own policy forbids scripts, and the browser reports that there was one.
     page.write_text(sound.replace("</body>", "<script>missing.field = 1</script></body>"), encoding="utf-8")
     assert show(page, 1280).complained
-    # A script that may run and fails, a picture from elsewhere, and one that is too wide.
+    # A script that may run and fails, a picture from another host, and content that is too wide.
     bad = '<img src="http://127.0.0.1:9/x.png"><script>missing.field = 1</script><p style="width: 3000px">wide</p>'
     page.write_text(re.sub(r"<meta http-equiv[^>]*>", "", sound).replace("</body>", f"{bad}</body>"), encoding="utf-8")
     shown = show(page, 1280)

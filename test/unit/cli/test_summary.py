@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The figures of summary.json and the table of decisions.csv."""
+"""The values in summary.json and the table in decisions.csv."""
 
 from __future__ import annotations
 

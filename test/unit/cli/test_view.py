@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The page of a run: what it is given, what a browser makes of it, and who may look."""
+"""The page of a run: its data, its rendering in a browser, and who may look at it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ EVIL = "<script>alert('$1 {{ 2 }}')</script>"
 
 
 def picture(number: int, width: int = 64) -> NDArray[np.uint8]:
-    """Make a picture whose grey says which it is."""
+    """Return a picture whose grey identifies it."""
     return np.full((48, width, 3), 20 * (number % 10), dtype=np.uint8)
 
 
@@ -45,7 +45,7 @@ def grey(jpeg: bytes) -> int:
 
 
 class Run:
-    """A run without nodes: frames come when the test says so."""
+    """A run without nodes, whose frames the test produces."""
 
     def __init__(self) -> None:
         self.history = History(f"a run {EVIL}", 300)
@@ -53,7 +53,7 @@ class Run:
         self.view: View | None = None
 
     def frame(self) -> None:
-        """Let a frame come: most are answered by the edge, every tenth is not."""
+        """Add a frame. The edge answers most of them; every tenth is a fallback."""
         self.number += 1
         self.history.add(
             on_device(self.number, outcome="fallback", arm=EVIL, reason=EVIL)
@@ -102,7 +102,7 @@ def test_rows_hold_what_was_measured_and_nothing_else() -> None:
     assert shown["uplink"][0] == pytest.approx(8.0 * 346112 / 0.05 / 1e6)
     assert shown["offload"][0] == shown["predicted"][0] == pytest.approx(70.0)
     assert all(math.isnan(shown[name][index]) for name in ("uplink", "offload", "predicted") for index in (1, 2))
-    # Nothing was measured between sending and giving up: that time is shown as such.
+    # Nothing was measured between sending and giving up. The chart shows that time as such.
     assert [shown[f"stage_{index}"][2] for index in (2, 3, 4)] == pytest.approx([0.0, 0.0, 300.0])
     assert shown["mean"] == pytest.approx([100.0, 125.0, 140.0])
     assert {len(column) for column in shown.values()} == {3}
@@ -144,7 +144,7 @@ def test_what_comes_from_elsewhere_is_escaped(run: Run) -> None:
 def test_a_picture_that_nobody_takes_is_left_out() -> None:
     async def look() -> tuple[list[int], int]:
         pictures = Pictures()
-        # Nobody looks: not even this one is kept.
+        # Nobody looks at the page, so not even this picture is kept.
         pictures.put(picture(1))
         frames = pictures.frames()
         waiting = asyncio.ensure_future(anext(frames))
@@ -221,7 +221,7 @@ def test_without_bokeh_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) 
 
 
 class Feeder:
-    """Lets frames come, from a thread, until its end."""
+    """Adds frames in a thread until it is ended."""
 
     def __init__(self, run: Run) -> None:
         self._ending = threading.Event()

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The figures of an edge's diagnostics, and the levels that they mean."""
+"""The values in an edge's diagnostics, and their levels."""
 
 from __future__ import annotations
 

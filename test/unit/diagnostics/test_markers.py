@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Frustums of boxes: where a pinhole camera says, with the lens's distortion undone, and none without intrinsics."""
+"""Frustums of boxes: as by a pinhole camera model, with the lens distortion removed, and none without intrinsics."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_frame_without_detections_takes_the_old_markers_away() -> None:
 
 
 def test_a_calibration_by_which_a_box_lies_nowhere_draws_none() -> None:
-    """Found by fuzzing: such numbers are finite, and the corners were not."""
+    """Found by fuzzing: such intrinsics are finite, and the corners were not."""
     for info in (camera([0.0, 0.0, 1e30, 0.0, 0.0]), CameraInfo(k=[1e-300, 0.0, 320.0, 0.0, 1.0, *[0.0] * 3, 1.0])):
         assert obstacle(info, SIZE) == ""
         array = frustums(found((320, 240, 100, 80)), ("person",), info, range_m=1.0, header=HEADER)

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The figures of a robot's diagnostics, and the levels that they mean."""
+"""The values in a robot's diagnostics, and their levels."""
 
 from __future__ import annotations
 

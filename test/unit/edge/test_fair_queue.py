@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The requests that wait at an edge."""
+"""The edge's queue of waiting requests."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from neurosurgeon_ros.edge.fair_queue import NEWEST, FairQueue, Waiting
 from neurosurgeon_ros.learning.interface import Kind
 from neurosurgeon_ros.protocol.requests import Key, Request
 
-#: The worker has begun nothing.
+#: Value of `busy_s` of an idle worker.
 IDLE = -1.0
 
 
 def waiting(
     robot: str, sequence: int = 1, kind: Kind = Kind.FRAME, *, deadline_s: float = 0.0, p: int = 0, session: int = 7
 ) -> Waiting:
-    """A request that came at 0 s; its tensors do not matter here."""
+    """Return a request that arrived at 0 s; its tensors do not matter here."""
     engine = small_engine()
     request = Request(
         Key(robot, session, sequence, kind), None, engine.fingerprint, p, (), None, 0.0, 0.0, deadline_s=deadline_s
@@ -34,12 +34,12 @@ def name(one: Waiting) -> str:
 
 
 def drain(queue: FairQueue) -> list[str]:
-    """Take everything out, in order."""
+    """Take all requests out, and return them in order."""
     return [name(queue.take(0.0)[0][0]) for _ in range(len(queue))]
 
 
 def known(service_s: float, *, max_waiting: int = 8, sizes: tuple[int, ...] = ()) -> FairQueue:
-    """A queue that knows what a request takes."""
+    """Return a queue that knows the duration of a request."""
     queue = FairQueue(max_waiting, lambda _: sizes)
     queue.times.took(waiting("any").request, service_s)
     return queue
@@ -91,7 +91,7 @@ def test_several_frames_of_a_robot_wait_while_they_can_come_in_time() -> None:
         assert queue.put(waiting("a", n, deadline_s=0.45), busy_s=0.05) == []
     assert queue.put(waiting("b", 9, deadline_s=0.45), busy_s=0.05) == []
     later = waiting("a", 4, deadline_s=0.45)
-    later.arrived_s = 0.4  # by now the first three would come too late
+    later.arrived_s = 0.4  # now the first three would come too late
     assert [refusal.request.key.sequence for refusal in queue.put(later, busy_s=0.05)] == [1, 2, 3]
     assert drain(queue) == ["b9", "a4"]
 

@@ -32,7 +32,7 @@ def test_a_session_gives_its_id_back_and_only_it_can() -> None:
     registry, secret, next_secret = RobotRegistry(), new_secret(), new_secret()
     session, following = session_of(secret), session_of(next_secret)
     assert registry.hello("robot", session, "f", 0.0) == ""
-    # Another session's secret, a made-up one, the public number: none of them frees the id.
+    # None of these frees the id: another session's secret, an empty one, the public session number.
     for other, shown in ((session, next_secret), (session, ""), (session, f"{session:x}"), (following, next_secret)):
         assert not registry.leave("robot", other, shown)
         assert registry.holds("robot", session)

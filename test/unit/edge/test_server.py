@@ -27,7 +27,7 @@ from neurosurgeon_ros.protocol.validation import MAX_PROBE_BYTES
 def request(
     sequence: int = 1, *, robot: str = "robot", kind: Kind = Kind.FRAME, p: int = 0, codec: str = ""
 ) -> Request:
-    """A good request."""
+    """Return a valid request."""
     engine = small_engine()
     x, fitted = engine.model.preprocess(picture(sequence))
     point = engine.partitioned.points[p]
@@ -39,7 +39,7 @@ def request(
 
 
 class Gate:
-    """A server whose back-end waits until the test opens it."""
+    """A server whose back-end waits until the test releases it."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, max_queue: int = 3) -> None:
         engine = small_engine()
@@ -65,7 +65,7 @@ class Gate:
         self.server.start()
 
     def occupy(self) -> None:
-        """Have a request worked on."""
+        """Submit a request, and wait until the back-end runs it."""
         self.server.submit(request(99, robot="other"))
         assert self.begun.acquire(timeout=LONG_S)
 
@@ -86,7 +86,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
 
 
 def tensor(of: Request, **changes: Any) -> Request:
-    """A request whose tensor is changed."""
+    """Return a request with a changed tensor."""
     return replace(of, tensors=(replace(of.tensors[0], **changes), *of.tensors[1:]))
 
 
@@ -128,7 +128,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "pad_x NaN": (lambda r: letterbox(r, pad_x=NAN), "pad_x is nan"),
     "pad_y inf": (lambda r: letterbox(r, pad_y=-INF), "pad_y is -inf"),
 }
-#: What only the codec itself can tell; its decode() refuses it before it takes memory.
+#: Errors that only the codec itself can detect. Its decode() rejects them before it takes memory.
 BY_CODEC = ("too short", "no data", "a scale")
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What is missing is named, and the user's DDS profile is kept."""
+"""Missing modules are named, and the user's DDS profile is kept."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A recording that is damaged gives what comes before the damage."""
+"""From a damaged recording, everything before the damage is read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from neurosurgeon_ros.recording.recording import read_recording
 
 
 def test_a_chunk_that_cannot_be_decompressed_ends_what_is_read(tmp_path: Path) -> None:
-    """Found by fuzzing: Zstandard's error went through to whoever read."""
+    """Found by fuzzing: Zstandard's error reached the caller."""
     path = tmp_path / "a.mcap"
     with path.open("wb") as stream:
         writer = Writer(stream, chunk_size=400)
@@ -27,7 +27,7 @@ def test_a_chunk_that_cannot_be_decompressed_ends_what_is_read(tmp_path: Path) -
         writer.finish()
     good = path.read_bytes()
     assert [decision.sequence for decision in read_recording(path)] == [0, 1, 2, 3, 4, 5]
-    magic = b"\x28\xb5\x2f\xfd"  # of a frame of Zstandard
+    magic = b"\x28\xb5\x2f\xfd"  # of a Zstandard frame
     second = good.index(magic, good.index(magic) + 1)
     path.write_bytes(good[: second + 12] + bytes(20) + good[second + 32 :])
     assert 0 < len(read_recording(path)) < 6

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The arm `as_received`: the camera's own picture goes to the edge, and the edge pre-processes it."""
+"""The arm `as_received`: the camera's own picture is sent to the edge, and the edge pre-processes it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def table() -> ArmTable:
 
 
 def compressed(number: int, kind: str = JPEG, *settings: int) -> tuple[memoryview, NDArray[np.uint8]]:
-    """A picture as a camera sends it, and what a robot makes of it."""
+    """Return a picture as a camera sends it, and the image that a robot decodes from it."""
     data = cv2.imencode(kind, cv2.blur(picture(number, 120, 90), (5, 5)), settings)[1]
     image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     return data.data, np.asarray(image, dtype=np.uint8)
@@ -62,7 +62,7 @@ def feed(robot: Robot, data: memoryview | None, image: NDArray[np.uint8]) -> Out
 
 @pytest.fixture
 def robot() -> Iterator[Robot]:
-    """A robot that wants to send whatever comes as it is."""
+    """Yield a robot that prefers to send images as they are received."""
     with Edge() as edge:
         robot = make_robot(edge)
         robot.processor.replace(table(), Chooser(as_received), "tested")
@@ -139,7 +139,7 @@ def test_it_is_kept_and_takes_no_other_arms_place() -> None:
 
 
 def request(**changes: object) -> Request:
-    """A good request, but for some changes of its tensor."""
+    """Return a valid request with changes to its tensor."""
     data, image = compressed(1)
     engine = small_engine()
     _, fitted = engine.model.preprocess(image)
@@ -164,7 +164,7 @@ def answer(asked: Request) -> Reply:
 
 
 def damaged() -> memoryview:
-    """A picture whose header is whole, and whose scan's header is not."""
+    """Return a picture with a valid header, and a damaged header of its scan."""
     data = bytearray(compressed(1)[0])
     scan = data.index(b"\xff\xda")
     data[scan + 5 : scan + 11] = b"\xff" * 6
@@ -190,7 +190,7 @@ def replace_size(asked: Request) -> Request:
 
 
 def huge() -> memoryview:
-    """A picture that says it has 16,000 x 16,000 pixels."""
+    """Return a picture whose header claims 16,000 x 16,000 pixels."""
     data = bytearray(compressed(1)[0])
     frame = data.index(b"\xff\xc0")
     data[frame + 5 : frame + 9] = (16000).to_bytes(2, "big") * 2

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Arms that send the camera's own image as a JPEG that the robot makes: nothing else is in the frame's way."""
+"""Arms that send the camera's image as a JPEG made by the robot: nothing else delays the frame."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def table() -> ArmTable:
 
 
 def seen(number: int) -> NDArray[np.uint8]:
-    """A picture with something in it, as a camera sends it."""
+    """Return a picture with some structure, as a camera sends it."""
     return np.asarray(cv2.blur(picture(number, 90, 120), (5, 5)), dtype=np.uint8)
 
 
@@ -58,7 +58,7 @@ def as_jpeg(context: Context) -> Choice:
 
 @pytest.fixture
 def robot() -> Iterator[Robot]:
-    """A robot that wants to send every image so."""
+    """Yield a robot that prefers to send every image as JPEG."""
     with Edge() as edge:
         robot = make_robot(edge)
         robot.processor.replace(table(), Chooser(as_jpeg), "tested")
@@ -77,7 +77,7 @@ def test_the_whole_image_travels_and_the_edge_does_the_robots_pre_processing(rob
 
 
 def test_nothing_but_the_encoding_is_done_before_the_image_is_sent(robot: Robot) -> None:
-    robot.feed(seen(1))  # how an image of this size is fitted in is known from here on
+    robot.feed(seen(1))  # from here on, the letterbox of this image size is known
     done: list[str] = []
 
     def note(owner: object, name: str) -> AbstractContextManager[object]:

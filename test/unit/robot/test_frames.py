@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""One frame's way, and invariants 2, 4 and 5, with a real edge server in this process."""
+"""The processing of one frame, and invariants 2, 4 and 5, with a real edge server in this process."""
 
 from __future__ import annotations
 
@@ -42,54 +42,54 @@ held: queue.SimpleQueue[Reply] = queue.SimpleQueue()
 
 
 def forget_held() -> None:
-    """Let go of answers that an earlier test held."""
+    """Discard the answers that an earlier test held."""
     while not held.empty():
         held.get()
 
 
 def late(edge: Edge, reply: Reply) -> None:
-    """Hold an answer until the test lets it go."""
+    """Hold an answer until the test releases it."""
     held.put(reply)
 
 
 def never(edge: Edge, reply: Reply) -> None:
-    """Lose an answer."""
+    """Drop an answer."""
 
 
 def error(edge: Edge, reply: Reply) -> None:
-    """Refuse."""
+    """Answer with an error."""
     edge.deliver(Reply(Feedback(reply.feedback.key, Status.FAILED, "the back-end failed"), reply.header))
 
 
 def twice(edge: Edge, reply: Reply) -> None:
-    """Answer three times."""
+    """Deliver each answer three times."""
     for _ in range(3):
         edge.deliver(reply)
 
 
 def wrong_key(edge: Edge, reply: Reply) -> None:
-    """Answer something that was not asked."""
+    """Deliver an answer with a key that was not requested."""
     key = replace(reply.feedback.key, sequence=reply.feedback.key.sequence + 1000)
     edge.deliver(replace(reply, feedback=replace(reply.feedback, key=key)))
 
 
 def vanish(edge: Edge, reply: Reply) -> None:
-    """Be gone in the middle of a frame."""
+    """Disappear in the middle of a frame."""
     edge.vanish()
 
 
 def feedback_only(edge: Edge, reply: Reply) -> None:
-    """Lose the detections."""
+    """Drop the detections."""
     edge.deliver(replace(reply, detections=None))
 
 
 def detections_only(edge: Edge, reply: Reply) -> None:
-    """Lose the feedback."""
+    """Drop the feedback."""
     if edge.inbox is not None and reply.detections is not None:
         edge.inbox.put_detections(reply.feedback.key, reply.detections)
 
 
-#: What an edge may do with a frame, and the outcome of it.
+#: What an edge can do with a frame, and the frame's outcome.
 BEHAVIOURS: dict[Handle, Outcome] = {
     Edge.deliver: Outcome.EDGE,
     twice: Outcome.EDGE,
@@ -102,7 +102,7 @@ BEHAVIOURS: dict[Handle, Outcome] = {
     vanish: Outcome.FALLBACK,
 }
 
-#: Where nothing more comes, the deadline ends the wait.
+#: Behaviours after which nothing more arrives, so that the wait ends with the deadline.
 WAITS = (late, never, wrong_key, feedback_only)
 
 
@@ -115,7 +115,7 @@ def edge() -> Iterator[Edge]:
 
 
 def step(robot: Robot, behaviour: Handle) -> Outcome:
-    """Feed one frame to an edge that behaves so; everything earlier is forgotten first."""
+    """Discard everything earlier, and feed one frame to an edge with this behaviour."""
     robot.processor.uplink.requests.forget()
     robot.edge.blocked = None
     robot.edge.handle = behaviour
@@ -330,7 +330,7 @@ def test_a_sample_is_run_for_its_delays_and_gives_no_detections(edge: Edge) -> N
 
 
 class Broken:
-    """Fails where the test says, as often as it says."""
+    """A policy that fails where the test says, as often as it says."""
 
     def __init__(self, on: str) -> None:
         self.on = on

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The robot leaves out what images of the camera's size do not reach, and counts on it."""
+"""The robot skips the padding of images of the camera's size, and takes the saved time into account."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHAPE = (40, 200, 3)
 
 
 class Engine:
-    """Counts what it makes ready."""
+    """Counts the sizes that it prepares."""
 
     def __init__(self, share: float | None) -> None:
         self.on_device = 2
@@ -39,7 +39,7 @@ class Engine:
 
     def compare_padding(self, shape: tuple[int, ...]) -> tuple[float, float]:
         self.timed += 1
-        return 3.0 * (self._share or 1.0), 3.0  # the machine is slower just now
+        return 3.0 * (self._share or 1.0), 3.0  # the machine is slower at the moment
 
     def run_whole(self, x: torch.Tensor, before_step: object = None) -> str:
         return self._run("whole", "outputs")
@@ -63,7 +63,7 @@ class Slept:
 
 
 def ready(engine: Any, throttle: Throttle) -> LocalInference:
-    """Return one that has seen enough of an image's size."""
+    """Return an instance that has seen enough images of one size."""
     local = LocalInference(engine, throttle)
     for _ in range(IMAGES_BEFORE_PREPARING):
         local.record_image(SHAPE)

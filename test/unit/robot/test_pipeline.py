@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The robot's worker: slot, counts, and an answer to every accepted frame."""
+"""The robot's worker: slot, counts, and a result for every accepted frame."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from neurosurgeon_ros.robot.uplink.link import NO_EDGE
 
 
 class Rig:
-    """A pipeline whose frames the test lets through one by one."""
+    """A pipeline whose frames the test releases one by one."""
 
     def __init__(self, robot: Robot) -> None:
         self.robot = robot
@@ -43,7 +43,7 @@ class Rig:
         assert self.begun.acquire(timeout=LONG_S)
 
     def end(self) -> None:
-        """Let all that waits through, and stop."""
+        """Release every waiting frame, and stop."""
         for _ in range(100):
             self.go.release()
         self.pipeline.stop()

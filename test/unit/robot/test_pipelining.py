@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Frames that are begun while answers to earlier ones are on their way: order, one message each, and what is learnt."""
+"""Frames that begin while answers to earlier ones are outstanding: order, one message each, and what is learnt."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NOTHING = Detections(np.zeros((0, 4)), np.zeros(0), np.zeros(0, dtype=np.int64))
 
 
 class Rig:
-    """A pipeline with an edge whose answers the test brings."""
+    """A pipeline with an edge whose answers the test delivers."""
 
     def __init__(self, edge: Edge, max_in_flight: int, *, deadline_s: float = LONG_S) -> None:
         self.edge = edge
@@ -177,9 +177,9 @@ class Link:
 
 def talk_of_two() -> tuple[Observation, Observation]:
     """
-    Two frames of 100 ms on the link and 30 ms at the edge, sent 10 ms apart over a link that takes one at a time.
+    Return the observations of two frames on a link that carries one at a time, sent 10 ms apart.
 
-    :returns: what is observed of each.
+    Each takes 100 ms on the link and 30 ms at the edge.
     """
     now = [0.0]
     talk = Requests(Link(), clock=lambda: now[0])
@@ -189,7 +189,7 @@ def talk_of_two() -> tuple[Observation, Observation]:
         sent.append(talk.send(Request(key, None, "f", 0, (), None, 0.5, 0.5), 0, None, is_awaited=True))
         now[0] += 0.01
     seen: list[Observation] = []
-    # The second reaches the edge at 0.2 s, where a competitor's work of 5 ms keeps it waiting.
+    # The second frame reaches the edge at 0.2 s, and waits there for another robot's work of 5 ms.
     for key, request, answered_s, queue_s in ((keys[0], sent[0], 0.13, 0.0), (keys[1], sent[1], 0.235, 0.005)):
         now[0] = answered_s
         talk.inbox.put_detections(key, NOTHING)
@@ -215,7 +215,7 @@ def test_waiting_for_others_at_the_edge_counts() -> None:
 
 
 def test_the_time_behind_our_own_frame_is_no_delay_of_the_edges_queue() -> None:
-    """Over a fast link: both are at the edge at once, and the second waits for the first's 100 ms."""
+    """On a fast link both frames are at the edge at once, and the second waits for the first one's 100 ms."""
     now = [0.0]
     talk = Requests(Link(), clock=lambda: now[0])
     keys = [Key("robot", 7, sequence, Kind.FRAME) for sequence in (1, 2)]

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a robot learnt is there the next morning, and another robot's is not taken for it."""
+"""What a robot learnt is restored at the next start, and the state of another robot is not used."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_what_was_learnt_is_saved_and_reloaded(table: ArmTable, tmp_path: Path) 
     first = make(table, file)
     asked_in = context(table)
     first.policy.select(asked_in)
-    for _ in range(20):  # a belief of a few observations is not worth keeping
+    for _ in range(20):  # a belief from a few observations is not worth keeping
         first.policy.observe(Observation(-1, 1, Kind.PROBE, 0.5, transmit_s=0.5, sent_bytes=20000), asked_in)
     first.save()
     again = make(table, file)

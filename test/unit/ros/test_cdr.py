@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The walk over a message's bytes follows the middleware's layout, and stops before what its reader falls for."""
+"""The walk over a message's bytes follows the middleware's layout, and stops where the middleware would fail."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def is_walked(kind: type[Any], data: bytes) -> bool:
 
 @pytest.mark.parametrize("message", FULL, ids=lambda message: type(message).__name__)
 def test_a_message_is_walked_whole_and_nothing_that_is_cut_off(message: Any) -> None:
-    """The middleware takes some that end within a sequence of structures, and leaves that one empty."""
+    """The middleware accepts some messages that end within a sequence of structures, and leaves that sequence empty."""
     kind, data = type(message), serialize_message(message)
     assert is_walked(kind, data)
     assert deserialize_message(data, kind) == message
@@ -94,7 +94,7 @@ def test_other_encodings_are_refused(announced: int) -> None:
 
 
 def with_count(message: Any, count: int, filling: int) -> bytes:
-    """Let the empty sequence at the end of a message claim to be longer."""
+    """Change the empty sequence at the end of a message so that it claims more entries."""
     return serialize_message(message)[:-4] + struct.pack("<I", count) + bytes(filling)
 
 
@@ -111,7 +111,7 @@ def with_count(message: Any, count: int, filling: int) -> bytes:
 )
 def test_no_memory_is_taken_for_what_a_message_claims(message: Any, count: int, filling: int, said: str) -> None:
     data = with_count(message, count, filling)
-    if type(message) is DelayFeedback:  # its string's count stands before the zero at its end
+    if type(message) is DelayFeedback:  # the count of its string precedes the zero at its end
         data = serialize_message(message)[:-5] + struct.pack("<I", count) + bytes(filling)
     tracemalloc.start()
     try:

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a node makes of bytes that are no message of ours."""
+"""A node's handling of bytes that are not a message of this package."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_size_is_looked_at_before_the_bytes_are() -> None:
 
 
 def test_a_bound_that_the_middleware_does_not_enforce_is() -> None:
-    """Fast DDS hands out longer strings than the type allows."""
+    """Fast DDS delivers longer strings than the type allows."""
     plain = serialize_message(RobotHello(robot_id="a" * 64))
     at = plain.index(b"a" * 64)
     long = plain[: at - 4] + (101).to_bytes(4, "little") + b"a" * 100 + b"\0" * 4 + plain[at + 68 :]

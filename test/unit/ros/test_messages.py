@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The runtime's values as messages and back, over the wire's own serialization."""
+"""The package's values converted to messages and back, through the middleware's serialization."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ FOUND = Detections(np.array([[1.5, 2.5, 3.0, 4.0], [9.0, 8.0, 7.0, 0.0]]), np.ar
 
 
 def travel(message: Any) -> Any:
-    """Over the wire."""
+    """Return a message after serialization and deserialization."""
     return deserialize_message(serialize_message(message), type(message))
 
 
@@ -61,7 +61,7 @@ def test_a_request_arrives_as_it_was_sent(kind: Kind) -> None:
     got = to_request(travel(from_request(sent)))
     assert (got.key, got.header, got.fingerprint, got.partition_point) == (sent.key, HEADER, "f" * 64, 7)
     assert (got.letterbox, got.deadline_s, got.payload_bytes) == (sent.letterbox, 0.125, 14)
-    # Thresholds travel as float32: the nearest one, which is within [0, 1] where the threshold is.
+    # Thresholds are sent as float32: the nearest value, which is within [0, 1] if the threshold is.
     assert (got.confidence, got.iou) == (float(np.float32(0.3)), float(np.float32(0.45)))
     for one, other in zip(got.tensors, sent.tensors, strict=True):
         assert (one.name, one.dtype, one.shape, one.codec) == (other.name, other.dtype, other.shape, other.codec)

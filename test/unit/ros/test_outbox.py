@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Messages are published in their order by a thread that keeps nobody waiting."""
+"""Messages are published in order by a thread, so that no caller has to wait."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from neurosurgeon_ros.ros.outbox import CAPACITY, Outbox
 
 
 class Link:
-    """Publishes when the test lets it."""
+    """A link that publishes when the test releases it."""
 
     def __init__(self) -> None:
         self.begun: queue.SimpleQueue[object] = queue.SimpleQueue()
@@ -35,7 +35,7 @@ def test_messages_go_in_their_order_while_the_link_is_slow() -> None:
     link = Link()
     box = Outbox(link.publish, on_problem=link.problems.put)
     for number in range(5):
-        box.put(number)  # returns though nothing is published yet
+        box.put(number)  # returns although nothing is published yet
     assert link.begun.get(timeout=LONG_S) == 0
     assert link.published == []
     for number in range(1, 5):
@@ -71,7 +71,7 @@ def test_nothing_overtakes_a_message_that_is_being_published() -> None:
     box.put(0)
     assert link.begun.get(timeout=LONG_S) == 0
     for number in range(1, 4):
-        box.put(number, at_once=True)  # returns though nothing is published yet
+        box.put(number, at_once=True)  # returns although nothing is published yet
     for number in range(1, 4):
         link.go.release()
         assert link.begun.get(timeout=LONG_S) == number

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Parameters as dataclasses: declared, read, refused with the choices, and put into a table."""
+"""Parameters as dataclasses: declared, read, refused with the possible values, and listed in a table."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from neurosurgeon_ros.ros.process.process import StartError
 
 @dataclass(frozen=True)
 class Kind:
-    """Parameters of one of every kind."""
+    """Parameters of each kind."""
 
     name: str = parameter("a", "which", choices=("a", "b"))
     names: tuple[str, ...] = parameter(("a",), "which of them", choices=("a", "b"))

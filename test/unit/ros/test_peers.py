@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Peers with other message types are told by what the graph says of their endpoints."""
+"""Peers with other message types are detected from their endpoints in the graph."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Why a peer that is discovered is not heard, and whether UDP helps."""
+"""Why nothing is received from a discovered peer, and whether UDP helps."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_cause_is_told(ports: list[Port] | None, transport: Transport | None
 
 
 def test_a_peer_that_may_have_been_killed_is_given_time() -> None:
-    """What it leaves looks as if it had the same /dev/shm."""
+    """What it leaves behind looks as if it had the same /dev/shm."""
     assert not said([Port(PATH, NOBODY, 0o644)]).certain
     assert said([]).certain
     assert said([Port(PATH, ROOT, 0o644)]).certain

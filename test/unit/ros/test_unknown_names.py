@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Names of parameters that a node does not have are said, with the one that was probably meant."""
+"""Unknown parameter names are reported, with the name that was probably meant."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The circuit breaker alone, and in a robot whose edge takes requests and does not answer."""
+"""The circuit breaker alone, and in a robot whose edge accepts requests and does not answer."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def opened(seed: int = 0) -> CircuitBreaker:
 
 
 def back_off_s(breaker: CircuitBreaker, begin_s: float) -> float:
-    """Find when the next test is due, to a hundredth of a second."""
+    """Return when the next test is due, to a hundredth of a second."""
     return next(step / 100 for step in range(1000) if breaker.is_test_due(begin_s + step / 100))
 
 
@@ -124,7 +124,7 @@ def test_probes_go_out_while_the_circuit_is_open_and_not_otherwise() -> None:
 
 
 def after_long_silence() -> CircuitBreaker:
-    """Return a breaker whose tests have failed for a while: the next is due in some 8 s."""
+    """Return a breaker whose tests have failed for some time. The next test is due in about 8 s."""
     breaker = opened()
     for _ in range(6):
         breaker.test_sent(TEST)
@@ -167,7 +167,7 @@ def edge() -> Iterator[Edge]:
 
 
 class Clock:
-    """A robot's clock, which the test can put forward."""
+    """A robot's clock that the test can advance."""
 
     def __init__(self) -> None:
         self.ahead_s = 0.0
@@ -177,7 +177,7 @@ class Clock:
 
 
 def never(edge: Edge, reply: Reply) -> None:
-    """Lose an answer."""
+    """Drop an answer."""
 
 
 def refuse(edge: Edge, reply: Reply) -> None:
@@ -186,7 +186,7 @@ def refuse(edge: Edge, reply: Reply) -> None:
 
 
 def frozen_robot(edge: Edge) -> tuple[Robot, Clock]:
-    """A robot whose circuit has just opened; its edge answers nothing."""
+    """Return a robot whose circuit has just opened, because its edge answers nothing."""
     clock = Clock()
     robot = make_robot(
         edge, Chooser(lambda context: Choice(0 if context.allowed[0] else context.on_device)), clock=clock
@@ -235,7 +235,7 @@ def test_a_test_that_is_answered_closes_the_circuit_and_tells_of_the_link(edge: 
 
 
 def test_a_link_that_is_back_is_tested_at_once(edge: Edge) -> None:
-    """Nothing is answered for half a minute, and the next test would be due in some 8 s; but a probe is answered."""
+    """Nothing is answered for half a minute, and the next test would be due in about 8 s. Then a probe is answered."""
     robot, clock = frozen_robot(edge)
     robot.policy.policy = Chooser(lambda context: Choice(context.on_device))
     seconds = 0

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Hedged execution: the robot begins a frame whose answer is overdue, and the first result counts, once."""
+"""Hedged execution: the robot begins to finish a frame whose answer is overdue, and the first result counts, once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from neurosurgeon_ros.robot.decision import Outcome
 from neurosurgeon_ros.robot.uplink.breaker import SILENT_FRAMES, Circuit
 from neurosurgeon_ros.robot.uplink.hedge import EdgeAnsweredFirst, Hedge
 
-#: Speed of a robot on which the small network takes some tenths of a second.
+#: Speed of a robot on which the small network takes a few tenths of a second.
 SLOW = 5e-3
 
 
@@ -37,12 +37,12 @@ def edge() -> Iterator[Edge]:
 
 
 def hasty(edge: Edge, arm: int = 0, *, overdue_s: float = 0.0, speed: float = 1.0) -> Robot:
-    """Return a robot to which every answer is overdue."""
+    """Return a robot for which every answer is overdue."""
     return make_robot(edge, Chooser(lambda context: Choice(arm, overdue_s=overdue_s)), throttle=Throttle(speed))
 
 
 def in_the_race(robot: Robot, then: Callable[[Edge, Reply], None]) -> None:
-    """Let the edge do something with its answer once the robot works on the frame, too."""
+    """Let the edge handle its answer only once the robot is also working on the frame."""
     racing, requests = threading.Event(), robot.processor.uplink.requests
     is_answered = requests.is_answered
 

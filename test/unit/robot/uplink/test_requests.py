@@ -28,7 +28,7 @@ class Link:
 
 
 class Talk:
-    """Requests on a clock that stands still until it is set."""
+    """Requests with a clock that only moves when it is set."""
 
     def __init__(self) -> None:
         self.now_s = 100.0

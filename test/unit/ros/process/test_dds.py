@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The Fast DDS profile: the shipped one where shared memory has room for it, otherwise one that fits."""
+"""The Fast DDS profile: the shipped one if shared memory has room for it, otherwise one that fits."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def applied(monkeypatch: pytest.MonkeyPatch, free: int, transport: Transport = Transport.AUTO) -> tuple[str, str]:
-    """Apply the profile where so many bytes are free; returns its text and what is said."""
+    """Apply the profile with `free` bytes of shared memory; return its text and the reported problem."""
     monkeypatch.setattr(dds, "free_bytes", lambda folder: free)
     said = apply_profile(transport)
     path = Path(os.environ[PROFILES_FILE])
@@ -100,7 +100,7 @@ def test_a_folder_of_another_user_is_not_written_to(monkeypatch: pytest.MonkeyPa
 def test_udp_where_discovery_is_local_stays_on_the_loopback_interface(
     monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
 ) -> None:
-    """rmw_fastrtps would add shared memory of its own, so the range is left to the profile."""
+    """rmw_fastrtps would add its own shared memory transport, so the discovery range is set in the profile."""
     for name in ("ROS_AUTOMATIC_DISCOVERY_RANGE", "ROS_LOCALHOST_ONLY"):
         monkeypatch.setenv(name, variables.get(name, "0"))
     text, said = applied(monkeypatch, 1000 * MB, Transport.UDP)

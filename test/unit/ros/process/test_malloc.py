@@ -8,7 +8,7 @@ import pytest
 
 from neurosurgeon_ros.ros.process.malloc import keep_memory
 
-#: Prints the pages that 20 rounds of four blocks of 4 MB bring into a thread that has used as many before.
+#: Prints the page faults of 20 rounds with four blocks of 4 MB, in a thread that has used as many blocks before.
 ROUNDS = """
 import ctypes, resource, threading
 libc = ctypes.CDLL(None)

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A restart state arrives as it was, and anything else is refused in one sentence."""
+"""A restart state is read back unchanged, and anything else is refused in one sentence."""
 
 from __future__ import annotations
 

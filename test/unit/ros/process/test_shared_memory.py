@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A process sees that the shared memory through which it is reached was removed."""
+"""A process notices that the shared memory through which it receives was removed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHARED = Path("/dev/shm")
 
 @pytest.fixture
 def process(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
-    """A folder as in /proc of a process that reads one port and writes another; and the one that it reads."""
+    """Yield a folder like the /proc folder of a process that reads one port and writes another, and the read port."""
     name = f"test{uuid.uuid4().hex}"
     mine, other = _SHARED / f"{name}_port7411", _SHARED / f"{name}_port7413"
     (tmp_path / "fd").mkdir()
@@ -39,11 +39,11 @@ def _map(process: Path, *ports: Path, deleted: tuple[Path, ...] = ()) -> None:
 
 
 def _seen_and_replaced(folder: Path, mine: Path) -> ReadPorts:
-    """Look at a port, and once more when another file has its name."""
+    """Check a port, and check it again after another file has taken its name."""
     _map(folder, mine)
     ports = ReadPorts(folder)
     assert not ports.lost()
-    # Made before the first one goes, so that it cannot have its inode.
+    # Created before the first file is removed, so that it cannot have the same inode.
     other = mine.with_name(f"{mine.name}_new")
     other.touch()
     other.rename(mine)

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Which files of shared memory are removed: those of dead owners, of this user, and no others."""
+"""The shared-memory files that are removed: those of dead owners, of this user, and no others."""
 
 from __future__ import annotations
 
