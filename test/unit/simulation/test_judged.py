@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from neurosurgeon_ros.learning.adaptive.belief import Nominal
+from neurosurgeon_ros.learning.adaptive.priors import Nominal
 from neurosurgeon_ros.simulation.environment import GAUSS, HEAVY, Noise
 from neurosurgeon_ros.simulation.experiments.settings import random_scenario
 from neurosurgeon_ros.simulation.processes import ConstantLink, Link, MarkovLink, OrnsteinUhlenbeckLink, StepLink

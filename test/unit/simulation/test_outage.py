@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from neurosurgeon_ros.simulation.environment import GAUSS, HEAVY
+from neurosurgeon_ros.simulation.experiments.links import link_scenario, longest_on_device
 from neurosurgeon_ros.simulation.experiments.outage import LOW_MBPS, ROBOTS_GMACS, SECONDS, back_again, outage_scenario
 from neurosurgeon_ros.simulation.scenario import Job
 from neurosurgeon_ros.simulation.table import network, network_names
@@ -55,3 +56,19 @@ def test_a_policy_that_never_comes_back_is_seen() -> None:
     scenario = outage_scenario(network("vgg16"), 0.0, 1.0, robot_gmacs=60.0, noise=GAUSS, seed=0)
     until, ratio = back_again(Job(scenario, "on_device", robot=True).run(), 1.0)
     assert until == math.inf and math.isnan(ratio)
+
+
+@pytest.mark.parametrize(("first_mbps", "rows"), [(0.0, 8), (0.0, 16), (0.4, 12), (2.0, 16)])
+def test_an_outage_before_the_first_frame_does_not_keep_frames_on_the_robot(first_mbps: float, rows: int) -> None:
+    """
+    The first message is large and late. Probes then tell how fast the link is, but not what fragments cost.
+
+    :param rows: number of 100 ms rows with the first rate; the link then has 10 Mbit/s.
+    """
+    table = network("tiny_yolov2")
+    mbps = np.concatenate([np.full(rows, first_mbps), np.full(3, 4.0), np.full(600, 10.0)])
+    for seed in range(3):
+        scenario = link_scenario(table, mbps, robot_gmacs=10.0, frames=60, seed=seed)
+        run = Job(scenario, DEFAULT, robot=True).run()
+        assert longest_on_device(run, table, 10.0) <= 15, seed
+        assert run.ratio(30) <= 1.15, seed

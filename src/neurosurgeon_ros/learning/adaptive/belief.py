@@ -10,15 +10,21 @@ from typing import Any
 
 import numpy as np
 
-from neurosurgeon_ros.learning.adaptive.log_filter import LogFilter, Prior
+from neurosurgeon_ros.learning.adaptive.log_filter import LogFilter
+from neurosurgeon_ros.learning.adaptive.priors import (
+    EDGE_PRIOR,
+    FRAGMENT_BYTES,
+    FRAGMENT_COST,
+    JOINT_PRIOR,
+    LINK_PRIOR,
+    ROBOT_PRIOR,
+    Nominal,
+)
 from neurosurgeon_ros.learning.interface import FEATURES, Context, FloatArray, Kind, Observation
 
 _PSI = FEATURES.index("psi")
 _MACS = [FEATURES.index(name) for name in ("conv_macs", "fc_macs", "act_macs")]
 _LAYERS = [FEATURES.index(name) for name in ("conv_layers", "fc_layers", "act_layers")]
-#: Bytes above which a datagram, and therefore a DDS sample, is fragmented; and the nominal extra cost of this, as a
-#: share.
-_FRAGMENT_BYTES, _FRAGMENT_COST = 64_000, 0.15
 #: Bytes of a small probe, which separates the round trip from the rate. A slow link may pass it in one burst: a probe
 #: that takes less than this share of its expected time does not prove that the link is faster.
 SMALL_PROBE, _BURST_SHARE = 2_000, 0.5
@@ -31,38 +37,6 @@ _NEWEST = 0.3
 _TELLING_S = 2e-3
 #: Column of the bytes among the terms of the link.
 _BYTES = 1
-#: Terms of the link: round trip, bytes, and the extra cost of the bytes of fragmented messages.
-_LINK_PRIOR = Prior(
-    sd=np.array([1.0, 0.0, 1.0]), level=np.array([0.0, 1.0, 1.0]), level_sd=1.6, offset_sd=0.1, drift=0.03
-)
-#: Terms of the edge: multiply-accumulates of convolutions, fully connected layers and activations; layers.
-_EDGE_PRIOR = Prior(sd=np.full(4, 0.7), level=np.ones(4), level_sd=1.2, offset_sd=0.15, drift=0.03)
-#: Terms of link and edge together, if only their sum is learnt.
-_JOINT_PRIOR = Prior(
-    sd=np.concatenate([[1.0, 0.0, 1.0], np.full(4, 1.4)]),
-    level=np.array([0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]),
-    level_sd=1.6,
-    offset_sd=0.1,
-)
-#: Measured duration of the robot's stages relative to their expected duration.
-_ROBOT_PRIOR = Prior(sd=np.zeros(1), level=np.ones(1), level_sd=0.1, noise_sd=0.05, offset_sd=0.05, drift=1e-3)
-
-
-@dataclass(frozen=True, slots=True)
-class Nominal:
-    """
-    Initial orders of magnitude, the same for every robot, edge and network; a tenfold error has little effect.
-
-    :param bytes_per_s: the link's rate.
-    :param round_trip_s: seconds that an empty message takes to the edge and back.
-    :param macs_per_s: the edge's multiply-accumulates per second.
-    :param layer_s: the edge's additional seconds per layer.
-    """
-
-    bytes_per_s: float = 2.5e6
-    round_trip_s: float = 5e-3
-    macs_per_s: float = 500e9
-    layer_s: float = 50e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +105,10 @@ class DelayModel:
 
     def __init__(self, n_arms: int, nominal: Nominal, parts: Parts) -> None:
         self._n_arms, self._nominal, self._parts = n_arms, nominal, parts
-        link_prior = _LINK_PRIOR if parts.separate else _JOINT_PRIOR
+        link_prior = LINK_PRIOR if parts.separate else JOINT_PRIOR
         self.link = LogFilter(link_prior, n_arms, track=parts.track, detect=parts.detect)
-        self.edge = LogFilter(_EDGE_PRIOR, n_arms, track=parts.track, detect=parts.detect)
-        self.robot = LogFilter(_ROBOT_PRIOR, n_arms, track=parts.track, detect=parts.detect)
+        self.edge = LogFilter(EDGE_PRIOR, n_arms, track=parts.track, detect=parts.detect)
+        self.robot = LogFilter(ROBOT_PRIOR, n_arms, track=parts.track, detect=parts.detect)
         self._queue_s, self._decode_factor = 0.0, 1.0
         self._now_s: float | None = None
         self._has_terms = False
@@ -289,4 +263,4 @@ class DelayModel:
     def _fill_link(self, x: FloatArray, sent_bytes: FloatArray) -> None:
         x[:, 0] = self._nominal.round_trip_s
         x[:, _BYTES] = sent_bytes / self._nominal.bytes_per_s
-        x[:, 2] = np.where(sent_bytes > _FRAGMENT_BYTES, _FRAGMENT_COST * x[:, _BYTES], 0.0)
+        x[:, 2] = np.where(sent_bytes > FRAGMENT_BYTES, FRAGMENT_COST * x[:, _BYTES], 0.0)

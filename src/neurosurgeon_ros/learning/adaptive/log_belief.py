@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from neurosurgeon_ros.learning.adaptive.surcharge import Surcharge, limited
 from neurosurgeon_ros.learning.interface import FloatArray
 
 #: Residual, shares (d,), covariance times shares (d,), and the prediction's variance.
@@ -63,6 +64,14 @@ class Belief:
         changed.correct(x, log_y, noise)
         return changed
 
+    def limit(self, surcharges: Sequence[Surcharge]) -> None:
+        """Lower each surcharge to its maximum."""
+        self.mean = limited(self.mean, surcharges)
+
+    def forget(self, surcharge: Surcharge, seconds: float) -> None:
+        """Let a surcharge return towards its prior for `seconds`."""
+        self.mean, self.cov = surcharge.forgotten(self.mean, self.cov, seconds)
+
     def refute(self, j: int, most: float, sd: float) -> None:
         """Lower the logarithm of term j to `most`, and remove its correlation with the other terms."""
         self.mean, self.cov = self.mean.copy(), self.cov.copy()
@@ -71,7 +80,11 @@ class Belief:
         self.cov[j, j] = sd * sd
 
 
-def fit(early: Sequence[tuple[FloatArray, float, float]], prior_precision: FloatArray) -> Belief:
+def fit(
+    early: Sequence[tuple[FloatArray, float, float]],
+    prior_precision: FloatArray,
+    surcharges: Sequence[Surcharge] = (),
+) -> Belief:
     """
     Fit the first observations together; one by one, each would be linearised at a mean that is still far off.
 
@@ -80,6 +93,7 @@ def fit(early: Sequence[tuple[FloatArray, float, float]], prior_precision: Float
 
     :param early: x, log y and variance of each observation.
     :param prior_precision: inverse covariance of the prior, which has mean 0; shape (d, d).
+    :param surcharges: limits of the terms.
     """
     x = np.stack([one[0] for one in early])
     log_y = np.array([one[1] for one in early])
@@ -93,7 +107,7 @@ def fit(early: Sequence[tuple[FloatArray, float, float]], prior_precision: Float
         weight = 1.0 / (noise + 0.25 * z * z) if len(z) > 2 else 1.0 / noise
         precision = prior_precision + (shares.T * weight) @ shares
         step = np.linalg.solve(precision, shares.T @ (weight * z) - prior_precision @ mean)
-        mean = mean + np.clip(step, -1.0, 1.0)
+        mean = limited(mean + np.clip(step, -1.0, 1.0), surcharges)
         if np.max(np.abs(step)) < 0.02:
             break
     return Belief(mean, np.linalg.inv(precision))

@@ -22,6 +22,7 @@ import numpy as np
 
 from neurosurgeon_ros.learning.adaptive.hypotheses import GATE, Hypotheses
 from neurosurgeon_ros.learning.adaptive.log_belief import Belief, fit
+from neurosurgeon_ros.learning.adaptive.surcharge import Surcharge
 from neurosurgeon_ros.learning.interface import FloatArray
 
 #: Number of observations at the start that are fitted together.
@@ -32,6 +33,8 @@ _NOISE_LOW, _NOISE_HIGH = 0.02**2, 0.5**2
 _DRIFT_LOW, _DRIFT_HIGH = 1e-5, 0.5
 #: Growth of doubt while nothing is observed: standard deviation per second, and its maximum.
 _STALE_PER_S, _STALE_HIGH = 0.15, 1.5
+#: Surcharges are forgotten in steps of at least this many seconds, because a step takes time.
+_FORGET_EVERY_S = 0.5
 #: Standard deviation of the change of the level's logarithm while the robot was off.
 _RESTORED_SD = 0.5
 #: An observation refutes a lasting term that is by itself expected to take this many times the observed delay.
@@ -49,6 +52,7 @@ class Prior:
     :param noise_sd: initial standard deviation of log y; it is learnt.
     :param offset_sd: standard deviation of each arm's own offset.
     :param drift: initial variance per second of the drift of the level; it is learnt.
+    :param surcharges: terms that are limited by another term.
     """
 
     sd: FloatArray
@@ -57,6 +61,7 @@ class Prior:
     noise_sd: float = 0.1
     offset_sd: float = 0.1
     drift: float = 0.03
+    surcharges: tuple[Surcharge, ...] = ()
 
 
 class LogFilter:
@@ -81,6 +86,7 @@ class LogFilter:
         self._offset, self._offset_var = np.zeros(n_arms), np.full(n_arms, prior.offset_sd**2)
         self._prior_precision = np.linalg.inv(belief.cov)
         self._lasting = [(j, float(prior.sd[j])) for j in np.flatnonzero(prior.level == 0.0)]
+        self._surcharges, self._remembered_s = prior.surcharges, 0.0
         self._early: list[tuple[FloatArray, float, float]] = []
         self._count, self._last_score, self._idle_s = 0, 0.0, 0.0
 
@@ -135,6 +141,9 @@ class LogFilter:
         self._idle_s += max(0.0, seconds)
         if self._track and seconds > 0.0:
             self._held.drift(seconds * self._drift)
+            self._remembered_s += seconds
+            if self.is_known and self._remembered_s > _FORGET_EVERY_S:
+                self._forget()
 
     def predict(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """
@@ -188,11 +197,12 @@ class LogFilter:
         if not self.is_known:
             self._count += 1
             self._early.append((x, log_y, noise + offset_var))
-            self._held.belief = fit(self._early, self._prior_precision)
+            self._held.belief = fit(self._early, self._prior_precision, self._surcharges)
             return
         self._refute(x, log_y)
         if self.pending:
             self._held.weigh(x, log_y, noise + offset_var)
+            self._limit()
             return
         belief = self._held.belief
         at = belief.residual(x, log_y)
@@ -202,9 +212,11 @@ class LogFilter:
         if self._detect and known and abs(z) > GATE * math.sqrt(variance):
             if extra_variance == 0.0:
                 self._held.suspect(x, log_y, noise, z, variance)
+                self._limit()
             return
         self._count += 1
         belief.correct(x, log_y, noise + offset_var, at)
+        self._limit()
         if arm >= 0:
             gain = offset_var / variance
             self._offset[arm] += gain * z
@@ -223,6 +235,16 @@ class LogFilter:
             for j, sd in self._lasting:
                 if x[j] > 0.0 and belief.mean[j] + math.log(x[j]) > log_y + math.log(_REFUTED):
                     belief.refute(j, log_y - math.log(x[j]), sd)
+
+    def _limit(self) -> None:
+        for belief in self._held.all():
+            belief.limit(self._surcharges)
+
+    def _forget(self) -> None:
+        for surcharge in self._surcharges:
+            for belief in self._held.all():
+                belief.forget(surcharge, self._remembered_s)
+        self._remembered_s = 0.0
 
     def state(self) -> dict[str, Any]:
         """Return the learnt state as JSON-compatible values."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from neurosurgeon_ros.learning.adaptive.belief import Nominal
+from neurosurgeon_ros.learning.adaptive.priors import Nominal
 from neurosurgeon_ros.simulation.environment import GAUSS, HEAVY
 from neurosurgeon_ros.simulation.experiments import style
 from neurosurgeon_ros.simulation.experiments.result import Result
