@@ -55,7 +55,7 @@ class Context:
     :param on_device: index of the arm p = P.
     :param key_frame: whether this frame is a key frame.
     :param now_s: seconds on a monotonic clock.
-    :param period_s: expected seconds between accepted frames; 0 if unknown.
+    :param period_s: expected seconds between two images of the camera; 0 if unknown.
     :param deadline_s: seconds after which the robot finishes the frame itself, counted from the arrival of its image.
     :param waited_s: seconds of the deadline that the frame has already waited for earlier frames.
     :param edge_available: whether an edge can answer; without one, only `on_device` is allowed.

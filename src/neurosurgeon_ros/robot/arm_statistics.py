@@ -26,7 +26,7 @@ class ArmStatistics:
 
     :param speed: speed of the emulated robot as a fraction of this machine's speed.
 
-    :ivar period_s: expected seconds between accepted frames; 0 until two frames have arrived.
+    :ivar period_s: expected seconds between two images of the camera; 0 until two frames have been accepted.
     :ivar features: the table's features, with psi updated from the bytes sent recently. Read-only, shape (n, 7).
     :ivar robot_s: the table's robot delays, updated from recent encoding times. Read-only, shape (n,).
     """
@@ -42,20 +42,26 @@ class ArmStatistics:
         self._has_received_bytes = False
         self._camera = table.camera
         self._pixels = CUSTOMARY_PIXELS
-        self._arrived_s = math.nan
+        self._arrived_s, self._number = math.nan, 0
 
     def for_table(self, table: ArmTable) -> ArmStatistics:
         """Return statistics for another table, initialised from its profile, for the same camera."""
         statistics = ArmStatistics(table, self._speed)
-        statistics.period_s, statistics._arrived_s = self.period_s, self._arrived_s
+        statistics.period_s = self.period_s
+        statistics._arrived_s, statistics._number = self._arrived_s, self._number
         statistics.set_image_size(self._pixels)
         statistics.set_padding_saving(self._padding_saving_s)
         return statistics
 
-    def record_arrival(self, arrived_s: float) -> None:
-        """Record when an accepted frame arrived from the camera, in seconds on the clock."""
-        gap_s = arrived_s - self._arrived_s
-        self._arrived_s = arrived_s
+    def record_arrival(self, arrived_s: float, number: int) -> None:
+        """
+        Record when an accepted frame arrived from the camera.
+
+        :param arrived_s: seconds on the clock.
+        :param number: number of the frame among all images of the camera, including those that were dropped.
+        """
+        gap_s = (arrived_s - self._arrived_s) / max(1, number - self._number)
+        self._arrived_s, self._number = arrived_s, number
         if gap_s > 0.0 and self.period_s == 0.0:
             self.period_s = gap_s
         elif gap_s > 0.0:

@@ -133,7 +133,7 @@ class FrameProcessor:
     def _accept(self, arrival: Arrival, image: NDArray[np.uint8], counts: Counts, accepted_s: float) -> Frame:
         """Update the camera and image statistics, and make the frame."""
         selector, statistics, settings = self._selector, self._selector.statistics, self.settings
-        statistics.record_arrival(arrival.received_s)
+        statistics.record_arrival(arrival.received_s, counts.accepted + counts.dropped + counts.rejected)
         self._local.record_image(image.shape)
         statistics.set_padding_saving(self._local.padding_saving_s(selector.table.profile) / self._throttle.speed)
         return Frame(

@@ -13,18 +13,26 @@ def test_the_period_follows_the_camera() -> None:
     statistics = ArmStatistics(small_table(), 1.0)
     assert statistics.period_s == 0.0
     for number in range(50):
-        statistics.record_arrival(0.1 * number)
+        statistics.record_arrival(0.1 * number, number)
     assert statistics.period_s == pytest.approx(0.1)
     for number in range(50):
-        statistics.record_arrival(10.0 + 0.5 * number)
+        statistics.record_arrival(10.0 + 0.5 * number, 50 + number)
     assert statistics.period_s == pytest.approx(0.5, rel=0.01)
 
 
 def test_a_pause_of_the_camera_is_not_taken_for_its_rate() -> None:
     statistics = ArmStatistics(small_table(), 1.0)
-    for received_s in (0.0, 0.1, 0.2, 3600.0):
-        statistics.record_arrival(received_s)
+    for number, received_s in enumerate((0.0, 0.1, 0.2, 3600.0)):
+        statistics.record_arrival(received_s, number)
     assert statistics.period_s < 0.13
+
+
+def test_images_that_a_busy_robot_drops_do_not_lengthen_the_period() -> None:
+    """Else a robot that takes a second for a frame would see idle time on the link after each frame."""
+    statistics = ArmStatistics(small_table(), 1.0)
+    for number in range(1, 200, 15):
+        statistics.record_arrival(0.1 * number, number)
+    assert statistics.period_s == pytest.approx(0.1)
 
 
 def test_the_deadline_is_the_period_or_the_on_device_delay_with_some_room() -> None:
@@ -32,8 +40,8 @@ def test_the_deadline_is_the_period_or_the_on_device_delay_with_some_room() -> N
     on_device_s = float(table.robot_s[table.on_device])
     statistics = ArmStatistics(table, 1.0)
     assert statistics.deadline_s == pytest.approx(DEADLINE_FACTOR * on_device_s)
-    statistics.record_arrival(0.0)
-    statistics.record_arrival(100.0 * on_device_s)
+    statistics.record_arrival(0.0, 1)
+    statistics.record_arrival(100.0 * on_device_s, 2)
     assert statistics.deadline_s == pytest.approx(100.0 * on_device_s)
 
 
