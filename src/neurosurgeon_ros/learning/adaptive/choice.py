@@ -23,6 +23,9 @@ _UNSEEN_EDGE = 1.0
 _OVERDUE = 2.0
 #: Share of the robot's own delay above which the answer is expected hardly sooner than the robot's own result.
 _HARDLY_SOONER = 0.8
+#: Minimum expected gain of a trial as a share of the robot's own delay, and maximum expected time on the link, in
+#: deadlines. The experiment `links` set both.
+_TRIAL_GAIN, _TRIAL_DEADLINES = 0.02, 3.0
 
 
 class ChoiceRule:
@@ -35,6 +38,8 @@ class ChoiceRule:
       the link may have. A wrong guess costs most if the best delay is short.
     - It does not choose an arm whose answer is expected after the deadline, because the robot would finish the frame
       anyway.
+    - If a frame stays on the robot although the edge may well be faster, a *trial* sends it to the edge while the robot
+      works on it.
 
     :param alpha: width of the confidence bound, in standard deviations, at least 0.
     :param weight_key: L of key frames, in [0, 1).
@@ -70,6 +75,25 @@ class ChoiceRule:
         same = int(np.argmin(other)) == int(np.argmin(key))
         value = other if same or not context.key_frame else key
         return np.where(_too_late(context, expected), np.inf, value)
+
+    def trial(self, context: Context, expected: Expectation) -> int | None:
+        """
+        Return the arm to try on a frame that would otherwise stay on the robot; None for no trial.
+
+        The robot works on the frame from the start as well, so an answer that comes late costs hardly anything, and an
+        answer that comes early is used. A trial is worth its time on the link if the expected gain is large enough. It
+        is not sent with an arm that is expected to occupy the link for several deadlines.
+        """
+        own_s = float(expected.robot_s[context.on_device])
+        spread = np.hypot(expected.link_sd, self._model.link.noise_sd)
+        gain_s = np.zeros(len(spread))
+        for node, share in zip(_NODES, _WEIGHTS, strict=True):
+            total_s = expected.robot_s + expected.edge_s + expected.link_s * np.exp(node * spread)
+            gain_s += share * np.maximum(0.0, own_s - total_s)
+        gain_s[~context.allowed | (expected.link_s > _TRIAL_DEADLINES * context.deadline_s)] = 0.0
+        gain_s[context.on_device] = 0.0
+        best = int(np.argmax(gain_s))
+        return best if gain_s[best] > _TRIAL_GAIN * own_s else None
 
     def overdue_s(self, context: Context, expected: Expectation, arm: int) -> float:
         """Return the offloading delay of an arm after which its answer is overdue, in seconds."""

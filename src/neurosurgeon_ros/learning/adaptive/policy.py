@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from neurosurgeon_ros.learning.adaptive.belief import DelayModel, Parts
+from neurosurgeon_ros.learning.adaptive.belief import DelayModel, Expectation, Parts
 from neurosurgeon_ros.learning.adaptive.choice import ChoiceRule
 from neurosurgeon_ros.learning.adaptive.exploration import HOPE, Exploration
 from neurosurgeon_ros.learning.adaptive.priors import Nominal
@@ -78,13 +78,14 @@ class AdaptiveMuLinUcb:
         value = rule.value(context, expected, blind=blind)
         arm = int(np.argmin(value))
 
-        sample, forced = None, None
+        trial, sample, forced = None, None, None
         if context.edge_available and not blind:
-            sample = exploration.sample(context, expected, arm)
-            if sample is None:
+            trial = self._trial(context, expected, arm)
+            if trial is None:
+                sample = exploration.sample(context, expected, arm)
+            if trial is None and sample is None:
                 forced = exploration.force(context, expected, value, arm)
-        if forced is not None:
-            arm = forced
+        arm = next((other for other in (trial, forced) if other is not None), arm)
         probe_bytes = 0 if sample is not None else exploration.probe(context, expected, arm)
 
         is_offloaded = arm != context.on_device
@@ -98,8 +99,19 @@ class AdaptiveMuLinUcb:
             predicted_offload_s=float(expected.link_s[arm] + expected.edge_s[arm]) if is_offloaded else 0.0,
             optimistic_offload_s=float(expected.optimistic_s(HOPE, HOPE)[arm]) if is_offloaded else 0.0,
             predicted_robot_s=float((expected.robot_s - context.penalty_s)[arm]),
-            overdue_s=rule.overdue_s(context, expected, arm) if is_offloaded and self._hedge else math.inf,
+            overdue_s=self._overdue_s(context, expected, arm, is_trial=trial is not None),
         )
+
+    def _trial(self, context: Context, expected: Expectation, arm: int) -> int | None:
+        """Return the arm to try instead of `on_device`; None if another arm is chosen, or the robot does not hedge."""
+        if arm != context.on_device or not self._hedge or math.isinf(context.deadline_s):
+            return None
+        return self._rule.trial(context, expected)
+
+    def _overdue_s(self, context: Context, expected: Expectation, arm: int, *, is_trial: bool) -> float:
+        if arm == context.on_device or not self._hedge:
+            return math.inf
+        return 0.0 if is_trial else self._rule.overdue_s(context, expected, arm)
 
     def observe(self, observation: Observation, context: Context) -> None:
         """Learn from a frame, a sample or a probe."""

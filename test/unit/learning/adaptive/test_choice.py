@@ -1,0 +1,82 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Trials: frames that would stay on the robot, sent to the edge while the robot works on them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from drives import ON_DEVICE, Drive
+
+from neurosurgeon_ros.learning.adaptive.belief import DelayModel, Expectation, Parts
+from neurosurgeon_ros.learning.adaptive.choice import ChoiceRule
+from neurosurgeon_ros.learning.adaptive.policy import AdaptiveMuLinUcb
+from neurosurgeon_ros.learning.adaptive.priors import Nominal
+from neurosurgeon_ros.learning.interface import Choice, Context
+
+#: Two arms at the edge and `on_device`, which takes 0.2 s.
+ROBOT_S = np.array([0.01, 0.1, 0.2])
+DEADLINE = 0.3
+
+
+def context(**changes: object) -> Context:
+    plain = Context(
+        frame=1,
+        robot_s=ROBOT_S,
+        features=np.zeros((3, 7)),
+        decode_s=np.zeros(3),
+        point=np.arange(3),
+        allowed=np.ones(3, dtype=np.bool_),
+        on_device=2,
+        key_frame=False,
+        deadline_s=DEADLINE,
+    )
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def trial(link_s: tuple[float, float], sd: float, **changes: object) -> int | None:
+    rule = ChoiceRule(DelayModel(3, Nominal(), Parts()), alpha=0.5, weight_key=0.8, weight_other=0.2)
+    expected = Expectation(ROBOT_S, np.array([*link_s, 0.0]), np.zeros(3), np.full(3, sd), np.zeros(3))
+    return rule.trial(context(**changes), expected)
+
+
+def test_an_arm_that_may_well_be_faster_is_tried() -> None:
+    assert trial((0.25, 0.4), sd=0.5) == 0
+    assert trial((0.9, 0.11), sd=0.5) == 1
+
+
+def test_an_arm_that_is_certain_to_be_slower_is_not_tried() -> None:
+    assert trial((0.4, 0.4), sd=0.01) is None
+
+
+def test_an_arm_that_would_fill_the_link_for_several_deadlines_is_not_tried() -> None:
+    assert trial((4.0 * DEADLINE, 9.0), sd=2.0) is None
+
+
+def test_an_arm_that_is_not_allowed_is_not_tried() -> None:
+    assert trial((0.15, 0.15), sd=0.5, allowed=np.array([False, False, True])) is None
+
+
+@pytest.mark.parametrize("hedge", [True, False])
+def test_the_robot_works_on_the_frame_of_a_trial_from_the_start(hedge: bool) -> None:
+    """On a link on which edge and robot take about as long, some frames use both."""
+    drive, policy = Drive(16.0, seed=0), AdaptiveMuLinUcb(n_arms=5, hedge=hedge)
+    choices: list[Choice] = []
+
+    def select(seen: Context) -> Choice:
+        choices.append(AdaptiveMuLinUcb.select(policy, seen))
+        return choices[-1]
+
+    policy.select = select  # type: ignore[method-assign]
+    drive.policy = policy
+    for _ in range(50):
+        drive.step()
+    drive.mbps = 5.0
+    for _ in range(200):
+        drive.step()
+    tried = [one for one in choices[50:] if one.arm != ON_DEVICE and one.overdue_s == 0.0]
+    assert bool(tried) == hedge
+    assert all(one.overdue_s == math.inf for one in choices if one.arm == ON_DEVICE or not hedge)
