@@ -80,16 +80,15 @@ class ChoiceRule:
         """
         Return the arm to try on a frame that would otherwise stay on the robot; None for no trial.
 
-        The robot works on the frame from the start as well, so an answer that comes late costs hardly anything, and an
-        answer that comes early is used. A trial is worth its time on the link if the expected gain is large enough. It
-        is not sent with an arm that is expected to occupy the link for several deadlines.
+        The robot works on the frame from the start as well. A late answer therefore costs hardly anything, and an
+        answer that is early, and in time for the deadline, is used. A trial is worth its time on the link if the
+        expected gain is large enough. An arm that is expected to occupy the link for several deadlines is not tried.
         """
         own_s = float(expected.robot_s[context.on_device])
         spread = np.hypot(expected.link_sd, self._model.link.noise_sd)
-        gain_s = np.zeros(len(spread))
-        for node, share in zip(_NODES, _WEIGHTS, strict=True):
-            total_s = expected.robot_s + expected.edge_s + expected.link_s * np.exp(node * spread)
-            gain_s += share * np.maximum(0.0, own_s - total_s)
+        total_s = expected.robot_s + expected.edge_s + expected.link_s * np.exp(np.outer(_NODES, spread))
+        total_s[total_s - context.penalty_s > context.deadline_s - context.waited_s] = np.inf
+        gain_s = np.asarray(_WEIGHTS) @ np.maximum(0.0, own_s - total_s)
         gain_s[~context.allowed | (expected.link_s > _TRIAL_DEADLINES * context.deadline_s)] = 0.0
         gain_s[context.on_device] = 0.0
         best = int(np.argmax(gain_s))
