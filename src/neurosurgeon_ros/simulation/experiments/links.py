@@ -1,6 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Mobile links, made or recorded, by the robot's own rules: the default policy against what needs no learning."""
+"""
+Mobile links, made or recorded, by the robot's own rules: the default policy against what needs no learning.
+
+A frame is an image that the robot accepts. Delays count from the arrival of the image, with its wait in the slot.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +17,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from neurosurgeon_ros.learning.interface import FloatArray
+from neurosurgeon_ros.robot.arm_statistics import DEADLINE_FACTOR
+from neurosurgeon_ros.simulation.arms.codec_table import CodecTable
+from neurosurgeon_ros.simulation.arms.environment import robot_table
 from neurosurgeon_ros.simulation.environment import HEAVY
 from neurosurgeon_ros.simulation.experiments import style
 from neurosurgeon_ros.simulation.experiments.result import Result
-from neurosurgeon_ros.simulation.experiments.settings import DEADLINE, DEFAULT, Settings, on_device_s
+from neurosurgeon_ros.simulation.experiments.settings import ARMS, DEFAULT, Settings, on_device_s
 from neurosurgeon_ros.simulation.link_files import ROW_S
 from neurosurgeon_ros.simulation.mobile import MOBILE
 from neurosurgeon_ros.simulation.processes import RecordedLink
@@ -44,6 +51,7 @@ class _Cell:
     link: str
     scale: float
     network: str
+    arms: str
     robot_gmacs: float
 
 
@@ -60,33 +68,35 @@ def compare(settings: Settings, rates: Mapping[str, FloatArray], networks: Seque
     """
     Run the policies and the references on some links.
 
-    Each ratio is that of the mean delay to Oracle's, who runs by the same rules. :meth:`Run.ratio` would not do: a run
-    meets other rates than a slower one, and its own Oracle is then another.
+    Each ratio is that of the mean cost to Oracle's, who runs by the same rules; the cost is the delay plus the penalty
+    for lost fidelity, which is 0 for fp32 tensors. :meth:`Run.ratio` would not do: a run meets other rates than a
+    slower one, and its own Oracle is then another.
 
     :param rates: of each link in Mbit/s, one for each 100 ms, by name.
     :param networks: names of the networks.
-    :param frames: number of frames.
+    :param frames: number of accepted frames.
     """
-    cells = [_Cell(*cell) for cell in product(rates, SCALES, networks, ROBOTS_GMACS)]
+    cells = [_Cell(*cell) for cell in product(rates, SCALES, networks, ARMS, ROBOTS_GMACS)]
+    tables = [settings.arms(cell.arms, cell.network) for cell in cells]
     scenarios = [
         link_scenario(
-            settings.table(cell.network),
+            table,
             cell.scale * rates[cell.link],
             robot_gmacs=cell.robot_gmacs,
             frames=frames,
             seed=settings.seed,
         )
-        for cell in cells
+        for cell, table in zip(cells, tables, strict=True)
     ]
     jobs, counts = [], []
-    for cell, scenario in zip(cells, scenarios, strict=True):
-        arms = candidates(settings.table(cell.network))
+    for cell, table, scenario in zip(cells, tables, scenarios, strict=True):
+        arms = candidates(table, cell.robot_gmacs)
         fixed = [Job(scenario, "fixed_arm", {"arm": arm}, robot=True) for arm in arms]
         jobs += [Job(scenario, policy, robot=True) for policy in ("oracle", "lagged", *POLICIES)] + fixed
         counts.append(len(fixed))
     runs = iter(settings.runner.run(jobs))
     rows: list[dict[str, Any]] = []
-    for cell, count in zip(cells, counts, strict=True):
+    for cell, table, count in zip(cells, tables, counts, strict=True):
         oracle_s, lagged_s = (_sum_s(next(runs)) for _ in range(2))
         of_policy = {policy: next(runs) for policy in POLICIES}
         best_fixed_s = min(_sum_s(next(runs)) for _ in range(count))
@@ -95,29 +105,30 @@ def compare(settings: Settings, rates: Mapping[str, FloatArray], networks: Seque
                 "link": cell.link,
                 "scale": cell.scale,
                 "network": cell.network,
-                "arms": "fp32",
+                "arms": cell.arms,
                 "robot_gmacs": cell.robot_gmacs,
                 "policy": policy,
                 "ratio": _sum_s(run) / oracle_s,
                 "ratio_best_fixed": best_fixed_s / oracle_s,
                 "ratio_lagged": lagged_s / oracle_s,
-                "frames_on_device_while_edge_better_longest": longest_on_device(
-                    run, settings.table(cell.network), cell.robot_gmacs
-                ),
+                "frames_on_device_while_edge_better_longest": longest_on_device(run, table, cell.robot_gmacs),
+                "frames_dropped": run.dropped,
             }
             for policy, run in of_policy.items()
         ]
     return Result(rows, rows, _plot(rows))
 
 
-def link_scenario(table: NetworkTable, mbps: FloatArray, *, robot_gmacs: float, frames: int, seed: int) -> Scenario:
+def link_scenario(
+    table: NetworkTable | CodecTable, mbps: FloatArray, *, robot_gmacs: float, frames: int, seed: int
+) -> Scenario:
     """
-    Return a recorded link under heavy noise, with the deadline that the nodes have.
+    Return a recorded link under heavy noise.
 
     :param mbps: the link's rates, one for each 100 ms, repeated as often as needed.
     """
     finished_s = on_device_s(table, robot_gmacs)
-    longest_s = max(_PERIOD_S, (DEADLINE + 1.0) * finished_s)
+    longest_s = max(_PERIOD_S, (DEADLINE_FACTOR + 1.0) * finished_s)
     return Scenario(
         table,
         RecordedLink(mbps),
@@ -125,25 +136,26 @@ def link_scenario(table: NetworkTable, mbps: FloatArray, *, robot_gmacs: float, 
         noise=HEAVY,
         frames=frames,
         seed=seed,
-        deadline_s=DEADLINE * finished_s,
         row_s=ROW_S,
         rows=max(len(mbps), round(frames * longest_s / ROW_S) + 1),
     )
 
 
-def candidates(table: NetworkTable) -> list[int]:
+def candidates(table: NetworkTable | CodecTable, robot_gmacs: float) -> list[int]:
     """
-    Return the arms that may be the best fixed one: those that send fewer bytes than every arm before them.
+    Return the arms that may be the best fixed one: all, or with fp32 those that send fewer bytes than any before them.
 
-    Any other arm begins to send later than one before it, and sends no less.
+    Any other arm with fp32 tensors begins to send later than one before it, and sends no less.
     """
+    if isinstance(table, CodecTable):
+        return list(range(len(robot_table(table, robot_gmacs).arms)))
     before = np.minimum.accumulate(table.sent_bytes)
     return [0, *(1 + np.flatnonzero(np.diff(before) < 0.0)).tolist()]
 
 
-def longest_on_device(run: Run, table: NetworkTable, robot_gmacs: float) -> int:
+def longest_on_device(run: Run, table: NetworkTable | CodecTable, robot_gmacs: float) -> int:
     """Return for how many frames in a row the policy chose `on_device` although the edge was better by over 5 %."""
-    on_device = len(table.points) - 1
+    on_device = len(robot_table(table, robot_gmacs).arms if isinstance(table, CodecTable) else table.points) - 1
     better = run.best_s < (1.0 - _BETTER) * on_device_s(table, robot_gmacs)
     longest = now = 0
     for missed in (run.arms == on_device) & better:
@@ -153,7 +165,7 @@ def longest_on_device(run: Run, table: NetworkTable, robot_gmacs: float) -> int:
 
 
 def _sum_s(run: Run) -> float:
-    return float(run.delay_s.sum())
+    return float((run.delay_s + run.penalty_s).sum())
 
 
 def _plot(rows: Sequence[Mapping[str, Any]]) -> Figure:

@@ -1,6 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Outages of the link, simulated by the robot's own rules: how soon the edge is used as before."""
+"""
+Outages of the link, simulated by the robot's own rules: how soon the edge is used as before.
+
+A frame is an image that the robot accepts; the camera gives ten images a second.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,11 @@ from itertools import product
 import numpy as np
 
 from neurosurgeon_ros.learning.interface import FloatArray
+from neurosurgeon_ros.simulation.arms.codec_table import CodecTable
 from neurosurgeon_ros.simulation.environment import HEAVY, Noise
 from neurosurgeon_ros.simulation.experiments import style
 from neurosurgeon_ros.simulation.experiments.result import Result
-from neurosurgeon_ros.simulation.experiments.settings import DEADLINE, DEFAULT, Settings, on_device_s
+from neurosurgeon_ros.simulation.experiments.settings import ARMS, DEFAULT, Settings, on_device_s
 from neurosurgeon_ros.simulation.processes import StepLink
 from neurosurgeon_ros.simulation.scenario import Job, Scenario
 from neurosurgeon_ros.simulation.simulate import Run
@@ -34,7 +39,7 @@ _AFTER, _IN_A_ROW, _AS_GOOD = 400, 5, 1.05
 
 
 def outage_scenario(
-    table: NetworkTable, low_mbps: float, seconds: float, *, robot_gmacs: float, noise: Noise, seed: int
+    table: NetworkTable | CodecTable, low_mbps: float, seconds: float, *, robot_gmacs: float, noise: Noise, seed: int
 ) -> Scenario:
     """
     Return a scenario with a link of 50 Mbit/s that falls for some seconds, 10 s after the start.
@@ -52,7 +57,6 @@ def outage_scenario(
         noise=noise,
         frames=frames,
         seed=seed,
-        deadline_s=DEADLINE * finished_s,
         row_s=_PERIOD_S,
         rows=before + during + 1,
     )
@@ -62,12 +66,14 @@ def back_again(run: Run, seconds: float) -> tuple[float, float]:
     """
     Return the frames from an outage until five in a row are as good as Oracle's, and the ratio to Oracle from then on.
 
+    Frames are compared from their acceptance on, so that a wait in the slot, which both share, hides no difference.
+
     :param run: run of a scenario of :func:`outage_scenario`.
     :param seconds: length of the outage.
     :returns: number of frames and ratio; inf and nan if there are no such five frames.
     """
     first = int(np.searchsorted(run.starts_s, _BEFORE_S + seconds - 1e-9))
-    good: FloatArray = (run.delay_s[first:] <= _AS_GOOD * run.best_s[first:]).astype(np.float64)
+    good: FloatArray = (run.cost_s[first:] <= _AS_GOOD * run.best_s[first:]).astype(np.float64)
     found = np.flatnonzero(np.convolve(good, np.ones(_IN_A_ROW), mode="valid") >= _IN_A_ROW - 0.5)
     if not len(found):
         return math.inf, math.nan
@@ -78,21 +84,21 @@ def back_again(run: Run, seconds: float) -> tuple[float, float]:
 def outage(settings: Settings) -> Result:
     """Simulate outages of the link, and count the frames until the edge is used as before."""
     seeds = max(1, settings.seeds // 10)
-    cells = list(product(network_names(), ROBOTS_GMACS, LOW_MBPS, SECONDS))
+    cells = list(product(network_names(), ARMS, ROBOTS_GMACS, LOW_MBPS, SECONDS))
     scenarios = [
-        outage_scenario(settings.table(name), low, seconds, robot_gmacs=gmacs, noise=HEAVY, seed=seed)
-        for name, gmacs, low, seconds in cells
+        outage_scenario(settings.arms(arms, name), low, seconds, robot_gmacs=gmacs, noise=HEAVY, seed=seed)
+        for name, arms, gmacs, low, seconds in cells
         for seed in range(seeds)
     ]
     jobs = [Job(scenario, DEFAULT, robot=True) for scenario in scenarios]
     runs = iter(settings.runner.run(jobs))
     rows = []
-    for name, gmacs, low, seconds in cells:
+    for name, arms, gmacs, low, seconds in cells:
         backs = [back_again(next(runs), seconds) for _ in range(seeds)]
         rows.append(
             {
                 "network": name,
-                "arms": "fp32",
+                "arms": arms,
                 "robot_gmacs": gmacs,
                 "low_mbps": low,
                 "seconds": seconds,

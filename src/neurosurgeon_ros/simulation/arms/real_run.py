@@ -1,0 +1,175 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Make an environment of a real robot's run over a known link, to simulate the same robot with the same policy and seed.
+
+Unlike :mod:`~neurosurgeon_ros.simulation.replay`, it has every arm of the robot's own arm table, and the link that was
+set. The seconds and bytes of an arm are the run's medians. An arm that was not chosen often enough has the values of
+the arm table, times what the other arms differ from them. The seconds of an empty message, and what a byte costs on the
+link beyond itself, are fitted to the transmissions of the run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from neurosurgeon_ros.calibration.arm_table import PSI, ArmTable
+from neurosurgeon_ros.learning.interface import FloatArray
+from neurosurgeon_ros.simulation.environment import Coding, Environment, Noise
+from neurosurgeon_ros.simulation.table import NetworkTable
+from neurosurgeon_ros.simulation.uplink import UplinkByTime
+
+#: An arm's median counts from this many frames on.
+_ENOUGH = 3
+#: Costs of a byte on the link, relative to one of the payload, that are tried: headers add some percent.
+_FACTORS = np.linspace(0.9, 1.4, 51)
+_ROBOT = ("preprocess_delay", "front_end_delay", "encode_delay")
+
+#: The decision for one accepted frame: the fields of neurosurgeon_ros/PartitionDecision, with the outcome in words.
+Decision = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RealRun:
+    """
+    A robot's run.
+
+    :param images: number of images that the camera gave.
+    :param period_s: seconds between two images.
+    :param decisions: decisions of accepted frames, in order; those of the first frames may be missing.
+    :param image: index of the image of each decision, from 0, ascending. Shape (decisions,).
+    """
+
+    images: int
+    period_s: float
+    decisions: Sequence[Decision]
+    image: Sequence[int]
+
+
+def run_environment(
+    run: RealRun,
+    table: ArmTable,
+    mbps: FloatArray,
+    *,
+    row_s: float,
+    fidelity_price_s: float,
+    deadline_s: float = math.inf,
+    seed: int = 0,
+) -> Environment:
+    """
+    Make the environment of a run.
+
+    :param table: the robot's own arm table.
+    :param mbps: rates of the link in Mbit/s from the first image on, each for `row_s` seconds.
+    :param fidelity_price_s: as the robot's parameter, in seconds.
+    :param deadline_s: the same; infinity: the robot derives it.
+    :param seed: seed of the noise and of the circuit breaker.
+    :raises ValueError: if no frame was answered by the edge, or none was finished on the robot by choice.
+    """
+    by_arm = {arm.name: [one for one in run.decisions if one["arm"] == arm.name] for arm in table.arms}
+    answered = [[one for one in by_arm[arm.name] if one["outcome"] == "edge"] for arm in table.arms]
+    own = by_arm[table.arms[-1].name]
+    edge = [one for ones in answered for one in ones]
+    if not edge or not own:
+        missing = "answered by the edge" if own else "finished on the robot by choice"
+        raise ValueError(f"the run has no frame that was {missing}; give a run that has some of both")
+    offloaded = [[one for one in by_arm[arm.name] if one["sent_bytes"]] for arm in table.arms[:-1]]
+    profile = table.profile
+    robot_s = _filled(offloaded, lambda one: _sum(one, *_ROBOT), table.robot_s[:-1])
+    robot_s += _overhead_s(edge, "offload_delay")
+    on_device_s = np.median([_sum(one, *_ROBOT, "finish_delay") for one in own]) + _overhead_s(own)
+    back_s = profile.front_s[-1] - profile.front_s[table.point] + profile.postprocess_s
+    edge_s = _filled(answered[:-1], lambda one: _sum(one, "edge_compute_delay", "edge_postprocess_delay"), back_s[:-1])
+    decode_s = _filled(answered[:-1], lambda one: _sum(one, "edge_decode_delay"), table.decode_s[:-1])
+    features = table.features.copy()
+    for arm, ones in enumerate(offloaded):
+        if len(ones) >= _ENOUGH:
+            features[arm, PSI] = float(np.mean([one["sent_bytes"] for one in ones]))
+    round_trip_s, factor, spread = _fit_link(run, mbps, row_s)
+    key_frames = np.zeros(run.images, dtype=np.bool_)
+    key_frames[[int(one["sequence"]) - 1 for one in run.decisions]] = [bool(one["key_frame"]) for one in run.decisions]
+    own_s = np.append(robot_s, on_device_s)
+    return Environment(
+        table=NetworkTable("run", tuple(arm.name for arm in table.arms), features, own_s, np.append(edge_s, 0.0)),
+        robot_s=own_s,
+        compute_s=np.append(edge_s, 0.0),
+        transmission_factor=np.full(len(table.arms), factor),
+        round_trip_s=round_trip_s,
+        mbps=mbps,
+        slowdown=np.ones(run.images),
+        queue_s=np.full(run.images, float(np.median([one["edge_queue_delay"] for one in edge]))),
+        key_frames=key_frames,
+        noise=Noise(sd=spread, log_normal=True),
+        seed=seed,
+        period_s=run.period_s,
+        deadline_s=deadline_s,
+        row_s=row_s,
+        coding=Coding(
+            point=table.point,
+            encode_s=np.append(_filled(offloaded, lambda one: _sum(one, "encode_delay"), _encode_s(table)[:-1]), 0.0),
+            decode_s=np.append(decode_s, 0.0),
+            fidelity=table.fidelity,
+            fidelity_price_s=fidelity_price_s,
+        ),
+    )
+
+
+def _encode_s(table: ArmTable) -> FloatArray:
+    """Return the robot's seconds of encoding; the profile has this machine's."""
+    whole_s = table.profile.preprocess_s + float(table.profile.front_s[-1]) + table.profile.postprocess_s
+    encode_s: FloatArray = table.profile.encode_s * (float(table.robot_s[-1]) / whole_s)
+    return encode_s
+
+
+def _filled(frames: Sequence[Sequence[Decision]], value: Callable[[Decision], float], known: FloatArray) -> FloatArray:
+    """
+    Return the median of each arm where there are enough frames, and else the known value times the usual deviation.
+
+    :param frames: decisions of each arm.
+    :param known: value of each arm by the arm table, shape (n - 1,).
+    """
+    medians = [float(np.median([value(one) for one in ones])) if len(ones) >= _ENOUGH else math.nan for ones in frames]
+    measured = np.array(medians)
+    both = np.isfinite(measured) & (known > 0.0)
+    usual = float(np.median(measured[both] / known[both])) if both.any() else 1.0
+    filled: FloatArray = np.where(np.isfinite(measured), measured, usual * known)
+    return filled
+
+
+def _overhead_s(frames: Sequence[Decision], *more: str) -> float:
+    """Return the median of what frames took beyond the slot and the steps that decisions name, at least 0."""
+    last = more or ("finish_delay",)
+    beyond = [one["total_delay"] - _sum(one, "slot_delay", *_ROBOT, *last) for one in frames]
+    return max(0.0, float(np.median(beyond)))
+
+
+def _fit_link(run: RealRun, mbps: FloatArray, row_s: float) -> tuple[float, float, float]:
+    """
+    Fit the seconds of an empty message and the cost of a byte to the transmissions of a run.
+
+    :returns: the seconds, the factor on the bytes, and the deviation of the logarithm of what was measured.
+    """
+    uplink = UplinkByTime(mbps, row_s)
+    edge = [(i, one) for i, one in zip(run.image, run.decisions, strict=True) if one["outcome"] == "edge"]
+    sent_s = np.array([i * run.period_s + _sum(one, "slot_delay", *_ROBOT) for i, one in edge])
+    sent_bytes = np.array([float(one["sent_bytes"]) for _, one in edge])
+    measured_s = np.array([_sum(one, "transmit_delay") for _, one in edge])
+    found = (math.inf, 0.0, 1.0, 0.0)
+    for factor in _FACTORS:
+        drained_s = uplink.end_s(0, sent_s, factor * sent_bytes) - sent_s
+        round_trip_s = max(0.0, float(np.median(measured_s - drained_s)))
+        logs = np.log(np.maximum(measured_s, 1e-4) / np.maximum(drained_s + round_trip_s, 1e-4))
+        error = float(np.mean(np.abs(logs)))
+        if error < found[0]:
+            found = (error, round_trip_s, float(factor), float(1.4826 * np.median(np.abs(logs - np.median(logs)))))
+    return found[1], found[2], float(np.clip(found[3], 0.01, 0.5))
+
+
+def _sum(decision: Decision, *names: str) -> float:
+    """Return the sum of delays, without those that were not measured."""
+    return math.fsum(value for value in (float(decision[name]) for name in names) if not math.isnan(value))
