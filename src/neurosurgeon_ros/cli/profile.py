@@ -9,7 +9,6 @@ from pathlib import Path
 
 from neurosurgeon_ros.cli.arguments import UsageError, whole_number
 
-
 #: Number of frames of the shipped video that bytes are measured on.
 IMAGES = 8
 
