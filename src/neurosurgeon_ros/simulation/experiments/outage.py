@@ -22,7 +22,7 @@ from neurosurgeon_ros.simulation.experiments.settings import ARMS, DEFAULT, Sett
 from neurosurgeon_ros.simulation.processes import StepLink
 from neurosurgeon_ros.simulation.scenario import Job, Scenario
 from neurosurgeon_ros.simulation.simulate import Run
-from neurosurgeon_ros.simulation.table import NetworkTable, network_names
+from neurosurgeon_ros.simulation.table import PSI, NetworkTable, network_names
 
 #: Rates during the outage in Mbit/s, and its length in seconds.
 LOW_MBPS = (0.0, 0.01, 0.05, 0.2, 0.5, 1.0)
@@ -47,9 +47,8 @@ def outage_scenario(
     :param low_mbps: rate during the outage, at least 0.
     :param seconds: length of the outage.
     """
-    finished_s = on_device_s(table, robot_gmacs)
     before, during = round(_BEFORE_S / _PERIOD_S), round(seconds / _PERIOD_S)
-    frames = before + round(seconds / max(_PERIOD_S, finished_s)) + _AFTER + 50
+    frames = before + round(seconds / max(_PERIOD_S, _fastest_s(table, low_mbps, robot_gmacs))) + _AFTER + 50
     return Scenario(
         table,
         StepLink(((_HIGH_MBPS, before), (low_mbps, during), (_HIGH_MBPS, 1))),
@@ -60,6 +59,15 @@ def outage_scenario(
         row_s=_PERIOD_S,
         rows=before + during + 1,
     )
+
+
+def _fastest_s(table: NetworkTable | CodecTable, mbps: float, robot_gmacs: float) -> float:
+    """Return the seconds of a frame at some rate, or less: with the arm that sends the least, before the edge's work."""
+    finished_s = on_device_s(table, robot_gmacs)
+    if mbps == 0.0:
+        return finished_s
+    sent_bytes = table.features[:-1, PSI]
+    return min(finished_s, 8e-6 * float(sent_bytes.min()) / mbps)
 
 
 def back_again(run: Run, seconds: float) -> tuple[float, float]:
