@@ -62,7 +62,7 @@ def outage_scenario(
 
 
 def _fastest_s(table: NetworkTable | CodecTable, mbps: float, robot_gmacs: float) -> float:
-    """Return the seconds of a frame at some rate, or less: with the arm that sends the least, before the edge's work."""
+    """Return the seconds of a frame at some rate, or less: those of the fewest bytes, or of the whole network."""
     finished_s = on_device_s(table, robot_gmacs)
     if mbps == 0.0:
         return finished_s
