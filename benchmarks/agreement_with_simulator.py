@@ -18,11 +18,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,9 @@ from testbed.scenario import WARM_UP_FRAMES, Scenario, Step
 from testbed.systems import System
 
 from neurosurgeon_ros.calibration.admission import Admission, expand
-from neurosurgeon_ros.calibration.arm_table import ArmTable
+from neurosurgeon_ros.calibration.arm_table import ArmTable, build_arm_table
 from neurosurgeon_ros.calibration.fidelity import find_fidelity
 from neurosurgeon_ros.calibration.kept_delays import KeptDelays
-from neurosurgeon_ros.calibration.table_builder import TableBuilder
 from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.learning import DEFAULT_POLICY, make_policy
 from neurosurgeon_ros.learning.interface import FloatArray
@@ -49,6 +49,8 @@ from neurosurgeon_ros.simulation.link_files import ROW_S, read_link
 
 #: A token bucket has no rate of 0; one packet in ten seconds comes to the same.
 LEAST_MBPS = 0.001
+#: Pixels of an image of the shipped video.
+VIDEO_PIXELS = 640 * 272
 #: Largest difference that counts as agreement: of a share, in frames of all; of the mean delay, relative.
 CLOSE = 0.1
 
@@ -91,10 +93,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     results = []
     try:
         links = {path.stem: _part(path, args.scale, args.begin, args.seconds) for path in args.traces}
-        table = arm_table(args)
         for name, mbps in links.items():
             folder = args.run or _real_run(args, name, mbps)
-            results.append(compare(name, folder, mbps, table, args))
+            results.append(compare(name, folder, mbps, arm_table(folder, args), args))
             _print(results[-1])
     except (NetworkProblem, RunProblem, OSError, ValueError) as problem:
         print(f"agreement: {problem}", file=sys.stderr)
@@ -127,6 +128,7 @@ def compare(name: str, folder: Path, mbps: FloatArray, table: ArmTable, args: ar
         np.concatenate([before, mbps]),
         row_s=ROW_S,
         fidelity_price_s=FIDELITY_PRICE_S,
+        pixels=args.pixels,
         seed=args.seed,
     )
     policy = make_policy(args.policy, n_arms=len(table.arms), seed=args.seed)
@@ -151,14 +153,45 @@ def compare(name: str, folder: Path, mbps: FloatArray, table: ArmTable, args: ar
     )
 
 
-def arm_table(args: argparse.Namespace) -> ArmTable:
-    """Return the robot's arm table, from the delays that its last start on this machine kept."""
+def arm_table(folder: Path, args: argparse.Namespace) -> ArmTable:
+    """
+    Return the arm table of a run's robot: its arms and its on-device delay as it logged them.
+
+    The other seconds are those that the last start on this machine kept, scaled to this delay.
+
+    :param folder: folder of the run, with robot_node.log.
+    :raises ValueError: if the log does not name the arms.
+    """
+    log = folder / "robot_node.log"
+    said = re.findall(r"\d+ arms \((.+)\), (\d+) ms on the device", log.read_text(encoding="utf-8"))
+    if not said:
+        raise ValueError(f"{log} does not name the robot's arms; give the folder of a run of robot_node")
+    names, on_device_ms = said[-1][0].split(", "), float(said[-1][1])
     engine = Engine.load(args.model)
-    threads = 1 if args.robot_speed < 1.0 else len(share_out(usable_cores()).robot)
-    kept = KeptDelays(is_as_fast=lambda engine, profile: True)
-    builder = TableBuilder(engine, speed=args.robot_speed, threads=threads, kept=kept)
-    admission = Admission(fidelity=find_fidelity(engine.fingerprint))
-    return builder.build(expand(args.codecs), admission, FIDELITY_PRICE_S)
+    every = build_arm_table(
+        engine,
+        expand(args.codecs),
+        admission=Admission(fidelity=find_fidelity(engine.fingerprint)),
+        speed=args.robot_speed,
+        threads=1 if args.robot_speed < 1.0 else len(share_out(usable_cores()).robot),
+        keep_all=True,
+        measure=KeptDelays(is_as_fast=lambda engine, profile: True).calibrate,
+    )
+    chosen = np.array([every.index(name) for name in names])
+    return replace(
+        every,
+        arms=tuple(every.arms[arm] for arm in chosen),
+        profile=replace(
+            every.profile, encode_s=every.profile.encode_s[chosen], decode_s=every.profile.decode_s[chosen]
+        ),
+        robot_s=every.robot_s[chosen] * (on_device_ms / 1e3 / float(every.robot_s[-1])),
+        features=every.features[chosen],
+        decode_s=every.decode_s[chosen],
+        point=every.point[chosen],
+        fidelity=every.fidelity[chosen],
+        allowed=every.allowed[chosen],
+        camera=every.camera[chosen],
+    )
 
 
 def _part(path: Path, scale: float, begin_s: float, seconds: float) -> FloatArray:
@@ -208,6 +241,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--codecs", nargs="+", default=["auto"], help="(%(default)s)")
     parser.add_argument("--model", default="yolov3_tiny", help="(%(default)s)")
     parser.add_argument("--robot-speed", type=float, default=0.2, metavar="FRACTION", help="(%(default)s)")
+    parser.add_argument("--pixels", type=int, default=VIDEO_PIXELS, help="of an image (%(default)s, the video's)")
     parser.add_argument("--seed", type=int, default=0, help="of policy and noise; the robot's is 0 (%(default)s)")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="for the runs (a new one)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")

@@ -13,8 +13,8 @@ request that takes too long is given up, and its answer is not learnt from. A si
 of frames. A hopeless arm is not sent. Samples are sent when the frame is finished, if the link is free then. If the
 answer is overdue, the robot begins to finish the frame itself, and the first result counts.
 
-Not simulated are the edge's own queue behind this robot's other requests, its refusals, lost packets, the processor
-time that policy, messages and the encoding of samples take, and several frames in flight.
+Not simulated are requests that the edge refuses or shares with other robots, lost packets, the processor time that
+policy, messages and the encoding of samples take, and several frames in flight.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ from neurosurgeon_ros.robot.selector import ArmSelector
 from neurosurgeon_ros.robot.slot import LatestSlot
 from neurosurgeon_ros.robot.uplink.breaker import PROBE_BYTES, TEST_TIMEOUT_S, Circuit, CircuitBreaker
 from neurosurgeon_ros.robot.uplink.outstanding import SHORTEST_S, OutstandingRequest, OutstandingRequests
-from neurosurgeon_ros.simulation.environment import Coding, Environment
+from neurosurgeon_ros.simulation.arms.coding import Coding
+from neurosurgeon_ros.simulation.environment import Environment
 from neurosurgeon_ros.simulation.simulate import Run, Simulation
 from neurosurgeon_ros.simulation.writer import Message, Writer
 
@@ -75,8 +76,8 @@ class _RobotSimulation(Simulation):
 
     def __init__(self, policy: Policy, environment: Environment) -> None:
         super().__init__(policy, environment)
-        table = arm_table(environment)
         self._coding = environment.coding or Coding.none(len(environment.robot_s))
+        table = self._coding.known or arm_table(environment)
         self._arm_penalty_s = self._coding.penalty_s
         self._statistics = ArmStatistics(table, 1.0)
         self._selector = ArmSelector(table, policy, "", self._statistics)
@@ -85,6 +86,7 @@ class _RobotSimulation(Simulation):
         self._writer = Writer(environment, self._uplink)
         self._slot: LatestSlot[int] = LatestSlot()
         self._next_image = 0
+        self._content = 1.0
         self._arrived_s, self._deadline_s = 0.0, environment.deadline_s
         self._test_arm: int | None = None
 
@@ -100,7 +102,7 @@ class _RobotSimulation(Simulation):
         if image is None:
             image = self._next_image
             self._next_image += 1
-        self._arrived_s = image * period_s
+        self._arrived_s, self._content = image * period_s, self._coding.content_of(image)
         now_s = max(free_s, self._arrived_s)
         self._waited_s = now_s - self._arrived_s
         self._statistics.record_arrival(self._arrived_s)
@@ -112,7 +114,7 @@ class _RobotSimulation(Simulation):
         """Return the expected cost of each arm from the frame's acceptance on, if the link is idle; shape (n,)."""
         environment, robot_s = self._environment, self._stages_s[k]
         ready_s = now_s + robot_s
-        occupied_s = self._uplink.end_s(k, ready_s, self._sent_bytes) - ready_s
+        occupied_s = self._uplink.end_s(k, ready_s, self._content * self._sent_bytes) - ready_s
         edge_s = environment.slowdown[k] * environment.compute_s + environment.queue_s[k] + self._coding.decode_s
         total_s = robot_s + occupied_s + edge_s + environment.round_trip_s
         left_s = self._deadline_s - self._waited_s
@@ -232,8 +234,8 @@ class _RobotSimulation(Simulation):
             frame=k,
             noise=noise,
             ready_s=ready_s,
-            sent_bytes=int(environment.table.sent_bytes[arm]),
-            link_bytes=float(self._sent_bytes[arm]),
+            sent_bytes=round(self._content * environment.table.sent_bytes[arm]),
+            link_bytes=float(self._content * self._sent_bytes[arm]),
             compute_s=float(environment.compute_s[arm] * environment.slowdown[k]),
             decode_s=float(self._coding.decode_s[arm]),
         )
@@ -266,15 +268,14 @@ class _RobotSimulation(Simulation):
         decode_s, compute_s = (
             float(seconds * noise[k, message.noise + 1]) for seconds in (message.decode_s, message.compute_s)
         )
-        queue_s = self._writer.queue_s(message)
         self._requests.answered(request, transmit_s)
         observation = Observation(
             arm=request.arm,
             sequence=k + 1,
             kind=message.key.kind if request.arm >= 0 else Kind.PROBE,
-            offload_s=transmit_s + queue_s + decode_s + compute_s,
+            offload_s=transmit_s + message.queue_s + decode_s + compute_s,
             transmit_s=transmit_s,
-            queue_s=queue_s,
+            queue_s=message.queue_s,
             decode_s=decode_s,
             compute_s=compute_s,
             overlapped=request.overlapped,

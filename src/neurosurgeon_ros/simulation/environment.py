@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurosurgeon_ros.calibration.pruning import fidelity_penalty_s
-from neurosurgeon_ros.learning.interface import BoolArray, FloatArray, IntArray
+from neurosurgeon_ros.learning.interface import BoolArray, FloatArray
+from neurosurgeon_ros.simulation.arms.coding import Coding
 from neurosurgeon_ros.simulation.processes import ConstantLoad, Link, Load
 from neurosurgeon_ros.simulation.table import NetworkTable
 from neurosurgeon_ros.simulation.uplink import Uplink, UplinkByFrame, UplinkByTime
@@ -48,35 +48,6 @@ class Noise:
 
 GAUSS = Noise()
 HEAVY = Noise(sd=0.15, log_normal=True, outliers=0.1)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Coding:
-    """
-    What codecs add to the n arms of an environment.
-
-    :param point: partition point p of each arm. Shape (n,).
-    :param encode_s: seconds of encoding on the robot, which are a part of `robot_s`. Shape (n,).
-    :param decode_s: seconds of decoding at the edge. Shape (n,).
-    :param fidelity: expected agreement with the whole network in fp32, in [0, 1]. Shape (n,).
-    :param fidelity_price_s: penalty in seconds for each hundredth of agreement that an arm loses.
-    """
-
-    point: IntArray
-    encode_s: FloatArray
-    decode_s: FloatArray
-    fidelity: FloatArray
-    fidelity_price_s: float = 0.0
-
-    @classmethod
-    def none(cls, n: int) -> Coding:
-        """Return the coding of n partition points whose tensors are sent as they are in memory."""
-        return cls(np.arange(n), np.zeros(n), np.zeros(n), np.ones(n))
-
-    @property
-    def penalty_s(self) -> FloatArray:
-        """Return the seconds that are added to the delay of each arm for the fidelity that it loses, shape (n,)."""
-        return fidelity_penalty_s(self.fidelity, self.fidelity_price_s)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

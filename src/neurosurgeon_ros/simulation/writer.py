@@ -1,6 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A simulated DDS writer: it keeps its last few messages, and the link carries one after another."""
+"""
+A simulated DDS writer, its link and its edge.
+
+The writer keeps its last few messages. The link carries one after another, and the edge serves one after another.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +33,7 @@ class Message:
     :param robot_s: seconds of the robot's stages before it; NaN if its policy does not learn them.
 
     :ivar left_s: time at which its last byte leaves the link.
+    :ivar queue_s: seconds that it waits at the edge.
     :ivar done_s: time at which its answer arrives.
     """
 
@@ -42,6 +47,7 @@ class Message:
     decode_s: float = 0.0
     robot_s: float = float("nan")
     left_s: float = 0.0
+    queue_s: float = 0.0
     done_s: float = 0.0
 
 
@@ -56,7 +62,7 @@ class Writer:
         self._environment = environment
         self._uplink = uplink
         self._held: list[Message] = []
-        self._free_s = 0.0
+        self._free_s = self._edge_free_s = 0.0
 
     def put(self, message: Message) -> None:
         """Publish a message, and set the times at which it leaves the link and is answered."""
@@ -65,6 +71,8 @@ class Writer:
         if len(waiting) >= DEPTH:
             self._held.remove(waiting[0])
             self._free_s = now_s
+            served = [held.done_s for held in self._held if held.left_s <= now_s and held.compute_s]
+            self._edge_free_s = max(served, default=0.0)
             for held in waiting[1:]:
                 self._carry(held, now_s)
         self._held.append(message)
@@ -77,13 +85,14 @@ class Writer:
             self._held.remove(message)
         return done
 
-    def queue_s(self, message: Message) -> float:
-        """Return the seconds that a message waits at the edge."""
-        return float(self._environment.queue_s[message.frame]) if message.compute_s else 0.0
-
     def _carry(self, message: Message, now_s: float) -> None:
         """Put a message on the link, behind the earlier messages."""
         start_s = max(now_s, self._free_s)
         self._free_s = message.left_s = float(self._uplink.end_s(message.frame, start_s, message.link_bytes))
-        edge_s = self.queue_s(message) + message.decode_s + message.compute_s
-        message.done_s = message.left_s + self._environment.round_trip_s + edge_s
+        arrived_s = message.left_s + self._environment.round_trip_s
+        if not message.compute_s:
+            message.done_s = arrived_s
+            return
+        waits_s = max(0.0, self._edge_free_s - arrived_s)
+        message.queue_s = waits_s + float(self._environment.queue_s[message.frame])
+        message.done_s = self._edge_free_s = arrived_s + message.queue_s + message.decode_s + message.compute_s

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from agreement_with_simulator import Agreement, compare
 
+from neurosurgeon_ros.codecs.camera import CUSTOMARY_PIXELS
 from neurosurgeon_ros.simulation.arms.codec_table import codec_table
 from neurosurgeon_ros.simulation.arms.environment import codec_environment
 from neurosurgeon_ros.simulation.as_robot import arm_table, simulate_robot
@@ -25,7 +26,7 @@ from neurosurgeon_ros.simulation.processes import ConstantLink
 POLICY, WARM_UP, IMAGES = "adaptive_mu_lin_ucb", 20, 220
 #: 2 s before the frames that count, then 4 s each of a good and a bad link.
 MBPS = np.repeat([20.0, 0.5, 20.0, 0.5, 20.0], 40)
-OPTIONS = argparse.Namespace(policy=POLICY, seed=0)
+OPTIONS = argparse.Namespace(policy=POLICY, seed=0, pixels=CUSTOMARY_PIXELS)
 STEPS = ("slot", "preprocess", "front_end", "encode", "offload", "transmit", "finish", "total")
 EDGE_STEPS = ("queue", "decode", "compute", "postprocess")
 

@@ -11,11 +11,11 @@ import numpy as np
 from neurosurgeon_ros.calibration.admission import Admission
 from neurosurgeon_ros.calibration.delay_profile import DelayProfile
 from neurosurgeon_ros.simulation.arms.codec_table import CodecTable
+from neurosurgeon_ros.simulation.arms.coding import Coding
 from neurosurgeon_ros.simulation.environment import (
     EDGE_LAYER_S,
     GAUSS,
     ROBOT_LAYER_S,
-    Coding,
     Environment,
     Noise,
     draw_environment,

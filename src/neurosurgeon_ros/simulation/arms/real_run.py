@@ -4,30 +4,34 @@
 Make an environment of a real robot's run over a known link, to simulate the same robot with the same policy and seed.
 
 Unlike :mod:`~neurosurgeon_ros.simulation.replay`, it has every arm of the robot's own arm table, and the link that was
-set. The seconds and bytes of an arm are the run's medians. An arm that was not chosen often enough has the values of
-the arm table, times what the other arms differ from them. The seconds of an empty message, and what a byte costs on the
-link beyond itself, are fitted to the transmissions of the run.
+set. The seconds of an arm are the run's medians, and its bytes the mean. An arm that was not chosen often enough has
+the values of the arm table, with its seconds times what those of other arms differ. How many bytes an image has is
+taken from the frames that were sent. The seconds of an empty message, and what a byte costs on the link, are fitted to
+the transmissions of the run. The robot knows its arm table at the start, and not what the run then shows.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from neurosurgeon_ros.calibration.arm_table import PSI, ArmTable
+from neurosurgeon_ros.codecs.camera import CUSTOMARY_PIXELS
 from neurosurgeon_ros.learning.interface import FloatArray
-from neurosurgeon_ros.simulation.environment import Coding, Environment, Noise
+from neurosurgeon_ros.simulation.arms.coding import Coding
+from neurosurgeon_ros.simulation.environment import Environment, Noise
 from neurosurgeon_ros.simulation.table import NetworkTable
 from neurosurgeon_ros.simulation.uplink import UplinkByTime
 
 #: An arm's median counts from this many frames on.
 _ENOUGH = 3
-#: Costs of a byte on the link, relative to one of the payload, that are tried: headers add some percent.
-_FACTORS = np.linspace(0.9, 1.4, 51)
+#: Costs of a byte on the link, relative to one of the payload, that are tried: headers add some percent, and what a
+#: link passes in a burst costs nothing.
+_FACTORS = np.linspace(0.5, 1.5, 101)
 _ROBOT = ("preprocess_delay", "front_end_delay", "encode_delay")
 
 #: The decision for one accepted frame: the fields of neurosurgeon_ros/PartitionDecision, with the outcome in words.
@@ -58,6 +62,7 @@ def run_environment(
     *,
     row_s: float,
     fidelity_price_s: float,
+    pixels: int = CUSTOMARY_PIXELS,
     deadline_s: float = math.inf,
     seed: int = 0,
 ) -> Environment:
@@ -67,6 +72,7 @@ def run_environment(
     :param table: the robot's own arm table.
     :param mbps: rates of the link in Mbit/s from the first image on, each for `row_s` seconds.
     :param fidelity_price_s: as the robot's parameter, in seconds.
+    :param pixels: number of pixels of a camera image.
     :param deadline_s: the same; infinity: the robot derives it.
     :param seed: seed of the noise and of the circuit breaker.
     :raises ValueError: if no frame was answered by the edge, or none was finished on the robot by choice.
@@ -80,13 +86,15 @@ def run_environment(
         raise ValueError(f"the run has no frame that was {missing}; give a run that has some of both")
     offloaded = [[one for one in by_arm[arm.name] if one["sent_bytes"]] for arm in table.arms[:-1]]
     profile = table.profile
-    robot_s = _filled(offloaded, lambda one: _sum(one, *_ROBOT), table.robot_s[:-1])
+    known = _known(table, pixels)
+    robot_s = _filled(offloaded, lambda one: _sum(one, *_ROBOT), known.robot_s[:-1])
     robot_s += _overhead_s(edge, "offload_delay")
+    encode_s = _filled(offloaded, lambda one: _sum(one, "encode_delay"), known.profile.encode_s[:-1])
     on_device_s = np.median([_sum(one, *_ROBOT, "finish_delay") for one in own]) + _overhead_s(own)
     back_s = profile.front_s[-1] - profile.front_s[table.point] + profile.postprocess_s
     edge_s = _filled(answered[:-1], lambda one: _sum(one, "edge_compute_delay", "edge_postprocess_delay"), back_s[:-1])
     decode_s = _filled(answered[:-1], lambda one: _sum(one, "edge_decode_delay"), table.decode_s[:-1])
-    features = table.features.copy()
+    features = known.features.copy()
     for arm, ones in enumerate(offloaded):
         if len(ones) >= _ENOUGH:
             features[arm, PSI] = float(np.mean([one["sent_bytes"] for one in ones]))
@@ -111,19 +119,40 @@ def run_environment(
         row_s=row_s,
         coding=Coding(
             point=table.point,
-            encode_s=np.append(_filled(offloaded, lambda one: _sum(one, "encode_delay"), _encode_s(table)[:-1]), 0.0),
+            encode_s=np.append(
+                _filled(offloaded, lambda one: _sum(one, "encode_delay"), known.profile.encode_s[:-1]), 0.0
+            ),
             decode_s=np.append(decode_s, 0.0),
             fidelity=table.fidelity,
             fidelity_price_s=fidelity_price_s,
+            content=_content(run, features, [arm.name for arm in table.arms]),
+            known=known,
         ),
     )
 
 
-def _encode_s(table: ArmTable) -> FloatArray:
-    """Return the robot's seconds of encoding; the profile has this machine's."""
+def _known(table: ArmTable, pixels: int) -> ArmTable:
+    """Return what the robot knows at the start: its arm table for the camera's images, with the robot's seconds."""
     whole_s = table.profile.preprocess_s + float(table.profile.front_s[-1]) + table.profile.postprocess_s
-    encode_s: FloatArray = table.profile.encode_s * (float(table.robot_s[-1]) / whole_s)
-    return encode_s
+    share = np.where(table.camera, pixels / CUSTOMARY_PIXELS, 1.0)
+    encode_s = table.profile.encode_s * (float(table.robot_s[-1]) / whole_s)
+    features = table.features.copy()
+    features[:, PSI] *= share
+    return replace(
+        table,
+        profile=replace(table.profile, encode_s=share * encode_s),
+        robot_s=table.robot_s + (share - 1.0) * encode_s,
+        features=features,
+    )
+
+
+def _content(run: RealRun, features: FloatArray, names: Sequence[str]) -> FloatArray:
+    """Return the bytes of each image relative to the usual bytes of its arm, shape (images,)."""
+    usual = dict(zip(names, features[:, PSI], strict=True))
+    sent = [(i, one) for i, one in zip(run.image, run.decisions, strict=True) if one["sent_bytes"]]
+    shares = [float(one["sent_bytes"]) / usual[one["arm"]] for _, one in sent]
+    content: FloatArray = np.interp(np.arange(run.images), [i for i, _ in sent], shares)
+    return content
 
 
 def _filled(frames: Sequence[Sequence[Decision]], value: Callable[[Decision], float], known: FloatArray) -> FloatArray:
