@@ -13,8 +13,8 @@ request that takes too long is given up, and its answer is not learnt from. A si
 of frames. A hopeless arm is not sent. Samples are sent when the frame is finished, if the link is free then. If the
 answer is overdue, the robot begins to finish the frame itself, and the first result counts.
 
-Not simulated are requests that the edge refuses or shares with other robots, lost packets, the processor time that
-policy, messages and the encoding of samples take, and several frames in flight.
+Not simulated are requests that the edge refuses or shares with other robots, lost packets, the time that the encoding
+of samples takes, and several frames in flight.
 """
 
 from __future__ import annotations
@@ -95,6 +95,7 @@ class _RobotSimulation(Simulation):
     def _accept(self, k: int, free_s: float) -> float:
         """Take the latest image out of the slot, or wait for the next one."""
         period_s = self._environment.period_s
+        free_s += self._environment.after_s if k else 0.0
         while self._next_image * period_s <= free_s + _ROUNDING * period_s:
             self._dropped += self._slot.put(self._next_image)
             self._next_image += 1

@@ -75,6 +75,8 @@ class Environment:
         Infinity: by the robot's own rules it derives the deadline itself; by those of the judged experiments there is
         none.
     :param row_s: seconds for which each rate of `mbps` holds; None: a rate holds for one frame, however long it takes.
+    :param after_s: seconds that the robot is busy after a frame's result, with learning and publishing; only by the
+        robot's own rules.
     :param coding: what the codecs of the arms add; None: all tensors are sent as they are in memory.
     """
 
@@ -93,6 +95,7 @@ class Environment:
     throttle: FloatArray | None = None
     deadline_s: float = math.inf
     row_s: float | None = None
+    after_s: float = 0.0
     coding: Coding | None = None
 
     @property

@@ -4,10 +4,11 @@
 Make an environment of a real robot's run over a known link, to simulate the same robot with the same policy and seed.
 
 Unlike :mod:`~neurosurgeon_ros.simulation.replay`, it has every arm of the robot's own arm table, and the link that was
-set. The seconds of an arm are the run's medians, and its bytes the mean. An arm that was not chosen often enough has
-the values of the arm table, with its seconds times what those of other arms differ. How many bytes an image has is
-taken from the frames that were sent. The seconds of an empty message, and what a byte costs on the link, are fitted to
-the transmissions of the run. The robot knows its arm table at the start, and not what the run then shows.
+set. The seconds and bytes of an arm are the run's means, and the load of the edge at each frame is the run's. An arm
+that was not chosen often enough has the values of the arm table, with its seconds times what those of other arms
+differ. How many bytes an image has is taken from the frames that were sent. The seconds of an empty message, and what a
+byte costs on the link, are fitted to the transmissions of the run. The robot knows its arm table at the start, and not
+what the run then shows.
 """
 
 from __future__ import annotations
@@ -27,12 +28,16 @@ from neurosurgeon_ros.simulation.environment import Environment, Noise
 from neurosurgeon_ros.simulation.table import NetworkTable
 from neurosurgeon_ros.simulation.uplink import UplinkByTime
 
-#: An arm's median counts from this many frames on.
+#: An arm's mean counts from this many frames on.
 _ENOUGH = 3
 #: Costs of a byte on the link, relative to one of the payload, that are tried: headers add some percent, and what a
 #: link passes in a burst costs nothing.
 _FACTORS = np.linspace(0.5, 1.5, 101)
+#: A frame has waited for the one before if it was longer in the slot, seconds; and the longest time after a result that
+#: counts.
+_WAITED_S, _LONGEST_AFTER_S = 0.005, 0.05
 _ROBOT = ("preprocess_delay", "front_end_delay", "encode_delay")
+_COMPUTE = ("edge_compute_delay", "edge_postprocess_delay")
 
 #: The decision for one accepted frame: the fields of neurosurgeon_ros/PartitionDecision, with the outcome in words.
 Decision = Mapping[str, Any]
@@ -90,9 +95,9 @@ def run_environment(
     robot_s = _filled(offloaded, lambda one: _sum(one, *_ROBOT), known.robot_s[:-1])
     robot_s += _overhead_s(edge, "offload_delay")
     encode_s = _filled(offloaded, lambda one: _sum(one, "encode_delay"), known.profile.encode_s[:-1])
-    on_device_s = np.median([_sum(one, *_ROBOT, "finish_delay") for one in own]) + _overhead_s(own)
+    on_device_s = np.mean([_sum(one, *_ROBOT, "finish_delay") for one in own]) + _overhead_s(own)
     back_s = profile.front_s[-1] - profile.front_s[table.point] + profile.postprocess_s
-    edge_s = _filled(answered[:-1], lambda one: _sum(one, "edge_compute_delay", "edge_postprocess_delay"), back_s[:-1])
+    edge_s = _filled(answered[:-1], lambda one: _sum(one, *_COMPUTE), back_s[:-1])
     decode_s = _filled(answered[:-1], lambda one: _sum(one, "edge_decode_delay"), table.decode_s[:-1])
     features = known.features.copy()
     for arm, ones in enumerate(offloaded):
@@ -109,7 +114,7 @@ def run_environment(
         transmission_factor=np.full(len(table.arms), factor),
         round_trip_s=round_trip_s,
         mbps=mbps,
-        slowdown=np.ones(run.images),
+        slowdown=_load(run, [arm.name for arm in table.arms], edge_s, *_COMPUTE),
         queue_s=np.full(run.images, float(np.median([one["edge_queue_delay"] for one in edge]))),
         key_frames=key_frames,
         noise=Noise(sd=spread, log_normal=True),
@@ -117,11 +122,10 @@ def run_environment(
         period_s=run.period_s,
         deadline_s=deadline_s,
         row_s=row_s,
+        after_s=_after_s(run),
         coding=Coding(
             point=table.point,
-            encode_s=np.append(
-                _filled(offloaded, lambda one: _sum(one, "encode_delay"), known.profile.encode_s[:-1]), 0.0
-            ),
+            encode_s=np.append(encode_s, 0.0),
             decode_s=np.append(decode_s, 0.0),
             fidelity=table.fidelity,
             fidelity_price_s=fidelity_price_s,
@@ -155,15 +159,29 @@ def _content(run: RealRun, features: FloatArray, names: Sequence[str]) -> FloatA
     return content
 
 
+def _load(run: RealRun, names: Sequence[str], usual_s: FloatArray, *steps: str) -> FloatArray:
+    """
+    Return what the edge's steps took at each accepted frame, relative to what the frame's arm usually takes.
+
+    :param usual_s: usual seconds of these steps for each arm but the last. Shape (n - 1,).
+    :returns: factors, interpolated where a frame was not answered by the edge. Shape (images,).
+    """
+    usual = dict(zip(names[:-1], usual_s, strict=True))
+    answered = [one for one in run.decisions if one["outcome"] == "edge"]
+    at = [int(one["sequence"]) - 1 for one in answered]
+    load: FloatArray = np.interp(np.arange(run.images), at, [_sum(one, *steps) / usual[one["arm"]] for one in answered])
+    return load
+
+
 def _filled(frames: Sequence[Sequence[Decision]], value: Callable[[Decision], float], known: FloatArray) -> FloatArray:
     """
-    Return the median of each arm where there are enough frames, and else the known value times the usual deviation.
+    Return the mean of each arm where there are enough frames, and else the known value times the usual deviation.
 
     :param frames: decisions of each arm.
     :param known: value of each arm by the arm table, shape (n - 1,).
     """
-    medians = [float(np.median([value(one) for one in ones])) if len(ones) >= _ENOUGH else math.nan for ones in frames]
-    measured = np.array(medians)
+    means = [float(np.mean([value(one) for one in ones])) if len(ones) >= _ENOUGH else math.nan for ones in frames]
+    measured = np.array(means)
     both = np.isfinite(measured) & (known > 0.0)
     usual = float(np.median(measured[both] / known[both])) if both.any() else 1.0
     filled: FloatArray = np.where(np.isfinite(measured), measured, usual * known)
@@ -175,6 +193,17 @@ def _overhead_s(frames: Sequence[Decision], *more: str) -> float:
     last = more or ("finish_delay",)
     beyond = [one["total_delay"] - _sum(one, "slot_delay", *_ROBOT, *last) for one in frames]
     return max(0.0, float(np.median(beyond)))
+
+
+def _after_s(run: RealRun) -> float:
+    """Return the mean seconds from a frame's result until the next one is accepted that had to wait for it."""
+    beyond = [0.0]
+    for i, (image, one) in enumerate(zip(run.image[1:], run.decisions[1:], strict=True)):
+        before = run.decisions[i]
+        if one["sequence"] == before["sequence"] + 1 and one["slot_delay"] > _WAITED_S:
+            accepted_s = image * run.period_s + one["slot_delay"]
+            beyond.append(accepted_s - run.image[i] * run.period_s - before["total_delay"])
+    return max(0.0, float(np.mean(np.minimum(beyond, _LONGEST_AFTER_S))))
 
 
 def _fit_link(run: RealRun, mbps: FloatArray, row_s: float) -> tuple[float, float, float]:
