@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from neurosurgeon_ros.learning.interface import FEATURES, Choice, Context, Kind, Observation
 from neurosurgeon_ros.robot.arm_statistics import DEADLINE_FACTOR
 from neurosurgeon_ros.simulation.arms.coding import Coding
-from neurosurgeon_ros.simulation.as_robot import simulate_robot
+from neurosurgeon_ros.simulation.as_robot import arm_table, simulate_robot
 from neurosurgeon_ros.simulation.environment import Environment, Noise
 from neurosurgeon_ros.simulation.policies import simulated_policy
 from neurosurgeon_ros.simulation.simulate import simulate
@@ -180,6 +180,42 @@ def test_a_sample_follows_its_frame_and_its_arm_must_be_computed_already() -> No
     assert [(seen.sequence, seen.arm) for seen in samples] == [(1, 0)]
     assert run.sample_bytes == 50_000
     assert run.delay_s[:2] == pytest.approx([0.043, 0.056])
+
+
+def test_images_have_their_own_bytes_and_the_robot_learns_them() -> None:
+    content = np.array([1.0, 3.0])
+    policy = Scripted(Choice(arm=1), Choice(arm=1), Choice(arm=1))
+    run = simulate_robot(policy, environment(4, coding=coding(content=content)))
+    assert run.delay_s[:3] == pytest.approx([0.046, 0.066, 0.046]), "10 or 30 kB"
+    psi = [float(context.features[1, FEATURES.index("psi")]) for context in policy.contexts]
+    assert psi == pytest.approx([10_000, 10_000, 14_000, 13_200])
+
+
+def test_the_robot_may_know_other_seconds_than_the_truth() -> None:
+    one = environment(2, coding=coding())
+    known = dataclasses.replace(arm_table(one), robot_s=np.array([0.0, 0.02, 0.3]))
+    policy = Scripted(Choice(arm=2))
+    run = simulate_robot(policy, dataclasses.replace(one, coding=coding(known=known)))
+    assert policy.contexts[0].robot_s == pytest.approx([0.0, 0.02, 0.3])
+    assert policy.contexts[0].deadline_s == pytest.approx(DEADLINE_FACTOR * 0.3)
+    assert run.delay_s[0] == pytest.approx(WHOLE_S)
+
+
+def test_a_robot_that_is_busy_after_a_result_takes_the_next_image_later() -> None:
+    run = simulate_robot(Scripted(), environment(3, after_s=0.05))
+    np.testing.assert_allclose(run.waited_s, [0.0, 0.01, 0.02], atol=1e-12)
+    np.testing.assert_allclose(run.delay_s, [0.06, 0.07, 0.08])
+
+
+def test_a_frame_queues_at_the_edge_behind_its_robots_sample() -> None:
+    """A sample that is sent at 33 ms takes 100 ms at the edge; the next frame comes there at 81 ms, and waits."""
+    policy = Scripted(Choice(arm=1, sample_arm=0), Choice(arm=1), Choice(arm=2))
+    one = environment(4, compute_s=np.array([0.1, 0.002, 0.0]), deadline_s=1.0, mbps=np.array([8000.0]), period_s=0.05)
+    run = simulate_robot(policy, one)
+    sample_done_s = 0.033 + 5e-5 + 1e-5 + 0.001 + 0.1
+    assert run.starts_s[1] + run.delay_s[1] == pytest.approx(sample_done_s + 0.002, abs=1e-3)
+    seen = next(one for one in policy.seen if one.sequence == 2)
+    assert seen.queue_s == pytest.approx(sample_done_s - 0.081, abs=1e-3)
 
 
 def test_the_judged_rules_know_no_codecs() -> None:

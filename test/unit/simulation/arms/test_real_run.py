@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from neurosurgeon_ros.learning.interface import Choice, Context, FloatArray, Observation
+from neurosurgeon_ros.codecs.camera import CUSTOMARY_PIXELS
+from neurosurgeon_ros.learning.interface import FEATURES, Choice, Context, FloatArray, Observation
 from neurosurgeon_ros.simulation.arms.codec_table import codec_table
 from neurosurgeon_ros.simulation.arms.environment import codec_environment
 from neurosurgeon_ros.simulation.arms.real_run import RealRun, run_environment
@@ -77,6 +79,7 @@ def test_observed_arms_have_the_runs_medians_and_others_deviate_as_they_do() -> 
     assert after.table.points == before.table.points
     np.testing.assert_allclose(after.robot_s, SLOWER * before.robot_s, rtol=1e-6)
     np.testing.assert_allclose(after.compute_s[:-1], EDGE_SLOWER * before.table.back_s[:-1], rtol=1e-6)
+    np.testing.assert_allclose(after.slowdown, 1.0)
     assert after.compute_s[-1] == 0.0
     np.testing.assert_allclose(after.table.sent_bytes, before.table.sent_bytes, rtol=1e-3)
 
@@ -87,6 +90,51 @@ def test_the_link_is_the_one_that_was_set_with_what_bytes_and_messages_cost() ->
     assert after.transmission_factor[0] == pytest.approx(BYTE_COSTS, abs=0.011)
     assert after.round_trip_s == pytest.approx(WAY_S, abs=0.002)
     assert after.row_s == 0.1
+
+
+def test_load_and_bytes_of_each_frame_are_the_runs() -> None:
+    environment = known()
+    run = recorded(environment, MBPS)
+    changed = [
+        one | {"edge_compute_delay": 2.0 * one["edge_compute_delay"], "sent_bytes": 3 * one["sent_bytes"]}
+        if one["outcome"] == "edge" and k >= 30
+        else one
+        for k, one in enumerate(run.decisions)
+    ]
+    half = RealRun(run.images, run.period_s, changed, run.image)
+    after = run_environment(half, arm_table(environment), MBPS, row_s=0.1, fidelity_price_s=0.0)
+    assert after.slowdown[40:].mean() / after.slowdown[:25].mean() == pytest.approx(2.0, rel=0.05)
+    assert after.coding is not None and after.coding.content is not None
+    assert after.coding.content[40:].mean() / after.coding.content[:25].mean() == pytest.approx(3.0, rel=0.05)
+
+
+def test_the_robot_knows_its_arm_table_for_the_cameras_images_and_not_the_run() -> None:
+    environment = known()
+    table = replace(arm_table(environment), camera=np.arange(len(environment.robot_s)) == 0)
+    run = recorded(environment, MBPS)
+    after = run_environment(run, table, MBPS, row_s=0.1, fidelity_price_s=0.0, pixels=CUSTOMARY_PIXELS // 2)
+    assert after.coding is not None and after.coding.known is not None
+    expected = after.coding.known.features[:, FEATURES.index("psi")]
+    assert expected[0] == pytest.approx(0.5 * table.features[0, FEATURES.index("psi")])
+    np.testing.assert_allclose(expected[1:], table.features[1:, FEATURES.index("psi")])
+    np.testing.assert_allclose(after.coding.known.robot_s[1:], environment.robot_s[1:])
+
+
+def test_time_after_a_result_is_what_waiting_frames_show() -> None:
+    environment = known()
+    run = recorded(environment, MBPS)
+    late = [
+        one | {"total_delay": run.period_s + 0.08, "slot_delay": 0.1 if k else 0.0}
+        for k, one in enumerate(run.decisions)
+    ]
+    after = run_environment(
+        RealRun(run.images, run.period_s, late, run.image),
+        arm_table(environment),
+        MBPS,
+        row_s=0.1,
+        fidelity_price_s=0.0,
+    )
+    assert after.after_s == pytest.approx(0.02, rel=0.05)
 
 
 def test_key_frames_are_those_of_the_run() -> None:
