@@ -4,46 +4,44 @@
 Whether the simulator tells what a real robot does: the same link, policy and seed on real nodes and in the simulator.
 
     tools/run python benchmarks/agreement_with_simulator.py TRACE... [--scale 10] [--begin 0] [--seconds 60]
+    tools/run python benchmarks/agreement_with_simulator.py FOLDER...
     tools/run python benchmarks/agreement_with_simulator.py TRACE --run FOLDER
 
 Each trace is a recorded link (a CSV with a column mbps, or a trace of mahimahi). Robot and edge run on the two sides of
-the testbed's link (network namespaces, needs root), whose rate follows the trace from the first frame that counts.
-Then the simulator runs the same policy with the robot's own arm table: see simulation/arms/real_run.py for what it
-takes from the run. Printed are the share of each arm and the mean delay of both. They agree if no share differs by more
-than a tenth of all frames, and the mean delay by no more than a tenth. With --run, a run that exists is compared: a
-folder of the testbed with camera.json, made with the same options.
+the testbed's link (network namespaces, needs root), whose rate follows the trace from the first frame that counts. Then
+the simulator runs the same policy with the robot's own arm table: simulation/arms/real_run.py describes what it takes
+from the run. A folder of a run on a recorded link, with run.json, is compared without another run. With --run, a run is
+compared that was made by this command, with the same options.
+
+Printed are the share of each arm and the mean delay of both. They agree if no share differs by more than a tenth of all
+frames, and the mean delay by no more than a tenth.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from run_records import Record, camera_record, logged_table, read_record
 from testbed.machine import share_out, usable_cores
 from testbed.network import NamespaceNetwork, NetworkProblem
 from testbed.run import RunProblem, Setting, run_system
 from testbed.scenario import WARM_UP_FRAMES, Scenario, Step
 from testbed.systems import System
 
-from neurosurgeon_ros.calibration.admission import Admission, expand
-from neurosurgeon_ros.calibration.arm_table import ArmTable, build_arm_table
-from neurosurgeon_ros.calibration.fidelity import find_fidelity
-from neurosurgeon_ros.calibration.kept_delays import KeptDelays
-from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.learning import DEFAULT_POLICY, make_policy
 from neurosurgeon_ros.learning.interface import FloatArray
 from neurosurgeon_ros.models.files import find
 from neurosurgeon_ros.simulation.arms.environment import FIDELITY_PRICE_S
-from neurosurgeon_ros.simulation.arms.real_run import RealRun, run_environment
+from neurosurgeon_ros.simulation.arms.real_run import run_environment
 from neurosurgeon_ros.simulation.as_robot import simulate_robot
 from neurosurgeon_ros.simulation.link_files import ROW_S, read_link
 
@@ -88,14 +86,12 @@ class Agreement:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Compare runs over each trace; returns the exit code, 1 if one does not agree."""
+    """Compare runs; returns the exit code, 1 if one does not agree."""
     args = _parser().parse_args(argv)
     results = []
     try:
-        links = {path.stem: _part(path, args.scale, args.begin, args.seconds) for path in args.traces}
-        for name, mbps in links.items():
-            folder = args.run or _real_run(args, name, mbps)
-            results.append(compare(name, folder, mbps, arm_table(folder, args), args))
+        for path in args.paths:
+            results.append(compare(read_record(path) if path.is_dir() else _made(path, args), seed=args.seed))
             _print(results[-1])
     except (NetworkProblem, RunProblem, OSError, ValueError) as problem:
         print(f"agreement: {problem}", file=sys.stderr)
@@ -105,93 +101,48 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0 if all(one.agrees for one in results) else 1
 
 
-def compare(name: str, folder: Path, mbps: FloatArray, table: ArmTable, args: argparse.Namespace) -> Agreement:
+def compare(record: Record, *, seed: int = 0) -> Agreement:
     """
     Simulate what a run's robot met, and compare.
 
-    :param folder: folder of the run, with camera.json.
-    :param mbps: rates of the link from the first frame that counts.
-    :param table: the robot's arm table.
+    :param seed: seed of the policy and of the noise.
     :raises ValueError: if the run has too little to simulate it.
     """
-    seen = json.loads((folder / "camera.json").read_text(encoding="utf-8"))
-    warm_up, images = int(seen["warm_up"]), len(seen["frames"])
-    sent_s = np.array([frame["sent_s"] for frame in seen["frames"]])
-    period_s = float(np.median(np.diff(sent_s)))
-    counted_s = warm_up * period_s
-    before = np.full(round(counted_s / ROW_S), mbps[0])
-    decisions = sorted(seen["decisions"], key=lambda one: int(one["frame"]))
-    run = RealRun(images, period_s, decisions, [int(one["frame"]) for one in decisions])
+    run = record.run
     environment = run_environment(
         run,
-        table,
-        np.concatenate([before, mbps]),
+        record.table,
+        record.mbps,
         row_s=ROW_S,
         fidelity_price_s=FIDELITY_PRICE_S,
-        pixels=args.pixels,
-        seed=args.seed,
+        pixels=record.pixels,
+        seed=seed,
     )
-    policy = make_policy(args.policy, n_arms=len(table.arms), seed=args.seed)
-    simulated = simulate_robot(policy, environment)
-    arrived_s = simulated.starts_s - simulated.waited_s
-    counts = (arrived_s > counted_s - 0.5 * period_s) & (arrived_s < (images - 0.5) * period_s)
-    real = [one for one in decisions if int(one["frame"]) >= warm_up]
-    names = [arm.name for arm in table.arms]
+    names = [arm.name for arm in record.table.arms]
+    simulated = simulate_robot(make_policy(record.policy, n_arms=len(names), seed=seed), environment)
+    image = np.round((simulated.starts_s - simulated.waited_s) / run.period_s)
+    counts = (image >= record.uncounted) & (image < run.images)
+    real = [one for i, one in zip(run.image, run.decisions, strict=True) if i >= record.uncounted]
     both = (Counter(one["arm"] for one in real), Counter(names[arm] for arm in simulated.arms[counts]))
     frames = (len(real), int(counts.sum()))
     return Agreement(
-        trace=name,
+        trace=record.name,
         shares={
             arm: (both[0][arm] / frames[0], both[1][arm] / frames[1])
             for arm in sorted({*both[0], *both[1]}, key=lambda arm: -both[0][arm])
         },
-        mean_s=(
-            float(np.mean([one["total_delay"] for one in real])),
-            float(simulated.delay_s[counts].mean()),
-        ),
+        mean_s=(float(np.mean([one["total_delay"] for one in real])), float(simulated.delay_s[counts].mean())),
         frames=frames,
     )
 
 
-def arm_table(folder: Path, args: argparse.Namespace) -> ArmTable:
-    """
-    Return the arm table of a run's robot: its arms and its on-device delay as it logged them.
-
-    The other seconds are those that the last start on this machine kept, scaled to this delay.
-
-    :param folder: folder of the run, with robot_node.log.
-    :raises ValueError: if the log does not name the arms.
-    """
-    log = folder / "robot_node.log"
-    said = re.findall(r"\d+ arms \((.+)\), (\d+) ms on the device", log.read_text(encoding="utf-8"))
-    if not said:
-        raise ValueError(f"{log} does not name the robot's arms; give the folder of a run of robot_node")
-    names, on_device_ms = said[-1][0].split(", "), float(said[-1][1])
-    engine = Engine.load(args.model)
-    every = build_arm_table(
-        engine,
-        expand(args.codecs),
-        admission=Admission(fidelity=find_fidelity(engine.fingerprint)),
-        speed=args.robot_speed,
-        threads=1 if args.robot_speed < 1.0 else len(share_out(usable_cores()).robot),
-        keep_all=True,
-        measure=KeptDelays(is_as_fast=lambda engine, profile: True).calibrate,
-    )
-    chosen = np.array([every.index(name) for name in names])
-    return replace(
-        every,
-        arms=tuple(every.arms[arm] for arm in chosen),
-        profile=replace(
-            every.profile, encode_s=every.profile.encode_s[chosen], decode_s=every.profile.decode_s[chosen]
-        ),
-        robot_s=every.robot_s[chosen] * (on_device_ms / 1e3 / float(every.robot_s[-1])),
-        features=every.features[chosen],
-        decode_s=every.decode_s[chosen],
-        point=every.point[chosen],
-        fidelity=every.fidelity[chosen],
-        allowed=every.allowed[chosen],
-        camera=every.camera[chosen],
-    )
+def _made(path: Path, args: argparse.Namespace) -> Record:
+    """Run robot and edge over a part of a trace, unless such a run is given, and return its record."""
+    mbps = _part(path, args.scale, args.begin, args.seconds)
+    folder = args.run or _real_run(args, path.stem, mbps)
+    threads = 1 if args.robot_speed < 1.0 else len(share_out(usable_cores()).robot)
+    table = logged_table(folder, args.model, args.robot_speed, threads, args.codecs)
+    return camera_record(folder, name=path.stem, policy=args.policy, table=table, mbps=mbps, pixels=args.pixels)
 
 
 def _part(path: Path, scale: float, begin_s: float, seconds: float) -> FloatArray:
@@ -230,8 +181,8 @@ def _print(one: Agreement) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser: Any = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("traces", type=Path, nargs="+", metavar="TRACE")
-    parser.add_argument("--run", type=Path, metavar="FOLDER", help="compare this run instead of making one")
+    parser.add_argument("paths", type=Path, nargs="+", metavar="TRACE|FOLDER")
+    parser.add_argument("--run", type=Path, metavar="FOLDER", help="compare this run over TRACE instead of making one")
     parser.add_argument("--scale", type=float, default=1.0, help="factor on the rates (%(default)s)")
     parser.add_argument("--begin", type=float, default=0.0, metavar="S", help="of the part of the trace (%(default)s)")
     parser.add_argument("--seconds", type=float, default=60.0, help="of the trace (%(default)s)")

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 from dataclasses import replace
@@ -14,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 from agreement_with_simulator import Agreement, compare
+from run_records import camera_record, read_record
 
-from neurosurgeon_ros.codecs.camera import CUSTOMARY_PIXELS
 from neurosurgeon_ros.simulation.arms.codec_table import codec_table
 from neurosurgeon_ros.simulation.arms.environment import codec_environment
 from neurosurgeon_ros.simulation.as_robot import arm_table, simulate_robot
@@ -26,7 +25,6 @@ from neurosurgeon_ros.simulation.processes import ConstantLink
 POLICY, WARM_UP, IMAGES = "adaptive_mu_lin_ucb", 20, 220
 #: 2 s before the frames that count, then 4 s each of a good and a bad link.
 MBPS = np.repeat([20.0, 0.5, 20.0, 0.5, 20.0], 40)
-OPTIONS = argparse.Namespace(policy=POLICY, seed=0, pixels=CUSTOMARY_PIXELS)
 STEPS = ("slot", "preprocess", "front_end", "encode", "offload", "transmit", "finish", "total")
 EDGE_STEPS = ("queue", "decode", "compute", "postprocess")
 
@@ -73,7 +71,7 @@ def written(folder: Path) -> Environment:
 
 def test_a_run_that_follows_the_simulators_rules_agrees_with_it(tmp_path: Path) -> None:
     one = written(tmp_path)
-    found = compare("steps", tmp_path, MBPS, arm_table(one), OPTIONS)
+    found = compare(camera_record(tmp_path, name="steps", policy=POLICY, table=arm_table(one), mbps=MBPS))
     assert found.agrees, found
     assert len(found.shares) >= 2
     assert found.shares["on_device"][0] > 0.1
@@ -89,7 +87,45 @@ def test_a_robot_that_is_slower_than_its_steps_say_does_not_agree(tmp_path: Path
         for i, one in enumerate(seen["decisions"])
     ]
     (tmp_path / "camera.json").write_text(json.dumps(seen | {"decisions": late}))
-    assert not compare("steps", tmp_path, MBPS, arm_table(one), OPTIONS).agrees
+    assert not compare(camera_record(tmp_path, name="steps", policy=POLICY, table=arm_table(one), mbps=MBPS)).agrees
+
+
+def test_a_run_on_a_recorded_link_is_read_from_its_record(tmp_path: Path) -> None:
+    one = written(tmp_path)
+    table, coding = arm_table(one), one.coding
+    assert coding is not None
+    seen = json.loads((tmp_path / "camera.json").read_text())
+    arms = [
+        {
+            "name": arm.name,
+            "point": arm.point,
+            "camera": False,
+            "fidelity": table.fidelity[index],
+            "robot_s": table.robot_s[index],
+            "features": table.features[index].tolist(),
+            "bytes": table.features[index, -1],
+            "image_bytes": table.features[index, -1],
+            "encode_s": coding.encode_s[index],
+            "decode_s": coding.decode_s[index],
+            "back_s": one.table.back_s[index],
+        }
+        for index, arm in enumerate(table.arms)
+    ]
+    link = {"name": "steps", "row_s": 0.1, "mbps": MBPS.tolist(), "usual_mbps": MBPS[0]}
+    content: dict[str, Any] = {"format": 1, "system": "default", "policy": POLICY, "warm_up": WARM_UP, "link": link}
+    content["frames"] = [{"sent_s": frame["sent_s"] - 5.0 - WARM_UP * 0.1} for frame in seen["frames"]]
+    content["decisions"] = [
+        {key: None if value != value else value for key, value in one.items()} for one in seen["decisions"]
+    ]
+    (tmp_path / "run.json").write_text(json.dumps(content | {"arms": arms}, default=float))
+    from_record = compare(read_record(tmp_path))
+    assert from_record.agrees, from_record
+    direct = compare(camera_record(tmp_path, name="steps", policy=POLICY, table=table, mbps=MBPS))
+    assert from_record.mean_s == pytest.approx(direct.mean_s, rel=0.05)
+    for changes, message in (({"format": 2}, "has format 2"), ({"arms": []}, "which has no arms")):
+        (tmp_path / "run.json").write_text(json.dumps(content | {"arms": arms} | changes, default=float))
+        with pytest.raises(ValueError, match=message):
+            read_record(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -80,8 +80,12 @@ def run_environment(
     :param pixels: number of pixels of a camera image.
     :param deadline_s: the same; infinity: the robot derives it.
     :param seed: seed of the noise and of the circuit breaker.
-    :raises ValueError: if no frame was answered by the edge, or none was finished on the robot by choice.
+    :raises ValueError: if no frame was answered by the edge, or none was finished on the robot by choice, or an arm is
+        not in the table.
     """
+    strange = sorted({str(one["arm"]) for one in run.decisions} - {arm.name for arm in table.arms})
+    if strange:
+        raise ValueError(f"the run chose {', '.join(strange)}, which its arm table lacks; give the table of its robot")
     by_arm = {arm.name: [one for one in run.decisions if one["arm"] == arm.name] for arm in table.arms}
     answered = [[one for one in by_arm[arm.name] if one["outcome"] == "edge"] for arm in table.arms]
     own = by_arm[table.arms[-1].name]
