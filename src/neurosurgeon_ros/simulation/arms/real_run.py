@@ -14,6 +14,7 @@ what the run then shows.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -35,7 +36,7 @@ _ENOUGH = 3
 _FACTORS = np.linspace(0.5, 1.5, 101)
 #: A frame has waited for the one before if it was longer in the slot, seconds; and the longest time after a result that
 #: counts.
-_WAITED_S, _LONGEST_AFTER_S = 0.005, 0.05
+_WAITED_S, _LONGEST_AFTER_S = 0.005, 0.5
 _ROBOT = ("preprocess_delay", "front_end_delay", "encode_delay")
 _COMPUTE = ("edge_compute_delay", "edge_postprocess_delay")
 
@@ -103,10 +104,14 @@ def run_environment(
     back_s = profile.front_s[-1] - profile.front_s[table.point] + profile.postprocess_s
     edge_s = _filled(answered[:-1], lambda one: _sum(one, *_COMPUTE), back_s[:-1])
     decode_s = _filled(answered[:-1], lambda one: _sum(one, "edge_decode_delay"), table.decode_s[:-1])
+    content = _content(run)
     features = known.features.copy()
-    for arm, ones in enumerate(offloaded):
+    for arm, (one, ones) in enumerate(zip(table.arms, offloaded, strict=False)):
         if len(ones) >= _ENOUGH:
-            features[arm, PSI] = float(np.mean([one["sent_bytes"] for one in ones]))
+            at = [i for i, sent in zip(run.image, run.decisions, strict=True) if sent["arm"] == one.name]
+            sizes = [float(sent["sent_bytes"]) for sent in by_arm[one.name]]
+            usual = [size / content[i] for i, size in zip(at, sizes, strict=True) if size]
+            features[arm, PSI] = float(np.mean(usual))
     round_trip_s, factor, spread = _fit_link(run, mbps, row_s)
     key_frames = np.zeros(run.images, dtype=np.bool_)
     key_frames[[int(one["sequence"]) - 1 for one in run.decisions]] = [bool(one["key_frame"]) for one in run.decisions]
@@ -133,7 +138,7 @@ def run_environment(
             decode_s=np.append(decode_s, 0.0),
             fidelity=table.fidelity,
             fidelity_price_s=fidelity_price_s,
-            content=_content(run, features, [arm.name for arm in table.arms]),
+            content=content,
             known=known,
         ),
     )
@@ -154,12 +159,17 @@ def _known(table: ArmTable, pixels: int) -> ArmTable:
     )
 
 
-def _content(run: RealRun, features: FloatArray, names: Sequence[str]) -> FloatArray:
-    """Return the bytes of each image relative to the usual bytes of its arm, shape (images,)."""
-    usual = dict(zip(names, features[:, PSI], strict=True))
+def _content(run: RealRun) -> FloatArray:
+    """
+    Return the bytes of each image relative to the mean, shape (images,).
+
+    They are those of the arm that was sent most often, so that no arm seems small that was sent when images were small.
+    """
     sent = [(i, one) for i, one in zip(run.image, run.decisions, strict=True) if one["sent_bytes"]]
-    shares = [float(one["sent_bytes"]) / usual[one["arm"]] for _, one in sent]
-    content: FloatArray = np.interp(np.arange(run.images), [i for i, _ in sent], shares)
+    most = Counter(one["arm"] for _, one in sent).most_common(1)[0][0]
+    sizes = np.array([float(one["sent_bytes"]) for _, one in sent if one["arm"] == most])
+    at = [i for i, one in sent if one["arm"] == most]
+    content: FloatArray = np.interp(np.arange(run.images), at, sizes / sizes.mean())
     return content
 
 
@@ -201,13 +211,13 @@ def _overhead_s(frames: Sequence[Decision], *more: str) -> float:
 
 def _after_s(run: RealRun) -> float:
     """Return the mean seconds from a frame's result until the next one is accepted that had to wait for it."""
-    beyond = [0.0]
+    beyond: list[float] = []
     for i, (image, one) in enumerate(zip(run.image[1:], run.decisions[1:], strict=True)):
         before = run.decisions[i]
         if one["sequence"] == before["sequence"] + 1 and one["slot_delay"] > _WAITED_S:
             accepted_s = image * run.period_s + one["slot_delay"]
             beyond.append(accepted_s - run.image[i] * run.period_s - before["total_delay"])
-    return max(0.0, float(np.mean(np.minimum(beyond, _LONGEST_AFTER_S))))
+    return max(0.0, float(np.mean(np.minimum(beyond, _LONGEST_AFTER_S)))) if beyond else 0.0
 
 
 def _fit_link(run: RealRun, mbps: FloatArray, row_s: float) -> tuple[float, float, float]:
