@@ -10,6 +10,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from neurosurgeon_ros.simulation.arms.codec_table import codec_table
 from neurosurgeon_ros.simulation.environment import GAUSS, HEAVY
 from neurosurgeon_ros.simulation.experiments.outage import LOW_MBPS, ROBOTS_GMACS, SECONDS, back_again, outage_scenario
 from neurosurgeon_ros.simulation.scenario import Job
@@ -31,6 +32,13 @@ def test_the_edge_is_in_use_again_soon_after_three_bad_seconds(name: str) -> Non
     for low_mbps, robot_gmacs in product((0.0, 0.2), ROBOTS_GMACS):
         until, ratio = frames_until_back(name, low_mbps, 3.0, robot_gmacs)
         assert until <= 15 and ratio <= 1.05, (low_mbps, robot_gmacs, until, ratio)
+
+
+@pytest.mark.parametrize("name", network_names())
+def test_the_edge_is_in_use_again_soon_with_codecs(name: str) -> None:
+    scenario = outage_scenario(codec_table(name), 0.0, 3.0, robot_gmacs=10.0, noise=HEAVY, seed=1)
+    until, ratio = back_again(Job(scenario, DEFAULT, robot=True).run(), 3.0)
+    assert until <= 20 and ratio <= 1.05, (until, ratio)
 
 
 @pytest.mark.full
@@ -55,4 +63,4 @@ def test_a_dead_link_loses_frames_for_as_long_as_it_is_dead_and_no_longer() -> N
 def test_a_policy_that_never_comes_back_is_seen() -> None:
     scenario = outage_scenario(network("vgg16"), 0.0, 1.0, robot_gmacs=60.0, noise=GAUSS, seed=0)
     until, ratio = back_again(Job(scenario, "on_device", robot=True).run(), 1.0)
-    assert until == math.inf and math.isnan(ratio)
+    assert until == math.inf and ratio > 1.5

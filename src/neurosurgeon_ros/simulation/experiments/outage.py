@@ -78,13 +78,14 @@ def back_again(run: Run, seconds: float) -> tuple[float, float]:
 
     :param run: run of a scenario of :func:`outage_scenario`.
     :param seconds: length of the outage.
-    :returns: number of frames and ratio; inf and nan if there are no such five frames.
+    :returns: number of frames and ratio. If there are no such five frames, the number is infinite, and the ratio is
+        that of the frames after the outage.
     """
     first = int(np.searchsorted(run.starts_s, _BEFORE_S + seconds - 1e-9))
     good: FloatArray = (run.cost_s[first:] <= _AS_GOOD * run.best_s[first:]).astype(np.float64)
     found = np.flatnonzero(np.convolve(good, np.ones(_IN_A_ROW), mode="valid") >= _IN_A_ROW - 0.5)
     if not len(found):
-        return math.inf, math.nan
+        return math.inf, run.ratio(first, first + _AFTER)
     until = int(found[0])
     return float(until), run.ratio(first + until, first + until + _AFTER)
 
