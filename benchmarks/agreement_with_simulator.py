@@ -13,14 +13,16 @@ the simulator runs the same policy with the robot's own arm table: simulation/ar
 from the run. A folder of a run on a recorded link, with run.json, is compared without another run. With --run, a run is
 compared that was made by this command, with the same options.
 
-Printed are the share of each arm and the mean delay of both. They agree if no share differs by more than a tenth of all
-frames, and the mean delay by no more than a tenth.
+The noise of a real run cannot be drawn again. The simulator's figures are means over several draws of it, with the
+same link, policy and seed of the policy. Printed are the share of each arm and the mean delay of both. They agree if no
+share differs by more than a tenth of all frames, and the mean delay by no more than a tenth.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 from collections import Counter
@@ -28,6 +30,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from run_records import Record, camera_record, logged_table, read_record
@@ -39,7 +42,7 @@ from testbed.systems import System
 
 from neurosurgeon_ros.learning import DEFAULT_POLICY, make_policy
 from neurosurgeon_ros.learning.interface import FloatArray
-from neurosurgeon_ros.models.files import find
+from neurosurgeon_ros.models.files import cache_folder, find
 from neurosurgeon_ros.simulation.arms.environment import FIDELITY_PRICE_S
 from neurosurgeon_ros.simulation.arms.real_run import run_environment
 from neurosurgeon_ros.simulation.as_robot import simulate_robot
@@ -91,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     results = []
     try:
         for path in args.paths:
-            results.append(compare(read_record(path) if path.is_dir() else _made(path, args), seed=args.seed))
+            results.append(_compared(path, args))
             _print(results[-1])
     except (NetworkProblem, RunProblem, OSError, ValueError) as problem:
         print(f"agreement: {problem}", file=sys.stderr)
@@ -101,39 +104,47 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0 if all(one.agrees for one in results) else 1
 
 
-def compare(record: Record, *, seed: int = 0) -> Agreement:
+def compare(record: Record, *, seed: int = 0, draws: int = 1) -> Agreement:
     """
     Simulate what a run's robot met, and compare.
 
-    :param seed: seed of the policy and of the noise.
+    :param seed: seed of the policy, and of the first draw of the noise.
+    :param draws: number of draws of the noise; the simulator's figures are means over them.
     :raises ValueError: if the run has too little to simulate it.
     """
-    run = record.run
-    environment = run_environment(
-        run,
-        record.table,
-        record.mbps,
-        row_s=ROW_S,
-        fidelity_price_s=FIDELITY_PRICE_S,
-        pixels=record.pixels,
-        seed=seed,
-    )
-    names = [arm.name for arm in record.table.arms]
-    simulated = simulate_robot(make_policy(record.policy, n_arms=len(names), seed=seed), environment)
-    image = np.round((simulated.starts_s - simulated.waited_s) / run.period_s)
-    counts = (image >= record.uncounted) & (image < run.images)
+    run, names = record.run, [arm.name for arm in record.table.arms]
     real = [one for i, one in zip(run.image, run.decisions, strict=True) if i >= record.uncounted]
-    both = (Counter(one["arm"] for one in real), Counter(names[arm] for arm in simulated.arms[counts]))
-    frames = (len(real), int(counts.sum()))
+    arms, delays_s = [], []
+    for draw in range(draws):
+        environment = run_environment(
+            run,
+            record.table,
+            record.mbps,
+            row_s=ROW_S,
+            fidelity_price_s=FIDELITY_PRICE_S,
+            pixels=record.pixels,
+            seed=seed + draw,
+        )
+        simulated = simulate_robot(make_policy(record.policy, n_arms=len(names), seed=seed), environment)
+        image = np.round((simulated.starts_s - simulated.waited_s) / run.period_s)
+        counts = (image >= record.uncounted) & (image < run.images)
+        arms += [names[arm] for arm in simulated.arms[counts]]
+        delays_s += simulated.delay_s[counts].tolist()
+    both = (Counter(one["arm"] for one in real), Counter(arms))
     return Agreement(
         trace=record.name,
         shares={
-            arm: (both[0][arm] / frames[0], both[1][arm] / frames[1])
+            arm: (both[0][arm] / len(real), both[1][arm] / len(arms))
             for arm in sorted({*both[0], *both[1]}, key=lambda arm: -both[0][arm])
         },
-        mean_s=(float(np.mean([one["total_delay"] for one in real])), float(simulated.delay_s[counts].mean())),
-        frames=frames,
+        mean_s=(float(np.mean([one["total_delay"] for one in real])), float(np.mean(delays_s))),
+        frames=(len(real), round(len(arms) / draws)),
     )
+
+
+def _compared(path: Path, args: argparse.Namespace) -> Agreement:
+    record = read_record(path) if path.is_dir() else _made(path, args)
+    return compare(record, seed=args.seed, draws=args.draws)
 
 
 def _made(path: Path, args: argparse.Namespace) -> Record:
@@ -141,7 +152,8 @@ def _made(path: Path, args: argparse.Namespace) -> Record:
     mbps = _part(path, args.scale, args.begin, args.seconds)
     folder = args.run or _real_run(args, path.stem, mbps)
     threads = 1 if args.robot_speed < 1.0 else len(share_out(usable_cores()).robot)
-    table = logged_table(folder, args.model, args.robot_speed, threads, args.codecs)
+    kept = folder.parents[2] / "cache" / "delays"
+    table = logged_table(folder, args.model, args.robot_speed, threads, args.codecs, kept)
     return camera_record(folder, name=path.stem, policy=args.policy, table=table, mbps=mbps, pixels=args.pixels)
 
 
@@ -155,14 +167,20 @@ def _part(path: Path, scale: float, begin_s: float, seconds: float) -> FloatArra
 
 def _real_run(args: argparse.Namespace, name: str, mbps: FloatArray) -> Path:
     """Run robot and edge over a link; return the folder of the run."""
-    out = Path(args.out or tempfile.mkdtemp(prefix="agreement-"))
+    out = Path(args.out or tempfile.mkdtemp(prefix="agreement-")).resolve()
+    # The robot keeps its delays in a cache of its own, where no other robot overwrites them.
+    cache = out / "cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    for file in cache_folder().iterdir():
+        if file.name != "delays" and not (cache / file.name).exists():
+            (cache / file.name).symlink_to(file)
     changes = [0, *(1 + np.flatnonzero(np.diff(mbps))).tolist()]
     steps = tuple(Step(row * ROW_S, float(mbps[row])) for row in changes)
     scenario = Scenario(name, args.camera_hz, round(len(mbps) * ROW_S * args.camera_hz), steps)
     system = System("robot", args.policy, codecs=tuple(args.codecs))
-    with NamespaceNetwork() as network:
+    with NamespaceNetwork() as network, patch.dict(os.environ, NEUROSURGEON_CACHE=str(cache)):
         setting = Setting(
-            network, share_out(usable_cores()), Path(find("bikes.mp4")), args.model, args.robot_speed, out.resolve()
+            network, share_out(usable_cores()), Path(find("bikes.mp4")), args.model, args.robot_speed, out
         )
         run_system(system, scenario, setting, warm_up=args.warm_up)
     return out / "runs" / name / "robot-0"
@@ -194,6 +212,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--robot-speed", type=float, default=0.2, metavar="FRACTION", help="(%(default)s)")
     parser.add_argument("--pixels", type=int, default=VIDEO_PIXELS, help="of an image (%(default)s, the video's)")
     parser.add_argument("--seed", type=int, default=0, help="of policy and noise; the robot's is 0 (%(default)s)")
+    parser.add_argument("--draws", type=int, default=10, help="of the simulator's noise (%(default)s)")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="for the runs (a new one)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
     return parser  # type: ignore[no-any-return]

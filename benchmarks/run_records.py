@@ -101,13 +101,16 @@ def camera_record(
     return Record(name, policy, run, table, pixels, np.concatenate([before, mbps]), int(seen["warm_up"]))
 
 
-def logged_table(folder: Path, model: str, robot_speed: float, threads: int, codecs: Sequence[str]) -> ArmTable:
+def logged_table(
+    folder: Path, model: str, robot_speed: float, threads: int, codecs: Sequence[str], kept: Path
+) -> ArmTable:
     """
     Return the arm table of a run's robot: its arms and its on-device delay as it logged them.
 
-    The other seconds are those that the last start on this machine kept, scaled to this delay.
+    The other seconds are those that its start kept, scaled to this delay.
 
     :param folder: folder of the run, with robot_node.log. The other parameters are those of its robot.
+    :param kept: folder of the delays that it kept.
     :raises ValueError: if the log does not name the arms.
     """
     log = folder / "robot_node.log"
@@ -123,7 +126,7 @@ def logged_table(folder: Path, model: str, robot_speed: float, threads: int, cod
         speed=robot_speed,
         threads=threads,
         keep_all=True,
-        measure=KeptDelays(is_as_fast=lambda engine, profile: True).calibrate,
+        measure=KeptDelays(kept, is_as_fast=lambda engine, profile: True).calibrate,
     )
     chosen = np.array([every.index(name) for name in names])
     profile = every.profile
