@@ -11,7 +11,7 @@ import numpy as np
 
 from neurosurgeon_ros.calibration.admission import ALL_ARMS, Admission
 from neurosurgeon_ros.calibration.delay_profile import DelayProfile, measure_delays
-from neurosurgeon_ros.calibration.pruning import Costs, worth_having
+from neurosurgeon_ros.calibration.pruning import Costs, fidelity_penalty_s, useful_arms
 from neurosurgeon_ros.codecs.camera import AS_RECEIVED
 from neurosurgeon_ros.inference.arm import Arm
 from neurosurgeon_ros.inference.engine import Engine
@@ -85,9 +85,6 @@ def build_arm_table(
     """
     Measure every arm of a network on this machine.
 
-    An arm that sends the camera's image does not displace any other arm, because its size is only known once the camera
-    runs.
-
     :param codecs: registered names; every partition point is combined with each codec that can carry some of its
         tensors.
     :param admission: which of these arms may be used.
@@ -114,20 +111,14 @@ def build_arm_table(
     fidelity = np.array([admission.fidelity_of(engine, arm) for arm in candidates])
     kept = list(range(len(candidates)))
     if not keep_all:
+        costs = Costs(
+            robot_s=robot_s / speed + fidelity_penalty_s(fidelity, fidelity_price_s),
+            decode_s=measured.decode_s,
+            back_s=measured.front_s[-1] - measured.front_s[point],
+            sent_bytes=features[:, PSI],
+        )
         received = np.array([arm.codec == AS_RECEIVED.name for arm in candidates])
-        worth = {*np.flatnonzero(received).tolist()}
-        for among in (np.flatnonzero(~camera), np.flatnonzero(camera & ~received)):
-            if not len(among):
-                continue
-            among = np.union1d(among, [len(candidates) - 1])
-            costs = Costs(
-                robot_s=(robot_s / speed + 100.0 * fidelity_price_s * (1.0 - fidelity))[among],
-                decode_s=measured.decode_s[among],
-                back_s=(measured.front_s[-1] - measured.front_s[point])[among],
-                sent_bytes=features[among, PSI],
-            )
-            worth |= {*among[worth_having(costs, speed)].tolist()}
-        kept = sorted(worth)
+        kept = useful_arms(costs, camera=camera, received=received, speed=speed)
     profile = replace(measured, encode_s=measured.encode_s[kept], decode_s=measured.decode_s[kept])
     table = ArmTable(
         arms=tuple(candidates[index] for index in kept),

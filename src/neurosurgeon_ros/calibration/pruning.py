@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurosurgeon_ros.learning.interface import FloatArray
+from neurosurgeon_ros.learning.interface import BoolArray, FloatArray, IntArray
 
 #: Link rates that are considered, in bits per second, from a bad radio to shared memory.
 RATES = np.geomspace(2e5, 2e10, 51)
@@ -39,6 +39,10 @@ class Costs:
     decode_s: FloatArray
     back_s: FloatArray
     sent_bytes: FloatArray
+
+    def of(self, arms: IntArray) -> Costs:
+        """Return the costs of some arms; the last of them is `on_device`."""
+        return Costs(self.robot_s[arms], self.decode_s[arms], self.back_s[arms], self.sent_bytes[arms])
 
     def totals(self, speed: float) -> FloatArray:
         """
@@ -82,3 +86,35 @@ def worth_having(costs: Costs, speed: float) -> list[int]:
     if np.min(unlimited_s[chosen]) > (1.0 + NOTICEABLE_UNLIMITED) * np.min(unlimited_s):
         chosen.append(int(np.argmin(unlimited_s)))
     return sorted(chosen)
+
+
+def useful_arms(costs: Costs, *, camera: BoolArray, received: BoolArray, speed: float) -> list[int]:
+    """
+    Choose the arms of an arm table with :func:`worth_having`.
+
+    An arm that sends the camera's image does not displace any other arm, because its size is only known once the camera
+    runs. An arm that sends the image as received always stays.
+
+    :param camera: whether the arm sends the camera's image. Shape (n,).
+    :param received: whether it sends this image as received. Shape (n,).
+    :param speed: the robot's speed as a fraction of this machine's speed.
+    :returns: indices in ascending order, including `on_device`.
+    """
+    last = len(camera) - 1
+    worth = {*np.flatnonzero(received).tolist()}
+    for group in (np.flatnonzero(~camera), np.flatnonzero(camera & ~received)):
+        if len(group):
+            among = np.union1d(group, [last])
+            worth |= {*among[worth_having(costs.of(among), speed)].tolist()}
+    return sorted(worth)
+
+
+def fidelity_penalty_s(fidelity: FloatArray, fidelity_price_s: float) -> FloatArray:
+    """
+    Return the seconds that are added to the delay of each arm for the fidelity that it loses, shape (n,).
+
+    :param fidelity: expected agreement with the whole network in fp32, in [0, 1]. Shape (n,).
+    :param fidelity_price_s: penalty in seconds for each hundredth of agreement that an arm loses.
+    """
+    penalty_s: FloatArray = 100.0 * fidelity_price_s * (1.0 - fidelity)
+    return penalty_s

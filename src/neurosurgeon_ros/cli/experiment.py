@@ -59,12 +59,13 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+    from neurosurgeon_ros.simulation.arms.codec_table import CodecTable, read_codec_table
     from neurosurgeon_ros.simulation.experiments import EXPERIMENTS
     from neurosurgeon_ros.simulation.experiments.result import write
     from neurosurgeon_ros.simulation.experiments.settings import Settings
     from neurosurgeon_ros.simulation.link_files import read_links
     from neurosurgeon_ros.simulation.scenario import Runner
-    from neurosurgeon_ros.simulation.table import NetworkTable, read_table
+    from neurosurgeon_ros.simulation.table import CODECS_SUFFIX, NetworkTable, read_table
 
     for name in args.names:
         if name not in EXPERIMENTS:
@@ -75,12 +76,18 @@ def run(args: argparse.Namespace) -> int:
         print("\n".join(f"{name:{width}}  {experiment.about}" for name, experiment in EXPERIMENTS.items()))
         return 0
     tables: dict[str, NetworkTable] = {}
+    codec_tables: dict[str, CodecTable] = {}
     if args.tables is not None:
         try:
-            tables = {path.stem: read_table(path, path.stem) for path in sorted(args.tables.glob("*.csv"))}
+            for path in sorted(args.tables.glob("*.csv")):
+                name = path.name.removesuffix(CODECS_SUFFIX)
+                if name != path.name:
+                    codec_tables[name] = read_codec_table(path, name)
+                else:
+                    tables[path.stem] = read_table(path, path.stem)
         except (OSError, ValueError) as problem:
             raise UsageError(str(problem)) from problem
-        if not tables:
+        if not tables and not codec_tables:
             raise UsageError(f"there is no table in {args.tables}; 'neurosurgeon profile MODEL' writes them")
 
     try:
@@ -107,7 +114,9 @@ def run(args: argparse.Namespace) -> int:
             progress.update(task, runs=done)
 
         with Runner(args.jobs, count) as runner:
-            settings = Settings(runner, seed=args.seed, seeds=args.seeds, tables=tables, links=recorded)
+            settings = Settings(
+                runner, seed=args.seed, seeds=args.seeds, tables=tables, links=recorded, codec_tables=codec_tables
+            )
             for name in names:
                 progress.update(task, description=name)
                 begin_s = time.monotonic()

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neurosurgeon_ros.calibration.arm_table import PSI, ArmTable
+from neurosurgeon_ros.calibration.pruning import fidelity_penalty_s
 from neurosurgeon_ros.codecs import CameraImage
 from neurosurgeon_ros.codecs.camera import sendable_size
 from neurosurgeon_ros.learning.interface import BoolArray, Choice, Context, Policy, Truth
@@ -82,7 +83,7 @@ class ArmSelector:
             waited_s=waited_s,
             edge_available=edge_available,
             link_busy=link_busy,
-            penalty_s=100.0 * fidelity_price_s * (1.0 - table.fidelity),
+            penalty_s=fidelity_penalty_s(table.fidelity, fidelity_price_s),
         )
 
     def camera_image(self, arrival: Arrival, pixels: NDArray[np.uint8]) -> CameraImage:

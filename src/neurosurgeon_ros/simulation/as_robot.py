@@ -3,29 +3,43 @@
 """
 Simulate one policy in one environment by the robot's own rules instead of those of the judged experiments.
 
-The robot's own code manages the requests and the circuit breaker. At most one request fills the link. A request that
-takes too long is given up, and its answer is not learnt from. A silent edge gets tests and probes instead of frames. A
-hopeless arm is not sent. Samples are sent when the frame is finished, if the link is free then. A writer keeps its last
-few messages, as in DDS: on a link that is down, a new message displaces the oldest one.
+A camera gives an image each period, whatever the robot does. An image that arrives while the robot is busy waits in the
+latest-frame slot, where a newer image replaces it. A *frame* is an image that the robot accepts. Its delay and its
+deadline count from the arrival of the image.
+
+The robot's own code holds the slot, derives the deadline, keeps the statistics of the arms, makes the context, enforces
+the rules of every policy, and manages the requests and the circuit breaker. At most one request fills the link. A
+request that takes too long is given up, and its answer is not learnt from. A silent edge gets tests and probes instead
+of frames. A hopeless arm is not sent. Samples are sent when the frame is finished, if the link is free then. If the
+answer is overdue, the robot begins to finish the frame itself, and the first result counts.
+
+Not simulated are requests that the edge refuses or shares with other robots, lost packets, the time that the encoding
+of samples takes, and several frames in flight.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
 
 import numpy as np
 
-from neurosurgeon_ros.learning.interface import Choice, Context, Kind, Observation, Policy
+from neurosurgeon_ros.calibration.arm_table import ArmTable
+from neurosurgeon_ros.calibration.delay_profile import DelayProfile
+from neurosurgeon_ros.inference.arm import Arm
+from neurosurgeon_ros.learning.interface import Choice, Context, FloatArray, Kind, Observation, Policy
 from neurosurgeon_ros.protocol.requests import Key
-from neurosurgeon_ros.robot.selector import enforce
+from neurosurgeon_ros.robot.arm_statistics import ArmStatistics
+from neurosurgeon_ros.robot.selector import ArmSelector
+from neurosurgeon_ros.robot.slot import LatestSlot
 from neurosurgeon_ros.robot.uplink.breaker import PROBE_BYTES, TEST_TIMEOUT_S, Circuit, CircuitBreaker
 from neurosurgeon_ros.robot.uplink.outstanding import SHORTEST_S, OutstandingRequest, OutstandingRequests
+from neurosurgeon_ros.simulation.arms.coding import Coding
 from neurosurgeon_ros.simulation.environment import Environment
 from neurosurgeon_ros.simulation.simulate import Run, Simulation
+from neurosurgeon_ros.simulation.writer import Message, Writer
 
-#: Number of messages that the robot's writer keeps until they have arrived; see qos.PARTIAL_INFERENCE.
-_DEPTH = 4
+#: Periods by which an image may seem to be late, because times are sums of floating-point numbers.
+_ROUNDING = 1e-9
 
 
 def simulate_robot(policy: Policy, environment: Environment) -> Run:
@@ -38,87 +52,168 @@ def simulate_robot(policy: Policy, environment: Environment) -> Run:
     return _RobotSimulation(policy, environment).run()
 
 
-@dataclass(slots=True, eq=False)
-class _Message:
-    """
-    A message that the writer holds.
-
-    :param frame: index of its frame, from 0.
-    :param noise: column of the noise of its transmission.
-    :param link_bytes: bytes that it counts for on the link.
-    :param compute_s: seconds at the edge, without noise.
-    :param left_s: time at which its last byte leaves the link.
-    """
-
-    key: Key
-    frame: int
-    noise: int
-    ready_s: float
-    sent_bytes: int
-    link_bytes: float
-    compute_s: float
-    robot_s: float
-    left_s: float = 0.0
-    done_s: float = 0.0
+def arm_table(environment: Environment) -> ArmTable:
+    """Return the arm table of the robot in an environment; its seconds are those of that robot."""
+    table, n = environment.table, len(environment.robot_s)
+    coding = environment.coding or Coding.none(n)
+    front_s = np.zeros(int(coding.point[-1]) + 1)
+    front_s[coding.point] = table.front_s
+    return ArmTable(
+        arms=tuple(Arm(int(p), "", name) for p, name in zip(coding.point, table.points, strict=True)),
+        profile=DelayProfile(0.0, 0.0, front_s, coding.encode_s, coding.decode_s, 0.0),
+        robot_s=environment.robot_s,
+        features=table.features,
+        decode_s=coding.decode_s,
+        point=coding.point,
+        fidelity=coding.fidelity,
+        allowed=np.ones(n, dtype=np.bool_),
+        camera=np.zeros(n, dtype=np.bool_),
+    )
 
 
 class _RobotSimulation(Simulation):
-    """The robot's requests, circuit breaker and writer, on the simulation's clock and link."""
+    """The robot's slot, requests, circuit breaker and writer, on the simulation's clock and link."""
 
     def __init__(self, policy: Policy, environment: Environment) -> None:
         super().__init__(policy, environment)
+        self._coding = environment.coding or Coding.none(len(environment.robot_s))
+        table = self._coding.known or arm_table(environment)
+        self._arm_penalty_s = self._coding.penalty_s
+        self._statistics = ArmStatistics(table, 1.0)
+        self._selector = ArmSelector(table, policy, "", self._statistics)
         self._requests = OutstandingRequests()
         self._breaker = CircuitBreaker(environment.seed)
+        self._writer = Writer(environment, self._uplink)
+        self._slot: LatestSlot[int] = LatestSlot()
+        self._next_image = 0
+        self._content = 1.0
+        self._arrived_s, self._deadline_s = 0.0, environment.deadline_s
         self._test_arm: int | None = None
-        self._held: list[_Message] = []
-        self._only_robot = np.zeros(len(environment.robot_s), dtype=bool)
-        self._only_robot[environment.on_device] = True
+
+    # The camera, and what is known before the choice.
+
+    def _accept(self, k: int, free_s: float) -> float:
+        """Take the latest image out of the slot, or wait for the next one."""
+        period_s = self._environment.period_s
+        free_s += self._environment.after_s if k else 0.0
+        while self._next_image * period_s <= free_s + _ROUNDING * period_s:
+            self._dropped += self._slot.put(self._next_image)
+            self._next_image += 1
+        image = self._slot.take_now()
+        if image is None:
+            image = self._next_image
+            self._next_image += 1
+        self._arrived_s, self._content = image * period_s, self._coding.content_of(image)
+        now_s = max(free_s, self._arrived_s)
+        self._waited_s = now_s - self._arrived_s
+        self._statistics.record_arrival(self._arrived_s, image)
+        given_s = self._environment.deadline_s
+        self._deadline_s = given_s if math.isfinite(given_s) else self._statistics.deadline_s
+        return now_s
+
+    def _costs(self, k: int, now_s: float) -> FloatArray:
+        """Return the expected cost of each arm from the frame's acceptance on, if the link is idle; shape (n,)."""
+        environment, robot_s = self._environment, self._stages_s[k]
+        ready_s = now_s + robot_s
+        occupied_s = self._uplink.end_s(k, ready_s, self._content * self._sent_bytes) - ready_s
+        edge_s = environment.slowdown[k] * environment.compute_s + environment.queue_s[k] + self._coding.decode_s
+        total_s = robot_s + occupied_s + edge_s + environment.round_trip_s
+        left_s = self._deadline_s - self._waited_s
+        finished_s = np.maximum(robot_s, left_s) + self._rest_s(k)
+        cost_s: FloatArray = np.where(total_s > left_s, finished_s, total_s + self._arm_penalty_s)
+        cost_s[environment.on_device] = robot_s[environment.on_device]
+        return cost_s
+
+    def _rest_s(self, k: int) -> FloatArray:
+        """Return the seconds in which the robot finishes a frame of each arm itself, shape (n,)."""
+        stages_s = self._stages_s[k]
+        rest_s: FloatArray = stages_s[-1] - stages_s + self._encode_s(k)
+        return rest_s
+
+    def _encode_s(self, k: int) -> FloatArray:
+        """Return the seconds of encoding of each arm, shape (n,)."""
+        encode_s: FloatArray = self._stages_s[k, -1] / self._environment.robot_s[-1] * self._coding.encode_s
+        return encode_s
 
     def _context(self, k: int, now_s: float) -> Context:
-        breaker, requests = self._breaker, self._requests
+        breaker, requests, selector = self._breaker, self._requests, self._selector
         link_free = not requests.fills_link(now_s)
         if breaker.test is not None and requests.find(breaker.test) is None:
             breaker.test_failed(now_s)
-        self._test_arm = None
-        if link_free and breaker.is_test_due(now_s):
-            self._test_arm = int(np.argmin(np.where(self._only_robot, np.inf, self._sent_bytes)))
-        closed = breaker.state is Circuit.CLOSED
-        return replace(
-            super()._context(k, now_s),
-            allowed=self._allowed if closed and link_free else self._only_robot,
-            edge_available=closed,
+        self._test_arm = selector.test_arm(False) if link_free and breaker.is_test_due(now_s) else None
+        return selector.context(
+            frame=k + 1,
+            key_frame=bool(self._environment.key_frames[k]),
+            deadline_s=self._deadline_s,
+            waited_s=self._waited_s,
+            fidelity_price_s=self._coding.fidelity_price_s,
+            now_s=now_s,
+            edge_available=breaker.state is Circuit.CLOSED,
+            link_free=link_free,
             link_busy=bool(requests.under_way(now_s)),
         )
 
     def _choose(self, context: Context) -> Choice:
-        choice, _ = enforce(self._policy.select(context), context, str)
+        choice, _ = self._selector.choose(context)
         return choice
 
+    # The frame.
+
     def _frame(self, k: int, choice: Choice, now_s: float) -> float:
-        delay_s = super()._frame(k, choice, now_s)
-        if choice.arm == self._environment.on_device:
-            return delay_s
-        answer_s = self._held[-1].done_s - now_s
-        if delay_s == answer_s:
+        """Finish the frame, and return the seconds from its acceptance to its result."""
+        environment, arm = self._environment, choice.arm
+        robot_s, self._penalty_s = float(self._stages_s[k, arm]), 0.0
+        if arm == environment.on_device:
+            self._later(now_s + robot_s, Observation(arm, k + 1, Kind.FRAME, math.nan, robot_s=robot_s))
+            return robot_s
+        ready_s = now_s + robot_s
+        message = self._tensors(k, arm, Kind.FRAME, ready_s, noise=0)
+        self._statistics.record_encoding(arm, float(self._encode_s(k)[arm]), message.sent_bytes)
+        self._publish(message, arm)
+
+        due_s = self._arrived_s + self._deadline_s
+        begun_s = max(ready_s, min(due_s, ready_s + choice.overdue_s))
+        finished_s = begun_s + float(self._rest_s(k)[arm])
+        is_hedged = begun_s < due_s
+        # The robot's own work ends early only for an answer that is in time. One that came meanwhile still counts.
+        if message.done_s <= (finished_s if is_hedged else begun_s):
+            message.robot_s, self._penalty_s = robot_s, float(self._arm_penalty_s[arm])
             self._breaker.answered(in_time=True)
-        elif delay_s >= self._environment.deadline_s:
-            self._breaker.frame_failed(now_s + delay_s)
+            return (message.done_s if message.done_s <= due_s else finished_s) - now_s
+        missed_s = finished_s if is_hedged else begun_s
+        if missed_s < due_s:
+            self._breaker.frame_unanswered(missed_s)
         else:
-            self._breaker.frame_unanswered(now_s + delay_s)
-        return delay_s
+            self._breaker.frame_failed(missed_s)
+        bound = Observation(arm, k + 1, Kind.FRAME, missed_s - ready_s, censored=True, sent_bytes=message.sent_bytes)
+        self._later(missed_s, bound)
+        return finished_s - now_s
+
+    # Requests alongside the frame.
 
     def _send_beside(self, k: int, choice: Choice, now_s: float, delay_s: float) -> tuple[int, int]:
-        end_s = now_s + delay_s
-        probe_bytes = self._send_probe(k, choice, now_s if choice.arm == self._environment.on_device else end_s)
+        """Send the sample or test and the probe in the order in which the robot does; return the bytes of each."""
+        on_device, end_s = choice.arm == self._environment.on_device, now_s + delay_s
+        probe_bytes = self._send_probe(k, choice, now_s) if on_device else 0
         self._report(end_s)
-        arm, free = choice.sample_arm, not self._requests.fills_link(end_s)
-        if self._test_arm is not None and free:
-            self._send(k, self._test_arm, Kind.SAMPLE, end_s, noise=2)
-            self._breaker.test_sent(self._key(k + 1, Kind.SAMPLE))
-        elif arm is not None and free and self._breaker.state is Circuit.CLOSED:
-            self._send(k, arm, Kind.SAMPLE, end_s, noise=2)
-            return int(self._environment.table.sent_bytes[arm]), probe_bytes
-        return 0, probe_bytes
+        sample_bytes = self._send_sample(k, choice, end_s)
+        if not on_device:
+            probe_bytes = self._send_probe(k, choice, end_s)
+        return sample_bytes, probe_bytes
+
+    def _send_sample(self, k: int, choice: Choice, at_s: float) -> int:
+        arm = choice.sample_arm if self._test_arm is None else self._test_arm
+        if arm is None or self._requests.fills_link(at_s):
+            return 0
+        message = self._tensors(k, arm, Kind.SAMPLE, at_s, noise=2)
+        if self._test_arm is not None:
+            self._publish(message, -1, give_up_s=TEST_TIMEOUT_S)
+            self._breaker.test_sent(message.key)
+            return 0
+        if self._breaker.state is not Circuit.CLOSED:
+            return 0
+        self._publish(message, arm)
+        return message.sent_bytes
 
     def _send_probe(self, k: int, choice: Choice, at_s: float) -> int:
         testing = self._breaker.is_probe_due(at_s)
@@ -126,83 +221,63 @@ class _RobotSimulation(Simulation):
         closed = self._breaker.state is Circuit.CLOSED
         if not size or not (closed or testing) or self._requests.fills_link(at_s):
             return 0
-        self._probe(k, size, at_s)
+        message = Message(self._key(k + 1, Kind.PROBE), k, 4, at_s, size, float(size))
+        self._publish(message, -1)
         if testing:
-            self._breaker.probe_sent(self._key(k + 1, Kind.PROBE), at_s)
+            self._breaker.probe_sent(message.key, at_s)
         return size
 
-    def _send(self, k: int, arm: int, kind: Kind, ready_s: float, *, noise: int, robot_s: float = math.nan) -> float:
+    def _tensors(self, k: int, arm: int, kind: Kind, ready_s: float, *, noise: int) -> Message:
+        """Return the message with an arm's tensors."""
         environment = self._environment
-        testing = kind is Kind.SAMPLE and arm == self._test_arm
-        return self._hold(
-            -1 if testing else arm,
-            TEST_TIMEOUT_S if testing else SHORTEST_S,
-            _Message(
-                key=self._key(k + 1, kind),
-                frame=k,
-                noise=noise,
-                ready_s=ready_s,
-                sent_bytes=int(environment.table.sent_bytes[arm]),
-                link_bytes=float(self._sent_bytes[arm]),
-                compute_s=float(environment.compute_s[arm] * environment.slowdown[k]),
-                robot_s=robot_s,
-            ),
+        return Message(
+            key=self._key(k + 1, kind),
+            frame=k,
+            noise=noise,
+            ready_s=ready_s,
+            sent_bytes=round(self._content * environment.table.sent_bytes[arm]),
+            link_bytes=float(self._content * self._sent_bytes[arm]),
+            compute_s=float(environment.compute_s[arm] * environment.slowdown[k]),
+            decode_s=float(self._coding.decode_s[arm]),
         )
 
-    def _probe(self, k: int, sent_bytes: int, now_s: float) -> None:
-        message = _Message(self._key(k + 1, Kind.PROBE), k, 4, now_s, sent_bytes, float(sent_bytes), 0.0, math.nan)
-        self._hold(-1, SHORTEST_S, message)
+    def _key(self, sequence: int, kind: Kind) -> Key:
+        return Key("simulated", self._environment.seed, sequence, kind)
 
-    def _hold(self, arm: int, give_up_s: float, message: _Message) -> float:
-        """Pass a message to the writer; return the time at which its answer arrives."""
-        now_s = message.ready_s
-        self._requests.add(
-            OutstandingRequest(message.key, arm, self._now, now_s, message.sent_bytes, give_up_s=give_up_s)
+    def _publish(self, message: Message, arm: int, *, give_up_s: float = SHORTEST_S) -> None:
+        """Publish a message; its answer's time is known from now on."""
+        request = OutstandingRequest(
+            message.key, arm, self._now, message.ready_s, message.sent_bytes, give_up_s=give_up_s
         )
-        waiting = [held for held in self._held if held.left_s > now_s]
-        if len(waiting) >= _DEPTH:
-            self._held.remove(waiting[0])
-            self._link_free_s = now_s
-            for held in waiting[1:]:
-                self._put(held, now_s)
-        self._held.append(message)
-        self._put(message, now_s)
-        return message.done_s
+        self._requests.add(request)
+        self._writer.put(message)
 
-    def _put(self, message: _Message, now_s: float) -> None:
-        """Put a message on the link, behind the earlier messages."""
-        environment, k = self._environment, message.frame
-        start_s = max(now_s, self._link_free_s)
-        self._link_free_s = message.left_s = float(self._uplink.end_s(k, start_s, message.link_bytes))
-        queue_s = float(environment.queue_s[k]) if message.compute_s else 0.0
-        message.done_s = message.left_s + environment.round_trip_s + queue_s + message.compute_s
+    # Answers.
 
     def _report(self, now_s: float) -> None:
         super()._report(now_s)
-        done = sorted((held for held in self._held if held.done_s <= now_s), key=lambda held: held.done_s)
-        for message in done:
-            self._held.remove(message)
+        for message in self._writer.take_answered(now_s):
             self._answer(message)
 
-    def _answer(self, message: _Message) -> None:
+    def _answer(self, message: Message) -> None:
         self._requests.under_way(message.done_s)
         request = self._requests.find(message.key)
         if request is None or request.context is None:  # it was given up
             return
-        environment, k = self._environment, message.frame
-        transmit_s = message.left_s - message.ready_s + environment.round_trip_s
-        transmit_s *= float(self._noise[k, message.noise])
-        compute_s = message.compute_s * float(self._noise[k, message.noise + 1])
-        queue_s = float(environment.queue_s[k]) if message.compute_s else 0.0
+        noise, k, round_trip_s = self._noise, message.frame, self._environment.round_trip_s
+        transmit_s = float((message.left_s - message.ready_s + round_trip_s) * noise[k, message.noise])
+        decode_s, compute_s = (
+            float(seconds * noise[k, message.noise + 1]) for seconds in (message.decode_s, message.compute_s)
+        )
         self._requests.answered(request, transmit_s)
         observation = Observation(
             arm=request.arm,
             sequence=k + 1,
             kind=message.key.kind if request.arm >= 0 else Kind.PROBE,
-            offload_s=transmit_s + queue_s + compute_s,
+            offload_s=transmit_s + message.queue_s + decode_s + compute_s,
             transmit_s=transmit_s,
-            queue_s=queue_s,
-            decode_s=0.0,
+            queue_s=message.queue_s,
+            decode_s=decode_s,
             compute_s=compute_s,
             overlapped=request.overlapped,
             sent_bytes=message.sent_bytes,
@@ -213,10 +288,7 @@ class _RobotSimulation(Simulation):
             is_refused=False,
             transmit_s=transmit_s,
             offload_s=observation.offload_s,
-            deadline_s=environment.deadline_s,
+            deadline_s=self._deadline_s,
             now_s=message.done_s,
         )
         self._policy.observe(observation, request.context)
-
-    def _key(self, sequence: int, kind: Kind) -> Key:
-        return Key("simulated", self._environment.seed, sequence, kind)

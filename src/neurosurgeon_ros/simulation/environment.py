@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurosurgeon_ros.learning.interface import BoolArray, FloatArray
+from neurosurgeon_ros.simulation.arms.coding import Coding
 from neurosurgeon_ros.simulation.processes import ConstantLoad, Link, Load
 from neurosurgeon_ros.simulation.table import NetworkTable
 from neurosurgeon_ros.simulation.uplink import Uplink, UplinkByFrame, UplinkByTime
@@ -52,10 +53,12 @@ HEAVY = Noise(sd=0.15, log_normal=True, outliers=0.1)
 @dataclass(frozen=True, slots=True, eq=False)
 class Environment:
     """
-    The truth of one run: T frames and n arms, one per partition point with fp32 tensors, the last one `on_device`.
+    The truth of one run: T frames and n arms, the last one `on_device`.
 
-    :param table: the network.
-    :param robot_s: front-end delay of each arm, which the robot knows. Shape (n,).
+    There is one arm per partition point with fp32 tensors, or, with `coding`, several with different codecs.
+
+    :param table: the arms of the network, with psi as the bytes that each arm sends.
+    :param robot_s: seconds of each arm on the robot before the request, which the robot knows. Shape (n,).
     :param compute_s: back-end delay of each arm at an idle edge. Shape (n,).
     :param transmission_factor: link time of a byte of each arm, relative to a byte of a small message. Shape (n,).
     :param round_trip_s: seconds that an empty message takes to the edge and back.
@@ -66,10 +69,15 @@ class Environment:
     :param key_frames: whether each frame is a key frame, shape (T,).
     :param noise: noise of the observed durations.
     :param seed: seed of the noise.
-    :param period_s: seconds between two camera frames.
+    :param period_s: seconds between two camera images.
     :param throttle: factor on the robot's stages at each frame, which the robot does not know in advance; None for 1.
     :param deadline_s: seconds after which the robot finishes a frame itself, from the tensors that it still holds.
+        Infinity: by the robot's own rules it derives the deadline itself; by those of the judged experiments there is
+        none.
     :param row_s: seconds for which each rate of `mbps` holds; None: a rate holds for one frame, however long it takes.
+    :param after_s: seconds that the robot is busy after a frame's result, with learning and publishing; only by the
+        robot's own rules.
+    :param coding: what the codecs of the arms add; None: all tensors are sent as they are in memory.
     """
 
     table: NetworkTable
@@ -87,6 +95,8 @@ class Environment:
     throttle: FloatArray | None = None
     deadline_s: float = math.inf
     row_s: float | None = None
+    after_s: float = 0.0
+    coding: Coding | None = None
 
     @property
     def frames(self) -> int:
@@ -162,7 +172,7 @@ def linear_environment(
     """
     macs, layers = table.back_macs, table.back_layers
     rng = np.random.default_rng(seed)
-    return _environment(
+    return draw_environment(
         table,
         robot_s=(macs[0] - macs) / (1e9 * robot_gmacs) + ROBOT_LAYER_S * (layers[0] - layers),
         compute_s=macs / (1e9 * edge_gmacs) + EDGE_LAYER_S * layers,
@@ -201,7 +211,7 @@ def measured_environment(
     :param fragment_factor: cost of a byte in messages above 64 kB, relative to smaller messages; 1 or more.
     """
     whole_macs = table.back_macs[0]
-    return _environment(
+    return draw_environment(
         table,
         robot_s=table.front_s * (whole_macs / (1e9 * robot_gmacs) / table.front_s[-1]),
         compute_s=table.back_s * (whole_macs / (1e9 * edge_gmacs) / table.back_s[0]),
@@ -216,7 +226,7 @@ def measured_environment(
     )
 
 
-def _environment(
+def draw_environment(
     table: NetworkTable,
     *,
     robot_s: FloatArray,
@@ -229,7 +239,14 @@ def _environment(
     frames: int,
     key_share: float,
     rng: np.random.Generator,
+    coding: Coding | None = None,
 ) -> Environment:
+    """
+    Draw the processes of an environment.
+
+    :param rng: source of all random numbers. The other parameters are those of :func:`linear_environment` and
+        :class:`Environment`.
+    """
     mbps = link.sample(frames, rng)
     slowdown, queue_s = (load or ConstantLoad()).sample(frames, rng)
     return Environment(
@@ -244,4 +261,5 @@ def _environment(
         key_frames=rng.random(frames) < key_share,
         noise=noise,
         seed=int(rng.integers(2**31)),
+        coding=coding,
     )

@@ -19,13 +19,13 @@ SIMULATED = ("oracle", *POLICIES)
 
 
 class Oracle:
-    """Chooses the arm with the lowest expected delay, which the simulator reveals to it."""
+    """Chooses the arm with the lowest expected cost, which the simulator reveals to it: delay and penalty."""
 
     def __init__(self) -> None:
         self._total_s: FloatArray = np.zeros(0)
 
     def reveal(self, total_s: FloatArray) -> None:
-        """Receive the expected total delay of each arm at the next frame, shape (n,)."""
+        """Receive the expected cost of each arm at the next frame, shape (n,)."""
         self._total_s = total_s
 
     def select(self, context: Context) -> Choice:

@@ -52,7 +52,7 @@ class Lagged:
         self._sent_bytes = environment.table.sent_bytes * environment.transmission_factor
 
     def select(self, context: Context) -> Choice:
-        """Choose the allowed arm with the lowest delay at that rate, or `on_device` while the link is down."""
+        """Choose the allowed arm with the lowest cost at that rate, or `on_device` while the link is down."""
         environment, k = self._environment, context.frame - 1
         # There is no time before the first frame, so it gets the rate that it will meet.
         first_s = max(0.0, context.now_s - LAG_S)
@@ -60,9 +60,10 @@ class Lagged:
         if rate < _DOWN:
             return Choice(arm=context.on_device)
         compute_s = environment.slowdown[k] * environment.compute_s + environment.queue_s[k]
-        offload_s = self._sent_bytes / rate + compute_s + environment.round_trip_s
+        offload_s = self._sent_bytes / rate + compute_s + context.decode_s + environment.round_trip_s
         offload_s[context.on_device] = 0.0
-        arm = int(np.argmin(np.where(context.allowed, self._stages_s[k] + offload_s, np.inf)))
+        cost_s = self._stages_s[k] + offload_s + context.penalty_s
+        arm = int(np.argmin(np.where(context.allowed, cost_s, np.inf)))
         return Choice(arm=arm, predicted_offload_s=float(offload_s[arm]))
 
     def observe(self, observation: Observation, context: Context) -> None:

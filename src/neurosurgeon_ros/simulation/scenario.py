@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from neurosurgeon_ros.simulation.arms.codec_table import CodecTable
+from neurosurgeon_ros.simulation.arms.environment import codec_environment
 from neurosurgeon_ros.simulation.as_robot import simulate_robot
 from neurosurgeon_ros.simulation.environment import (
     GAUSS,
@@ -45,23 +47,24 @@ class Scenario:
     """
     All parameters of an environment.
 
-    :param network: name of a shipped network, or the table of a network.
+    :param network: name of a shipped network, or the table of a network. With a codec table, the arms are those that
+        the robot would have, instead of one per partition point with fp32 tensors.
     :param link: process of the uplink's rate.
     :param robot_gmacs: the robot's speed in 10^9 multiply-accumulates per second.
     :param edge_gmacs: the edge's speed in the same unit.
     :param load: process of the edge's load.
     :param noise: noise of the observed durations.
     :param frames: number of frames.
-    :param measured: parameters of truth `measured`; None for truth `linear`.
+    :param measured: parameters of truth `measured`; None for truth `linear`. A codec table has only `linear`.
     :param seed: seed of all random numbers.
     :param throttle: factor on the robot's stages, which the robot does not know in advance.
-    :param deadline_s: seconds after which the robot finishes a frame itself.
+    :param deadline_s: seconds after which the robot finishes a frame itself; infinity as in :class:`Environment`.
     :param row_s: seconds for which each rate of the link holds; None: a rate holds for one frame, however long it
         takes.
     :param rows: number of rates to draw if `row_s` is given; the last rate above 0 stays. 0: one rate for each frame.
     """
 
-    network: str | NetworkTable
+    network: str | NetworkTable | CodecTable
     link: Link
     robot_gmacs: float = 60.0
     edge_gmacs: float = 2000.0
@@ -76,7 +79,11 @@ class Scenario:
     rows: int = 0
 
     def environment(self) -> Environment:
-        """Draw the environment."""
+        """
+        Draw the environment.
+
+        :raises ValueError: if a codec table is given with parameters of truth `measured`.
+        """
         drawn = self._undisturbed()
         throttle = None
         if self.throttle is not None:
@@ -88,6 +95,19 @@ class Scenario:
 
     def _undisturbed(self) -> Environment:
         table = network(self.network) if isinstance(self.network, str) else self.network
+        if isinstance(table, CodecTable):
+            if self.measured is not None:
+                raise ValueError(f"{table.name} was given with codecs and truth measured; leave `measured` out")
+            return codec_environment(
+                table,
+                self.link,
+                robot_gmacs=self.robot_gmacs,
+                edge_gmacs=self.edge_gmacs,
+                load=self.load,
+                noise=self.noise,
+                frames=self.frames,
+                seed=self.seed,
+            )
         if self.measured is None:
             return linear_environment(
                 table,

@@ -32,15 +32,21 @@ class Run:
     The result of one policy in one environment over T frames.
 
     :param arms: the chosen arms, shape (T,).
-    :param delay_s: expected total delay of each frame, including the wait for the policy's own samples and probes,
-        shape (T,).
-    :param best_s: expected total delay of Oracle's choice at each frame, shape (T,).
+    :param delay_s: expected total delay of each frame, including the wait in the camera's slot and for the policy's own
+        samples and probes, shape (T,).
+    :param best_s: expected cost of Oracle's choice at each frame from its acceptance on, with an idle link: delay and
+        penalty. Shape (T,).
     :param offload_s: expected offloading delay of each frame; 0 on the device. Shape (T,).
     :param predicted_s: offloading delay that the policy predicted; NaN if it could not predict it. Shape (T,).
     :param forced: whether sampling was forced on each frame, shape (T,).
     :param sample_bytes: bytes sent as samples.
     :param probe_bytes: bytes sent as probes.
-    :param starts_s: start time of each frame, seconds since the start of the run, shape (T,).
+    :param starts_s: time at which each frame was accepted, seconds since the start of the run, shape (T,).
+    :param waited_s: seconds that each frame has waited in the camera's slot, shape (T,); 0 by the rules of the judged
+        experiments.
+    :param penalty_s: penalty of each frame for the fidelity that its result lost, shape (T,); 0 if the robot finished
+        it.
+    :param dropped: number of images that were replaced in the slot by newer ones.
     """
 
     arms: IntArray
@@ -52,10 +58,19 @@ class Run:
     sample_bytes: int
     probe_bytes: int
     starts_s: FloatArray
+    waited_s: FloatArray
+    penalty_s: FloatArray
+    dropped: int
+
+    @property
+    def cost_s(self) -> FloatArray:
+        """Return the delay of each frame from its acceptance on, plus its penalty, shape (T,)."""
+        cost_s: FloatArray = self.delay_s - self.waited_s + self.penalty_s
+        return cost_s
 
     def ratio(self, first: int = 0, last: int | None = None) -> float:
-        """Return the sum of the delays divided by that of Oracle's delays, for frames from `first` to before `last`."""
-        return float(self.delay_s[first:last].sum() / self.best_s[first:last].sum())
+        """Return the sum of the costs divided by that of Oracle's costs, for frames from `first` to before `last`."""
+        return float(self.cost_s[first:last].sum() / self.best_s[first:last].sum())
 
 
 def simulate(policy: Policy, environment: Environment) -> Run:
@@ -65,7 +80,10 @@ def simulate(policy: Policy, environment: Environment) -> Run:
     :param policy: a fresh policy. If it has a method ``reveal`` (Oracle), it gets the delays of each frame before it
         chooses.
     :param environment: the truth. Neither argument is changed, except for what the policy learns.
+    :raises ValueError: if its arms have codecs, which only the robot's own rules know.
     """
+    if environment.coding is not None:
+        raise ValueError("arms with codecs were given to rules that know none; use simulate_robot")
     return Simulation(policy, environment).run()
 
 
@@ -84,6 +102,7 @@ class Simulation:
         self._sent = 0
         n_arms = len(environment.robot_s)
         self._decode_s, self._allowed, self._points = np.zeros(n_arms), np.ones(n_arms, dtype=bool), np.arange(n_arms)
+        self._waited_s, self._penalty_s, self._dropped = 0.0, 0.0, 0
         self._now: Context
 
     def run(self) -> Run:
@@ -93,26 +112,49 @@ class Simulation:
         reveal = getattr(policy, "reveal", None)
         arms, forced = np.zeros(frames, dtype=np.int64), np.zeros(frames, dtype=np.int64)
         starts_s, delay_s, best_s = np.zeros(frames), np.zeros(frames), np.zeros(frames)
+        waited_s, penalty_s = np.zeros(frames), np.zeros(frames)
         predicted_s = np.full(frames, np.nan)
         sample_bytes = probe_bytes = 0
         now_s = 0.0
         for k in range(frames):
-            now_s = max(now_s, k * environment.period_s)
+            now_s = self._accept(k, now_s)
             self._report(now_s)
-            total_s = environment.frame_total_s(self._uplink, k, now_s, self._stages_s[k])
-            starts_s[k], best_s[k] = now_s, total_s.min()
+            total_s = self._costs(k, now_s)
+            starts_s[k], best_s[k], waited_s[k] = now_s, total_s.min(), self._waited_s
             if reveal is not None:
                 reveal(total_s)
             self._now = self._context(k, now_s)
             choice = self._choose(self._now)
             arms[k], forced[k], predicted_s[k] = choice.arm, choice.forced, choice.predicted_offload_s
-            delay_s[k] = self._frame(k, choice, now_s)
-            sent = self._send_beside(k, choice, now_s, delay_s[k])
+            busy_s = self._frame(k, choice, now_s)
+            delay_s[k], penalty_s[k] = self._waited_s + busy_s, self._penalty_s
+            sent = self._send_beside(k, choice, now_s, busy_s)
             sample_bytes, probe_bytes = sample_bytes + sent[0], probe_bytes + sent[1]
-            now_s += delay_s[k]
-        offload_s = delay_s - self._stages_s[np.arange(frames), arms]
+            now_s += busy_s
+        offload_s = delay_s - waited_s - self._stages_s[np.arange(frames), arms]
         offload_s[arms == environment.on_device] = 0.0
-        return Run(arms, delay_s, best_s, offload_s, predicted_s, forced, sample_bytes, probe_bytes, starts_s)
+        return Run(
+            arms=arms,
+            delay_s=delay_s,
+            best_s=best_s,
+            offload_s=offload_s,
+            predicted_s=predicted_s,
+            forced=forced,
+            sample_bytes=sample_bytes,
+            probe_bytes=probe_bytes,
+            starts_s=starts_s,
+            waited_s=waited_s,
+            penalty_s=penalty_s,
+            dropped=self._dropped,
+        )
+
+    def _accept(self, k: int, free_s: float) -> float:
+        """Return the time at which frame k begins, if the previous frame was done at `free_s`."""
+        return max(free_s, k * self._environment.period_s)
+
+    def _costs(self, k: int, now_s: float) -> FloatArray:
+        """Return the expected cost of each arm at frame k with an idle link, shape (n,)."""
+        return self._environment.frame_total_s(self._uplink, k, now_s, self._stages_s[k])
 
     def _choose(self, context: Context) -> Choice:
         return self._policy.select(context)

@@ -23,6 +23,8 @@ COLUMNS = ("point", *FEATURES, "front_s", "back_s")
 MACS = [FEATURES.index(name) for name in ("conv_macs", "fc_macs", "act_macs")]
 LAYERS = [FEATURES.index(name) for name in ("conv_layers", "fc_layers", "act_layers")]
 PSI = FEATURES.index("psi")
+#: How the file of a network's codec table ends, see arms/codec_table.py.
+CODECS_SUFFIX = ".arms.csv"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,14 +129,16 @@ def non_negative(text: str | None, where: str) -> float:
     return value
 
 
-def _folder() -> Traversable:
+def network_folder() -> Traversable:
+    """Return the folder of the shipped tables."""
     return resources.files("neurosurgeon_ros.simulation") / "networks"
 
 
 @cache
 def network_names() -> tuple[str, ...]:
     """Return the names of the networks whose tables are shipped."""
-    return tuple(sorted(file.name.removesuffix(".csv") for file in _folder().iterdir() if file.name.endswith(".csv")))
+    files = [file.name for file in network_folder().iterdir() if not file.name.endswith(CODECS_SUFFIX)]
+    return tuple(sorted(file.removesuffix(".csv") for file in files if file.endswith(".csv")))
 
 
 @cache
@@ -146,4 +150,4 @@ def network(name: str) -> NetworkTable:
     """
     if name not in network_names():
         raise ValueError(f"there is no network {name!r}; choose one of {', '.join(network_names())}")
-    return read_table(_folder() / f"{name}.csv", name)
+    return read_table(network_folder() / f"{name}.csv", name)

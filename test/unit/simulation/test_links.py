@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from neurosurgeon_ros.learning.interface import FloatArray
+from neurosurgeon_ros.robot.arm_statistics import DEADLINE_FACTOR
 from neurosurgeon_ros.simulation.environment import GAUSS
 from neurosurgeon_ros.simulation.experiments import links
 from neurosurgeon_ros.simulation.experiments.settings import Settings, on_device_s
@@ -30,6 +31,7 @@ KEYS = {
     "ratio_best_fixed",
     "ratio_lagged",
     "frames_on_device_while_edge_better_longest",
+    "frames_dropped",
 }
 #: 3 s with a rate, 2 s without, and 3 s with a rate.
 UP_AND_DOWN = np.repeat([40.0, 0.0, 40.0], [30, 20, 30])
@@ -46,15 +48,16 @@ def run(mbps: FloatArray, policy: str, **options: Any) -> Run:
 def test_rows_name_each_cell_and_policy_once() -> None:
     with Runner(1) as runner:
         result = links.compare(Settings(runner), {"tunnel": UP_AND_DOWN}, ["yolov3_tiny"], 30)
-    assert [set(entry) for entry in result.summary] == [KEYS] * 8
-    assert {(entry["scale"], entry["robot_gmacs"], entry["policy"]) for entry in result.summary} == {
-        (scale, gmacs, policy)
+    assert [set(entry) for entry in result.summary] == [KEYS] * 16
+    assert {(entry["scale"], entry["arms"], entry["robot_gmacs"], entry["policy"]) for entry in result.summary} == {
+        (scale, arms, gmacs, policy)
         for scale in (1, 10)
+        for arms in ("fp32", "codecs")
         for gmacs in (10, 60)
         for policy in ("adaptive_mu_lin_ucb", "mu_lin_ucb")
     }
     for row in result.rows:
-        assert (row["link"], row["network"], row["arms"]) == ("tunnel", "yolov3_tiny", "fp32")
+        assert (row["link"], row["network"]) == ("tunnel", "yolov3_tiny")
         assert row["ratio"] >= 0.99 and row["ratio_best_fixed"] >= 0.99 and row["ratio_lagged"] >= 0.99
         assert 0 <= row["frames_on_device_while_edge_better_longest"] <= 30
 
@@ -76,14 +79,14 @@ def test_links_are_made_where_none_are_given(monkeypatch: pytest.MonkeyPatch) ->
 def test_time_moves_the_link_and_it_never_runs_out_of_rates() -> None:
     one = scenario(np.full(5, 40.0), frames=1000)
     environment = one.environment()
-    slowest_s = one.deadline_s + on_device_s(network("yolov3_tiny"), 10.0)
+    slowest_s = (DEADLINE_FACTOR + 1.0) * on_device_s(network("yolov3_tiny"), 10.0)
     assert one.row_s == 0.1
     assert len(environment.mbps) * 0.1 >= 1000 * slowest_s
 
 
 def test_the_best_fixed_arm_is_among_those_that_send_fewer_bytes_than_any_before_them() -> None:
     table = network("yolov3_tiny")
-    candidates = links.candidates(table)
+    candidates = links.candidates(table, 10.0)
     assert candidates[0] == 0 and candidates[-1] == len(table.points) - 1
     assert (np.diff(table.sent_bytes[candidates]) < 0.0).all()
     for mbps in (2.0 * UP_AND_DOWN, 0.2 * UP_AND_DOWN):

@@ -1,6 +1,11 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Generated or recorded mobile links, simulated with the robot's own rules: the default policy and references."""
+"""
+Generated or recorded mobile links, simulated with the robot's own rules: the default policy and references.
+
+A frame is an image that the robot accepts. Its delay counts from the arrival of the image and includes the wait in the
+slot.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +18,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from neurosurgeon_ros.learning.interface import FloatArray
+from neurosurgeon_ros.robot.arm_statistics import DEADLINE_FACTOR
+from neurosurgeon_ros.simulation.arms.codec_table import CodecTable
+from neurosurgeon_ros.simulation.arms.environment import robot_table
 from neurosurgeon_ros.simulation.environment import HEAVY
 from neurosurgeon_ros.simulation.experiments import style
 from neurosurgeon_ros.simulation.experiments.result import Result
-from neurosurgeon_ros.simulation.experiments.settings import DEADLINE, DEFAULT, Settings, on_device_s
+from neurosurgeon_ros.simulation.experiments.settings import ARMS, DEFAULT, Settings, on_device_s
 from neurosurgeon_ros.simulation.link_files import ROW_S
 from neurosurgeon_ros.simulation.mobile import MOBILE
 from neurosurgeon_ros.simulation.processes import RecordedLink
@@ -44,6 +52,7 @@ class _Cell:
     link: str
     scale: float
     network: str
+    arms: str
     robot_gmacs: float
 
 
@@ -60,33 +69,35 @@ def compare(settings: Settings, rates: Mapping[str, FloatArray], networks: Seque
     """
     Run the policies and the references on some links.
 
-    Each ratio is a mean delay divided by Oracle's, and Oracle runs with the same rules. :meth:`Run.ratio` is not used:
-    its Oracle meets the same rates as the run, and these depend on how fast the run is.
+    Each ratio is a mean cost divided by Oracle's, and Oracle runs with the same rules. The cost is the delay plus the
+    penalty for lost fidelity, which is 0 for fp32 tensors. :meth:`Run.ratio` is not used: its Oracle meets the same
+    rates as the run, and these depend on how fast the run is.
 
     :param rates: rates of each link in Mbit/s, one per 100 ms, by the link's name.
     :param networks: names of the networks.
-    :param frames: number of frames per run.
+    :param frames: number of accepted frames.
     """
-    cells = [_Cell(*cell) for cell in product(rates, SCALES, networks, ROBOTS_GMACS)]
+    cells = [_Cell(*cell) for cell in product(rates, SCALES, networks, ARMS, ROBOTS_GMACS)]
+    tables = [settings.arms(cell.arms, cell.network) for cell in cells]
     scenarios = [
         link_scenario(
-            settings.table(cell.network),
+            table,
             cell.scale * rates[cell.link],
             robot_gmacs=cell.robot_gmacs,
             frames=frames,
             seed=settings.seed,
         )
-        for cell in cells
+        for cell, table in zip(cells, tables, strict=True)
     ]
     jobs, counts = [], []
-    for cell, scenario in zip(cells, scenarios, strict=True):
-        arms = candidates(settings.table(cell.network))
+    for cell, table, scenario in zip(cells, tables, scenarios, strict=True):
+        arms = candidates(table, cell.robot_gmacs)
         fixed = [Job(scenario, "fixed_arm", {"arm": arm}, robot=True) for arm in arms]
         jobs += [Job(scenario, policy, robot=True) for policy in ("oracle", "lagged", *POLICIES)] + fixed
         counts.append(len(fixed))
     runs = iter(settings.runner.run(jobs))
     rows: list[dict[str, Any]] = []
-    for cell, count in zip(cells, counts, strict=True):
+    for cell, table, count in zip(cells, tables, counts, strict=True):
         oracle_s, lagged_s = (_sum_s(next(runs)) for _ in range(2))
         of_policy = {policy: next(runs) for policy in POLICIES}
         best_fixed_s = min(_sum_s(next(runs)) for _ in range(count))
@@ -95,29 +106,30 @@ def compare(settings: Settings, rates: Mapping[str, FloatArray], networks: Seque
                 "link": cell.link,
                 "scale": cell.scale,
                 "network": cell.network,
-                "arms": "fp32",
+                "arms": cell.arms,
                 "robot_gmacs": cell.robot_gmacs,
                 "policy": policy,
                 "ratio": _sum_s(run) / oracle_s,
                 "ratio_best_fixed": best_fixed_s / oracle_s,
                 "ratio_lagged": lagged_s / oracle_s,
-                "frames_on_device_while_edge_better_longest": longest_on_device(
-                    run, settings.table(cell.network), cell.robot_gmacs
-                ),
+                "frames_on_device_while_edge_better_longest": longest_on_device(run, table, cell.robot_gmacs),
+                "frames_dropped": run.dropped,
             }
             for policy, run in of_policy.items()
         ]
     return Result(rows, rows, _plot(rows))
 
 
-def link_scenario(table: NetworkTable, mbps: FloatArray, *, robot_gmacs: float, frames: int, seed: int) -> Scenario:
+def link_scenario(
+    table: NetworkTable | CodecTable, mbps: FloatArray, *, robot_gmacs: float, frames: int, seed: int
+) -> Scenario:
     """
-    Return a scenario with a recorded link, heavy noise, and the deadline that the nodes derive.
+    Return a scenario with a recorded link and heavy noise.
 
     :param mbps: the link's rates in Mbit/s, one per 100 ms, repeated as often as needed.
     """
     finished_s = on_device_s(table, robot_gmacs)
-    longest_s = max(_PERIOD_S, (DEADLINE + 1.0) * finished_s)
+    longest_s = max(_PERIOD_S, (DEADLINE_FACTOR + 1.0) * finished_s)
     return Scenario(
         table,
         RecordedLink(mbps),
@@ -125,25 +137,26 @@ def link_scenario(table: NetworkTable, mbps: FloatArray, *, robot_gmacs: float, 
         noise=HEAVY,
         frames=frames,
         seed=seed,
-        deadline_s=DEADLINE * finished_s,
         row_s=ROW_S,
         rows=max(len(mbps), round(frames * longest_s / ROW_S) + 1),
     )
 
 
-def candidates(table: NetworkTable) -> list[int]:
+def candidates(table: NetworkTable | CodecTable, robot_gmacs: float) -> list[int]:
     """
-    Return the arms that can be the best fixed arm: those that send fewer bytes than every arm before them.
+    Return the arms that can be the best fixed arm: all, or with fp32 those that send fewer bytes than any before them.
 
-    Any other arm begins to send later than an arm before it, and sends at least as many bytes.
+    Any other arm with fp32 tensors begins to send later than an arm before it, and sends at least as many bytes.
     """
+    if isinstance(table, CodecTable):
+        return list(range(len(robot_table(table, robot_gmacs).arms)))
     before = np.minimum.accumulate(table.sent_bytes)
     return [0, *(1 + np.flatnonzero(np.diff(before) < 0.0)).tolist()]
 
 
-def longest_on_device(run: Run, table: NetworkTable, robot_gmacs: float) -> int:
+def longest_on_device(run: Run, table: NetworkTable | CodecTable, robot_gmacs: float) -> int:
     """Return the longest series of frames on which `on_device` was chosen although the edge was over 5 % better."""
-    on_device = len(table.points) - 1
+    on_device = len(robot_table(table, robot_gmacs).arms if isinstance(table, CodecTable) else table.points) - 1
     better = run.best_s < (1.0 - _BETTER) * on_device_s(table, robot_gmacs)
     longest = now = 0
     for missed in (run.arms == on_device) & better:
@@ -153,7 +166,7 @@ def longest_on_device(run: Run, table: NetworkTable, robot_gmacs: float) -> int:
 
 
 def _sum_s(run: Run) -> float:
-    return float(run.delay_s.sum())
+    return float((run.delay_s + run.penalty_s).sum())
 
 
 def _plot(rows: Sequence[Mapping[str, Any]]) -> Figure:

@@ -1,6 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Outages of the link, simulated with the robot's own rules: how soon the edge is used as before."""
+"""
+Outages of the link, simulated with the robot's own rules: how soon the edge is used as before.
+
+A frame is an image that the robot accepts; the camera gives ten images a second.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +14,15 @@ from itertools import product
 import numpy as np
 
 from neurosurgeon_ros.learning.interface import FloatArray
+from neurosurgeon_ros.simulation.arms.codec_table import CodecTable
 from neurosurgeon_ros.simulation.environment import HEAVY, Noise
 from neurosurgeon_ros.simulation.experiments import style
 from neurosurgeon_ros.simulation.experiments.result import Result
-from neurosurgeon_ros.simulation.experiments.settings import DEADLINE, DEFAULT, Settings, on_device_s
+from neurosurgeon_ros.simulation.experiments.settings import ARMS, DEFAULT, Settings, on_device_s
 from neurosurgeon_ros.simulation.processes import StepLink
 from neurosurgeon_ros.simulation.scenario import Job, Scenario
 from neurosurgeon_ros.simulation.simulate import Run
-from neurosurgeon_ros.simulation.table import NetworkTable, network_names
+from neurosurgeon_ros.simulation.table import PSI, NetworkTable, network_names
 
 #: Rates during the outage in Mbit/s; lengths of the outage in seconds.
 LOW_MBPS = (0.0, 0.01, 0.05, 0.2, 0.5, 1.0)
@@ -34,7 +39,7 @@ _AFTER, _IN_A_ROW, _AS_GOOD = 400, 5, 1.05
 
 
 def outage_scenario(
-    table: NetworkTable, low_mbps: float, seconds: float, *, robot_gmacs: float, noise: Noise, seed: int
+    table: NetworkTable | CodecTable, low_mbps: float, seconds: float, *, robot_gmacs: float, noise: Noise, seed: int
 ) -> Scenario:
     """
     Return a scenario with a link of 50 Mbit/s whose rate falls for some seconds, 10 s after the start.
@@ -42,9 +47,8 @@ def outage_scenario(
     :param low_mbps: rate during the outage, at least 0.
     :param seconds: length of the outage.
     """
-    finished_s = on_device_s(table, robot_gmacs)
     before, during = round(_BEFORE_S / _PERIOD_S), round(seconds / _PERIOD_S)
-    frames = before + round(seconds / max(_PERIOD_S, finished_s)) + _AFTER + 50
+    frames = before + round(seconds / max(_PERIOD_S, _fastest_s(table, low_mbps, robot_gmacs))) + _AFTER + 50
     return Scenario(
         table,
         StepLink(((_HIGH_MBPS, before), (low_mbps, during), (_HIGH_MBPS, 1))),
@@ -52,25 +56,36 @@ def outage_scenario(
         noise=noise,
         frames=frames,
         seed=seed,
-        deadline_s=DEADLINE * finished_s,
         row_s=_PERIOD_S,
         rows=before + during + 1,
     )
+
+
+def _fastest_s(table: NetworkTable | CodecTable, mbps: float, robot_gmacs: float) -> float:
+    """Return the seconds of a frame at some rate, or less: those of the fewest bytes, or of the whole network."""
+    finished_s = on_device_s(table, robot_gmacs)
+    if mbps == 0.0:
+        return finished_s
+    sent_bytes = table.features[:-1, PSI]
+    return min(finished_s, 8e-6 * float(sent_bytes.min()) / mbps)
 
 
 def back_again(run: Run, seconds: float) -> tuple[float, float]:
     """
     Return the frames from an outage until five in a row are as good as Oracle's, and the ratio to Oracle after that.
 
+    Frames are compared from their acceptance on, so that a wait in the slot, which both share, hides no difference.
+
     :param run: run of a scenario from :func:`outage_scenario`.
     :param seconds: length of the outage.
-    :returns: number of frames, and ratio; inf and nan if no five frames in a row are as good.
+    :returns: number of frames and ratio. If there are no such five frames, the number is infinite, and the ratio is
+        that of the frames after the outage.
     """
     first = int(np.searchsorted(run.starts_s, _BEFORE_S + seconds - 1e-9))
-    good: FloatArray = (run.delay_s[first:] <= _AS_GOOD * run.best_s[first:]).astype(np.float64)
+    good: FloatArray = (run.cost_s[first:] <= _AS_GOOD * run.best_s[first:]).astype(np.float64)
     found = np.flatnonzero(np.convolve(good, np.ones(_IN_A_ROW), mode="valid") >= _IN_A_ROW - 0.5)
     if not len(found):
-        return math.inf, math.nan
+        return math.inf, run.ratio(first, first + _AFTER)
     until = int(found[0])
     return float(until), run.ratio(first + until, first + until + _AFTER)
 
@@ -78,21 +93,21 @@ def back_again(run: Run, seconds: float) -> tuple[float, float]:
 def outage(settings: Settings) -> Result:
     """Simulate outages of the link, and count the frames until the edge is used as before."""
     seeds = max(1, settings.seeds // 10)
-    cells = list(product(network_names(), ROBOTS_GMACS, LOW_MBPS, SECONDS))
+    cells = list(product(network_names(), ARMS, ROBOTS_GMACS, LOW_MBPS, SECONDS))
     scenarios = [
-        outage_scenario(settings.table(name), low, seconds, robot_gmacs=gmacs, noise=HEAVY, seed=seed)
-        for name, gmacs, low, seconds in cells
+        outage_scenario(settings.arms(arms, name), low, seconds, robot_gmacs=gmacs, noise=HEAVY, seed=seed)
+        for name, arms, gmacs, low, seconds in cells
         for seed in range(seeds)
     ]
     jobs = [Job(scenario, DEFAULT, robot=True) for scenario in scenarios]
     runs = iter(settings.runner.run(jobs))
     rows = []
-    for name, gmacs, low, seconds in cells:
+    for name, arms, gmacs, low, seconds in cells:
         backs = [back_again(next(runs), seconds) for _ in range(seeds)]
         rows.append(
             {
                 "network": name,
-                "arms": "fp32",
+                "arms": arms,
                 "robot_gmacs": gmacs,
                 "low_mbps": low,
                 "seconds": seconds,

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from neurosurgeon_ros.learning.interface import FloatArray
+from neurosurgeon_ros.simulation.arms.codec_table import CodecTable, codec_table
+from neurosurgeon_ros.simulation.arms.environment import robot_table
 from neurosurgeon_ros.simulation.environment import ROBOT_LAYER_S
 from neurosurgeon_ros.simulation.processes import ConstantLink
 from neurosurgeon_ros.simulation.scenario import Measured, Runner, Scenario
@@ -22,8 +24,9 @@ EDGES_GMACS = (2000.0, 200.0)
 LEARNERS = ("adaptive_mu_lin_ucb", "mu_lin_ucb", "lin_ucb", "epsilon_greedy")
 BASELINES = ("neurosurgeon", "edge_only", "on_device")
 DEFAULT = "adaptive_mu_lin_ucb"
-#: The deadline in on-device delays, as the nodes have it.
-DEADLINE = 1.5
+#: Arms of the experiments by the robot's own rules: every partition point with fp32 tensors, or the arms with codecs
+#: that the robot would have.
+FP32, CODECS = ARMS = ("fp32", "codecs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class Settings:
     :param seed: seed of the random scenarios and of the generated links.
     :param seeds: number of runs of each scenario of grid and change; other experiments choose their own number.
     :param tables: tables measured on this machine, which replace the shipped ones.
+    :param codec_tables: the same for codec tables.
     :param links: recorded links by name, rates in Mbit/s for each 100 ms, which replace the generated ones.
     """
 
@@ -43,18 +47,31 @@ class Settings:
     seeds: int = 20
     tables: dict[str, NetworkTable] = field(default_factory=dict)
     links: Mapping[str, FloatArray] = field(default_factory=dict)
+    codec_tables: Mapping[str, CodecTable] = field(default_factory=dict)
 
     def table(self, name: str) -> NetworkTable:
         """Return a network's table."""
         return self.tables.get(name) or network(name)
+
+    def arms(self, kind: str, name: str) -> NetworkTable | CodecTable:
+        """
+        Return a network's table for one kind of arms.
+
+        :param kind: one of :data:`ARMS`.
+        """
+        if kind == CODECS:
+            return self.codec_tables.get(name) or codec_table(name)
+        return self.table(name)
 
     def networks(self) -> tuple[str, ...]:
         """Return the names of the networks of the paper's experiments."""
         return tuple(name for name in ("vgg16", "resnet50", "tiny_yolov2", "yolov3_tiny") if name in network_names())
 
 
-def on_device_s(table: NetworkTable, robot_gmacs: float) -> float:
+def on_device_s(table: NetworkTable | CodecTable, robot_gmacs: float) -> float:
     """Return the delay of `on_device` with the truth `linear`, on a robot of this speed."""
+    if isinstance(table, CodecTable):
+        return float(robot_table(table, robot_gmacs).robot_s[-1])
     return float(table.back_macs[0]) / (1e9 * robot_gmacs) + ROBOT_LAYER_S * float(table.back_layers[0])
 
 

@@ -1,0 +1,85 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Measure the codec table of a network on this machine, with the engine, the calibration and the profile of a robot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from neurosurgeon_ros.calibration.admission import Admission
+from neurosurgeon_ros.calibration.arm_table import PSI
+from neurosurgeon_ros.calibration.calibrate import bytes_of, encode
+from neurosurgeon_ros.calibration.delay_profile import measure_delays
+from neurosurgeon_ros.calibration.fidelity import find_fidelity
+from neurosurgeon_ros.codecs import CODECS
+from neurosurgeon_ros.inference.arm import Arm
+from neurosurgeon_ros.inference.engine import Engine
+from neurosurgeon_ros.models import FileProblem
+from neurosurgeon_ros.simulation.arms.codec_table import CodecTable
+
+#: Networks of the experiments that have another name in models/.
+_MODELS = {"tiny_yolov2": "yolov2_tiny"}
+
+
+def measure_codecs(name: str, images: Sequence[NDArray[np.uint8]], *, repeats: int = 7) -> CodecTable:
+    """
+    Measure every arm whose fidelity is known.
+
+    With a calibration, these are its arms, with their fidelity and their bytes on the images of the calibration. A
+    network without weights has random ones and no calibration. It gets the arms that a robot without a calibration
+    uses, which are those without loss and with fp16, with fidelity 1 and their bytes on `images`.
+
+    Torch uses the calling thread's thread count.
+
+    :param name: network of the experiments, see :data:`~neurosurgeon_ros.simulation.architectures.ARCHITECTURES`.
+    :param images: BGR, shape (H, W, 3), at least one; used only without a calibration.
+    :param repeats: number of measurements of each step; the fastest counts.
+    :raises ValueError: if there is no such network.
+    """
+    engine = _engine(_MODELS.get(name, name))
+    fidelity = find_fidelity(engine.fingerprint)
+    admission = Admission(fidelity=fidelity)
+    every = engine.arms(CODECS, limits=admission.limits)
+    known = {} if fidelity is None else fidelity.arms
+    uncalibrated = {arm.name for arm in Admission().admit(engine, every)}
+    arms = [arm for arm in every if arm.name in known or arm.name in uncalibrated]
+    features = np.array([engine.partitioned.points[arm.point].features for arm in arms], dtype=np.float64)
+    if fidelity is None:
+        features[:, PSI] = _mean_bytes(engine, arms, images)
+    else:
+        features[:, PSI] = [admission.expected_bytes(engine, arm, customary=True) for arm in arms]
+    return CodecTable(
+        name=name,
+        arms=tuple(arm.name for arm in arms),
+        camera=np.array([arm.camera_codec is not None for arm in arms], dtype=np.bool_),
+        point=np.array([arm.point for arm in arms], dtype=np.int64),
+        features=features,
+        profile=measure_delays(engine, arms, repeats=repeats),
+        fidelity=np.array([admission.fidelity_of(engine, arm) for arm in arms]),
+        low=np.array([known[arm.name].low if arm.name in known and not arm.is_lossless else 1.0 for arm in arms]),
+    )
+
+
+def _mean_bytes(engine: Engine, arms: Sequence[Arm], images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
+    """Return the mean number of bytes that each arm sends for an image, shape (n,)."""
+    sent = np.zeros((len(images), len(arms)))
+    with torch.inference_mode():
+        for row, image in zip(sent, images, strict=True):
+            x, _ = engine.model.preprocess(image)
+            held = engine.partitioned.run_front(x, engine.on_device - 1, keep=range(engine.on_device - 1))
+            row[:] = [
+                sum(map(bytes_of, encode(engine, arm, held[arm.point], image))) if arm.codec else 0 for arm in arms
+            ]
+    mean: NDArray[np.float64] = sent.mean(axis=0)
+    return mean
+
+
+def _engine(model: str) -> Engine:
+    try:
+        return Engine.load(model)
+    except FileProblem:
+        return Engine.load(model, random_weights=True)
