@@ -91,7 +91,7 @@ def test_the_context_is_the_robots() -> None:
     policy = Scripted()
     simulate_robot(policy, environment(4, robot_s=np.array([0.0, 0.03, 0.25])))
     assert [one.waited_s for one in policy.contexts] == pytest.approx([0.0, 0.05, 0.0, 0.05])
-    assert [one.period_s for one in policy.contexts] == pytest.approx([0.0, 0.2, 0.22, 0.216])
+    assert [one.period_s for one in policy.contexts] == pytest.approx([0.0, 0.1, 0.1, 0.1])
     assert policy.contexts[0].deadline_s == pytest.approx(DEADLINE_FACTOR * 0.25)
 
 

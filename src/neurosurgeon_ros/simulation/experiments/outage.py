@@ -13,7 +13,6 @@ from itertools import product
 
 import numpy as np
 
-from neurosurgeon_ros.learning.interface import FloatArray
 from neurosurgeon_ros.simulation.arms.codec_table import CodecTable
 from neurosurgeon_ros.simulation.environment import HEAVY, Noise
 from neurosurgeon_ros.simulation.experiments import style
@@ -33,8 +32,8 @@ _HIGH_MBPS, _BEFORE_S = 50.0, 10.0
 ROBOTS_GMACS = (10.0, 60.0)
 #: The camera's period in seconds.
 _PERIOD_S = 0.1
-#: Frames after the outage; consecutive good frames after which the edge counts as used as before; largest ratio to
-#: Oracle of a good frame.
+#: Frames after the outage; number of consecutive frames that show that the edge is used as before; their largest ratio
+#: to Oracle.
 _AFTER, _IN_A_ROW, _AS_GOOD = 400, 5, 1.05
 
 
@@ -72,18 +71,20 @@ def _fastest_s(table: NetworkTable | CodecTable, mbps: float, robot_gmacs: float
 
 def back_again(run: Run, seconds: float) -> tuple[float, float]:
     """
-    Return the frames from an outage until five in a row are as good as Oracle's, and the ratio to Oracle after that.
+    Return the frames from an outage until five in a row cost as little as Oracle's, and the ratio to Oracle after that.
 
-    Frames are compared from their acceptance on, so that a wait in the slot, which both share, hides no difference.
+    The five frames count together, so that one arm that is slightly slower than another, chosen once after an outlier,
+    is not taken for the outage. Frames are compared from their acceptance on, so that a wait in the slot, which both
+    share, hides no difference.
 
     :param run: run of a scenario from :func:`outage_scenario`.
     :param seconds: length of the outage.
-    :returns: number of frames and ratio. If there are no such five frames, the number is infinite, and the ratio is
-        that of the frames after the outage.
+    :returns: number of frames and ratio. If no five frames in a row are as good, the number is infinite, and the ratio
+        is that of the frames after the outage.
     """
     first = int(np.searchsorted(run.starts_s, _BEFORE_S + seconds - 1e-9))
-    good: FloatArray = (run.cost_s[first:] <= _AS_GOOD * run.best_s[first:]).astype(np.float64)
-    found = np.flatnonzero(np.convolve(good, np.ones(_IN_A_ROW), mode="valid") >= _IN_A_ROW - 0.5)
+    cost_s, best_s = (np.convolve(of[first:], np.ones(_IN_A_ROW), mode="valid") for of in (run.cost_s, run.best_s))
+    found = np.flatnonzero(cost_s <= _AS_GOOD * best_s)
     if not len(found):
         return math.inf, run.ratio(first, first + _AFTER)
     until = int(found[0])
