@@ -30,11 +30,14 @@ class Drive:
 
     :param mbps: rate of the undisturbed link.
     :param seed: seed of the noise.
+
+    :ivar longest_without_look_s: maximum seconds for which nothing was sent although the edge and the link were free.
     """
 
     def __init__(self, mbps: float, seed: int) -> None:
         self.policy = make_policy("adaptive_mu_lin_ucb", n_arms=len(MACS), seed=seed)
         self.frame, self.now_s = 0, 0.0
+        self.longest_without_look_s = self._without_look_s = 0.0
         self.set_right(mbps)
         self._rng = np.random.default_rng(seed)
         self._features = np.zeros((len(MACS), 7))
@@ -70,6 +73,10 @@ class Drive:
             if choice.probe_bytes:
                 self._send(-1, Kind.PROBE, float(choice.probe_bytes))
         self.now_s += max(0.0, took_s - PERIOD_S)
+        is_look = choice.arm != ON_DEVICE or choice.sample_arm is not None or choice.probe_bytes > 0
+        could_look = self.available and not busy
+        self._without_look_s = 0.0 if is_look or not could_look else self._without_look_s + max(took_s, PERIOD_S)
+        self.longest_without_look_s = max(self.longest_without_look_s, self._without_look_s)
         return choice.arm
 
     def answer_test(self) -> None:

@@ -24,6 +24,13 @@ class AdaptiveMuLinUcb:
     It has three parts, each in its own file: the beliefs about link, edge and robot (:class:`.belief.DelayModel`), the
     choice of an arm (:class:`.choice.ChoiceRule`), and additional measurements (:class:`.exploration.Exploration`).
 
+    No history keeps frames on the robot for good. With frames at 10 Hz, and an edge that is available:
+
+    - The first probe or sample leaves within one second, if the link might be too slow, or within two seconds, if the
+      edge might be, whatever was learnt before. An outstanding request is waited for first.
+    - Once link and edge are good again, the best arm is in use again within 15 frames after an outage of up to 3 s, and
+      within 30 frames after any.
+
     The robot begins to finish a frame itself when the edge's answer is later than two standard deviations. It begins at
     once if the answer is expected hardly sooner than the robot's own result.
 
