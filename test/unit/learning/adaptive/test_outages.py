@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The adaptive policy after any disturbance of link and edge: frames use the edge again within 30 frames."""
+"""The adaptive policy after disturbances of link and edge: frames use the edge again within 30 frames."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from drives import ON_DEVICE, PERIOD_S, Drive
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-#: Number of frames within which the edge must be used again; number of frames in a row that show this.
+#: Maximum number of frames until the edge is used again, and number of consecutive frames that show this.
 BACK_WITHIN, IN_A_ROW = 30, 5
 
 
@@ -42,8 +42,9 @@ class Episode:
     """
     A temporary disturbance of link or edge.
 
+    :param frames: number of frames for which it lasts.
     :param changes: changed attributes of :class:`Drive`.
-    :param skipped_s: seconds in which the camera sends no image.
+    :param skipped_s: seconds before it in which the camera sends no image.
     """
 
     frames: int
@@ -73,7 +74,7 @@ EPISODES = st.one_of(
 )
 @settings(max_examples=60, deadline=None, derandomize=True)
 def test_no_history_keeps_frames_on_the_robot(mbps: float, seed: int, episodes: list[Episode]) -> None:
-    """Slow, dead and absent links, slow edges, edges with false reports, noise, and hours without an image."""
+    """Disturbances: slow and dead links, absent and slow edges, false durations, noise, and hours without an image."""
     drive = Drive(mbps, seed)
     for _ in range(50):
         drive.step()
