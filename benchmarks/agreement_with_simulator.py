@@ -1,21 +1,23 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Whether the simulator tells what a real robot does: the same link, policy and seed on real nodes and in the simulator.
+Compare runs of real nodes with simulations of the same link, policy and seed.
 
     tools/run python benchmarks/agreement_with_simulator.py TRACE... [--scale 10] [--begin 0] [--seconds 60]
     tools/run python benchmarks/agreement_with_simulator.py FOLDER...
     tools/run python benchmarks/agreement_with_simulator.py TRACE --run FOLDER
 
-Each trace is a recorded link (a CSV with a column mbps, or a trace of mahimahi). Robot and edge run on the two sides of
-the testbed's link (network namespaces, needs root), whose rate follows the trace from the first frame that counts. Then
-the simulator runs the same policy with the robot's own arm table: simulation/arms/real_run.py describes what it takes
-from the run. A folder of a run on a recorded link, with run.json, is compared without another run. With --run, a run is
-compared that was made by this command, with the same options.
+Each TRACE is a recorded link: a CSV with a column mbps, or a mahimahi trace. Robot and edge run on the two sides of the
+testbed's link, which uses network namespaces and needs root. From the first counted image on, the link's rate follows
+the trace. The simulator then runs the same policy with the robot's own arm table. simulation/arms/real_run.py describes
+which values it takes from the run.
 
-The noise of a real run cannot be drawn again. The simulator's figures are means over several draws of it, with the
-same link, policy and seed of the policy. Printed are the share of each arm and the mean delay of both. They agree if no
-share differs by more than a tenth of all frames, and the mean delay by no more than a tenth.
+A FOLDER with run.json, from a run on a recorded link, is compared without a new run. With --run, the command compares
+an earlier run of its own, which needs the same options.
+
+The noise of a real run cannot be repeated, so the simulator's figures are means over several draws of the noise, with
+the same link, policy and policy seed. The command prints the share of each arm and the mean delay of both. They agree
+if the shares of each arm differ by at most 0.1, and the mean delays by at most 10 %.
 """
 
 from __future__ import annotations
@@ -48,23 +50,23 @@ from neurosurgeon_ros.simulation.arms.real_run import run_environment
 from neurosurgeon_ros.simulation.as_robot import simulate_robot
 from neurosurgeon_ros.simulation.link_files import ROW_S, read_link
 
-#: A token bucket has no rate of 0; one packet in ten seconds comes to the same.
+#: A token bucket cannot have a rate of 0. One packet in ten seconds has the same effect.
 LEAST_MBPS = 0.001
 #: Pixels of an image of the shipped video.
 VIDEO_PIXELS = 640 * 272
-#: Largest difference that counts as agreement: of a share, in frames of all; of the mean delay, relative.
+#: Largest difference that counts as agreement: of an arm's share, and of the mean delay as a fraction.
 CLOSE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
     """
-    A run on real nodes beside its simulation.
+    The figures of a run on real nodes and of its simulation, as pairs in this order.
 
     :param trace: name of the link.
-    :param shares: share of each arm that either chose: on real nodes, and in the simulator.
-    :param mean_s: mean delay of accepted frames, of both.
-    :param frames: accepted frames that count, of both.
+    :param shares: share of each arm that was chosen in either.
+    :param mean_s: mean delay of accepted frames in seconds.
+    :param frames: number of accepted frames that count.
     """
 
     trace: str
@@ -74,7 +76,7 @@ class Agreement:
 
     @property
     def largest_share_difference(self) -> float:
-        """Return the largest difference of an arm's share."""
+        """Return the largest absolute difference of an arm's shares."""
         return max(abs(real - simulated) for real, simulated in self.shares.values())
 
     @property
@@ -84,12 +86,12 @@ class Agreement:
 
     @property
     def agrees(self) -> bool:
-        """Return whether both differences are small."""
+        """Return whether both differences are at most :data:`CLOSE`."""
         return self.largest_share_difference <= CLOSE and abs(self.delay_difference) <= CLOSE
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Compare runs; returns the exit code, 1 if one does not agree."""
+    """Compare runs. Return the exit code: 1 if a run does not agree, or cannot be made or read."""
     args = _parser().parse_args(argv)
     results = []
     try:
@@ -106,11 +108,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def compare(record: Record, *, seed: int = 0, draws: int = 1) -> Agreement:
     """
-    Simulate what a run's robot met, and compare.
+    Simulate a run, and compare both.
 
     :param seed: seed of the policy, and of the first draw of the noise.
-    :param draws: number of draws of the noise; the simulator's figures are means over them.
-    :raises ValueError: if the run has too little to simulate it.
+    :param draws: number of draws of the noise. The simulator's figures are means over them.
+    :raises ValueError: if the run does not show enough for a simulation.
     """
     run, names = record.run, [arm.name for arm in record.table.arms]
     real = [one for i, one in zip(run.image, run.decisions, strict=True) if i >= record.uncounted]
@@ -148,7 +150,7 @@ def _compared(path: Path, args: argparse.Namespace) -> Agreement:
 
 
 def _made(path: Path, args: argparse.Namespace) -> Record:
-    """Run robot and edge over a part of a trace, unless such a run is given, and return its record."""
+    """Run robot and edge over a part of a trace, unless --run names such a run. Return the run's record."""
     mbps = _part(path, args.scale, args.begin, args.seconds)
     folder = args.run or _real_run(args, path.stem, mbps)
     threads = 1 if args.robot_speed < 1.0 else len(share_out(usable_cores()).robot)
@@ -158,7 +160,7 @@ def _made(path: Path, args: argparse.Namespace) -> Record:
 
 
 def _part(path: Path, scale: float, begin_s: float, seconds: float) -> FloatArray:
-    """Return the rates of a part of a trace, none of them 0."""
+    """Return the rates of a part of a trace in Mbit/s, at least :data:`LEAST_MBPS`."""
     first = round(begin_s / ROW_S)
     rates = np.resize(read_link(path), first + round(seconds / ROW_S))[first:]
     mbps: FloatArray = np.maximum(scale * rates, LEAST_MBPS)
@@ -166,9 +168,9 @@ def _part(path: Path, scale: float, begin_s: float, seconds: float) -> FloatArra
 
 
 def _real_run(args: argparse.Namespace, name: str, mbps: FloatArray) -> Path:
-    """Run robot and edge over a link; return the folder of the run."""
+    """Run robot and edge over a link. Return the folder of the run."""
     out = Path(args.out or tempfile.mkdtemp(prefix="agreement-")).resolve()
-    # The robot keeps its delays in a cache of its own, where no other robot overwrites them.
+    # This robot has its own cache folder, so no other robot overwrites the delays that it keeps.
     cache = out / "cache"
     cache.mkdir(parents=True, exist_ok=True)
     for file in cache_folder().iterdir():
@@ -200,21 +202,21 @@ def _print(one: Agreement) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser: Any = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("paths", type=Path, nargs="+", metavar="TRACE|FOLDER")
-    parser.add_argument("--run", type=Path, metavar="FOLDER", help="compare this run over TRACE instead of making one")
-    parser.add_argument("--scale", type=float, default=1.0, help="factor on the rates (%(default)s)")
-    parser.add_argument("--begin", type=float, default=0.0, metavar="S", help="of the part of the trace (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=60.0, help="of the trace (%(default)s)")
-    parser.add_argument("--camera-hz", type=float, default=10.0, help="images a second (%(default)s)")
-    parser.add_argument("--warm-up", type=int, default=WARM_UP_FRAMES, help="images before them (%(default)s)")
-    parser.add_argument("--policy", default=DEFAULT_POLICY, help="(%(default)s)")
-    parser.add_argument("--codecs", nargs="+", default=["auto"], help="(%(default)s)")
-    parser.add_argument("--model", default="yolov3_tiny", help="(%(default)s)")
-    parser.add_argument("--robot-speed", type=float, default=0.2, metavar="FRACTION", help="(%(default)s)")
-    parser.add_argument("--pixels", type=int, default=VIDEO_PIXELS, help="of an image (%(default)s, the video's)")
-    parser.add_argument("--seed", type=int, default=0, help="of policy and noise; the robot's is 0 (%(default)s)")
-    parser.add_argument("--draws", type=int, default=10, help="of the simulator's noise (%(default)s)")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="for the runs (a new one)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
+    parser.add_argument("--run", type=Path, metavar="FOLDER", help="compare this run over TRACE instead of a new run")
+    parser.add_argument("--scale", type=float, default=1.0, help="factor on the link's rates (%(default)s)")
+    parser.add_argument("--begin", type=float, default=0.0, metavar="S", help="start of the part to run (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=60.0, help="length of the part to run (%(default)s)")
+    parser.add_argument("--camera-hz", type=float, default=10.0, help="images per second (%(default)s)")
+    parser.add_argument("--warm-up", type=int, default=WARM_UP_FRAMES, help="images that do not count (%(default)s)")
+    parser.add_argument("--policy", default=DEFAULT_POLICY, help="the robot's policy (%(default)s)")
+    parser.add_argument("--codecs", nargs="+", default=["auto"], help="the robot's codecs (%(default)s)")
+    parser.add_argument("--model", default="yolov3_tiny", help="network (%(default)s)")
+    parser.add_argument("--robot-speed", type=float, default=0.2, metavar="FRACTION", help="of one core (%(default)s)")
+    parser.add_argument("--pixels", type=int, default=VIDEO_PIXELS, help="pixels per image (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of policy and noise; the robot uses 0 (%(default)s)")
+    parser.add_argument("--draws", type=int, default=10, help="draws of the simulator's noise (%(default)s)")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="folder for the runs (a new temporary folder)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to this file as JSON")
     return parser  # type: ignore[no-any-return]
 
 

@@ -1,10 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Records of real runs, for :mod:`agreement_with_simulator`.
+Read records of real runs for :mod:`agreement_with_simulator`.
 
-A record is read from a folder of the testbed: from run.json, which `make bench BENCH='--link-trace FILE'` writes, or
-from camera.json and robot_node.log of any other run, whose link is then given.
+A record comes from a folder of the testbed: from run.json, which `make bench BENCH='--link-trace FILE'` writes, or from
+camera.json and robot_node.log of any other run. In the second case, the caller passes the link's rates.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ from neurosurgeon_ros.learning.interface import FloatArray
 from neurosurgeon_ros.simulation.arms.real_run import RealRun
 from neurosurgeon_ros.simulation.link_files import ROW_S
 
-#: Version of run.json that is known.
+#: Supported version of run.json.
 _FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Record:
     """
-    A real run, and what its simulation needs.
+    A real run with all values that its simulation needs.
 
     :param name: name of the link.
     :param policy: name of the robot's policy.
-    :param run: images and decisions.
+    :param run: images and decisions of the run.
     :param table: the robot's own arm table.
     :param pixels: number of pixels of a camera image.
     :param mbps: rates of the link in Mbit/s from the first image on, each for :data:`ROW_S` seconds.
-    :param uncounted: number of images before those that count.
+    :param uncounted: number of images at the start that do not count.
     """
 
     name: str
@@ -60,10 +60,10 @@ class Record:
 
 def read_record(folder: Path) -> Record:
     """
-    Read run.json of a folder.
+    Read run.json in a folder.
 
-    :raises ValueError: if it has another format, or the run is not one of this package.
-    :raises OSError: if it cannot be read.
+    :raises ValueError: if the file has another format, or the run is not a run of this package.
+    :raises OSError: if the file cannot be read.
     """
     path = folder / "run.json"
     content = json.loads(path.read_text(encoding="utf-8"))
@@ -90,10 +90,10 @@ def camera_record(
     folder: Path, *, name: str, policy: str, table: ArmTable, mbps: FloatArray, pixels: int = CUSTOMARY_PIXELS
 ) -> Record:
     """
-    Read camera.json of a folder.
+    Read camera.json in a folder. The other parameters are those of :class:`Record`.
 
-    :param mbps: rates of the link from the first image that counts; before it, the link had the first rate.
-    :raises OSError: if it cannot be read.
+    :param mbps: rates of the link in Mbit/s from the first image that counts. Earlier images had the first rate.
+    :raises OSError: if the file cannot be read.
     """
     seen = json.loads((folder / "camera.json").read_text(encoding="utf-8"))
     run = _run([frame["sent_s"] for frame in seen["frames"]], seen["decisions"])
@@ -105,13 +105,17 @@ def logged_table(
     folder: Path, model: str, robot_speed: float, threads: int, codecs: Sequence[str], kept: Path
 ) -> ArmTable:
     """
-    Return the arm table of a run's robot: its arms and its on-device delay as it logged them.
+    Return the arm table of a run's robot.
 
-    The other seconds are those that its start kept, scaled to this delay.
+    Its arms and its on-device delay are read from the log. The other times are the delays that the robot kept, scaled
+    to the on-device delay.
 
-    :param folder: folder of the run, with robot_node.log. The other parameters are those of its robot.
-    :param kept: folder of the delays that it kept.
+    :param folder: folder of the run, with robot_node.log.
+    :param model: the robot's parameter, like `robot_speed` and `codecs`.
+    :param threads: number of threads of the robot.
+    :param kept: folder with the delays that the robot kept.
     :raises ValueError: if the log does not name the arms.
+    :raises OSError: if the log cannot be read.
     """
     log = folder / "robot_node.log"
     said = re.findall(r"\d+ arms \((.+)\), (\d+) ms on the device", log.read_text(encoding="utf-8"))
@@ -151,12 +155,12 @@ def _run(sent_s: Sequence[float], decisions: Sequence[Mapping[str, Any]]) -> Rea
 
 
 def _with_nan(decision: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a decision with NaN where a delay was not measured, as on its topic."""
+    """Return a decision with NaN for each delay that was not measured, as in the message."""
     return {key: math.nan if value is None else value for key, value in decision.items()}
 
 
 def _recorded_table(arms: Sequence[Mapping[str, Any]]) -> ArmTable:
-    """Return the arm table in run.json. Its profile counts post-processing as a part of the back-end."""
+    """Return the arm table in run.json. Its profile includes post-processing in the back-end."""
 
     def column(name: str) -> FloatArray:
         return np.array([float(arm[name]) for arm in arms])

@@ -1,3 +1,3 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Delay environments (a network's partition points, a link, an edge and noise), experiments on them, and replay."""
+"""Simulator: environments with the delays of a network, a link and an edge; experiments; replay of real runs."""

@@ -1,9 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Networks of the paper's experiments, with random weights, because only their computational work matters here.
+Networks of the paper's experiments.
 
-Batch norms are folded into the convolutions, as in an inference engine.
+Their weights are random, because only the computational work matters here. Batch norms are folded into the
+convolutions, as in an inference engine.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def _vgg16() -> nn.Module:
 
 
 def _tiny_yolov2() -> nn.Module:
-    """Make tiny YOLOv2 (Redmon and Farhadi, 2017), 416 x 416, with the head of 425 channels for COCO."""
+    """Make tiny YOLOv2 (Redmon and Farhadi, 2017), 416 x 416, with a head of 425 channels for COCO."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     width = 3
     for number, channels in enumerate((16, 32, 64, 128, 256, 512, 1024, 1024), start=1):
@@ -57,7 +58,7 @@ def _tiny_yolov2() -> nn.Module:
 
 
 class _Bottleneck(nn.Module):
-    """Three convolutions with a shortcut for the input, which is projected if its shape changes."""
+    """Three convolutions with a shortcut for the input. The shortcut projects the input if its shape changes."""
 
     def __init__(self, inputs: int, width: int, stride: int) -> None:
         super().__init__()
@@ -91,11 +92,11 @@ def _resnet50() -> nn.Module:
 
 
 def _yolov3_tiny() -> nn.Module:
-    """Make YOLOv3-tiny, 416 x 416, as shipped in models/."""
+    """Make YOLOv3-tiny, 416 x 416, the model that ships in models/."""
     return fold_batch_norms(Yolov3Tiny().eval())
 
 
-#: Architectures by name: functions that make the network and its example input.
+#: Architectures by name. Each has two functions, which make the network and its example input.
 ARCHITECTURES: MappingProxyType[str, tuple[Callable[[], nn.Module], Callable[[], torch.Tensor]]] = MappingProxyType(
     {
         "vgg16": (_vgg16, lambda: torch.zeros(1, 3, 224, 224)),
@@ -108,10 +109,10 @@ ARCHITECTURES: MappingProxyType[str, tuple[Callable[[], nn.Module], Callable[[],
 
 def measure(name: str, *, repeats: int = 10) -> NetworkTable:
     """
-    Cut a network at all partition points and profile it on this machine.
+    Cut a network at all partition points, and profile it on this machine.
 
-    Every cut is kept, even if it carries no fewer bytes than an earlier cut, because the paper's experiments look at
-    all of them.
+    Every partition point is kept, even if it sends at least as many bytes as an earlier one, because the paper's
+    experiments show all of them.
 
     :param name: one of :data:`ARCHITECTURES`.
     :param repeats: number of measured passes.

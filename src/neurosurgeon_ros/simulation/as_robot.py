@@ -1,20 +1,20 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Simulate one policy in one environment by the robot's own rules instead of those of the judged experiments.
+Simulate one policy in one environment with the robot's own rules instead of those of the judged experiments.
 
-A camera gives an image each period, whatever the robot does. An image that arrives while the robot is busy waits in the
-latest-frame slot, where a newer image replaces it. A *frame* is an image that the robot accepts. Its delay and its
-deadline count from the arrival of the image.
+A camera sends an image each period, whether the robot is busy or not. An image that arrives while the robot is busy
+waits in the latest-frame slot, where a newer image replaces it. A *frame* is an image that the robot accepts. Its delay
+and its deadline count from the arrival of the image.
 
-The robot's own code holds the slot, derives the deadline, keeps the statistics of the arms, makes the context, enforces
-the rules of every policy, and manages the requests and the circuit breaker. At most one request fills the link. A
-request that takes too long is given up, and its answer is not learnt from. A silent edge gets tests and probes instead
-of frames. A hopeless arm is not sent. Samples are sent when the frame is finished, if the link is free then. If the
-answer is overdue, the robot begins to finish the frame itself, and the first result counts.
+The robot's own code implements the slot, the derived deadline, the arm statistics, the context, the rules that apply to
+every policy, the outstanding requests and the circuit breaker. At most one request fills the link. The robot gives up a
+request that takes too long, and does not learn from its answer. It sends tests and probes instead of frames to a silent
+edge. It does not send a frame with a hopeless arm. It sends samples when the frame is finished, if the link is then
+free. If an answer is overdue, the robot begins to finish the frame itself, and the first result counts.
 
-Not simulated are requests that the edge refuses or shares with other robots, lost packets, the time that the encoding
-of samples takes, and several frames in flight.
+The simulation does not include refused requests, other robots at the edge, lost packets, the time to encode samples, or
+several frames in flight.
 """
 
 from __future__ import annotations
@@ -38,22 +38,22 @@ from neurosurgeon_ros.simulation.environment import Environment
 from neurosurgeon_ros.simulation.simulate import Run, Simulation
 from neurosurgeon_ros.simulation.writer import Message, Writer
 
-#: Periods by which an image may seem to be late, because times are sums of floating-point numbers.
+#: Tolerance for the arrival of an image, in periods, because times are sums of floating-point numbers.
 _ROUNDING = 1e-9
 
 
 def simulate_robot(policy: Policy, environment: Environment) -> Run:
     """
-    Run a policy through all frames of an environment by the robot's own rules.
+    Run a policy through all frames of an environment with the robot's own rules.
 
     :param policy: see :func:`neurosurgeon_ros.simulation.simulate.simulate`.
-    :param environment: the truth. Neither argument is changed, except for what the policy learns.
+    :param environment: the truth; it is not changed.
     """
     return _RobotSimulation(policy, environment).run()
 
 
 def arm_table(environment: Environment) -> ArmTable:
-    """Return the arm table of the robot in an environment; its seconds are those of that robot."""
+    """Return the arm table of an environment's robot, with seconds on that robot."""
     table, n = environment.table, len(environment.robot_s)
     coding = environment.coding or Coding.none(n)
     front_s = np.zeros(int(coding.point[-1]) + 1)
@@ -72,7 +72,7 @@ def arm_table(environment: Environment) -> ArmTable:
 
 
 class _RobotSimulation(Simulation):
-    """The robot's slot, requests, circuit breaker and writer, on the simulation's clock and link."""
+    """Runs the robot's slot, requests, circuit breaker and writer on the simulated clock and link."""
 
     def __init__(self, policy: Policy, environment: Environment) -> None:
         super().__init__(policy, environment)
@@ -90,10 +90,10 @@ class _RobotSimulation(Simulation):
         self._arrived_s, self._deadline_s = 0.0, environment.deadline_s
         self._test_arm: int | None = None
 
-    # The camera, and what is known before the choice.
+    # The camera and the context.
 
     def _accept(self, k: int, free_s: float) -> float:
-        """Take the latest image out of the slot, or wait for the next one."""
+        """Take the latest image from the slot, or wait for the next one. Return the time of acceptance."""
         period_s = self._environment.period_s
         free_s += self._environment.after_s if k else 0.0
         while self._next_image * period_s <= free_s + _ROUNDING * period_s:
@@ -112,7 +112,7 @@ class _RobotSimulation(Simulation):
         return now_s
 
     def _costs(self, k: int, now_s: float) -> FloatArray:
-        """Return the expected cost of each arm from the frame's acceptance on, if the link is idle; shape (n,)."""
+        """Return the expected cost of each arm, counted from the frame's acceptance, on an idle link; shape (n,)."""
         environment, robot_s = self._environment, self._stages_s[k]
         ready_s = now_s + robot_s
         occupied_s = self._uplink.end_s(k, ready_s, self._content * self._sent_bytes) - ready_s
@@ -125,13 +125,13 @@ class _RobotSimulation(Simulation):
         return cost_s
 
     def _rest_s(self, k: int) -> FloatArray:
-        """Return the seconds in which the robot finishes a frame of each arm itself, shape (n,)."""
+        """Return the seconds that the robot needs to finish a frame of each arm itself, shape (n,)."""
         stages_s = self._stages_s[k]
         rest_s: FloatArray = stages_s[-1] - stages_s + self._encode_s(k)
         return rest_s
 
     def _encode_s(self, k: int) -> FloatArray:
-        """Return the seconds of encoding of each arm, shape (n,)."""
+        """Return the encoding time of each arm in seconds, shape (n,)."""
         encode_s: FloatArray = self._stages_s[k, -1] / self._environment.robot_s[-1] * self._coding.encode_s
         return encode_s
 
@@ -160,7 +160,7 @@ class _RobotSimulation(Simulation):
     # The frame.
 
     def _frame(self, k: int, choice: Choice, now_s: float) -> float:
-        """Finish the frame, and return the seconds from its acceptance to its result."""
+        """Simulate a frame, and return the seconds from its acceptance to its result."""
         environment, arm = self._environment, choice.arm
         robot_s, self._penalty_s = float(self._stages_s[k, arm]), 0.0
         if arm == environment.on_device:
@@ -175,7 +175,8 @@ class _RobotSimulation(Simulation):
         begun_s = max(ready_s, min(due_s, ready_s + choice.overdue_s))
         finished_s = begun_s + float(self._rest_s(k)[arm])
         is_hedged = begun_s < due_s
-        # The robot's own work ends early only for an answer that is in time. One that came meanwhile still counts.
+        # An answer that arrives by the deadline interrupts the robot's own work. A later one does not, but it still
+        # counts if it arrives before that work is done.
         if message.done_s <= (finished_s if is_hedged else begun_s):
             message.robot_s, self._penalty_s = robot_s, float(self._arm_penalty_s[arm])
             self._breaker.answered(in_time=True)
@@ -192,7 +193,7 @@ class _RobotSimulation(Simulation):
     # Requests alongside the frame.
 
     def _send_beside(self, k: int, choice: Choice, now_s: float, delay_s: float) -> tuple[int, int]:
-        """Send the sample or test and the probe in the order in which the robot does; return the bytes of each."""
+        """Send the sample or test, and the probe, in the robot's order. Return the bytes of sample and probe."""
         on_device, end_s = choice.arm == self._environment.on_device, now_s + delay_s
         probe_bytes = self._send_probe(k, choice, now_s) if on_device else 0
         self._report(end_s)
@@ -228,7 +229,7 @@ class _RobotSimulation(Simulation):
         return size
 
     def _tensors(self, k: int, arm: int, kind: Kind, ready_s: float, *, noise: int) -> Message:
-        """Return the message with an arm's tensors."""
+        """Make the message with an arm's tensors."""
         environment = self._environment
         return Message(
             key=self._key(k + 1, kind),
@@ -245,7 +246,7 @@ class _RobotSimulation(Simulation):
         return Key("simulated", self._environment.seed, sequence, kind)
 
     def _publish(self, message: Message, arm: int, *, give_up_s: float = SHORTEST_S) -> None:
-        """Publish a message; its answer's time is known from now on."""
+        """Publish a message. This determines when its answer arrives."""
         request = OutstandingRequest(
             message.key, arm, self._now, message.ready_s, message.sent_bytes, give_up_s=give_up_s
         )
@@ -262,7 +263,7 @@ class _RobotSimulation(Simulation):
     def _answer(self, message: Message) -> None:
         self._requests.under_way(message.done_s)
         request = self._requests.find(message.key)
-        if request is None or request.context is None:  # it was given up
+        if request is None or request.context is None:  # the robot gave it up
             return
         noise, k, round_trip_s = self._noise, message.frame, self._environment.round_trip_s
         transmit_s = float((message.left_s - message.ready_s + round_trip_s) * noise[k, message.noise])

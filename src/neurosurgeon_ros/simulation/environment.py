@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Front-end and offloading delays of every arm at every frame: the truth against which policies are judged."""
+"""The true front-end and offloading delays of every arm at every frame, with which policies are judged."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from neurosurgeon_ros.simulation.uplink import Uplink, UplinkByFrame, UplinkByTi
 #: Seconds per layer of the `linear` truth, on the robot and at the edge.
 ROBOT_LAYER_S = 0.4e-3
 EDGE_LAYER_S = 0.1e-3
-#: Bytes above which a message is fragmented, and takes more link time than its size.
+#: A message with more bytes than this is fragmented, and needs more link time per byte.
 FRAGMENT_BYTES = 64_000
 
 
 @dataclass(frozen=True, slots=True)
 class Noise:
     """
-    Noise of an observed duration, as a factor. The truth is the duration without noise.
+    Noise of an observed duration, as a factor on the true duration.
 
-    :param sd: standard deviation of the factor, which is Gaussian around 1; if `log_normal`, of its logarithm.
+    :param sd: standard deviation of the factor, which is Gaussian around 1; with `log_normal`, of its logarithm.
     :param log_normal: whether the factor is log-normal.
-    :param outliers: share of the observations that take `outlier_factor` times as long.
-    :param outlier_factor: factor on the duration of these observations.
+    :param outliers: share of the observations that are outliers.
+    :param outlier_factor: additional factor on the duration of outliers.
     """
 
     sd: float = 0.05
@@ -55,15 +55,16 @@ class Environment:
     """
     The truth of one run: T frames and n arms, the last one `on_device`.
 
-    There is one arm per partition point with fp32 tensors, or, with `coding`, several with different codecs.
+    Without `coding`, each partition point is one arm with fp32 tensors. With `coding`, it may have several arms with
+    different codecs.
 
     :param table: the arms of the network, with psi as the bytes that each arm sends.
-    :param robot_s: seconds of each arm on the robot before the request, which the robot knows. Shape (n,).
-    :param compute_s: back-end delay of each arm at an idle edge. Shape (n,).
-    :param transmission_factor: link time of a byte of each arm, relative to a byte of a small message. Shape (n,).
+    :param robot_s: seconds of each arm on the robot before its request; the robot knows them. Shape (n,).
+    :param compute_s: back-end delay of each arm at an idle edge, in seconds. Shape (n,).
+    :param transmission_factor: link time per byte of each arm, relative to that of a small message. Shape (n,).
     :param round_trip_s: seconds that an empty message takes to the edge and back.
-    :param mbps: rates of the link in Mbit/s, at least 0 and not all 0: one for each frame, shape (T,), or, with
-        `row_s`, one for each `row_s` seconds.
+    :param mbps: rates of the link in Mbit/s, at least 0 and not all 0: one for each frame, shape (T,), or one for each
+        `row_s` seconds if `row_s` is given.
     :param slowdown: factor on the edge's compute at each frame, shape (T,).
     :param queue_s: seconds in the edge's queue at each frame, shape (T,).
     :param key_frames: whether each frame is a key frame, shape (T,).
@@ -71,13 +72,13 @@ class Environment:
     :param seed: seed of the noise.
     :param period_s: seconds between two camera images.
     :param throttle: factor on the robot's stages at each frame, which the robot does not know in advance; None for 1.
-    :param deadline_s: seconds after which the robot finishes a frame itself, from the tensors that it still holds.
-        Infinity: by the robot's own rules it derives the deadline itself; by those of the judged experiments there is
-        none.
+    :param deadline_s: seconds after which the robot finishes a frame itself from the tensors that it still holds.
+        Infinity means no deadline in the judged experiments. With the robot's own rules, it means that the robot
+        derives the deadline.
     :param row_s: seconds for which each rate of `mbps` holds; None: a rate holds for one frame, however long it takes.
-    :param after_s: seconds that the robot is busy after a frame's result, with learning and publishing; only by the
-        robot's own rules.
-    :param coding: what the codecs of the arms add; None: all tensors are sent as they are in memory.
+    :param after_s: seconds for which the robot is busy with learning and publishing after a frame's result. Only the
+        robot's own rules use it.
+    :param coding: times, fidelity and bytes of the arms' codecs; None: all tensors are sent as they are in memory.
     """
 
     table: NetworkTable
@@ -109,17 +110,17 @@ class Environment:
         return len(self.robot_s) - 1
 
     def uplink(self) -> Uplink:
-        """Return the uplink, which computes how long bytes occupy it."""
+        """Make the model of the uplink, which computes how long bytes occupy it."""
         if self.row_s is None:
             return UplinkByFrame(self.mbps, self.period_s)
         return UplinkByTime(self.mbps, self.row_s)
 
     def total_s(self, starts_s: FloatArray | None = None) -> FloatArray:
         """
-        Return the expected total delay of each arm at each frame with an idle link, shape (T, n).
+        Return the expected total delay of each arm at each frame on an idle link, in seconds, shape (T, n).
 
-        :param starts_s: start time of each frame, shape (T,); needed only with `row_s`. None: one frame starts each
-            period.
+        :param starts_s: start time of each frame in seconds, shape (T,); needed only with `row_s`. None: one frame
+            starts each period.
         """
         uplink, stages = self.uplink(), self.stages_s()
         starts = self.period_s * np.arange(self.frames) if starts_s is None else starts_s
@@ -127,9 +128,9 @@ class Environment:
 
     def frame_total_s(self, uplink: Uplink, frame: int, start_s: float, robot_s: FloatArray) -> FloatArray:
         """
-        Return the expected total delay of each arm at one frame with an idle link, shape (n,).
+        Return the expected total delay of each arm at one frame on an idle link, in seconds, shape (n,).
 
-        :param uplink: see :meth:`uplink`.
+        :param uplink: result of :meth:`uplink`.
         :param frame: index of the frame, from 0.
         :param start_s: start time of the frame, in seconds since the start of the run.
         :param robot_s: row of :meth:`stages_s` for this frame.
@@ -145,7 +146,7 @@ class Environment:
         return np.where(late, self.deadline_s + robot_s[last] - robot_s, total) if late.any() else total
 
     def stages_s(self) -> FloatArray:
-        """Return the front-end delay of each arm at each frame, shape (T, n)."""
+        """Return the front-end delay of each arm at each frame in seconds, shape (T, n)."""
         throttle = np.ones(self.frames) if self.throttle is None else self.throttle
         stages: FloatArray = np.outer(throttle, self.robot_s)
         return stages
@@ -164,10 +165,10 @@ def linear_environment(
     seed: int = 0,
 ) -> Environment:
     """
-    Make an environment with truth `linear`: delays are linear in the features, and a transfer takes bytes / rate.
+    Make an environment with the truth `linear`: delays are linear in the features, and a transfer takes bytes / rate.
 
-    :param robot_gmacs: the robot's speed in 10^9 multiply-accumulates per second, in addition to 0.4 ms per layer.
-    :param edge_gmacs: the edge's speed in the same unit, in addition to 0.1 ms per layer.
+    :param robot_gmacs: the robot's speed in 10^9 multiply-accumulates per second. Each layer takes another 0.4 ms.
+    :param edge_gmacs: the edge's speed in the same unit. Each layer takes another 0.1 ms.
     :param key_share: share of the frames that are key frames.
     """
     macs, layers = table.back_macs, table.back_layers
@@ -202,13 +203,13 @@ def measured_environment(
     seed: int = 0,
 ) -> Environment:
     """
-    Make an environment with truth `measured`: delays vary over the partition points as on the profiled machine.
+    Make an environment with the truth `measured`: delays vary over the partition points as on the profiled machine.
 
     :param robot_gmacs: multiply-accumulates of the whole network divided by the robot's seconds for it, in 10^9 per
         second.
     :param edge_gmacs: the same for the edge.
     :param round_trip_s: seconds that an empty message takes to the edge and back.
-    :param fragment_factor: cost of a byte in messages above 64 kB, relative to smaller messages; 1 or more.
+    :param fragment_factor: link time per byte of messages above 64 kB, relative to smaller messages; at least 1.
     """
     whole_macs = table.back_macs[0]
     return draw_environment(
@@ -242,10 +243,13 @@ def draw_environment(
     coding: Coding | None = None,
 ) -> Environment:
     """
-    Draw the processes of an environment.
+    Draw the processes of an environment. Parameters that are not listed are those of :class:`Environment`.
 
-    :param rng: source of all random numbers. The other parameters are those of :func:`linear_environment` and
-        :class:`Environment`.
+    :param link: process of the uplink's rate.
+    :param load: process of the edge's load; None: the edge is idle.
+    :param frames: number T of frames.
+    :param key_share: share of the frames that are key frames.
+    :param rng: source of all random numbers.
     """
     mbps = link.sample(frames, rng)
     slowdown, queue_s = (load or ConstantLoad()).sample(frames, rng)

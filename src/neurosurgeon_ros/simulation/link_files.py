@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Reads recorded links from CSV files and from mahimahi traces."""
+"""Read recorded links from CSV files and from mahimahi traces."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ import numpy as np
 from neurosurgeon_ros.learning.interface import FloatArray
 from neurosurgeon_ros.simulation.table import non_negative
 
-#: Seconds that each rate lasts; maximum length of a recording in seconds, one day.
+#: Seconds for which each rate holds; maximum length of a recording in seconds, one day.
 ROW_S, _LONGEST_S = 0.1, 86_400
-#: Megabits of one packet of mahimahi; milliseconds of a row.
+#: Megabits of one mahimahi packet; milliseconds of a row.
 _PACKET_MBIT, _ROW_MS = 1500 * 8 / 1e6, 100
 _FORMS = "a CSV with a column mbps, or a trace of mahimahi with a whole number of milliseconds on each line"
 
 
 def read_link(path: Path) -> FloatArray:
     """
-    Read a recorded link in one of two formats. The first line tells which.
+    Read a recorded link in one of two formats. The first line determines the format.
 
-    A CSV file has a column ``mbps`` with the rate in Mbit/s, and a row for each 100 ms. If it has a column ``seconds``,
-    each rate lasts from its own time until the next row's, and the last rate as long as the one before it.
+    A CSV file has a column ``mbps`` with the rate in Mbit/s, and one row per 100 ms. If it has a column ``seconds``,
+    each rate holds from its own time until the time of the next row. The last rate holds as long as the one before it.
 
-    A mahimahi trace has on each line the millisecond at which one packet of 1,500 bytes may leave. A repeated number
+    Each line of a mahimahi trace is the millisecond at which one packet of 1,500 bytes may leave. A repeated number
     means several packets. The last number is also the length of the trace.
 
     :returns: rates in Mbit/s, one per 100 ms.
-    :raises ValueError: if there are no rows, a rate or time is missing, negative or not a number, a time is not after
-        the time before it, all rates are 0, or the recording is longer than one day.
+    :raises ValueError: if there are no rows, a rate or time is missing, negative or not a number, times do not
+        increase, all rates are 0, or the recording is longer than one day.
     :raises OSError: if the file cannot be read.
     """
     try:
@@ -50,10 +50,10 @@ def read_link(path: Path) -> FloatArray:
 
 def read_links(folder: Path) -> dict[str, FloatArray]:
     """
-    Read every file of a folder in order of name. Hidden files and subfolders are skipped.
+    Read every file of a folder in the order of their names. Hidden files and subfolders are skipped.
 
-    :returns: rates as from :func:`read_link`, by file name without extension.
-    :raises ValueError: if a file is not a link, two names differ only in their extension, or there is no file.
+    :returns: rates as returned by :func:`read_link`, by file name without extension.
+    :raises ValueError: if a file is not a recorded link, two names differ only in their extension, or there is no file.
     :raises OSError: if a file or the folder cannot be read.
     """
     links: dict[str, FloatArray] = {}
@@ -96,14 +96,14 @@ def _read_csv(path: Path, lines: Sequence[str]) -> FloatArray:
 
 
 def _resampled(path: Path, mbps: FloatArray, seconds: FloatArray) -> FloatArray:
-    """Return the mean rate of each 100 ms, beginning at the first time."""
+    """Return the mean rate of each 100 ms in Mbit/s, beginning at the first time."""
     last_s = float(seconds[-1] - seconds[-2]) if len(seconds) > 1 else ROW_S
     edges_s = np.append(seconds - seconds[0], seconds[-1] - seconds[0] + last_s)
     _check_length(path, float(edges_s[-1]))
     mbit = np.concatenate([[0.0], np.cumsum(mbps * np.diff(edges_s))])
     rows = max(1, round(float(edges_s[-1]) / ROW_S))
     carried = np.interp(ROW_S * np.arange(rows + 1), edges_s, mbit)
-    # Without rounding, rows of an outage would not be exactly 0, because the sums differ in their last digit.
+    # Without rounding, the rates of an outage would not be exactly 0, because the sums differ in their last digit.
     resampled: FloatArray = np.abs(np.round(np.diff(carried) / ROW_S, 9))
     return resampled
 

@@ -1,22 +1,26 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Generated mobile uplinks like three that were recorded while driving: an autoregressive log rate, and outages.
+Generated mobile uplinks that resemble three recorded ones.
 
-The recordings are those of the mahimahi project, Mbit/s per 100 ms: LTE (120 s), UMTS and EV-DO (600 s each). Their
-rows above 0, joined together, are modelled as a Gaussian process seen through the quantiles of the rates: two
-first-order autoregressions, one fast and one slow, and white noise. An outage may begin after each row. Its log odds
-rise as the two autoregressions fall, because outages cluster where the rate is low. Its length is drawn from the
-quantiles of the recorded lengths. The process pauses during an outage, because the recorded rates continue where they
-stopped.
+The recordings were made while driving and come from the mahimahi project: LTE (120 s), UMTS and EV-DO (600 s each), as
+rates in Mbit/s per 100 ms. The rows above 0 are joined. Their rates are a Gaussian process that is mapped to the
+quantiles of the recorded rates. The process is the sum of two first-order autoregressions, one fast and one slow, and
+white noise. An outage may begin after each row. Its log odds rise as the two autoregressions fall, because outages
+cluster where the rate is low. Its length is drawn from the quantiles of the recorded lengths. The process pauses during
+an outage, because the recorded rates continue where they stopped.
 
-The quantiles are the recordings' own. The remaining six parameters of each link were fitted by simulated moments. The
-Nelder-Mead method minimised the squared differences between the recording and links of its length, drawn with fixed
-seeds. The moments are the autocorrelation of log(rate + 0.06) at 0.1, 0.3, 1, 3 and 10 s (for the LTE recording, 10 s
-has weight 0.3), the autocorrelation of being down at 0.1, 0.3, 1 and 3 s, 0.15 times the logarithm of six quantiles of
-the time between outages (10, 25, 50, 75, 90 and 99 %), and four times the share of rows that are down.
+The quantiles are those of the recordings. The other six parameters of each link were fitted with the method of
+simulated moments. The Nelder-Mead algorithm minimised the squared differences between the moments of the recording and
+those of links with the same length and fixed seeds. The moments are:
 
-Not modelled are EV-DO's short outages 5 s apart, and the bursts above 10 Mbit/s at the start of the LTE recording.
+- the autocorrelation of log(rate + 0.06) at 0.1, 0.3, 1, 3 and 10 s (weight 0.3 for 10 s of the LTE recording),
+- the autocorrelation of the outages, as 0 or 1 per row, at 0.1, 0.3, 1 and 3 s,
+- 0.15 times the logarithm of six quantiles of the time between outages (10, 25, 50, 75, 90 and 99 %),
+- four times the share of the rows with a rate of 0.
+
+The model does not include EV-DO's short outages 5 s apart, or the bursts above 10 Mbit/s at the start of the LTE
+recording.
 """
 
 from __future__ import annotations
@@ -30,7 +34,7 @@ import numpy as np
 from neurosurgeon_ros.learning.interface import FloatArray
 from neurosurgeon_ros.simulation.processes import wander
 
-#: Probabilities of the quantiles of the rates, and of the outages' lengths.
+#: Probabilities of the quantiles of the rates and of the outages' lengths.
 _RATE_SHARES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.998)
 _OUTAGE_SHARES = (0.0, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
 #: Standard normal scores of the quantiles of the rates. The lowest and the highest rate have the scores -3.2 and 3.2.
@@ -42,13 +46,14 @@ _PACKET_MBPS = 0.12
 @dataclass(frozen=True, slots=True)
 class MobileLink:
     """
-    A mobile uplink with one row per 100 ms. It is up in the first row.
+    A mobile uplink with one row per 100 ms. The rate of the first row is above 0.
 
-    :param mbps: quantiles of the rates above 0: the lowest, those of 1, 5, 10, 20, ... 80, 90, 95, 99 and 99.8 %, and
-        the highest.
-    :param outage_rows: quantiles of an outage's rows: the shortest, those of 25, 50, 75, 90, 95 and 99 %, the longest.
-    :param fast: rows after which the fast autoregression's correlation is 1/e, and its share of the variance.
-    :param slow: the same for the slow autoregression; white noise has the remaining share.
+    :param mbps: quantiles of the rates above 0 in Mbit/s: the lowest, those of 1, 5, 10, 20, ... 80, 90, 95, 99 and
+        99.8 %, and the highest.
+    :param outage_rows: quantiles of an outage's length in rows: the shortest, those of 25, 50, 75, 90, 95 and 99 %, and
+        the longest.
+    :param fast: rows after which the correlation of the fast autoregression is 1/e, and its share of the variance.
+    :param slow: the same for the slow autoregression; white noise has the remaining variance.
     :param outage_log_odds: log odds that an outage begins after a row where the sum of the autoregressions is 0.
     :param outage_slope: increase of the log odds for each unit by which that sum falls.
     """
@@ -61,7 +66,7 @@ class MobileLink:
     outage_slope: float
 
     def sample(self, frames: int, rng: np.random.Generator) -> FloatArray:
-        """Draw `frames` rows of rates in Mbit/s, 0 in outages."""
+        """Draw the rates of `frames` rows in Mbit/s; they are 0 during outages."""
         shocks, chances = rng.standard_normal((3, frames)), rng.random((2, frames))
         (fast_rows, fast), (slow_rows, slow) = self.fast, self.slow
         level = np.sqrt(fast) * wander(shocks[0], fast_rows) + np.sqrt(slow) * wander(shocks[1], slow_rows)

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Policies for the simulator: those of learning/, and Oracle, which knows the truth."""
+"""Policies for the simulator: those of learning/, the references, and Oracle, which knows the truth."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ SIMULATED = ("oracle", *POLICIES)
 
 
 class Oracle:
-    """Chooses the arm with the lowest expected cost, which the simulator reveals to it: delay and penalty."""
+    """Chooses the arm with the lowest expected cost (delay plus penalty), which the simulator reveals."""
 
     def __init__(self) -> None:
         self._total_s: FloatArray = np.zeros(0)
 
     def reveal(self, total_s: FloatArray) -> None:
-        """Receive the expected cost of each arm at the next frame, shape (n,)."""
+        """Set the expected cost of each arm at the next frame in seconds, shape (n,)."""
         self._total_s = total_s
 
     def select(self, context: Context) -> Choice:
-        """Choose the best allowed arm."""
+        """Choose the allowed arm with the lowest cost."""
         arm = int(np.argmin(np.where(context.allowed, self._total_s, np.inf)))
         return Choice(arm=arm, predicted_offload_s=float(self._total_s[arm] - context.robot_s[arm]))
 
@@ -41,12 +41,13 @@ def simulated_policy(name: str, environment: Environment, *, seed: int = 0, **op
     """
     Make a policy for an environment.
 
-    Neurosurgeon gets a profile of the idle edge per layer type, as in the paper.
+    Neurosurgeon gets a profile of the idle edge for each layer type, as in the paper.
 
-    :param name: one of :data:`SIMULATED`, or a reference: `fixed_arm`, with the option `arm`, or `lagged`.
+    :param name: one of :data:`SIMULATED`, or a reference: `fixed_arm` (with the option `arm`) or `lagged`.
     :param seed: seed of the policy's random numbers.
     :param options: the policy's own keyword arguments.
-    :raises ValueError: if a name or an option is unknown; the message names the choices.
+    :raises ValueError: if the name or an option is unknown (the message names the choices), or if the link of `lagged`
+        has one rate per frame.
     """
     if name == "oracle":
         return Oracle()

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Processes of the link's rate and the edge's load from frame to frame. Each is sampled once for a whole run."""
+"""Processes of the link's rate and of the edge's load. A run samples each of them once, for all frames."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from neurosurgeon_ros.simulation.link_files import read_link
 
 
 class Link(Protocol):
-    """The rate of an uplink."""
+    """Process of an uplink's rate."""
 
     def sample(self, frames: int, rng: np.random.Generator) -> FloatArray:
         """Draw the rate at each frame in Mbit/s, shape (frames,), at least 0."""
 
 
 class Load(Protocol):
-    """The load of an edge."""
+    """Process of an edge's load."""
 
     def sample(self, frames: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
-        """Draw a factor on the edge's compute time and the seconds in its queue at each frame; shape (frames,) each."""
+        """Draw a factor on the edge's compute time and the seconds in its queue at each frame, shape (frames,) each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class ConstantLink:
     mbps: float
 
     def sample(self, frames: int, rng: np.random.Generator) -> FloatArray:
-        """Return the constant rate at each frame; nothing is drawn."""
+        """Return the constant rate at each frame; it is not random."""
         del rng
         return np.full(frames, self.mbps)
 
@@ -48,7 +48,7 @@ class ConstantLink:
 @dataclass(frozen=True, slots=True)
 class StepLink:
     """
-    A sequence of rates; the last one stays.
+    A sequence of rates; the last one holds until the end.
 
     :param steps: pairs of a rate in Mbit/s and the number of frames for which it holds.
     """
@@ -56,7 +56,7 @@ class StepLink:
     steps: tuple[tuple[float, int], ...]
 
     def sample(self, frames: int, rng: np.random.Generator) -> FloatArray:
-        """Return the rate at each frame; nothing is drawn."""
+        """Return the rate at each frame; it is not random."""
         del rng
         return _steps(self.steps, frames)
 
@@ -64,11 +64,11 @@ class StepLink:
 @dataclass(frozen=True, slots=True)
 class MarkovLink:
     """
-    Two states with a random switch at each frame, and a random initial state.
+    Two rates. The initial rate is random, and the link may switch to the other rate at each frame.
 
-    :param high_mbps: rate of one state in Mbit/s.
-    :param low_mbps: rate of the other.
-    :param mean_frames: mean number of frames between switches, > 1.
+    :param high_mbps: one rate in Mbit/s.
+    :param low_mbps: the other rate in Mbit/s.
+    :param mean_frames: mean number of frames between two switches, > 1.
     """
 
     high_mbps: float
@@ -76,7 +76,7 @@ class MarkovLink:
     mean_frames: float
 
     def sample(self, frames: int, rng: np.random.Generator) -> FloatArray:
-        """Draw the initial state and the switches."""
+        """Draw the initial rate and the switches."""
         switches = rng.random(frames) < 1.0 / self.mean_frames
         switches[0] = rng.random() < 0.5
         low = np.cumsum(switches) % 2 == 1
@@ -86,9 +86,9 @@ class MarkovLink:
 @dataclass(frozen=True, slots=True)
 class OrnsteinUhlenbeckLink:
     """
-    A rate whose logarithm wanders around a mean.
+    A rate whose logarithm is an Ornstein-Uhlenbeck process.
 
-    :param mbps: median of the rate, around which it wanders, in Mbit/s.
+    :param mbps: median of the rate in Mbit/s.
     :param sd: standard deviation of its natural logarithm.
     :param correlation_frames: number of frames after which the correlation has fallen to 1/e.
     """
@@ -106,9 +106,9 @@ class OrnsteinUhlenbeckLink:
 @dataclass(frozen=True, slots=True, eq=False)
 class RecordedLink:
     """
-    A recorded rate with one row for each frame, or each `row_s` of a scenario, repeated as often as needed.
+    A recorded rate with one row for each frame, or for each `row_s` of a scenario. It is repeated as often as needed.
 
-    :param mbps: rates in Mbit/s, at least 0 and not all 0: every recorded mobile link has outages.
+    :param mbps: rates in Mbit/s, at least 0 and not all 0; 0 is an outage.
     """
 
     mbps: FloatArray
@@ -116,15 +116,15 @@ class RecordedLink:
     @classmethod
     def read(cls, path: Path) -> RecordedLink:
         """
-        Read a file, see :func:`neurosurgeon_ros.simulation.link_files.read_link`.
+        Read a file; see :func:`neurosurgeon_ros.simulation.link_files.read_link`.
 
-        :raises ValueError: if it is no recorded link.
-        :raises OSError: if it cannot be read.
+        :raises ValueError: if the file is not a recorded link.
+        :raises OSError: if the file cannot be read.
         """
         return cls(read_link(path))
 
     def sample(self, frames: int, rng: np.random.Generator) -> FloatArray:
-        """Return the recorded rates; nothing is drawn."""
+        """Return the recorded rates; they are not random."""
         del rng
         return np.resize(self.mbps, frames)
 
@@ -140,7 +140,7 @@ class ConstantLoad:
     factor: float = 1.0
 
     def sample(self, frames: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
-        """Return the constant load at each frame; nothing is drawn."""
+        """Return the constant load at each frame; it is not random."""
         del rng
         return np.full(frames, self.factor), np.zeros(frames)
 
@@ -148,7 +148,7 @@ class ConstantLoad:
 @dataclass(frozen=True, slots=True)
 class StepLoad:
     """
-    A sequence of loads; the last one stays.
+    A sequence of loads; the last one holds until the end.
 
     :param steps: pairs of a factor on the edge's compute time and the number of frames for which it holds.
     """
@@ -156,17 +156,17 @@ class StepLoad:
     steps: tuple[tuple[float, int], ...]
 
     def sample(self, frames: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
-        """Return the load at each frame; nothing is drawn."""
+        """Return the load at each frame; it is not random."""
         del rng
         return _steps(self.steps, frames), np.zeros(frames)
 
 
 def wander(shocks: FloatArray, correlation_frames: float) -> FloatArray:
     """
-    Return a first-order autoregression of mean 0 and deviation 1 that starts from its stationary distribution.
+    Return a first-order autoregression of mean 0 and standard deviation 1 that starts in its stationary distribution.
 
-    :param shocks: standard normal, one for each frame.
-    :param correlation_frames: frames after which the correlation has fallen to 1/e.
+    :param shocks: standard normal values, shape (frames,).
+    :param correlation_frames: number of frames after which the correlation has fallen to 1/e.
     """
     keep = math.exp(-1.0 / correlation_frames)
     path = np.empty(len(shocks))

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""References for comparison with policies. They know the delays, but not what the link will do next."""
+"""References for comparison with policies: the best fixed arm, and a greedy choice by the link's latest rate."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DOWN = 1e-3
 
 class FixedArm:
     """
-    Always chooses the same arm. The arm that is best in hindsight gives the reference `best fixed`.
+    Always chooses the same arm. The reference `best fixed` is the arm that is best in hindsight.
 
     :param arm: index of the arm.
     """
@@ -27,7 +27,7 @@ class FixedArm:
         self._arm = arm
 
     def select(self, context: Context) -> Choice:
-        """Choose the arm, whether it is allowed or not."""
+        """Choose the arm, even if it is not allowed."""
         del context
         return Choice(arm=self._arm)
 
@@ -37,10 +37,10 @@ class FixedArm:
 
 class Lagged:
     """
-    Chooses greedily by the link's mean rate over the last 100 ms. All other delays are known.
+    Chooses the arm that would be best at the link's mean rate over the last 100 ms. It knows all other delays.
 
-    :param environment: the true delays; the rate of its link must follow the clock (`row_s`).
-    :raises ValueError: if the rate of its link is given per frame.
+    :param environment: the true delays. The link's rate must follow the clock (`row_s`).
+    :raises ValueError: if the link has one rate per frame.
     """
 
     def __init__(self, environment: Environment) -> None:
@@ -52,9 +52,9 @@ class Lagged:
         self._sent_bytes = environment.table.sent_bytes * environment.transmission_factor
 
     def select(self, context: Context) -> Choice:
-        """Choose the allowed arm with the lowest cost at that rate, or `on_device` while the link is down."""
+        """Choose the allowed arm with the lowest cost at that rate, or `on_device` if the rate is 0."""
         environment, k = self._environment, context.frame - 1
-        # There is no time before the first frame, so it gets the rate that it will meet.
+        # No time has passed before the first frame, so the first 100 ms of the run are used.
         first_s = max(0.0, context.now_s - LAG_S)
         rate = self._uplink.mean_bytes_per_s(first_s, max(LAG_S, context.now_s))
         if rate < _DOWN:
@@ -67,4 +67,4 @@ class Lagged:
         return Choice(arm=arm, predicted_offload_s=float(offload_s[arm]))
 
     def observe(self, observation: Observation, context: Context) -> None:
-        """Ignore the observation: the link's rate is read from the environment."""
+        """Ignore the observation; the environment gives the link's rate."""

@@ -3,10 +3,10 @@
 """
 Make an environment from a real run, to estimate how other policies would have performed.
 
-A run shows only the delays of the arms that it chose. An environment made from it is therefore a *model-based estimate*
-(the direct method of off-policy evaluation). Only observed arms take part. The time of an arm on the robot and at the
-edge is its median over the run. The link's seconds per byte at a frame are those of the nearest frames that sent
-something. Inverse propensity weighting is not possible, because most policies are deterministic.
+A run shows only the delays of the arms that it chose. The environment is therefore a *model-based estimate* (the direct
+method of off-policy evaluation), and has only the observed arms. The time of an arm on the robot and at the edge is its
+median over the run. The link's seconds per byte at a frame are interpolated between the nearest frames that the edge
+answered. Inverse propensity weighting is not possible, because most policies are deterministic.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ROBOT = ("preprocess_delay", "front_end_delay", "encode_delay")
 _EDGE = ("edge_decode_delay", "edge_compute_delay", "edge_postprocess_delay")
 _NUMBERS = (*_ROBOT, *_EDGE, "finish_delay", "transmit_delay", "edge_queue_delay", "total_delay", "sent_bytes")
 COLUMNS = ("arm", "partition_point", "key_frame", "outcome", *_NUMBERS)
-#: Multiply-accumulates that are assumed per second of an arm's back-end, because the run does not record them.
+#: Assumed multiply-accumulates per second of an arm's back-end, because the run does not record their number.
 _MACS_PER_S = 500e9
 
 
@@ -36,9 +36,9 @@ class Replay:
     """
     A recorded run.
 
-    :param environment: the estimate of its truth.
-    :param mean_delay_s: mean total delay that was measured in the run.
-    :param left_out: arms that were chosen but never answered, so their delays are unknown.
+    :param environment: estimate of the run's true delays.
+    :param mean_delay_s: measured mean total delay of the run in seconds.
+    :param left_out: arms that were chosen but never answered by the edge, so that their delays are unknown.
     """
 
     environment: Environment
@@ -51,9 +51,10 @@ def read_replay(path: Path, *, period_s: float = 0.1, seed: int = 0) -> Replay:
     Make an environment from the decisions.csv of a run.
 
     :param path: the file.
-    :param period_s: seconds between two camera frames.
+    :param period_s: seconds between two camera images.
     :param seed: seed of the noise.
-    :raises ValueError: if columns are missing, a delay is negative or not finite, or too little was observed.
+    :raises ValueError: if columns are missing, a number is negative or not finite, or the run has no frame that the
+        edge answered or no frame that the robot finished.
     :raises OSError: if the file cannot be read.
     """
     rows = _read(path)
@@ -111,10 +112,10 @@ def read_replay(path: Path, *, period_s: float = 0.1, seed: int = 0) -> Replay:
 
 def _link(sizes: FloatArray, transmits: FloatArray) -> tuple[float, FloatArray, float]:
     """
-    Split transmissions into a round trip and seconds per byte, and the latter into a slow trend and noise.
+    Split transmission delays into a round trip and seconds per byte, and the latter into a slow trend and noise.
 
     :returns: seconds of the round trip, smoothed seconds per byte of each transmission, and the standard deviation of
-        the noise's logarithm.
+        the logarithm of the noise.
     """
     round_trip_s = 0.0
     if sizes.max() > 2.0 * sizes.min():
@@ -149,5 +150,5 @@ def _read(path: Path) -> list[dict[str, str]]:
 
 
 def _value(text: str) -> float:
-    """Return the number in a cell; 0 if the cell is empty because the stage did not run."""
+    """Return the number in a cell. An empty cell is 0, because the stage did not run."""
     return float(text) if text else 0.0

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Scenarios that can be sent to another process, and a runner for many of them on all cores."""
+"""Scenarios that can be sent to another process, and a runner that uses several processes."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from neurosurgeon_ros.simulation.table import NetworkTable, network
 @dataclass(frozen=True, slots=True)
 class Measured:
     """
-    Parameters of truth `measured`; see :func:`measured_environment`.
+    Parameters of the truth `measured`; see :func:`measured_environment`.
 
     :param round_trip_s: seconds that an empty message takes to the edge and back.
-    :param fragment_factor: cost of a byte in messages above 64 kB, relative to smaller messages.
+    :param fragment_factor: link time per byte of messages above 64 kB, relative to smaller messages.
     """
 
     round_trip_s: float
@@ -48,20 +48,21 @@ class Scenario:
     All parameters of an environment.
 
     :param network: name of a shipped network, or the table of a network. With a codec table, the arms are those that
-        the robot would have, instead of one per partition point with fp32 tensors.
+        the robot would have. Otherwise each partition point is one arm with fp32 tensors.
     :param link: process of the uplink's rate.
     :param robot_gmacs: the robot's speed in 10^9 multiply-accumulates per second.
     :param edge_gmacs: the edge's speed in the same unit.
     :param load: process of the edge's load.
     :param noise: noise of the observed durations.
     :param frames: number of frames.
-    :param measured: parameters of truth `measured`; None for truth `linear`. A codec table has only `linear`.
+    :param measured: parameters of the truth `measured`; None for the truth `linear`, as required by a codec table.
     :param seed: seed of all random numbers.
     :param throttle: factor on the robot's stages, which the robot does not know in advance.
     :param deadline_s: seconds after which the robot finishes a frame itself; infinity as in :class:`Environment`.
     :param row_s: seconds for which each rate of the link holds; None: a rate holds for one frame, however long it
         takes.
-    :param rows: number of rates to draw if `row_s` is given; the last rate above 0 stays. 0: one rate for each frame.
+    :param rows: number of rates to draw if `row_s` is given; 0: as many as frames. After the last row, the last rate
+        above 0 holds until the end.
     """
 
     network: str | NetworkTable | CodecTable
@@ -82,7 +83,7 @@ class Scenario:
         """
         Draw the environment.
 
-        :raises ValueError: if a codec table is given with parameters of truth `measured`.
+        :raises ValueError: if the scenario has a codec table and parameters of the truth `measured`.
         """
         drawn = self._undisturbed()
         throttle = None
@@ -141,7 +142,7 @@ class Job:
     :param scenario: the scenario.
     :param policy: the policy's name.
     :param options: the policy's own keyword arguments.
-    :param robot: whether to use the robot's own rules, see :func:`simulate_robot`; otherwise those of the judged
+    :param robot: True: use the robot's own rules, see :func:`simulate_robot`; False: use those of the judged
         experiments.
     """
 
@@ -151,7 +152,7 @@ class Job:
     robot: bool = False
 
     def run(self) -> Run:
-        """Run the job."""
+        """Simulate the policy in the scenario."""
         environment = self.scenario.environment()
         policy = simulated_policy(self.policy, environment, seed=self.scenario.seed, **self.options)
         return (simulate_robot if self.robot else simulate)(policy, environment)
@@ -163,9 +164,9 @@ def _run(job: Job) -> Run:
 
 class Runner:
     """
-    Runs jobs on several processes, and reports each finished job.
+    Runs jobs in several processes, and reports each finished job.
 
-    :param processes: number of processes; with 1, everything runs in the current process.
+    :param processes: number of processes; 1: all jobs run in the current process.
     :param on_done: called once for each finished job.
     """
 
@@ -187,8 +188,7 @@ class Runner:
         """
         Run jobs.
 
-        :param jobs: jobs in any order.
-        :returns: runs of the jobs, in the same order.
+        :returns: the run of each job, in the order of `jobs`.
         """
         results = map(_run, jobs) if self._pool is None else self._pool.map(_run, jobs, chunksize=4)
         runs = []

@@ -1,14 +1,14 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Simulate one policy in one environment by the rules of the judged experiments.
+Simulate one policy in one environment with the rules of the judged experiments.
 
-There is one uplink, first in, first out. A frame arrives every period, or when the previous frame is done if that is
-later. Samples and probes occupy the link for as long as their bytes take, behind the frame that they were chosen with.
-If the tensors of a later frame meet them on the link, they wait, and the wait counts as delay of that frame. Samples
-and probes are observed when they are finished, with noise.
+There is one uplink, which sends first in, first out. A frame arrives every period, or when the previous frame is done
+if that is later. Samples and probes occupy the link for the time that their bytes take, behind the frame that they were
+chosen with. If the tensors of a later frame have to wait for them, the wait counts as delay of that frame. The policy
+observes samples and probes when they are finished, with noise.
 
-If there is a deadline, the robot finishes a frame itself from the deadline on, or earlier if the answer is overdue.
+If there is a deadline, the robot begins to finish a frame itself at the deadline, or earlier if the answer is overdue.
 """
 
 from __future__ import annotations
@@ -29,24 +29,23 @@ _NOISES = 6
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
     """
-    The result of one policy in one environment over T frames.
+    The result of one policy in one environment over T frames. Times are in seconds.
 
     :param arms: the chosen arms, shape (T,).
-    :param delay_s: expected total delay of each frame, including the wait in the camera's slot and for the policy's own
-        samples and probes, shape (T,).
-    :param best_s: expected cost of Oracle's choice at each frame from its acceptance on, with an idle link: delay and
-        penalty. Shape (T,).
-    :param offload_s: expected offloading delay of each frame; 0 on the device. Shape (T,).
+    :param delay_s: expected total delay of each frame, shape (T,). It includes the waits in the slot and for the
+        policy's own samples and probes.
+    :param best_s: expected cost (delay plus penalty) of the best arm at each frame on an idle link, counted from the
+        frame's acceptance. Shape (T,).
+    :param offload_s: expected offloading delay of each frame; 0 for `on_device`. Shape (T,).
     :param predicted_s: offloading delay that the policy predicted; NaN if it could not predict it. Shape (T,).
     :param forced: whether sampling was forced on each frame, shape (T,).
     :param sample_bytes: bytes sent as samples.
     :param probe_bytes: bytes sent as probes.
-    :param starts_s: time at which each frame was accepted, seconds since the start of the run, shape (T,).
-    :param waited_s: seconds that each frame has waited in the camera's slot, shape (T,); 0 by the rules of the judged
-        experiments.
-    :param penalty_s: penalty of each frame for the fidelity that its result lost, shape (T,); 0 if the robot finished
-        it.
-    :param dropped: number of images that were replaced in the slot by newer ones.
+    :param starts_s: time at which each frame was accepted, since the start of the run, shape (T,).
+    :param waited_s: time that each frame waited in the slot, shape (T,); 0 in the judged experiments.
+    :param penalty_s: penalty for the lost fidelity of each frame's result, shape (T,); 0 if the robot finished the
+        frame.
+    :param dropped: number of images that newer images replaced in the slot.
     """
 
     arms: IntArray
@@ -64,12 +63,12 @@ class Run:
 
     @property
     def cost_s(self) -> FloatArray:
-        """Return the delay of each frame from its acceptance on, plus its penalty, shape (T,)."""
+        """Return the cost of each frame, shape (T,): its delay, counted from its acceptance, plus its penalty."""
         cost_s: FloatArray = self.delay_s - self.waited_s + self.penalty_s
         return cost_s
 
     def ratio(self, first: int = 0, last: int | None = None) -> float:
-        """Return the sum of the costs divided by that of Oracle's costs, for frames from `first` to before `last`."""
+        """Return the sum of the costs divided by the sum of `best_s`, for the frames with index first to last - 1."""
         return float(self.cost_s[first:last].sum() / self.best_s[first:last].sum())
 
 
@@ -77,10 +76,10 @@ def simulate(policy: Policy, environment: Environment) -> Run:
     """
     Run a policy through all frames of an environment.
 
-    :param policy: a fresh policy. If it has a method ``reveal`` (Oracle), it gets the delays of each frame before it
-        chooses.
-    :param environment: the truth. Neither argument is changed, except for what the policy learns.
-    :raises ValueError: if its arms have codecs, which only the robot's own rules know.
+    :param policy: a fresh policy. If it has a method ``reveal`` (Oracle), it gets the costs of all arms before each
+        choice.
+    :param environment: the truth; it is not changed.
+    :raises ValueError: if the arms have codecs, which only the robot's own rules support.
     """
     if environment.coding is not None:
         raise ValueError("arms with codecs were given to rules that know none; use simulate_robot")
@@ -88,7 +87,7 @@ def simulate(policy: Policy, environment: Environment) -> Run:
 
 
 class Simulation:
-    """The clock, the link and the requests that are under way."""
+    """Runs one policy on a simulated clock and link."""
 
     def __init__(self, policy: Policy, environment: Environment) -> None:
         self._policy, self._environment = policy, environment
@@ -149,18 +148,18 @@ class Simulation:
         )
 
     def _accept(self, k: int, free_s: float) -> float:
-        """Return the time at which frame k begins, if the previous frame was done at `free_s`."""
+        """Return the time at which frame k starts if the previous frame was done at `free_s`."""
         return max(free_s, k * self._environment.period_s)
 
     def _costs(self, k: int, now_s: float) -> FloatArray:
-        """Return the expected cost of each arm at frame k with an idle link, shape (n,)."""
+        """Return the expected cost of each arm at frame k on an idle link in seconds, shape (n,)."""
         return self._environment.frame_total_s(self._uplink, k, now_s, self._stages_s[k])
 
     def _choose(self, context: Context) -> Choice:
         return self._policy.select(context)
 
     def _send_beside(self, k: int, choice: Choice, now_s: float, delay_s: float) -> tuple[int, int]:
-        """Send the sample and the probe that were chosen for a frame; return the bytes of each."""
+        """Send the sample and the probe that were chosen with a frame. Return the bytes of each."""
         del delay_s
         sample_bytes = 0 if choice.sample_arm is None else self._sample(k, choice, now_s)
         if choice.probe_bytes:
@@ -185,7 +184,7 @@ class Simulation:
         )
 
     def _frame(self, k: int, choice: Choice, now_s: float) -> float:
-        """Finish the frame and return its expected delay; the observation has noise."""
+        """Simulate a frame, and return its expected delay in seconds. Only the observation has noise."""
         environment, arm = self._environment, choice.arm
         robot_s = float(self._stages_s[k, arm])
         if arm == environment.on_device:
@@ -203,7 +202,7 @@ class Simulation:
         return finished_s
 
     def _sample(self, k: int, choice: Choice, now_s: float) -> int:
-        """Send the tensors of an earlier partition point behind the frame's own, when ready; return their bytes."""
+        """Send a sample behind the frame's own tensors when the robot's stages are done. Return its bytes."""
         arm = choice.sample_arm
         environment = self._environment
         if arm is None or arm == environment.on_device or environment.robot_s[arm] > environment.robot_s[choice.arm]:
@@ -214,7 +213,7 @@ class Simulation:
     def _send(
         self, k: int, arm: int, kind: Kind, ready_s: float, *, noise: int, robot_s: float = float("nan")
     ) -> float:
-        """Put an arm's tensors on the link when they are ready; return the time at which the answer arrives."""
+        """Put an arm's tensors on the link when they are ready. Return the time at which the answer arrives."""
         environment = self._environment
         wait_s = max(0.0, self._link_free_s - ready_s)
         start_s = ready_s + wait_s

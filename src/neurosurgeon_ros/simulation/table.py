@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The table of a network for the simulator: its partition points with bytes, features and measured delays."""
+"""Tables of networks for the simulator: partition points with bytes, features and measured delays."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from neurosurgeon_ros.atomic_write import write_atomically
 from neurosurgeon_ros.learning.interface import FEATURES, FloatArray
 
 #: Columns of a table's CSV: the partition point's name, FEATURES of its back-end with psi as fp32 bytes, and the
-#: seconds of front-end and back-end on the profiled machine.
+#: seconds of its front-end and back-end on the profiled machine.
 COLUMNS = ("point", *FEATURES, "front_s", "back_s")
 MACS = [FEATURES.index(name) for name in ("conv_macs", "fc_macs", "act_macs")]
 LAYERS = [FEATURES.index(name) for name in ("conv_layers", "fc_layers", "act_layers")]
 PSI = FEATURES.index("psi")
-#: How the file of a network's codec table ends, see arms/codec_table.py.
+#: Ending of the file names of codec tables, see arms/codec_table.py.
 CODECS_SUFFIX = ".arms.csv"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NetworkTable:
     """
-    Partition points p = 0 ... P of one network, with fp32 tensors; n = P + 1.
+    The n = P + 1 partition points of one network, with fp32 tensors.
 
     :param name: the network's name.
     :param points: names of the partition points, ``input`` first and ``on_device`` last.
@@ -47,29 +47,29 @@ class NetworkTable:
 
     @property
     def back_macs(self) -> FloatArray:
-        """Return the multiply-accumulates of the back-end, shape (n,)."""
+        """Return the multiply-accumulates of each back-end, shape (n,)."""
         macs: FloatArray = self.features[:, MACS].sum(axis=1)
         return macs
 
     @property
     def back_layers(self) -> FloatArray:
-        """Return the number of convolutional, fully connected and activation layers of the back-end, shape (n,)."""
+        """Return the number of convolutional, fully connected and activation layers of each back-end, shape (n,)."""
         layers: FloatArray = self.features[:, LAYERS].sum(axis=1)
         return layers
 
     @property
     def sent_bytes(self) -> FloatArray:
-        """Return the bytes sent as fp32, 0 at p = P; shape (n,)."""
+        """Return the bytes of each partition point's fp32 tensors, 0 at p = P; shape (n,)."""
         sent: FloatArray = self.features[:, PSI]
         return sent
 
 
 def read_table(path: Path | Traversable, name: str) -> NetworkTable:
     """
-    Read a table that ``neurosurgeon profile`` has written.
+    Read a table that ``neurosurgeon profile`` wrote.
 
     :param path: CSV file with the columns :data:`COLUMNS`.
-    :param name: name to give the network.
+    :param name: the network's name.
     :raises ValueError: if columns are missing, a number is negative or not finite, or there are fewer than two rows.
     """
     with path.open(encoding="utf-8") as file:
@@ -114,10 +114,10 @@ def write_table(path: Path, table: NetworkTable) -> None:
 
 def non_negative(text: str | None, where: str) -> float:
     """
-    Read a finite number of at least 0.
+    Convert text to a finite number of at least 0.
 
-    :param text: text in the file; None if the line is too short.
-    :param where: file, line and column, for the message.
+    :param text: text from the file; None if the line is too short.
+    :param where: file, line and column, for the error message.
     :raises ValueError: if the text is not such a number.
     """
     try:
@@ -130,7 +130,7 @@ def non_negative(text: str | None, where: str) -> float:
 
 
 def network_folder() -> Traversable:
-    """Return the folder of the shipped tables."""
+    """Return the folder with the shipped tables."""
     return resources.files("neurosurgeon_ros.simulation") / "networks"
 
 
@@ -146,7 +146,7 @@ def network(name: str) -> NetworkTable:
     """
     Load the table of a shipped network.
 
-    :raises ValueError: if there is no network of this name; the message names the choices.
+    :raises ValueError: if no network has this name; the message names the choices.
     """
     if name not in network_names():
         raise ValueError(f"there is no network {name!r}; choose one of {', '.join(network_names())}")

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Models of an uplink that compute when bytes have left it."""
+"""Models of an uplink, which compute when bytes have left it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BITS_PER_BYTE, _MEGA = 8.0, 1e6
 
 
 class Uplink(Protocol):
-    """An uplink without queue: the caller serves its transfers one after another."""
+    """An uplink without a queue. The caller serves transfers one after another."""
 
     def end_s(self, frame: int, start_s: float | FloatArray, sent_bytes: float | FloatArray) -> FloatArray:
         """
@@ -30,10 +30,10 @@ class UplinkByFrame:
     """
     An uplink with one rate per frame, regardless of how long transfers take, as in the judged experiments.
 
-    A transfer that meets a rate of 0 waits for the first later frame with a rate above 0, and uses that rate.
+    If the rate of a frame is 0, its transfer waits for the next frame with a rate above 0, and uses that rate.
 
     :param mbps: rate at each frame in Mbit/s, at least 0 and not all 0, repeated as often as needed. Shape (T,).
-    :param period_s: seconds between two frames, for transfers that wait.
+    :param period_s: seconds between two frames, used for transfers that wait.
     """
 
     def __init__(self, mbps: FloatArray, period_s: float) -> None:
@@ -55,9 +55,9 @@ class UplinkByTime:
     """
     An uplink whose rate follows the clock. Bytes leave at the current rate.
 
-    :param mbps: rates in Mbit/s, at least 0 and not all 0, each for `row_s` seconds from the start of the run. After
-        the last row, the last rate above 0 stays. Shape (rows,).
-    :param row_s: seconds that each rate lasts.
+    :param mbps: rates in Mbit/s, at least 0 and not all 0, from the start of the run. After the last row, the last rate
+        above 0 holds until the end. Shape (rows,).
+    :param row_s: seconds for which each rate holds.
     """
 
     def __init__(self, mbps: FloatArray, row_s: float) -> None:
@@ -76,11 +76,11 @@ class UplinkByTime:
         return np.maximum(last * self._row_s + left_s, start_s)
 
     def mean_bytes_per_s(self, first_s: float, last_s: float) -> float:
-        """Return the mean rate between two times, in seconds since the start of the run."""
+        """Return the mean rate in bytes per second between two times, in seconds since the start of the run."""
         return float(self._drained_by(last_s) - self._drained_by(first_s)) / (last_s - first_s)
 
     def _drained_by(self, when_s: float | FloatArray) -> FloatArray:
-        """Return how many bytes an uplink that is never idle has sent by some time."""
+        """Return the number of bytes that an uplink without idle time has sent by a time."""
         row = np.minimum(np.asarray(when_s / self._row_s).astype(np.int64), len(self._rates) - 1)
         return np.asarray(self._drained[row] + (when_s - row * self._row_s) * self._rates[row])
 

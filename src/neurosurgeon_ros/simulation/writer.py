@@ -1,9 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-A simulated DDS writer, its link and its edge.
+A simulated DDS writer with its link and its edge.
 
-The writer keeps its last few messages. The link carries one after another, and the edge serves one after another.
+The writer keeps its last few messages. The link carries messages one after another, and the edge serves them one after
+another.
 """
 
 from __future__ import annotations
@@ -14,23 +15,23 @@ from neurosurgeon_ros.protocol.requests import Key
 from neurosurgeon_ros.simulation.environment import Environment
 from neurosurgeon_ros.simulation.uplink import Uplink
 
-#: Number of messages that the robot's writer keeps until they have arrived; see qos.PARTIAL_INFERENCE.
+#: Number of messages that the robot's writer keeps until they have arrived, see qos.PARTIAL_INFERENCE.
 DEPTH = 4
 
 
 @dataclass(slots=True, eq=False)
 class Message:
     """
-    A message that the writer holds.
+    A message that the writer holds. Times are in seconds since the start of the run.
 
     :param frame: index of its frame, from 0.
-    :param noise: column of the noise of its transmission.
+    :param noise: column of the noise of its transmission; the next column is the noise of the edge's durations.
     :param ready_s: time at which it is published.
-    :param sent_bytes: payload.
-    :param link_bytes: bytes that it counts for on the link.
+    :param sent_bytes: payload in bytes.
+    :param link_bytes: bytes that the link carries for it.
     :param compute_s: seconds of its back-end, without noise; 0 for a probe, which does not wait at the edge either.
     :param decode_s: seconds of decoding at the edge, without noise.
-    :param robot_s: seconds of the robot's stages before it; NaN if its policy does not learn them.
+    :param robot_s: seconds of the robot's stages before it; NaN if the policy does not learn them.
 
     :ivar left_s: time at which its last byte leaves the link.
     :ivar queue_s: seconds that it waits at the edge.
@@ -53,9 +54,10 @@ class Message:
 
 class Writer:
     """
-    The writer of one robot, and its link.
+    The writer of one robot, with its link.
 
-    On a link that is down, a new message displaces the oldest one, as in DDS. The messages behind it begin again.
+    If the writer is full, a new message displaces the oldest one that has not left the link, as in DDS. The link then
+    sends the messages behind it from their beginning.
     """
 
     def __init__(self, environment: Environment, uplink: Uplink) -> None:
@@ -65,7 +67,7 @@ class Writer:
         self._free_s = self._edge_free_s = 0.0
 
     def put(self, message: Message) -> None:
-        """Publish a message, and set the times at which it leaves the link and is answered."""
+        """Publish a message, and compute when it leaves the link and when its answer arrives."""
         now_s = message.ready_s
         waiting = [held for held in self._held if held.left_s > now_s]
         if len(waiting) >= DEPTH:
@@ -79,7 +81,7 @@ class Writer:
         self._carry(message, now_s)
 
     def take_answered(self, now_s: float) -> list[Message]:
-        """Remove and return the messages that are answered by now, in order of their answers."""
+        """Remove and return the messages that are answered by `now_s`, in the order of their answers."""
         done = sorted((held for held in self._held if held.done_s <= now_s), key=lambda held: held.done_s)
         for message in done:
             self._held.remove(message)

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The comparison of a run with its simulation, on runs that the simulator made itself."""
+"""The comparison of a run with its simulation, for runs that the simulator itself made."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from neurosurgeon_ros.simulation.policies import simulated_policy
 from neurosurgeon_ros.simulation.processes import ConstantLink
 
 POLICY, WARM_UP, IMAGES = "adaptive_mu_lin_ucb", 20, 220
-#: 2 s before the frames that count, then 4 s each of a good and a bad link.
+#: Rates of the link in Mbit/s per 100 ms: 4 s each of a good and a bad link in turn. The first rate also holds before.
 MBPS = np.repeat([20.0, 0.5, 20.0, 0.5, 20.0], 40)
 STEPS = ("slot", "preprocess", "front_end", "encode", "offload", "transmit", "finish", "total")
 EDGE_STEPS = ("queue", "decode", "compute", "postprocess")
@@ -37,7 +37,7 @@ def environment() -> Environment:
 
 
 def written(folder: Path) -> Environment:
-    """Simulate a robot, write what the testbed would have seen of it, and return its environment."""
+    """Simulate a robot, write the camera.json that the testbed would write, and return the environment."""
     one = environment()
     coding = one.coding
     assert coding is not None

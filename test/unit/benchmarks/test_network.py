@@ -12,7 +12,7 @@ from testbed.network import PREFIX, NamespaceNetwork, NetworkProblem, Side, aban
 
 @pytest.fixture
 def spaces():
-    """Yield two network namespaces joined by a link, if the machine allows it."""
+    """Yield two network namespaces that a link joins; skip the test if the machine does not allow them."""
     try:
         with NamespaceNetwork() as made:
             yield made

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The frames of a video that the testbed's camera sees."""
+"""The video frames that the testbed's camera sends."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The robot's own rules in the simulator: the camera's slot, the deadline, the hedge, and what codecs add."""
+"""The robot's own rules in the simulator: slot, deadline, hedged execution and codecs."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from neurosurgeon_ros.simulation.policies import simulated_policy
 from neurosurgeon_ros.simulation.simulate import simulate
 from neurosurgeon_ros.simulation.table import NetworkTable
 
-#: Seconds of `on_device`, and of the arm `pool` before its 10 kB are sent.
+#: Seconds of `on_device`, and of the arm `pool` on the robot before it sends 10 kB.
 WHOLE_S, FRONT_S = 0.06, 0.03
 
 
 def environment(frames: int = 10, **changes: object) -> Environment:
     """
-    Return frames of a camera of 10 Hz on a link of 8 Mbit/s, which is 1 MB/s.
+    Return an environment with a camera of 10 Hz and a link of 8 Mbit/s, which is 1 MB/s.
 
-    Arms: 50 kB at once (50 ms), 10 kB after 30 ms (10 ms), on the device 60 ms; the edge takes 5 and 2 ms, and the way
-    there and back 1 ms. The deadline that the robot derives is 100 ms.
+    The arms send 50 kB at once (50 ms), send 10 kB after 30 ms (10 ms), and take 60 ms on the device. The edge takes 5
+    and 2 ms, and the round trip 1 ms. The derived deadline is 100 ms.
     """
     features = np.zeros((3, len(FEATURES)))
     features[:, FEATURES.index("psi")] = [50_000, 10_000, 0]
@@ -52,7 +52,7 @@ def environment(frames: int = 10, **changes: object) -> Environment:
 
 
 class Scripted:
-    """Chooses what the script says, then stays on the device; keeps what it saw."""
+    """A policy that chooses as scripted, then stays on the device, and records its contexts and observations."""
 
     def __init__(self, *script: Choice) -> None:
         self.script = list(script)
@@ -68,7 +68,7 @@ class Scripted:
 
 
 def test_a_busy_robot_takes_the_latest_image_and_drops_those_before_it() -> None:
-    """On the device 250 ms: of the images at 100 and 200 ms the second is taken at 250 ms, with a wait of 50 ms."""
+    """A frame takes 250 ms. At 250 ms, the robot accepts the image of 200 ms, which has waited for 50 ms."""
     run = simulate_robot(Scripted(), environment(4, robot_s=np.array([0.0, 0.03, 0.25])))
     np.testing.assert_allclose(run.starts_s, [0.0, 0.25, 0.5, 0.75])
     np.testing.assert_allclose(run.waited_s, [0.0, 0.05, 0.0, 0.05], atol=1e-12)
@@ -107,7 +107,7 @@ def test_the_robot_derives_the_deadline_and_counts_it_from_the_images_arrival(
     assert run.delay_s[2] == pytest.approx(deadline_s + whole_s - FRONT_S)
     missed = next(seen for seen in policy.seen if seen.censored)
     assert missed.offload_s == pytest.approx(deadline_s - FRONT_S)
-    # The next image came meanwhile, and its own deadline has begun: less of it is left.
+    # The next image has already arrived, and a part of its deadline has passed.
     assert policy.contexts[3].waited_s == pytest.approx((run.delay_s[2] - 0.1) % 0.1)
 
 
@@ -146,7 +146,7 @@ def test_what_oracle_is_told_is_what_an_arm_then_costs() -> None:
 
 
 def coding(**changes: object) -> Coding:
-    """Return what codecs add: of the 30 ms of `pool`, encoding takes 10; it loses 4 % at 0.5 ms for each."""
+    """Return codecs with which encoding takes 10 of the 30 ms of `pool`, which loses 4 % fidelity at 0.5 ms per 1 %."""
     made = Coding(
         np.array([0, 1, 2]), np.array([0.0, 0.01, 0.0]), np.array([0.0, 0.003, 0.0]), np.array([1.0, 0.96, 1.0]), 0.5e-3
     )
@@ -208,7 +208,7 @@ def test_a_robot_that_is_busy_after_a_result_takes_the_next_image_later() -> Non
 
 
 def test_a_frame_queues_at_the_edge_behind_its_robots_sample() -> None:
-    """A sample that is sent at 33 ms takes 100 ms at the edge; the next frame comes there at 81 ms, and waits."""
+    """A sample is sent at 33 ms and takes 100 ms at the edge. The next frame reaches the edge at 81 ms and waits."""
     policy = Scripted(Choice(arm=1, sample_arm=0), Choice(arm=1), Choice(arm=2))
     one = environment(4, compute_s=np.array([0.1, 0.002, 0.0]), deadline_s=1.0, mbps=np.array([8000.0]), period_s=0.05)
     run = simulate_robot(policy, one)

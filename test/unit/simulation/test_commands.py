@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The commands experiment, profile and replay: what they write, and what they refuse."""
+"""The commands experiment, profile and replay: the files that they write and the input that they refuse."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The default policy in the judged experiments, in a smaller form: fewer seeds, the same rules."""
+"""The default policy in the judged experiments, with fewer seeds and the same rules."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Recorded links in both formats, and files that are not links."""
+"""Recorded links in both formats, and files that are not recorded links."""
 
 from __future__ import annotations
 

@@ -119,6 +119,6 @@ def test_frames_on_the_device_count_while_the_edge_is_better() -> None:
     table = network("yolov3_tiny")
     on_device = run(UP_AND_DOWN, "fixed_arm", arm=len(table.points) - 1)
     longest = links.longest_on_device(on_device, table, 10.0)
-    # Frames that would meet the outage are not worse on the device, so they end the series.
+    # During the outage, the device is not worse than the edge, so the series ends.
     assert 0 < longest < len(on_device.arms)
     assert links.longest_on_device(run(UP_AND_DOWN, "oracle"), table, 10.0) == 0

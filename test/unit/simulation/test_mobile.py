@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Generated links are similar to recorded ones; the recordings themselves are not in the repository."""
+"""Generated links are similar to recorded ones. The recordings themselves are not in the repository."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Recording:
     Statistics of a recorded link.
 
     :param rows: number of rows of 100 ms.
-    :param mean_mbps: mean rate.
-    :param mbps: quantiles of the rates, including outages, at RATE_SHARES.
+    :param mean_mbps: mean rate in Mbit/s.
+    :param mbps: quantiles of the rates in Mbit/s, including outages, at RATE_SHARES.
     :param correlation: autocorrelation of log(rate + 0.06) at LAGS.
-    :param outage_rows: quantiles of the outages' lengths at OUTAGE_SHARES.
-    :param outages: number of outages in 100 s.
-    :param down: share of the rows that are 0.
+    :param outage_rows: quantiles of the outages' lengths in rows, at OUTAGE_SHARES.
+    :param outages: number of outages per 100 s.
+    :param down: share of the rows with rate 0.
     """
 
     rows: int
@@ -55,7 +55,7 @@ RECORDED = {
 
 
 def drawn(name: str, links: int = 30) -> list[FloatArray]:
-    """Return links as long as the recording, because an autocorrelation that is estimated from few rows is too low."""
+    """Draw links of the recording's length, because an autocorrelation that is estimated from few rows is too low."""
     return [MOBILE[name].sample(RECORDED[name].rows, np.random.default_rng(seed)) for seed in range(links)]
 
 

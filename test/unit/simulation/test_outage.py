@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A link that fails and returns, with the robot's own rules: the edge is used as before within 30 frames."""
+"""A link that fails and returns, with the robot's own rules: the edge is used as before within 30 frames (fp32)."""
 
 from __future__ import annotations
 
@@ -70,9 +70,9 @@ def test_a_policy_that_never_comes_back_is_seen() -> None:
 @pytest.mark.parametrize(("first_mbps", "rows"), [(0.0, 8), (0.0, 16), (0.4, 12), (2.0, 16)])
 def test_an_outage_before_the_first_frame_does_not_keep_frames_on_the_robot(first_mbps: float, rows: int) -> None:
     """
-    The first message is large and late. Probes then tell how fast the link is, but not what fragments cost.
+    The first message is large and late. Later probes show the link's rate, but not the extra cost of fragments.
 
-    :param rows: number of 100 ms rows with the first rate; the link then has 10 Mbit/s.
+    :param rows: number of 100 ms rows with the first rate. After three rows of 4 Mbit/s, the link has 10 Mbit/s.
     """
     table = network("tiny_yolov2")
     mbps = np.concatenate([np.full(rows, first_mbps), np.full(3, 4.0), np.full(600, 10.0)])

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Processes of links and loads, and files that are read."""
+"""Processes of links and loads, recorded links, and network tables."""
 
 from __future__ import annotations
 

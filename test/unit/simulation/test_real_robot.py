@@ -14,7 +14,7 @@ from neurosurgeon_ros.simulation.processes import StepLoad
 from neurosurgeon_ros.simulation.simulate import simulate
 from neurosurgeon_ros.simulation.table import NetworkTable
 
-# Seconds on the robot; at the edge; remaining convolutions, their multiply-accumulates, activations; bytes sent.
+# Seconds on the robot, seconds at the edge, the back-end's convolutions, their MACs, its activations, bytes sent.
 ARMS = {
     "input/uint8": (0.006, 0.036, 13, 2.78e9, 7.5e6, 519_168),
     "pool2/fp32": (0.035, 0.029, 11, 2.51e9, 3.4e6, 1_384_448),
@@ -52,7 +52,7 @@ def robot(names: tuple[str, ...], mbps: float, noise: float, seed: int, load: St
 
 
 def most_chosen(name: str, environment: Environment, first: int = 150) -> tuple[str, float]:
-    """Return the arm most chosen after `first` frames, and the mean relative error of predicted offloading delays."""
+    """Return the most frequent arm after `first` frames, and the mean relative error of the predicted delays."""
     run = simulate(make_policy(name, n_arms=len(environment.robot_s)), environment)
     last = slice(first, None)
     offloaded = run.offload_s[last] > 0.0

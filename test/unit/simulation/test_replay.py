@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The decisions.csv of a run as an environment."""
+"""Environments made from the decisions.csv of a run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ STAGES = {
 
 
 def write(path: Path, frames: int = 200, changed: dict[int, dict[str, object]] | None = None) -> Path:
-    """Write a run that chooses the arms in turn, with a link of 5 MB/s in its first half and 20 MB/s in its second."""
+    """Write a run that chooses the arms in turn. The link has 5 MB/s in the first half and 20 MB/s in the second."""
     rng = np.random.default_rng(0)
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=["sequence", *COLUMNS])
@@ -95,7 +95,7 @@ def test_missing_columns_are_named(tmp_path: Path) -> None:
 
 
 def test_a_row_that_ends_early_is_named(tmp_path: Path) -> None:
-    """Found by fuzzing: the key frame of such a row was None."""
+    """Regression: fuzzing found that the key frame of such a row was None."""
     path = write(tmp_path / "decisions.csv")
     lines = path.read_text().splitlines()
     lines[6] = lines[6].partition(",")[0]

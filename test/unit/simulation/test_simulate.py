@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The simulator's rules: one first-in, first-out link; every transfer takes time; reports only when finished."""
+"""The simulator's rules: one first-in, first-out link, and observations only of finished transfers."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ SILENT = Noise(sd=0.0)
 
 def environment(**changes: object) -> Environment:
     """
-    Return 10 frames at 10 Hz on 8 Mbit/s, which is 1 MB/s.
+    Return an environment with 10 frames at 10 Hz and a link of 8 Mbit/s, which is 1 MB/s.
 
-    Arms: 50 kB at once (50 ms), 10 kB after 30 ms (10 ms), and 60 ms on the device. The edge takes 5 and 2 ms, and the
-    round trip 1 ms.
+    The arms send 50 kB at once (50 ms), send 10 kB after 30 ms (10 ms), and take 60 ms on the device. The edge takes 5
+    and 2 ms, and the round trip 1 ms.
     """
     features = np.zeros((3, len(FEATURES)))
     features[:, FEATURES.index("psi")] = [50_000, 10_000, 0]
@@ -93,7 +93,7 @@ def test_probe_gives_way_to_the_frame_that_it_was_chosen_with() -> None:
 
 
 def test_probe_reports_only_when_it_is_finished() -> None:
-    """It is under way for 251 ms, so the frames at 100 and 200 ms have no report of it."""
+    """The probe takes 251 ms, so it is not yet observed at the frames of 100 and 200 ms."""
     policy = Scripted(Choice(arm=2, probe_bytes=250_000))
     simulate(policy, environment())
     assert [known for known, observation in policy.seen if observation.kind is Kind.PROBE] == [3]
@@ -139,7 +139,7 @@ def test_frame_on_the_device_tells_its_stages_and_no_offloading() -> None:
 
 
 def test_missed_deadline_is_finished_on_the_robot_and_tells_a_bound_then_the_truth() -> None:
-    """Sent at 0 and awaited until 50 ms, then 60 ms on the robot. The answer arrives at 56 ms."""
+    """The deadline passes at 50 ms, and the robot then takes 60 ms. The answer arrives at 56 ms."""
     policy = Scripted(Choice(arm=0))
     slow = environment(deadline_s=0.05)
     run = simulate(policy, slow)
@@ -157,7 +157,7 @@ def test_missed_deadline_is_finished_on_the_robot_and_tells_a_bound_then_the_tru
     [(0.04, 0.100, 0.100), (0.0, 0.060, 0.060), (0.07, 0.130, 0.130), (0.5, 0.140, 0.080)],
 )
 def test_overdue_answer_is_raced_by_the_robot(overdue_s: float, delay_s: float, bound_s: float) -> None:
-    """The edge takes 206 ms. The robot needs 60 ms from when it begins, at the latest at the deadline of 80 ms."""
+    """The edge takes 206 ms. The robot takes 60 ms, and begins at the deadline of 80 ms or earlier."""
     policy = Scripted(Choice(arm=0, overdue_s=overdue_s))
     run = simulate(policy, environment(deadline_s=0.08, mbps=np.full(10, 2.0)))
     assert run.delay_s[0] == pytest.approx(delay_s)

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""When bytes have left an uplink whose rate changes, and is 0 at times."""
+"""Uplinks whose rate changes and may be 0."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The choice of an arm for a frame by the expected delays, and of the delay after which its answer is overdue."""
+"""The choice of an arm from expected delays, and the delay after which an answer is overdue."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from neurosurgeon_ros.learning.interface import BoolArray, Context, FloatArray
 #: Nodes (standard deviations) and weights of Gauss-Hermite quadrature for a standard normal variable.
 _NODES = (-2.8570, -1.3556, 0.0, 1.3556, 2.8570)
 _WEIGHTS = (0.011257, 0.222076, 0.533333, 0.222076, 0.011257)
-#: Standard deviation of the log rate above which the link is unknown.
+#: The link is unknown while the standard deviation of its log rate is above this value.
 _BLIND_SD = 0.6
-#: Standard deviations by which an edge that has never answered is assumed to be faster than nominal.
+#: An edge that has never answered is assumed to be faster than nominal by this many standard deviations.
 _UNSEEN_EDGE = 1.0
-#: Standard deviations above its expectation after which an answer is overdue.
+#: An answer is overdue this many standard deviations after its expected arrival.
 _OVERDUE = 2.0
-#: Share of the robot's own delay above which the answer is expected hardly sooner than the robot's own result.
+#: An answer is overdue at once if its expected delay is more than this share of the on-device delay.
 _HARDLY_SOONER = 0.8
-#: Minimum expected gain of a trial as a share of the robot's own delay, and maximum expected time on the link, in
-#: deadlines. The experiment `links` set both.
+#: Minimum expected gain of a trial as a share of the on-device delay, and maximum expected time on the link in
+#: deadlines. Both are tuned with the experiment `links`.
 _TRIAL_GAIN, _TRIAL_DEADLINES = 0.02, 3.0
 
 
@@ -32,14 +32,14 @@ class ChoiceRule:
     """
     Applies the paper's index to a model of delays.
 
-    - Among allowed arms, it chooses the arm with the lowest ``robot + offloading delay``. The offloading delay is taken
-      ``alpha sqrt(1 - L_t)`` standard deviations (of its logarithm) below its expectation (paper section 3.4).
-    - While the link is unknown, it chooses the arm with the lowest expected ratio to the best arm, over all rates that
-      the link may have. A wrong guess costs most if the best delay is short.
+    - It chooses the allowed arm with the lowest sum of robot delay and optimistic offloading delay. The optimistic
+      delay is ``alpha sqrt(1 - L_t)`` standard deviations of its logarithm below its expectation (paper section 3.4).
+    - While the link is unknown, it chooses the arm with the lowest expected ratio to the best arm over all rates that
+      the link may have, because a wrong guess costs most if the best delay is short.
     - It does not choose an arm whose answer is expected after the deadline, because the robot would finish the frame
       anyway.
-    - If a frame stays on the robot although the edge may well be faster, a *trial* sends it to the edge while the robot
-      works on it.
+    - If a frame would stay on the robot although the edge may well be faster, a *trial* sends it to the edge, and the
+      robot works on it at the same time.
 
     :param alpha: width of the confidence bound, in standard deviations, at least 0.
     :param weight_key: L of key frames, in [0, 1).
@@ -60,11 +60,11 @@ class ChoiceRule:
 
     def value(self, context: Context, expected: Expectation, *, blind: bool) -> FloatArray:
         """
-        Return the value to minimise, shape (n,): the optimistic delay, or the expected ratio to the best while blind.
+        Return the value to minimise, shape (n,): the optimistic delay, or the expected ratio to the best arm if blind.
 
-        Whether the frame is a key frame is evaluated only if this changes the chosen arm.
+        ``context.key_frame`` is evaluated only if it changes the chosen arm.
 
-        :param blind: as :attr:`is_blind` returned it for this frame.
+        :param blind: value of :attr:`is_blind` for this frame.
         """
         if blind:
             return np.where(context.allowed, self._expected_ratio(context, expected), np.inf)
@@ -80,9 +80,9 @@ class ChoiceRule:
         """
         Return the arm to try on a frame that would otherwise stay on the robot; None for no trial.
 
-        The robot works on the frame from the start as well. A late answer therefore costs hardly anything, and an
-        answer that is early, and in time for the deadline, is used. A trial is worth its time on the link if the
-        expected gain is large enough. An arm that is expected to occupy the link for several deadlines is not tried.
+        The robot works on the frame at the same time and the first result counts, so a late answer costs little. A
+        trial needs a minimum expected gain, to be worth its time on the link. Only answers that arrive before the
+        deadline count as gain. An arm that is expected to occupy the link for several deadlines is not tried.
         """
         own_s = float(expected.robot_s[context.on_device])
         spread = np.hypot(expected.link_sd, self._model.link.noise_sd)
@@ -95,7 +95,7 @@ class ChoiceRule:
         return best if gain_s[best] > _TRIAL_GAIN * own_s else None
 
     def overdue_s(self, context: Context, expected: Expectation, arm: int) -> float:
-        """Return the offloading delay of an arm after which its answer is overdue, in seconds."""
+        """Return the offloading delay in seconds after which an arm's answer is overdue; 0 if it is overdue at once."""
         delay_s = expected.total_s - context.penalty_s
         if delay_s[arm] > _HARDLY_SOONER * delay_s[context.on_device]:
             return 0.0

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A belief about the logarithms of positive terms whose sum is observed, as in an extended Kalman filter."""
+"""A belief about the logarithms of positive terms of an observed sum, as in an extended Kalman filter."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def fit(
     surcharges: Sequence[Surcharge] = (),
 ) -> Belief:
     """
-    Fit the first observations together; one by one, each would be linearised at a mean that is still far off.
+    Fit the first observations together. One by one, each would be linearised at a mean that is still far off.
 
     The fit takes Gauss-Newton steps from the prior, and gives large residuals less weight, as Student's t-distribution
     does.

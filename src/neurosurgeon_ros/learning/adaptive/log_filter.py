@@ -5,10 +5,11 @@ Filter that learns a delay as a sum of positive terms with proportional noise, a
 
     log y = log(sum_j exp(phi_j) x_j) + offset(arm) + noise
 
-is the model of an extended Kalman filter. The derivative of the right side by phi_j is the share of term j in the sum.
-Terms are therefore positive by construction, a factor of two is one step in any unit, and one observation moves each
-phi_j by as much as its term explains. A residual that is too large for noise is kept as two hypotheses, an outlier or a
-change, until further observations decide. The filter also learns how frequent and how large outliers and changes are.
+is the model of an extended Kalman filter. The derivative of the right side with respect to phi_j is the share of term j
+in the sum. Terms are therefore positive by construction, a factor of two is the same step in any unit, and one
+observation moves each phi_j in proportion to the share of its term. If a residual is too large for noise, the filter
+keeps two hypotheses, an outlier and a change, until further observations decide. It also learns how frequent and how
+large outliers and changes are.
 """
 
 from __future__ import annotations
@@ -31,13 +32,13 @@ _EARLY = 6
 _NOISE_LOW, _NOISE_HIGH = 0.02**2, 0.5**2
 #: Bounds of the level's drift, as variance of its logarithm per second.
 _DRIFT_LOW, _DRIFT_HIGH = 1e-5, 0.5
-#: Growth of doubt while nothing is observed: standard deviation per second, and its maximum.
+#: Growth of the doubt without observations: standard deviation per second, and maximum.
 _STALE_PER_S, _STALE_HIGH = 0.15, 1.5
 #: Surcharges are forgotten in steps of at least this many seconds, because a step takes time.
 _FORGET_EVERY_S = 0.5
 #: Standard deviation of the change of the level's logarithm while the robot was off.
 _RESTORED_SD = 0.5
-#: An observation refutes a lasting term that is by itself expected to take this many times the observed delay.
+#: An observation refutes a lasting term that alone is expected to take more than this many times the observed delay.
 _REFUTED = 2.0
 
 
@@ -48,8 +49,8 @@ class Prior:
 
     :param sd: standard deviation of each phi_j on its own, shape (d,).
     :param level: 1 for terms that change together (the link's rate, the edge's load), otherwise 0; shape (d,).
-    :param level_sd: standard deviation of their common part.
-    :param noise_sd: initial standard deviation of log y; it is learnt.
+    :param level_sd: standard deviation of the common part of these terms.
+    :param noise_sd: initial standard deviation of the noise of log y; it is learnt.
     :param offset_sd: standard deviation of each arm's own offset.
     :param drift: initial variance per second of the drift of the level; it is learnt.
     :param surcharges: terms that are limited by another term.
@@ -66,7 +67,7 @@ class Prior:
 
 class LogFilter:
     """
-    Learns one such sum. Times are in seconds.
+    Learns the terms of one such sum. Times are in seconds.
 
     :param prior: prior of the d terms, in units in which phi = 0 is the nominal value.
     :param n_arms: number of arms, each of which has its own offset.
@@ -130,14 +131,14 @@ class LogFilter:
         """
         Return the doubt from few or old observations, as a standard deviation of the logarithm.
 
-        Doubt is a reason to look again: the first answers may have come from an edge that was busy or still warming up.
-        It only costs looks off the critical path; choices use what is known.
+        Doubt is a reason for samples and probes: the first answers may come from an edge that was busy or still warming
+        up. It widens exploration only, and does not change the predicted delays.
         """
         young = 1.0 / self._count if 0 < self._count < _EARLY else 0.0
         return max(young, min(_STALE_HIGH, _STALE_PER_S * self._idle_s))
 
     def advance(self, seconds: float) -> None:
-        """Advance the clock: observations grow old, and the level drifts."""
+        """Advance the clock. Observations become older, and the level drifts."""
         self._idle_s += max(0.0, seconds)
         if self._track and seconds > 0.0:
             self._held.drift(seconds * self._drift)
@@ -166,7 +167,7 @@ class LogFilter:
 
     def mean_of(self, x: FloatArray, *, arm: int | None = None, shift: float = 0.0) -> FloatArray:
         """
-        Predict delays by the likelier hypothesis only.
+        Predict delays with the more likely hypothesis only.
 
         :param x: nominal seconds of each term, shape (n, d).
         :param arm: arm of a single row, -1 for no arm; None if there is a row for each arm.
@@ -228,8 +229,8 @@ class LogFilter:
         """
         Lower each lasting term that is expected to take much longer than the observed sum of all terms.
 
-        Only the level changes. A late answer during an outage may have been attributed to a lasting term instead, and
-        every later observation would then look like another change.
+        A late answer during an outage may have been attributed to a lasting term. After a change, only the level moves,
+        so every later observation would look like another change.
         """
         for belief in self._held.all():
             for j, sd in self._lasting:
@@ -260,7 +261,7 @@ class LogFilter:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """
-        Restore a learnt state; the level may have changed since it was saved.
+        Restore a learnt state. Its level becomes less certain, because it may have changed since.
 
         :raises ValueError: if the state has a different number of terms or arms.
         """

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The default policy: muLinUCB with separate delay models, change tracking and exploration off the critical path."""
+"""The default policy: muLinUCB with separate delay models, change tracking and exploration alongside frames."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class AdaptiveMuLinUcb:
         self._hedge = hedge
 
     def select(self, context: Context) -> Choice:
-        """Choose an arm, and what to send to the edge alongside the frame."""
+        """Choose an arm, and a sample or a probe to send alongside the frame."""
         rule, exploration = self._rule, self._exploration
         exploration.advance(context.now_s)
         expected = self.model.expect(context)
@@ -110,7 +110,7 @@ class AdaptiveMuLinUcb:
         )
 
     def _trial(self, context: Context, expected: Expectation, arm: int) -> int | None:
-        """Return the arm to try instead of `on_device`; None if another arm is chosen, or the robot does not hedge."""
+        """Return the arm to try instead of `on_device`; None if another arm is chosen or the robot does not hedge."""
         if arm != context.on_device or not self._hedge or math.isinf(context.deadline_s):
             return None
         return self._rule.trial(context, expected)

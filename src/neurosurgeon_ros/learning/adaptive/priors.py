@@ -12,12 +12,12 @@ import numpy as np
 from neurosurgeon_ros.learning.adaptive.log_filter import Prior
 from neurosurgeon_ros.learning.adaptive.surcharge import Surcharge
 
-#: Bytes above which a datagram, and therefore a DDS sample, is fragmented; and the nominal extra cost of this, as a
-#: share.
+#: A DDS sample with more bytes than this is fragmented, because a datagram cannot hold it. Nominal extra cost per byte
+#: of a fragmented message, as a share.
 FRAGMENT_BYTES, FRAGMENT_COST = 64_000, 0.15
-#: Fragments cost at most as much as the bytes themselves. Without this limit, one large message during an outage would
-#: make all large messages look slow, and no small probe could show that they are not. The experiment `links` set
-#: `forget_s`.
+#: The extra cost is at most the cost of the bytes themselves. Without this limit, one large message during an outage
+#: would make all large messages look slow, and small probes could not show that they are not. `forget_s` is tuned with
+#: the experiment `links`.
 _FRAGMENTS = Surcharge(term=2, of=1, most=math.log(1.0 / FRAGMENT_COST), sd=1.0, forget_s=20.0)
 #: Terms of the link: round trip, bytes, and the extra cost of the bytes of fragmented messages.
 LINK_PRIOR = Prior(
@@ -44,7 +44,7 @@ ROBOT_PRIOR = Prior(sd=np.zeros(1), level=np.ones(1), level_sd=0.1, noise_sd=0.0
 @dataclass(frozen=True, slots=True)
 class Nominal:
     """
-    Initial orders of magnitude, the same for every robot, edge and network; a tenfold error has little effect.
+    Initial orders of magnitude, the same for every robot, edge and network. A tenfold error has little effect.
 
     :param bytes_per_s: the link's rate.
     :param round_trip_s: seconds that an empty message takes to the edge and back.

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A term that is at most a known multiple of another term, and about which a belief fades without observations."""
+"""A limit on one term of a sum relative to another term, and the return to its prior without observations."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from neurosurgeon_ros.learning.interface import FloatArray
 @dataclass(frozen=True, slots=True)
 class Surcharge:
     """
-    A limit on one of the terms of a sum, all of which are believed in as logarithms phi.
+    A term that is at most a known multiple of another term. phi are the logarithms of the terms of a sum.
 
-    :param term: index of the term.
-    :param of: index of the term that it depends on.
-    :param most: maximum of phi[term] - phi[of].
-    :param sd: standard deviation of this difference before the first observation; its mean is then 0.
-    :param forget_s: seconds after which a difference without observations has fallen to 1/e.
+    Without observations, the difference ``phi[term] - phi[of]`` returns to its prior, which has mean 0.
+
+    :param term: index of the limited term.
+    :param of: index of the other term.
+    :param most: maximum of the difference.
+    :param sd: standard deviation of the difference's prior.
+    :param forget_s: seconds without observations after which the expected difference has fallen to 1/e.
     """
 
     term: int
@@ -31,7 +33,7 @@ class Surcharge:
 
     def forgotten(self, mean: FloatArray, cov: FloatArray, seconds: float) -> tuple[FloatArray, FloatArray]:
         """
-        Return a belief `seconds` later: the difference has moved towards its prior, and is less certain.
+        Return the belief after `seconds` without observations. The difference moves towards its prior.
 
         :param mean: expected phi, shape (d,).
         :param cov: covariance of phi, shape (d, d).
@@ -45,7 +47,7 @@ class Surcharge:
 
 
 def limited(mean: FloatArray, surcharges: Sequence[Surcharge]) -> FloatArray:
-    """Return the expected phi with each surcharge lowered to its maximum, shape (d,)."""
+    """Return the expected phi, shape (d,), with each surcharge that is above its maximum lowered to it."""
     for one in surcharges:
         most = mean[one.of] + one.most
         if mean[one.term] > most:

@@ -1,10 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-The codec table of a network for the simulator: its arms with bytes, fidelity and the measured seconds of each step.
+Codec tables of networks for the simulator: arms with bytes, fidelity and the measured seconds of each step.
 
-``neurosurgeon profile NAME --codecs`` writes NAME.arms.csv. It has the arms whose fidelity is known: those of the
-network's calibration, or, without one, those without loss and with fp16, as on a robot.
+``neurosurgeon profile NAME --codecs`` writes NAME.arms.csv with every arm whose fidelity is known. These are the arms
+of the network's calibration. Without a calibration, they are the arms with lossless codecs or fp16, as on a robot.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from neurosurgeon_ros.learning.interface import FEATURES, BoolArray, FloatArray,
 from neurosurgeon_ros.simulation.table import CODECS_SUFFIX, LAYERS, MACS, network_folder, network_names, non_negative
 
 #: Columns of the CSV: the arm's name, whether it sends the camera's image (1 or 0), FEATURES of its back-end with psi
-#: as its expected bytes, the seconds of each step on the profiled machine, and its fidelity with the lower end of the
-#: 90 % interval. Pre-processing and post-processing are those of the network, the same in every row.
+#: as its expected bytes, the seconds of each step on the profiled machine, its fidelity, and the lower end of the
+#: fidelity's 90 % interval. Pre-processing and post-processing are the same in every row.
 STEPS = ("preprocess_s", "front_s", "encode_s", "decode_s", "postprocess_s")
 COLUMNS = ("arm", "camera", *FEATURES, *STEPS, "fidelity", "low")
 
@@ -35,16 +35,16 @@ COLUMNS = ("arm", "camera", *FEATURES, *STEPS, "fidelity", "low")
 @dataclass(frozen=True, slots=True, eq=False)
 class CodecTable:
     """
-    Arms of one network, n of them, in the order of p; the first one sends the input, the last one is `on_device`.
+    The n arms of one network in the order of p. The first arm sends the input, and the last arm is `on_device`.
 
     :param name: the network's name.
     :param arms: names of the arms.
     :param camera: whether the arm sends the camera's image. Shape (n,).
     :param point: partition point p of each arm. Shape (n,).
     :param features: the back-end's contextual features, psi in expected encoded bytes. Shape (n, 7).
-    :param profile: seconds of each step on the profiled machine, with arrays for these arms.
-    :param fidelity: expected agreement with the whole network, in [0, 1]. Shape (n,).
-    :param low: lower end of its 90 % interval, in [0, 1]. Shape (n,).
+    :param profile: seconds of each step on the profiled machine, with encoding and decoding of these arms.
+    :param fidelity: expected fidelity of each arm, in [0, 1]. Shape (n,).
+    :param low: lower end of the fidelity's 90 % interval, in [0, 1]. Shape (n,).
     """
 
     name: str
@@ -58,27 +58,29 @@ class CodecTable:
 
     @property
     def back_macs(self) -> FloatArray:
-        """Return the multiply-accumulates of the back-end, shape (n,)."""
+        """Return the multiply-accumulates of each back-end, shape (n,)."""
         macs: FloatArray = self.features[:, MACS].sum(axis=1)
         return macs
 
     @property
     def back_layers(self) -> FloatArray:
-        """Return the number of convolutional, fully connected and activation layers of the back-end, shape (n,)."""
+        """Return the number of convolutional, fully connected and activation layers of each back-end, shape (n,)."""
         layers: FloatArray = self.features[:, LAYERS].sum(axis=1)
         return layers
 
     @property
     def back_s(self) -> FloatArray:
-        """Return the seconds of the back-end on the profiled machine, as the robot estimates them. Shape (n,)."""
+        """Return the seconds of each back-end on the profiled machine, as the robot estimates them. Shape (n,)."""
         seconds: FloatArray = self.profile.front_s[-1] - self.profile.front_s[self.point]
         return seconds
 
     def admitted(self, min_fidelity: float) -> CodecTable:
         """
-        Return the arms that a robot may use if `min_fidelity` is required, in [0, 1]; `on_device` is always allowed.
+        Return a table of the arms that a robot may use; `on_device` is always one of them.
 
         The rule is that of :class:`~neurosurgeon_ros.calibration.admission.Admission`.
+
+        :param min_fidelity: required fidelity, in [0, 1].
         """
         return self.of(
             np.array(
@@ -94,11 +96,11 @@ class CodecTable:
 
     def pruned(self, robot_s: FloatArray, *, speed: float, fidelity_price_s: float) -> IntArray:
         """
-        Return the indices of the arms that a robot keeps, by its own rule; ascending, with `on_device`.
+        Return the indices of the arms that a robot keeps after pruning, in ascending order, with `on_device`.
 
         :param robot_s: seconds of each arm on the robot. Shape (n,).
         :param speed: the robot's speed as a fraction of the profiled machine's.
-        :param fidelity_price_s: penalty in seconds for each hundredth of agreement that an arm loses.
+        :param fidelity_price_s: penalty in seconds for each hundredth of fidelity that an arm loses.
         """
         costs = Costs(
             robot_s=robot_s + fidelity_penalty_s(self.fidelity, fidelity_price_s),
@@ -110,7 +112,7 @@ class CodecTable:
         return np.array(useful_arms(costs, camera=self.camera, received=received, speed=speed), dtype=np.int64)
 
     def of(self, chosen: IntArray) -> CodecTable:
-        """Return a table of some arms; the last of them is `on_device`."""
+        """Return a table of the chosen arms. The last of them must be `on_device`."""
         profile = self.profile
         return CodecTable(
             name=self.name,
@@ -124,21 +126,21 @@ class CodecTable:
         )
 
     def on_robot(self, profile: DelayProfile) -> CodecTable:
-        """Return the table with the seconds of a robot."""
+        """Return the table with the delay profile of a robot."""
         return replace(self, profile=profile)
 
     @property
     def robot_s(self) -> FloatArray:
-        """Return the seconds of each arm before its request; of `on_device`, all of them. Shape (n,)."""
+        """Return the seconds of each arm before its request; for `on_device`, until its result. Shape (n,)."""
         return robot_seconds(self.profile, self.point, self.camera)
 
 
 def read_codec_table(path: Path | Traversable, name: str) -> CodecTable:
     """
-    Read a table that ``neurosurgeon profile --codecs`` has written.
+    Read a table that ``neurosurgeon profile --codecs`` wrote.
 
     :param path: CSV file with the columns :data:`COLUMNS`.
-    :param name: name to give the network.
+    :param name: the network's name.
     :raises ValueError: if columns are missing, a number is negative or not finite, a fidelity is above 1, or there are
         fewer than two arms.
     """
@@ -214,7 +216,7 @@ def codec_table(name: str) -> CodecTable:
     """
     Load the codec table of a shipped network.
 
-    :raises ValueError: if there is no network of this name; the message names the choices.
+    :raises ValueError: if no network has this name; the message names the choices.
     """
     if name not in network_names():
         raise ValueError(f"there is no network {name!r}; choose one of {', '.join(network_names())}")

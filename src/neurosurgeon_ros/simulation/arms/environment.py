@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""An environment with the arms that a robot of some speed would have."""
+"""Environments with the arms that a robot of a given speed would have."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from neurosurgeon_ros.simulation.environment import (
 from neurosurgeon_ros.simulation.processes import Link, Load
 from neurosurgeon_ros.simulation.table import NetworkTable
 
-#: What robot_node requires and charges by default: its parameters `min_fidelity` and `fidelity_price_ms`.
+#: Defaults of the parameters `min_fidelity` and `fidelity_price_ms` of robot_node.
 MIN_FIDELITY, FIDELITY_PRICE_S = Admission().min_fidelity, 0.5e-3
 
 
@@ -42,18 +42,18 @@ def codec_environment(
     fidelity_price_s: float = FIDELITY_PRICE_S,
 ) -> Environment:
     """
-    Make an environment with truth `linear`, whose arms are those that the robot would admit and keep.
+    Make an environment with the truth `linear` and the arms that the robot would admit and keep.
 
-    Front-ends and back-ends take the times of :func:`.linear_environment`. On the robot, pre-processing, encoding and
-    post-processing take as much longer than on the profiled machine as its whole network takes longer than there. At
-    the edge, decoding and post-processing take as long as on the profiled machine, as a robot expects.
+    Front-ends and back-ends take the times of :func:`.linear_environment`. The robot's pre-processing, encoding and
+    post-processing take the times of the profiled machine, scaled by the same factor as its whole network. The edge's
+    decoding and post-processing take the times of the profiled machine, as a robot expects.
 
-    :param table: all arms; those that agree too little are left out, and then those that are never noticeably better.
-    :param robot_gmacs: the robot's speed in 10^9 multiply-accumulates per second, in addition to 0.4 ms per layer.
-    :param edge_gmacs: the edge's speed in the same unit, in addition to 0.1 ms per layer.
+    :param table: all arms. Arms with too little fidelity are removed, and then arms that are never noticeably the best.
+    :param robot_gmacs: the robot's speed in 10^9 multiply-accumulates per second. Each layer takes another 0.4 ms.
+    :param edge_gmacs: the edge's speed in the same unit. Each layer takes another 0.1 ms.
     :param key_share: share of the frames that are key frames.
-    :param min_fidelity: as the robot's parameter, in [0, 1].
-    :param fidelity_price_s: penalty in seconds for each hundredth of agreement that an arm loses.
+    :param min_fidelity: required fidelity, in [0, 1].
+    :param fidelity_price_s: penalty in seconds for each hundredth of fidelity that an arm loses.
     """
     arms = robot_table(table, robot_gmacs, min_fidelity=min_fidelity, fidelity_price_s=fidelity_price_s)
     profile = arms.profile
@@ -83,7 +83,7 @@ def robot_table(
     fidelity_price_s: float = FIDELITY_PRICE_S,
 ) -> CodecTable:
     """
-    Return the arms that a robot of this speed admits and keeps, by its own rules, with its own seconds.
+    Return a table of the arms that a robot of this speed would admit and keep, with seconds on that robot.
 
     The parameters are those of :func:`codec_environment`.
     """
@@ -94,7 +94,7 @@ def robot_table(
 
 
 def _robot_profile(table: CodecTable, robot_gmacs: float) -> DelayProfile:
-    """Return the seconds of each step on a robot of this speed, see :func:`codec_environment`."""
+    """Return the delay profile of a robot of this speed, see :func:`codec_environment`."""
     measured, macs, layers = table.profile, table.back_macs, table.back_layers
     front_s = np.zeros(len(measured.front_s))
     front_s[table.point] = (macs[0] - macs) / (1e9 * robot_gmacs) + ROBOT_LAYER_S * (layers[0] - layers)

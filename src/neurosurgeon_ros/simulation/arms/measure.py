@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Measure the codec table of a network on this machine, with the engine, the calibration and the profile of a robot."""
+"""Measure the codec table of a network on this machine, with the robot's engine, calibration and delay profile."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def measure_codecs(name: str, images: Sequence[NDArray[np.uint8]], *, repeats: i
     """
     Measure every arm whose fidelity is known.
 
-    With a calibration, these are its arms, with their fidelity and their bytes on the images of the calibration. A
-    network without weights has random ones and no calibration. It gets the arms that a robot without a calibration
-    uses, which are those without loss and with fp16, with fidelity 1 and their bytes on `images`.
+    If the network has a calibration, these are its arms, with the calibration's fidelity and bytes. A network without
+    weights gets random weights and has no calibration. Its arms are then those that a robot uses without a calibration
+    (lossless codecs and fp16), with fidelity 1 and their mean bytes for `images`.
 
     Torch uses the calling thread's thread count.
 
-    :param name: network of the experiments, see :data:`~neurosurgeon_ros.simulation.architectures.ARCHITECTURES`.
-    :param images: BGR, shape (H, W, 3), at least one; used only without a calibration.
+    :param name: one of :data:`~neurosurgeon_ros.simulation.architectures.ARCHITECTURES`.
+    :param images: at least one BGR image, shape (H, W, 3); used only without a calibration.
     :param repeats: number of measurements of each step; the fastest counts.
     :raises ValueError: if there is no such network.
     """
@@ -65,7 +65,7 @@ def measure_codecs(name: str, images: Sequence[NDArray[np.uint8]], *, repeats: i
 
 
 def _mean_bytes(engine: Engine, arms: Sequence[Arm], images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
-    """Return the mean number of bytes that each arm sends for an image, shape (n,)."""
+    """Return the mean number of bytes that each arm sends per image, shape (n,)."""
     sent = np.zeros((len(images), len(arms)))
     with torch.inference_mode():
         for row, image in zip(sent, images, strict=True):

@@ -1,14 +1,14 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Make an environment of a real robot's run over a known link, to simulate the same robot with the same policy and seed.
+Make an environment from a real run over a known link, to simulate the same robot with the same policy and seed.
 
-Unlike :mod:`~neurosurgeon_ros.simulation.replay`, it has every arm of the robot's own arm table, and the link that was
-set. The seconds and bytes of an arm are the run's means, and the load of the edge at each frame is the run's. An arm
-that was not chosen often enough has the values of the arm table, with its seconds times what those of other arms
-differ. How many bytes an image has is taken from the frames that were sent. The seconds of an empty message, and what a
-byte costs on the link, are fitted to the transmissions of the run. The robot knows its arm table at the start, and not
-what the run then shows.
+Unlike :mod:`~neurosurgeon_ros.simulation.replay`, the environment has every arm of the robot's own arm table, and the
+link's real rates. The seconds and bytes of an arm are its means over the run. An arm that the run chose too rarely has
+the values of the arm table; its seconds are scaled by the median ratio of measured to tabulated seconds of the other
+arms. The load of the edge at each frame and the bytes of each image come from the run. The round trip of an empty
+message and the cost of a byte on the link are fitted to the transmissions of the run. At the start, the robot knows its
+arm table, but not the values from the run.
 """
 
 from __future__ import annotations
@@ -29,30 +29,30 @@ from neurosurgeon_ros.simulation.environment import Environment, Noise
 from neurosurgeon_ros.simulation.table import NetworkTable
 from neurosurgeon_ros.simulation.uplink import UplinkByTime
 
-#: An arm's mean counts from this many frames on.
+#: Minimum number of frames for the mean of an arm.
 _ENOUGH = 3
-#: Costs of a byte on the link, relative to one of the payload, that are tried: headers add some percent, and what a
-#: link passes in a burst costs nothing.
+#: Candidates for the link's cost per byte of payload: headers add a few percent, and the bytes of a burst that the link
+#: lets through at once cost nothing.
 _FACTORS = np.linspace(0.5, 1.5, 101)
-#: A frame has waited for the one before if it was longer in the slot, seconds; and the longest time after a result that
-#: counts.
+#: A frame that was in the slot for more than this many seconds waited for the previous frame; maximum seconds that the
+#: robot is busy after a result.
 _WAITED_S, _LONGEST_AFTER_S = 0.005, 0.5
 _ROBOT = ("preprocess_delay", "front_end_delay", "encode_delay")
 _COMPUTE = ("edge_compute_delay", "edge_postprocess_delay")
 
-#: The decision for one accepted frame: the fields of neurosurgeon_ros/PartitionDecision, with the outcome in words.
+#: The decision of one accepted frame: the fields of neurosurgeon_ros/PartitionDecision, with the outcome as a word.
 Decision = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RealRun:
     """
-    A robot's run.
+    A run of a real robot.
 
-    :param images: number of images that the camera gave.
+    :param images: number of images that the camera sent.
     :param period_s: seconds between two images.
     :param decisions: decisions of accepted frames, in order; those of the first frames may be missing.
-    :param image: index of the image of each decision, from 0, ascending. Shape (decisions,).
+    :param image: index of each decision's image, from 0, ascending. Shape (decisions,).
     """
 
     images: int
@@ -77,12 +77,12 @@ def run_environment(
 
     :param table: the robot's own arm table.
     :param mbps: rates of the link in Mbit/s from the first image on, each for `row_s` seconds.
-    :param fidelity_price_s: as the robot's parameter, in seconds.
+    :param fidelity_price_s: the robot's penalty in seconds for each hundredth of fidelity that an arm loses.
     :param pixels: number of pixels of a camera image.
-    :param deadline_s: the same; infinity: the robot derives it.
+    :param deadline_s: the robot's deadline in seconds; infinity: the robot derives it.
     :param seed: seed of the noise and of the circuit breaker.
-    :raises ValueError: if no frame was answered by the edge, or none was finished on the robot by choice, or an arm is
-        not in the table.
+    :raises ValueError: if the edge answered no frame, the robot finished no frame by choice, or the run chose an arm
+        that is not in the table.
     """
     strange = sorted({str(one["arm"]) for one in run.decisions} - {arm.name for arm in table.arms})
     if strange:
@@ -145,7 +145,7 @@ def run_environment(
 
 
 def _known(table: ArmTable, pixels: int) -> ArmTable:
-    """Return what the robot knows at the start: its arm table for the camera's images, with the robot's seconds."""
+    """Return the arm table that the robot knows at the start, for the size of its images and in its own seconds."""
     whole_s = table.profile.preprocess_s + float(table.profile.front_s[-1]) + table.profile.postprocess_s
     share = np.where(table.camera, pixels / CUSTOMARY_PIXELS, 1.0)
     encode_s = table.profile.encode_s * (float(table.robot_s[-1]) / whole_s)
@@ -161,9 +161,9 @@ def _known(table: ArmTable, pixels: int) -> ArmTable:
 
 def _content(run: RealRun) -> FloatArray:
     """
-    Return the bytes of each image relative to the mean, shape (images,).
+    Return the bytes of each image relative to the mean, interpolated between images that were sent; shape (images,).
 
-    They are those of the arm that was sent most often, so that no arm seems small that was sent when images were small.
+    Only the arm that was sent most often counts. The result therefore does not depend on which arm was sent when.
     """
     sent = [(i, one) for i, one in zip(run.image, run.decisions, strict=True) if one["sent_bytes"]]
     most = Counter(one["arm"] for _, one in sent).most_common(1)[0][0]
@@ -175,10 +175,10 @@ def _content(run: RealRun) -> FloatArray:
 
 def _load(run: RealRun, names: Sequence[str], usual_s: FloatArray, *steps: str) -> FloatArray:
     """
-    Return what the edge's steps took at each accepted frame, relative to what the frame's arm usually takes.
+    Return the seconds of the edge's steps at each accepted frame, relative to the usual seconds of the frame's arm.
 
-    :param usual_s: usual seconds of these steps for each arm but the last. Shape (n - 1,).
-    :returns: factors, interpolated where a frame was not answered by the edge. Shape (images,).
+    :param usual_s: usual seconds of these steps for each arm except the last. Shape (n - 1,).
+    :returns: factors, interpolated for frames that the edge did not answer. Shape (images,).
     """
     usual = dict(zip(names[:-1], usual_s, strict=True))
     answered = [one for one in run.decisions if one["outcome"] == "edge"]
@@ -189,10 +189,14 @@ def _load(run: RealRun, names: Sequence[str], usual_s: FloatArray, *steps: str) 
 
 def _filled(frames: Sequence[Sequence[Decision]], value: Callable[[Decision], float], known: FloatArray) -> FloatArray:
     """
-    Return the mean of each arm where there are enough frames, and else the known value times the usual deviation.
+    Return the mean of each arm with enough frames, and a scaled value of the arm table for each other arm.
+
+    The scale is the median ratio of means to table values.
 
     :param frames: decisions of each arm.
-    :param known: value of each arm by the arm table, shape (n - 1,).
+    :param value: returns the value of a decision.
+    :param known: value of each arm in the arm table, shape (n - 1,).
+    :returns: values, shape (n - 1,).
     """
     means = [float(np.mean([value(one) for one in ones])) if len(ones) >= _ENOUGH else math.nan for ones in frames]
     measured = np.array(means)
@@ -203,14 +207,14 @@ def _filled(frames: Sequence[Sequence[Decision]], value: Callable[[Decision], fl
 
 
 def _overhead_s(frames: Sequence[Decision], *more: str) -> float:
-    """Return the median of what frames took beyond the slot and the steps that decisions name, at least 0."""
+    """Return the median seconds that frames took in addition to the slot and their recorded steps, at least 0."""
     last = more or ("finish_delay",)
     beyond = [one["total_delay"] - _sum(one, "slot_delay", *_ROBOT, *last) for one in frames]
     return max(0.0, float(np.median(beyond)))
 
 
 def _after_s(run: RealRun) -> float:
-    """Return the mean seconds from a frame's result until the next one is accepted that had to wait for it."""
+    """Return the mean time in seconds from a result until the robot accepts a frame that waits in the slot."""
     beyond: list[float] = []
     for i, (image, one) in enumerate(zip(run.image[1:], run.decisions[1:], strict=True)):
         before = run.decisions[i]
@@ -222,9 +226,9 @@ def _after_s(run: RealRun) -> float:
 
 def _fit_link(run: RealRun, mbps: FloatArray, row_s: float) -> tuple[float, float, float]:
     """
-    Fit the seconds of an empty message and the cost of a byte to the transmissions of a run.
+    Fit the round trip of an empty message and the cost of a byte to the transmissions of a run.
 
-    :returns: the seconds, the factor on the bytes, and the deviation of the logarithm of what was measured.
+    :returns: seconds of the round trip, factor on the bytes, and standard deviation of the logarithm of the noise.
     """
     uplink = UplinkByTime(mbps, row_s)
     edge = [(i, one) for i, one in zip(run.image, run.decisions, strict=True) if one["outcome"] == "edge"]
@@ -243,5 +247,5 @@ def _fit_link(run: RealRun, mbps: FloatArray, row_s: float) -> tuple[float, floa
 
 
 def _sum(decision: Decision, *names: str) -> float:
-    """Return the sum of delays, without those that were not measured."""
+    """Return the sum of the delays of a decision in seconds. Delays that were not measured count as 0."""
     return math.fsum(value for value in (float(decision[name]) for name in names) if not math.isnan(value))

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Experiments. Each one runs policies in scenarios and returns a plot, a table and numbers for summary.json."""
+"""Experiments. Each runs policies in scenarios, and returns a plot, a table and figures for summary.json."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Experiment:
     """
     An experiment that can be selected by name.
 
-    :param about: description in one line.
+    :param about: one-line description.
     :param run: function that runs the experiment.
     """
 

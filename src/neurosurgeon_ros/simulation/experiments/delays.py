@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Experiments 1 to 3 of the paper: the delay of each partition point, by stage, by edge and by link."""
+"""Experiments 1 to 3 of the paper: the delay of each partition point by stage, by edge and by link."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from neurosurgeon_ros.simulation.experiments.result import Result
 from neurosurgeon_ros.simulation.experiments.settings import RATES_MBPS, Settings
 from neurosurgeon_ros.simulation.table import NetworkTable
 
-#: The robot of truth `measured` has this fraction of the speed of the profiled machine; the edge is that machine.
+#: In the truth `measured`, the robot has this fraction of the profiled machine's speed. The edge is that machine.
 ROBOT_SPEED = 0.2
-#: Seconds to the edge and back in truth `measured`.
+#: Seconds to the edge and back in the truth `measured`.
 ROUND_TRIP_S = 2e-3
 TRUTHS = ("linear", "measured")
 STAGES = ("front_end_s", "transmission_s", "back_end_s")
 
 
 def _stages(table: NetworkTable, truth: str, mbps: float, slower_edge: float = 1.0) -> FloatArray:
-    """Return the front-end, transmission and back-end delay of each partition point, shape (n, 3)."""
+    """Return the front-end, transmission and back-end delay of each partition point in seconds, shape (n, 3)."""
     macs, layers = table.back_macs, table.back_layers
     if truth == "linear":
         front = (macs[0] - macs) / 60e9 + ROBOT_LAYER_S * (layers[0] - layers)
@@ -53,12 +53,12 @@ def _panels(title: str, settings: Settings) -> tuple[Any, Any]:
 
 
 def _limit(axis: Any, on_device_s: float, best_s: float) -> None:
-    """Limit the y axis to the relevant delays; early layers of several megabytes are far above."""
+    """Limit the y axis to the relevant delays. Those of early layers, which send megabytes, are far above."""
     axis.set_ylim(0.0, 1e3 * max(2.5 * on_device_s, 1.2 * best_s))
 
 
 def stages(settings: Settings) -> Result:
-    """Plot the stacked front-end, transmission and back-end delays at 50 Mbit/s (experiment 1)."""
+    """Plot stacked front-end, transmission and back-end delays at 50 Mbit/s (experiment 1)."""
     mbps = 50.0
     rows: list[dict[str, Any]] = []
     made, axes = _panels("What a frame's delay consists of, by partition point (50 Mbit/s)", settings)
@@ -146,7 +146,7 @@ def _lines(settings: Settings, title: str, variants: Sequence[tuple[str, float, 
 
 
 def _best(rows: Sequence[dict[str, Any]], keys: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the best partition point of each combination of `keys`, with its total delay."""
+    """Return the best partition point and its total delay for each combination of `keys`."""
     best: dict[tuple[Any, ...], dict[str, Any]] = {}
     for row in rows:
         key = tuple(row[name] for name in keys)

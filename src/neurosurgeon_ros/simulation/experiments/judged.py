@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Experiments that judge policies by the ratio of their delay to Oracle's, including the cost of samples and probes."""
+"""Experiments that judge policies by the ratio of their delay to Oracle's. Samples and probes count as delay."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CHANGE = StepLink(((50.0, 150), (4.0, 150), (16.0, 150), (50.0, 150)))
 
 
 def grid(settings: Settings) -> Result:
-    """Run every policy at every rate, with a fast and a slow edge."""
+    """Run every policy at every rate with a fast and a slow edge."""
     cells = list(product(JUDGED_NETWORKS, RATES_MBPS, EDGES_GMACS, POLICIES))
     rows = []
     for (name, mbps, edge, policy), runs in zip(cells, _grid_runs(settings, cells), strict=True):
@@ -102,7 +102,7 @@ def change(settings: Settings) -> Result:
 
 
 def hard(settings: Settings) -> Result:
-    """Run every policy for 1,000 frames on links that wander and switch, with Gaussian and with heavy noise."""
+    """Run every policy for 1,000 frames on wandering and on switching links, with Gaussian and with heavy noise."""
     seeds = 8
     cells = list(product(HARD_LINKS, HARD_NOISES, JUDGED_NETWORKS, POLICIES))
     jobs = [
@@ -144,7 +144,7 @@ def hard(settings: Settings) -> Result:
 
 
 def random(settings: Settings) -> Result:
-    """Run every policy in 100 scenarios that are drawn from the seed."""
+    """Run every policy in 100 scenarios that the seed determines."""
     scenarios = [random_scenario(settings.seed, number) for number in range(100)]
     runs = _in_groups(settings.runner.run([Job(s, policy) for policy in POLICIES for s in scenarios]), len(scenarios))
     rows, summary = [], []
@@ -191,7 +191,7 @@ def random(settings: Settings) -> Result:
 
 
 def constants(settings: Settings) -> Result:
-    """Run the grid with each nominal constant, and with all of them together, wrong by a factor of ten."""
+    """Run the grid with each nominal constant, and then with all of them, wrong by a factor of ten."""
     nominal = Nominal()
     names = ("bytes_per_s", "round_trip_s", "macs_per_s", "layer_s")
     variants: list[tuple[str, float, Nominal]] = [("none", 1.0, nominal)]
@@ -239,7 +239,7 @@ def constants(settings: Settings) -> Result:
 
 
 def _best_fixed(scenario: Scenario) -> float:
-    """Return the ratio of the best single arm in hindsight."""
+    """Return the ratio to Oracle of the arm that is best in hindsight."""
     total_s = scenario.environment().total_s()
     return float(total_s.sum(axis=0).min() / total_s.min(axis=1).sum())
 
@@ -262,7 +262,7 @@ def _grouped(
     value: str = "ratio_50_400",
     **only: Any,
 ) -> None:
-    """Draw bars upwards from 1, with one group per value of `key` and one bar per policy."""
+    """Draw bars that begin at 1, with one group per value of `key` and one bar per policy."""
     width = 0.85 / len(policies)
     for index, policy in enumerate(policies):
         heights = [

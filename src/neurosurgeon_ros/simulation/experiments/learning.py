@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Experiments 4 to 9 of the paper: how policies learn, track changes, escape from traps, and treat key frames."""
+"""Experiments 4 to 9 of the paper: how policies learn, track changes, escape from traps and treat key frames."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _panels(title: str, settings: Settings, xlabel: str, ylabel: str) -> tuple[A
 
 
 def prediction(settings: Settings) -> Result:
-    """Compare the predicted offloading delays with those of offline profiles per layer (experiment 4)."""
+    """Compare the error of the predicted offloading delay with that of offline profiles per layer (experiment 4)."""
     policies, seeds, frames = (DEFAULT, "mu_lin_ucb", "neurosurgeon"), 10, 200
     cells = list(product(settings.networks(), policies))
     measured = Measured(round_trip_s=8e-3, fragment_factor=1.2)
@@ -156,8 +156,8 @@ def trapped(settings: Settings) -> Result:
     """
     Show that LinUCB stays trapped on the device after the link improves, and that muLinUCB escapes (experiment 7).
 
-    Both run in their literal form, in seconds. Forced sampling discovers the better link, and the confidence bound then
-    explores further.
+    Both run in their literal form, with delays in seconds. Forced sampling discovers the better link. After that, the
+    confidence bound explores further.
     """
     policies, seeds, frames = ("lin_ucb", "mu_lin_ucb", DEFAULT), 5, 1200
     link = StepLink(((8.0, 300), (100.0, 900)))
@@ -198,7 +198,7 @@ def trapped(settings: Settings) -> Result:
 
 
 def key_frames(settings: Settings) -> Result:
-    """Compare delays of key frames and others as the weights' difference grows, in literal form (experiment 8)."""
+    """Compare the delays of key and other frames over the weights' difference, in literal form (experiment 8)."""
     seeds, weights = 6, (0.2, 0.4, 0.6, 0.8, 0.9)
     cells = list(product(settings.networks(), weights))
     jobs = [
@@ -236,8 +236,8 @@ def forced_sampling(settings: Settings) -> Result:
     """
     Vary the frequency of forced sampling, with a known and an unknown horizon (experiment 9).
 
-    The forced frames go to the point that looks best apart from p = P. This point sends few bytes, so it reveals little
-    about a link that has improved.
+    Forced frames use the point that looks best except p = P. This point sends few bytes, so it reveals little about a
+    link that has improved.
     """
     seeds, frames, exponents = 5, 800, (0.1, 0.25, 0.4, 0.55, 0.7, 0.9)
     link = StepLink(((4.0, 400), (100.0, 400)))

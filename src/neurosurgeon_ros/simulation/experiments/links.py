@@ -1,9 +1,9 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Generated or recorded mobile links, simulated with the robot's own rules: the default policy and references.
+Experiment on generated or recorded mobile links, simulated with the robot's own rules: policies and references.
 
-A frame is an image that the robot accepts. Its delay counts from the arrival of the image and includes the wait in the
+A frame is an image that the robot accepts. Its delay counts from the arrival of the image, and includes the wait in the
 slot.
 """
 
@@ -33,17 +33,17 @@ from neurosurgeon_ros.simulation.simulate import Run
 from neurosurgeon_ros.simulation.table import NetworkTable, network_names
 
 POLICIES = (DEFAULT, "mu_lin_ucb")
-#: Factors on a link's rate: unchanged, and for a newer, faster link.
+#: Factors on a link's rate: the recorded link, and a newer, faster link.
 SCALES = (1.0, 10.0)
 ROBOTS_GMACS = (10.0, 60.0)
 _FRAMES = 1000
-#: Number of rows of each generated link: ten minutes.
+#: Rows of each generated link, ten minutes.
 _ROWS = 6000
 #: The camera's period in seconds.
 _PERIOD_S = 0.1
-#: The edge counts as better if its expected delay is shorter than the on-device delay by this share.
+#: The edge counts as better if it saves more than this share of the on-device delay.
 _BETTER = 0.05
-#: Colour of the best fixed arm. Its colour in other figures is meant for bars, and is too light for a line.
+#: Colour of the best fixed arm. Its colour in other figures is for bars, and is too light for a line.
 _PLAIN = "#b8860b"
 
 
@@ -57,7 +57,7 @@ class _Cell:
 
 
 def links(settings: Settings) -> Result:
-    """Run the policies on the links of the settings, or on one generated link of each kind."""
+    """Run the policies on the links of the settings. Without any, run them on one generated link of each kind."""
     made = {
         f"mobile_{name}": link.sample(_ROWS, np.random.default_rng(settings.seed + number))
         for number, (name, link) in enumerate(MOBILE.items())
@@ -69,9 +69,9 @@ def compare(settings: Settings, rates: Mapping[str, FloatArray], networks: Seque
     """
     Run the policies and the references on some links.
 
-    Each ratio is a mean cost divided by Oracle's, and Oracle runs with the same rules. The cost is the delay plus the
-    penalty for lost fidelity, which is 0 for fp32 tensors. :meth:`Run.ratio` is not used: its Oracle meets the same
-    rates as the run, and these depend on how fast the run is.
+    Each ratio is a mean cost divided by the mean cost of a run of Oracle. The cost is the delay plus the penalty for
+    lost fidelity, which is 0 for fp32 tensors. :meth:`Run.ratio` is not suitable: it compares with the best arm at the
+    times of the run's own frames, and a slow run has other frames than Oracle.
 
     :param rates: rates of each link in Mbit/s, one per 100 ms, by the link's name.
     :param networks: names of the networks.
@@ -124,9 +124,10 @@ def link_scenario(
     table: NetworkTable | CodecTable, mbps: FloatArray, *, robot_gmacs: float, frames: int, seed: int
 ) -> Scenario:
     """
-    Return a scenario with a recorded link and heavy noise.
+    Make a scenario with a recorded link and heavy noise.
 
-    :param mbps: the link's rates in Mbit/s, one per 100 ms, repeated as often as needed.
+    :param mbps: rates of the link in Mbit/s, one per 100 ms, repeated as often as needed.
+    :param frames: number of accepted frames.
     """
     finished_s = on_device_s(table, robot_gmacs)
     longest_s = max(_PERIOD_S, (DEADLINE_FACTOR + 1.0) * finished_s)
@@ -144,9 +145,10 @@ def link_scenario(
 
 def candidates(table: NetworkTable | CodecTable, robot_gmacs: float) -> list[int]:
     """
-    Return the arms that can be the best fixed arm: all, or with fp32 those that send fewer bytes than any before them.
+    Return the indices of the arms that can be the best fixed arm.
 
-    Any other arm with fp32 tensors begins to send later than an arm before it, and sends at least as many bytes.
+    With codecs, these are all arms. With fp32 tensors, they are the arms that send fewer bytes than every arm before
+    them. Any other arm begins to send later than an earlier arm, and sends at least as many bytes.
     """
     if isinstance(table, CodecTable):
         return list(range(len(robot_table(table, robot_gmacs).arms)))
@@ -155,7 +157,7 @@ def candidates(table: NetworkTable | CodecTable, robot_gmacs: float) -> list[int
 
 
 def longest_on_device(run: Run, table: NetworkTable | CodecTable, robot_gmacs: float) -> int:
-    """Return the longest series of frames on which `on_device` was chosen although the edge was over 5 % better."""
+    """Return the longest series of frames that used `on_device` although the edge would save more than 5 %."""
     on_device = len(robot_table(table, robot_gmacs).arms if isinstance(table, CodecTable) else table.points) - 1
     better = run.best_s < (1.0 - _BETTER) * on_device_s(table, robot_gmacs)
     longest = now = 0

@@ -1,9 +1,9 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Outages of the link, simulated with the robot's own rules: how soon the edge is used as before.
+Experiment on outages of the link, simulated with the robot's own rules: frames until the edge is used as before.
 
-A frame is an image that the robot accepts; the camera gives ten images a second.
+A frame is an image that the robot accepts. The camera sends ten images a second.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from neurosurgeon_ros.simulation.scenario import Job, Scenario
 from neurosurgeon_ros.simulation.simulate import Run
 from neurosurgeon_ros.simulation.table import PSI, NetworkTable, network_names
 
-#: Rates during the outage in Mbit/s; lengths of the outage in seconds.
+#: Rates during the outage in Mbit/s, and lengths of the outage in seconds.
 LOW_MBPS = (0.0, 0.01, 0.05, 0.2, 0.5, 1.0)
 SECONDS = (1.0, 3.0, 30.0, 300.0)
-#: Rate of the link before and after the outage in Mbit/s, and seconds before the outage.
+#: Rate of the link before and after the outage in Mbit/s, and start of the outage in seconds.
 _HIGH_MBPS, _BEFORE_S = 50.0, 10.0
 #: Speeds of a robot on which every network uses the edge, and of a faster robot.
 ROBOTS_GMACS = (10.0, 60.0)
 #: The camera's period in seconds.
 _PERIOD_S = 0.1
-#: Frames after the outage; number of consecutive frames that show that the edge is used as before; their largest ratio
-#: to Oracle.
+#: Number of frames after the outage. The edge is used as before if this number of consecutive frames has at most this
+#: ratio to Oracle.
 _AFTER, _IN_A_ROW, _AS_GOOD = 400, 5, 1.05
 
 
@@ -41,10 +41,10 @@ def outage_scenario(
     table: NetworkTable | CodecTable, low_mbps: float, seconds: float, *, robot_gmacs: float, noise: Noise, seed: int
 ) -> Scenario:
     """
-    Return a scenario with a link of 50 Mbit/s whose rate falls for some seconds, 10 s after the start.
+    Make a scenario with a link of 50 Mbit/s and an outage that begins 10 s after the start.
 
-    :param low_mbps: rate during the outage, at least 0.
-    :param seconds: length of the outage.
+    :param low_mbps: rate during the outage in Mbit/s, at least 0.
+    :param seconds: length of the outage in seconds.
     """
     before, during = round(_BEFORE_S / _PERIOD_S), round(seconds / _PERIOD_S)
     frames = before + round(seconds / max(_PERIOD_S, _fastest_s(table, low_mbps, robot_gmacs))) + _AFTER + 50
@@ -61,7 +61,7 @@ def outage_scenario(
 
 
 def _fastest_s(table: NetworkTable | CodecTable, mbps: float, robot_gmacs: float) -> float:
-    """Return the seconds of a frame at some rate, or less: those of the fewest bytes, or of the whole network."""
+    """Return a lower bound of a frame's seconds at a rate: those of the fewest bytes, or of the whole network."""
     finished_s = on_device_s(table, robot_gmacs)
     if mbps == 0.0:
         return finished_s
@@ -71,16 +71,16 @@ def _fastest_s(table: NetworkTable | CodecTable, mbps: float, robot_gmacs: float
 
 def back_again(run: Run, seconds: float) -> tuple[float, float]:
     """
-    Return the frames from an outage until five in a row cost as little as Oracle's, and the ratio to Oracle after that.
+    Return the number of frames from the end of an outage until the edge is used as before, and the ratio after that.
 
-    The five frames count together, so that one arm that is slightly slower than another, chosen once after an outlier,
-    is not taken for the outage. Frames are compared from their acceptance on, so that a wait in the slot, which both
-    share, hides no difference.
+    The edge is used as before from the first five consecutive frames that together cost at most 5 % more than Oracle's.
+    Their sum counts, so that one slightly slower arm after an outlier is not attributed to the outage. The cost counts
+    from the acceptance of a frame, because the wait in the slot is the same for both and would hide a difference.
 
     :param run: run of a scenario from :func:`outage_scenario`.
-    :param seconds: length of the outage.
-    :returns: number of frames and ratio. If no five frames in a row are as good, the number is infinite, and the ratio
-        is that of the frames after the outage.
+    :param seconds: length of the outage in seconds.
+    :returns: number of frames, and ratio to Oracle. If there are no such five frames, the number is infinite, and the
+        ratio is that of the frames after the outage.
     """
     first = int(np.searchsorted(run.starts_s, _BEFORE_S + seconds - 1e-9))
     cost_s, best_s = (np.convolve(of[first:], np.ones(_IN_A_ROW), mode="valid") for of in (run.cost_s, run.best_s))
@@ -92,7 +92,7 @@ def back_again(run: Run, seconds: float) -> tuple[float, float]:
 
 
 def outage(settings: Settings) -> Result:
-    """Simulate outages of the link, and count the frames until the edge is used as before."""
+    """Run the default policy through outages, and count the frames until the edge is used as before."""
     seeds = max(1, settings.seeds // 10)
     cells = list(product(network_names(), ARMS, ROBOTS_GMACS, LOW_MBPS, SECONDS))
     scenarios = [

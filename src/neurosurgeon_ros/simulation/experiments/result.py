@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The result of an experiment, and the files that are written from it."""
+"""The result of an experiment, and the files with it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Result:
     """
     The result of an experiment.
 
-    :param rows: rows of the CSV, each a mapping from column to value; all rows have the columns of the first row.
+    :param rows: rows of the CSV, each a mapping from column to value. All rows have the columns of the first row.
     :param summary: value for summary.json under the experiment's name.
     :param figure: the plot.
     """
@@ -35,9 +35,9 @@ class Result:
 
 def write(folder: Path, name: str, result: Result) -> tuple[Path, ...]:
     """
-    Write ``NAME.png``, ``NAME.csv`` and the experiment's part of ``summary.json``; each file completely or not at all.
+    Write ``NAME.png``, ``NAME.csv`` and the experiment's part of ``summary.json``, each completely or not at all.
 
-    :param folder: folder for the files; it is created if needed.
+    :param folder: folder for the files; created if it does not exist.
     :param name: the experiment's name.
     :param result: the result of the experiment.
     :returns: paths of the written files.

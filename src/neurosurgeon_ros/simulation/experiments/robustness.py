@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Experiments on the effect of each part of the default policy, on the growth of regret, and on a slow start."""
+"""Experiments on the effect of each part of the default policy, on the growth of regret and on a slow start."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from neurosurgeon_ros.simulation.experiments.settings import (
 from neurosurgeon_ros.simulation.processes import ConstantLink, MarkovLink, OrnsteinUhlenbeckLink, StepLink, StepLoad
 from neurosurgeon_ros.simulation.scenario import Job, Scenario
 
-#: Parts of the default policy, and descriptions of the policy without each part.
+#: Parts of the default policy, and labels of the policy without each part.
 PARTS = {
     "none": "all parts",
     "features_in_seconds": "features without units",
@@ -42,7 +42,7 @@ PARTS = {
 
 
 def _suites() -> dict[str, list[Scenario]]:
-    """Return the scenarios of the ablation; each suite is designed so that some part matters."""
+    """Return the scenarios of the ablation. In each suite, some part of the policy matters."""
     fall = StepLink(((50.0, 150), (4.0, 150), (16.0, 150), (50.0, 150)))
     slow_edge = StepLoad(((1.0, 150), (60.0, 100), (1.0, 150)))
     return {
@@ -76,7 +76,7 @@ def _suites() -> dict[str, list[Scenario]]:
 
 
 def ablation(settings: Settings) -> Result:
-    """Switch off the parts of the default policy, one at a time."""
+    """Run the default policy without each of its parts."""
     suites = _suites()
     cells = list(product(PARTS, suites))
     jobs = [
@@ -147,7 +147,7 @@ def regret(settings: Settings) -> Result:
 
 
 def _slope(at: FloatArray, curve: FloatArray) -> float:
-    """Return the slope of log R over log T; 0 for a regret that stays below a millisecond."""
+    """Return the slope of log R over log T; 0 if the final regret is below a millisecond."""
     if curve[-1] < 1e-3:
         return 0.0
     return float(np.polyfit(np.log(at), np.log(np.maximum(curve, 1e-3)), 1)[0])

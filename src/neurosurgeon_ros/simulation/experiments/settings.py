@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Settings of all experiments, and scenarios that several experiments share."""
+"""Settings that all experiments share, and random scenarios."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EDGES_GMACS = (2000.0, 200.0)
 LEARNERS = ("adaptive_mu_lin_ucb", "mu_lin_ucb", "lin_ucb", "epsilon_greedy")
 BASELINES = ("neurosurgeon", "edge_only", "on_device")
 DEFAULT = "adaptive_mu_lin_ucb"
-#: Arms of the experiments by the robot's own rules: every partition point with fp32 tensors, or the arms with codecs
+#: Arms of the experiments with the robot's own rules: every partition point with fp32 tensors, or the arms with codecs
 #: that the robot would have.
 FP32, CODECS = ARMS = ("fp32", "codecs")
 
@@ -36,10 +36,10 @@ class Settings:
 
     :param runner: runs jobs.
     :param seed: seed of the random scenarios and of the generated links.
-    :param seeds: number of runs of each scenario of grid and change; other experiments choose their own number.
-    :param tables: tables measured on this machine, which replace the shipped ones.
-    :param codec_tables: the same for codec tables.
-    :param links: recorded links by name, rates in Mbit/s for each 100 ms, which replace the generated ones.
+    :param seeds: number of runs of each scenario of `grid`, `change` and `constants`; `outage` uses a tenth of it.
+    :param tables: tables by network name; they replace the shipped ones.
+    :param links: recorded links by name, as rates in Mbit/s per 100 ms; they replace the generated ones.
+    :param codec_tables: codec tables by network name; they replace the shipped ones.
     """
 
     runner: Runner
@@ -55,7 +55,7 @@ class Settings:
 
     def arms(self, kind: str, name: str) -> NetworkTable | CodecTable:
         """
-        Return a network's table for one kind of arms.
+        Return a network's table with one kind of arms.
 
         :param kind: one of :data:`ARMS`.
         """
@@ -69,7 +69,7 @@ class Settings:
 
 
 def on_device_s(table: NetworkTable | CodecTable, robot_gmacs: float) -> float:
-    """Return the delay of `on_device` with the truth `linear`, on a robot of this speed."""
+    """Return the delay of `on_device` in the truth `linear` on a robot of this speed, in seconds."""
     if isinstance(table, CodecTable):
         return float(robot_table(table, robot_gmacs).robot_s[-1])
     return float(table.back_macs[0]) / (1e9 * robot_gmacs) + ROBOT_LAYER_S * float(table.back_layers[0])
@@ -79,9 +79,9 @@ def random_scenario(seed: int, number: int) -> Scenario:
     """
     Draw scenario `number` of a seed.
 
-    The uplink of 2 to 200 Mbit/s, the edge of 60 to 4,000 GMAC/s, the robot of 10 to 200 GMAC/s and the round trip of 1
-    to 30 ms are log-uniform. The cost of a byte in fragmented messages, 1 to 1.6, is uniform. The network is any
-    shipped network.
+    The network is one of the shipped ones. Log-uniform are the rate of the uplink (2 to 200 Mbit/s), the speeds of the
+    edge (60 to 4,000 GMAC/s) and the robot (10 to 200 GMAC/s), and the round trip (1 to 30 ms). The cost of a byte in
+    fragmented messages (1 to 1.6) is uniform.
     """
     rng = np.random.default_rng((seed, number))
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Style of the figures: one style for each policy and network, which can be distinguished without colour."""
+"""Style of the figures. Policies have different styles that can be distinguished without colour."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ POLICIES = MappingProxyType(
         "lagged": "greedy on the last 100 ms",
     }
 )
-#: Colours in order from dark to light, so they also differ in grey.
+#: Colours of different brightness, so that they also differ in grey.
 COLOURS = ("#555555", "#0b3c5d", "#a4243b", "#2e8b57", "#d98324", "#8fa3b8", "#c9a0dc", "#cfd8dc", "#f0e6c0", "#3b6e8f")
 HATCHES = ("||", "", "//", "..", "xx", "--", "\\\\", "oo", "++", "**")
 LINES = ("-", "-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3)), (0, (3, 1)), (0, (1, 1)))
@@ -37,13 +37,13 @@ MARKERS = ("", "o", "s", "^", "D", "v", "P", "X", "*", "<")
 
 
 def line(name: str, order: tuple[str, ...] = tuple(POLICIES)) -> dict[str, Any]:
-    """Return the colour, line style and marker of a line, always the same for a name of `order`."""
+    """Return the colour, line style and marker of a line; its name determines them."""
     index = order.index(name) % len(COLOURS)
     return {"color": COLOURS[index], "linestyle": LINES[index], "marker": MARKERS[index], "markersize": 4}
 
 
 def bar(name: str, order: tuple[str, ...] = tuple(POLICIES)) -> dict[str, Any]:
-    """Return the face, hatch and edge of the bars of one series, always the same for a name of `order`."""
+    """Return the colour, hatch and edge of the bars of a series; its name determines them."""
     index = order.index(name) if name in order else len(order) - 1
     return {
         "color": COLOURS[index % len(COLOURS)],
@@ -57,8 +57,11 @@ def figure(
     title: str, rows: int = 1, columns: int = 1, *, width: float = 9.0, height: float = 4.5
 ) -> tuple[Figure, Any]:
     """
-    Make a figure with its message as the title.
+    Make a figure with a grid of axes.
 
+    :param title: title, which states the message of the figure.
+    :param width: width in inches.
+    :param height: height in inches.
     :returns: the figure, and its axes as an array of shape (rows, columns).
     """
     made = Figure(figsize=(width, height), layout="constrained")
@@ -84,7 +87,7 @@ def log_ratio(axis: Axes) -> None:
 
 
 def legend_below(made: Figure, axes: Axes, columns: int) -> None:
-    """Put the legend of some axes below the whole figure."""
+    """Put the legend of `axes` below the whole figure."""
     handles, labels = axes.get_legend_handles_labels()
     lines = -(-len(labels) // columns)
     bottom = (0.12 + 0.22 * lines) / made.get_figheight()

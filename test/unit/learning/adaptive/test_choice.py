@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Trials: frames that would stay on the robot, sent to the edge while the robot works on them."""
+"""Trials: frames that would stay on the robot go to the edge, and the robot works on them at the same time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from neurosurgeon_ros.learning.adaptive.policy import AdaptiveMuLinUcb
 from neurosurgeon_ros.learning.adaptive.priors import Nominal
 from neurosurgeon_ros.learning.interface import Choice, Context
 
-#: Two arms at the edge and `on_device`, which takes 0.2 s.
+#: Seconds on the robot of two arms that use the edge, and of `on_device`.
 ROBOT_S = np.array([0.01, 0.1, 0.2])
 DEADLINE = 0.3
 
@@ -62,7 +62,7 @@ def test_an_arm_that_is_not_allowed_is_not_tried() -> None:
 
 @pytest.mark.parametrize("hedge", [True, False])
 def test_the_robot_works_on_the_frame_of_a_trial_from_the_start(hedge: bool) -> None:
-    """On a link on which edge and robot take about as long, some frames use both."""
+    """The link falls to a rate at which edge and robot take about the same time."""
     drive, policy = Drive(16.0, seed=0), AdaptiveMuLinUcb(n_arms=5, hedge=hedge)
     choices: list[Choice] = []
 

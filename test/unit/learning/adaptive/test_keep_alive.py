@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""When the next look is due at an edge that is believed to be too slow for every frame."""
+"""The time of the next look at a link or an edge that is believed to be too slow for every frame."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from neurosurgeon_ros.learning.adaptive.keep_alive import KeepAlive
 
 
 def looked(now_s: float = 100.0) -> KeepAlive:
-    """Return a KeepAlive whose look has just been sent."""
+    """Return a KeepAlive that has just sent a look."""
     looks = KeepAlive(0.3, 1.0)
     assert looks.is_due(now_s, idle_s=math.inf)
     looks.sent(now_s)

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The learner of positive sums: what it learns, what it treats as noise, and what as a change."""
+"""The filter that learns sums of positive terms: convergence, noise, outliers and changes."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ PRIOR = Prior(sd=np.array([1.0, 0.0]), level=np.array([0.0, 1.0]), level_sd=1.5,
 
 
 def terms(size: float) -> np.ndarray:
-    """Return the nominal seconds of a round trip of 5 ms, and of `size` units of 10 ms."""
+    """Return the nominal seconds of a round trip of 5 ms and of `size` units of 10 ms each."""
     return np.array([0.005, 0.01 * size])
 
 
 def taught(
     rounds: int = 30, *, noise: float = 0.02, seed: int = 0, n_arms: int = 2
 ) -> tuple[LogFilter, np.random.Generator]:
-    """Return a filter that has learnt that the round trip is 20 ms, and a unit 2 ms."""
+    """Return a filter that has learnt a round trip of 20 ms and 2 ms per unit, and its random generator."""
     learner, rng = LogFilter(PRIOR, n_arms), np.random.default_rng(seed)
     for number in range(rounds):
         size = (1.0, 20.0, 5.0)[number % 3]
@@ -53,7 +53,7 @@ def test_one_outlier_moves_nothing() -> None:
 
 @pytest.mark.parametrize("factor", [0.1, 0.3, 4.0, 12.0])
 def test_change_is_followed_at_once(factor: float) -> None:
-    """Only the level changes: the bytes' term is multiplied by `factor`."""
+    """Only the level changes. The term of the units is multiplied by `factor`."""
     learner, rng = taught()
     for _ in range(2):
         learner.learn(terms(200.0), (0.02 + 0.4 * factor) * math.exp(0.02 * rng.standard_normal()), -1)
@@ -139,7 +139,7 @@ def test_delays_that_cannot_be_are_ignored(seconds: float) -> None:
 
 
 def test_what_nothing_fits_is_not_upheld_by_calling_everything_an_outlier() -> None:
-    """Many fast outliers are followed by a link that is five times as fast."""
+    """After many fast outliers, the link becomes five times as fast."""
     learner, rng = taught()
     for number in range(200):
         learner.advance(0.1)
@@ -152,7 +152,7 @@ def test_what_nothing_fits_is_not_upheld_by_calling_everything_an_outlier() -> N
 
 
 def test_a_round_trip_longer_than_a_whole_answer_is_refuted() -> None:
-    """The round trip is believed to be 0.8 s, as when late answers in an outage were attributed to it."""
+    """The filter believes in a round trip of 0.8 s, as after an outage whose late answers were attributed to it."""
     state = taught()[0].state()
     state["mean"][0] = math.log(0.8 / 0.005)
     learner = LogFilter(PRIOR, 2)

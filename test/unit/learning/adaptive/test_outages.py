@@ -46,8 +46,9 @@ class Episode:
     """
     A temporary disturbance of link or edge.
 
+    :param frames: number of frames for which it lasts.
     :param changes: changed attributes of :class:`Drive`.
-    :param skipped_s: seconds in which the camera sends no image.
+    :param skipped_s: seconds before it in which the camera sends no image.
     """
 
     frames: int
@@ -77,7 +78,7 @@ EPISODES = st.one_of(
 )
 @settings(max_examples=60, deadline=None, derandomize=True)
 def test_no_history_keeps_frames_on_the_robot(mbps: float, seed: int, episodes: list[Episode]) -> None:
-    """Slow, dead and absent links, slow edges, edges with false reports, noise, and hours without an image."""
+    """Disturbances: slow and dead links, absent and slow edges, false durations, noise, and hours without an image."""
     drive = Drive(mbps, seed)
     for episode in episodes:
         drive.now_s += episode.skipped_s

@@ -19,7 +19,7 @@ COMPUTE_S = np.array([0.02, 0.01, 0.0])
 
 
 def context(frame: int, on_device_s: float = 0.3, **changes: object) -> Context:
-    """Return arms that send 600 kB at once, 100 kB after 0.1 s, and nothing after `on_device_s`."""
+    """Return a context with arms that send 600 kB at once, send 100 kB after 0.1 s, and take `on_device_s`."""
     features = np.zeros((3, len(FEATURES)))
     features[:2, FEATURES.index("conv_macs")] = [2e9, 1e9]
     features[:, PSI] = SENT
@@ -39,7 +39,7 @@ def context(frame: int, on_device_s: float = 0.3, **changes: object) -> Context:
 
 
 def answers(choice: Choice, frame: int, bytes_per_s: float, slow_edge: float = 1.0) -> list[Observation]:
-    """Return the observations of a choice with a link and an edge without noise."""
+    """Return the observations of a choice, without noise."""
     found = []
     for arm, kind in ((choice.arm, Kind.FRAME), (choice.sample_arm, Kind.SAMPLE)):
         if arm is not None and arm < 2:
@@ -169,7 +169,7 @@ def test_choice_that_the_runtime_overruled_is_not_mistaken() -> None:
     run(policy, range(1, 50), 10e6)
     assert policy.select(context(50)).arm == 0
     before = policy.model.expect(context(50)).robot_s.copy()
-    for _ in range(20):  # as long as the arm that was run is expected to take
+    for _ in range(20):  # the expected time of the arm that was used
         policy.observe(Observation(2, 50, Kind.FRAME, math.nan, robot_s=before[2]), context(50))
     np.testing.assert_allclose(policy.model.expect(context(50)).robot_s, before)
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A term that another term limits, and about which a belief fades without observations."""
+"""A term with a limit relative to another term, and its return to the prior without observations."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Codec tables: the shipped ones, files that are no table, and how they are measured."""
+"""Codec tables: the shipped tables, broken files, and the measurement."""
 
 from __future__ import annotations
 

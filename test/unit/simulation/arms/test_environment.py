@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Environments with the arms that a robot of some speed would have."""
+"""Environments with the arms that a robot of a given speed would have."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A real run as an environment: what it shows is taken over, and what it does not show follows the arm table."""
+"""Environments made from real runs: they use the values that a run shows, and the arm table for all others."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from neurosurgeon_ros.simulation.processes import ConstantLink
 from neurosurgeon_ros.simulation.uplink import UplinkByTime
 
 MBPS = np.array([8.0, 16.0, 8.0, 12.0])
-#: What the real robot and its edge take longer than the arm table says, its link costs for a byte, and its way.
+#: Factors of the real robot and of its edge on the times of the arm table, the link's cost per byte, the round trip.
 SLOWER, EDGE_SLOWER, BYTE_COSTS, WAY_S = 1.1, 1.3, 1.06, 0.004
 
 
@@ -41,7 +41,7 @@ def known(frames: int = 60) -> Environment:
 
 
 def recorded(environment: Environment, mbps: FloatArray, frames: int = 60) -> RealRun:
-    """Return what a robot would record with two arms and `on_device` in turn, 250 ms apart so that none waits."""
+    """Return the run of a robot that uses two arms and `on_device` in turn, every 250 ms so that no frame waits."""
     uplink, period_s, decisions = UplinkByTime(mbps, 0.1), 0.25, []
     coding, last = environment.coding, environment.on_device
     assert coding is not None
@@ -68,7 +68,7 @@ def recorded(environment: Environment, mbps: FloatArray, frames: int = 60) -> Re
 
 
 def made(mbps: FloatArray = MBPS) -> tuple[RealRun, Environment, Environment]:
-    """Return a run, the environment that the arm table gives, and the one of the run."""
+    """Return a run, the environment of the arm table, and the environment of the run."""
     environment = known()
     run = recorded(environment, mbps)
     return run, environment, run_environment(run, arm_table(environment), mbps, row_s=0.1, fidelity_price_s=0.5e-3)
