@@ -23,7 +23,7 @@ _GRACE_S = 2.0
 class TraceNetwork(NamespaceNetwork):
     """Two network namespaces joined by :mod:`testbed.forwarder`, which limits the rate from robot to edge."""
 
-    in_words = "two network namespaces, packets forwarded at the recorded rates from robot to edge, at once back"
+    in_words = "two network namespaces; packets from robot to edge pass at the recorded rates, packets back at once"
 
     def __init__(self, name: str = "") -> None:
         super().__init__(name)
