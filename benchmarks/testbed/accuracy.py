@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""How well detections agree with those of the whole fp32 network on the very frames of the camera."""
+"""Agreement of detections with those of the whole fp32 network on the same camera images."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from neurosurgeon_ros.calibration.fidelity import INTERVAL_TOLERANCE, find_fidel
 from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.models import Detections
 
-#: JPEG qualities that are tried for the lowest one that agrees well enough.
+#: JPEG qualities among which the lowest one that agrees well enough is searched.
 QUALITIES = (10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 85, 90, 92, 94, 96, 98)
 
-#: Agreement from which alternatives are compared with.
+#: Minimum agreement of an alternative that this package is compared with.
 LEAST_F1 = 0.95
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """
-    What the whole network finds, and what JPEG does to that.
+    Detections of the whole network, and the effect of JPEG on them.
 
-    :param key: of what it was made: network and frames.
-    :param f1_80: F1 of whole camera images after JPEG of quality 80.
-    :param lowest_quality: the lowest one that agrees well enough.
-    :param found: of each frame, its boxes, scores and classes.
+    :param key: identifies the network and the images.
+    :param f1_80: F1 of the camera's images after JPEG of quality 80.
+    :param lowest_quality: lowest JPEG quality that agrees well enough.
+    :param found: boxes, scores and classes of each image.
     """
 
     key: str
@@ -50,16 +50,17 @@ class Judgement:
 @dataclass(frozen=True, slots=True, eq=False)
 class Reference:
     """
-    What the whole fp32 network finds in each frame of the video.
+    Detections of the whole fp32 network in each image.
 
     :param labels: names of the classes.
+    :param found: detections of each image.
     """
 
     labels: tuple[str, ...]
     found: tuple[Detections, ...]
 
     def f1(self, frames: Sequence[dict[str, Any]]) -> float:
-        """Return F1 of the answered ones among a camera's frames."""
+        """Return F1 of those frames that were answered."""
         index = {name: number for number, name in enumerate(self.labels)}
         matches = []
         for frame in frames:
@@ -72,9 +73,9 @@ class Reference:
 
 def judge(engine: Engine, images: Sequence[NDArray[np.uint8]], cache: Path) -> tuple[Reference, Judgement]:
     """
-    Return what the whole network finds in the camera's images, and what JPEG does to that.
+    Return the detections of the whole network in the camera's images, and the effect of JPEG on them.
 
-    :param cache: where it is kept: it takes most of a minute, and is the same each time.
+    :param cache: file that keeps the result, because it is always the same and takes most of a minute.
     """
     key = f"{engine.fingerprint} {zlib.crc32(b''.join(image.tobytes() for image in images)):08x}"
     with contextlib.suppress(OSError, ValueError, TypeError):
@@ -90,12 +91,12 @@ def judge(engine: Engine, images: Sequence[NDArray[np.uint8]], cache: Path) -> t
 
 
 def make_reference(engine: Engine, frames: Sequence[NDArray[np.uint8]]) -> Reference:
-    """Run the whole network on every frame."""
+    """Run the whole network on every image."""
     return Reference(engine.model.labels, tuple(detect(engine, frame) for frame in frames))
 
 
 def jpeg_f1(engine: Engine, reference: Reference, frames: Sequence[NDArray[np.uint8]], quality: int) -> float:
-    """Return F1 of the frames after they went through JPEG, as a whole camera image."""
+    """Return F1 of the images after JPEG of this quality."""
     matches = []
     for expected, frame in zip(reference.found, frames, strict=True):
         _, data = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])
@@ -106,9 +107,9 @@ def jpeg_f1(engine: Engine, reference: Reference, frames: Sequence[NDArray[np.ui
 
 def lowest_quality(f1_of: Callable[[int], float]) -> int:
     """
-    Find the lowest quality with F1 of at least :data:`LEAST_F1` by bisection; the highest one if none has.
+    Find the lowest quality with F1 of at least :data:`LEAST_F1` by bisection. Returns the highest quality if none has.
 
-    :param f1_of: F1 of a quality, which rises with it on the whole.
+    :param f1_of: returns F1 of a quality; it is assumed to increase with the quality.
     """
     low, high = 0, len(QUALITIES) - 1
     while low < high:
@@ -122,9 +123,9 @@ def lowest_quality(f1_of: Callable[[int], float]) -> int:
 
 def fidelity_with_jpeg(engine: Engine, quality: int) -> float | None:
     """
-    Return the largest `min_fidelity` with which this package may send the camera's image as such a JPEG itself.
+    Return the largest `min_fidelity` with which this package may send the camera's image as JPEG of this quality.
 
-    :returns: None if the network's calibration does not know that JPEG.
+    :returns: None if the network's calibration does not include that JPEG.
     """
     table = find_fidelity(engine.fingerprint)
     arm = table.arms.get(f"input/camera-jpeg{quality}-420") if table else None
@@ -132,7 +133,7 @@ def fidelity_with_jpeg(engine: Engine, quality: int) -> float | None:
 
 
 def detect(engine: Engine, image: NDArray[np.uint8]) -> Detections:
-    """Run pre-processing, the whole network and post-processing, as an on-device frame does."""
+    """Run pre-processing, the whole network and post-processing, as for a frame on the device."""
     with torch.inference_mode():
         x, letterbox = engine.model.preprocess(image)
         outputs = engine.partitioned.run_whole(x)

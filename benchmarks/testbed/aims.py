@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What this package set itself as aims, beside what was measured."""
+"""The aims of this package, and the measurements that they are compared with."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-#: The step of `make bench-micro` that is the robot's overhead.
+#: Step of `make bench-micro` that measures the robot's overhead.
 OVERHEAD = "robot, before an image is sent"
 
-#: Goodput over the wire's own, by Mbit/s without loss, and with 1 % of packets lost for messages of 100 kB and more.
+#: Minimum goodput relative to the link's rate: by Mbit/s without loss, and with 1 % of packets lost for messages of
+#: 100 kB and more.
 LEAST_SHARE, LEAST_SHARE_WITH_LOSS = {4.0: 0.95, 16.0: 0.95, 50.0: 0.90}, 0.75
 
-#: Milliseconds from publish to callback on one machine, by bytes.
+#: Maximum milliseconds from publish to callback on one machine, by bytes.
 MOST_LOCAL_MS = {1_000_000: 1.5, 4_000_000: 6.0}
 
 
@@ -23,10 +24,11 @@ class Aim:
     """
     One aim.
 
-    :param measured: the worst of what was measured for it.
-    :param limit: that it should not be beyond.
-    :param unit: of both, with its space; empty: a ratio.
-    :param is_least: the limit is the least it should be instead of the most.
+    :param name: description for the report.
+    :param measured: worst measured value.
+    :param limit: limit of this value.
+    :param unit: unit of both, with a leading space; empty for a ratio.
+    :param is_least: whether the limit is a minimum; otherwise it is a maximum.
     """
 
     name: str
@@ -37,7 +39,7 @@ class Aim:
 
     @property
     def is_met(self) -> bool:
-        """Whether what was measured is within the limit."""
+        """Return whether the measured value is within the limit."""
         return self.measured >= self.limit if self.is_least else self.measured <= self.limit
 
 
@@ -46,16 +48,24 @@ def aims(
     wire: Sequence[Mapping[str, Any]],
     start_up: Mapping[str, float],
     key_frames: Sequence[Mapping[str, float]],
+    links: Mapping[str, Any] | None = None,
 ) -> list[Aim]:
     """
-    Return every aim that something was measured for.
+    Return every aim for which there is a measurement.
 
-    :param summary: summary.json.
-    :param wire: of benchmarks/wire.py; empty if it has not run.
-    :param start_up: seconds by stage, of benchmarks/start_up.py; empty if it has not run.
-    :param key_frames: of benchmarks/key_frames.py, by frame step; empty if it has not run.
+    :param summary: content of summary.json.
+    :param wire: results of benchmarks/wire.py; empty if it has not run.
+    :param start_up: seconds by stage from benchmarks/start_up.py; empty if it has not run.
+    :param key_frames: results of benchmarks/key_frames.py by frame step; empty if it has not run.
+    :param links: content of links.json; None if no recorded link has run.
     """
-    return [*_ratios(summary), *_overheads(summary["micro"], key_frames), *_wire(wire), *_start_up(start_up)]
+    return [
+        *_ratios(summary),
+        *_links(links or {}),
+        *_overheads(summary["micro"], key_frames),
+        *_wire(wire),
+        *_start_up(start_up),
+    ]
 
 
 def _ratios(summary: Mapping[str, Any]) -> Iterator[Aim]:
@@ -66,6 +76,13 @@ def _ratios(summary: Mapping[str, Any]) -> Iterator[Aim]:
             yield Aim(f"delay, constant rates: `default` / {name}", max(constant), 1.05)
     if "changing" in best:
         yield Aim("delay, changing link: `default` / the best alternative with F1 ≥ 0.95", best["changing"], 0.70)
+
+
+def _links(links: Mapping[str, Any]) -> Iterator[Aim]:
+    if links.get("ratio_to_best") is not None:
+        yield Aim("delay, recorded links, mean: `default` / the best alternative", links["ratio_to_best"], 0.92)
+    if links.get("p99_to_robot") is not None:
+        yield Aim("p99, recorded links, mean: `default` / `detector_on_robot`", links["p99_to_robot"], 1.0)
 
 
 def _overheads(micro: Mapping[str, Any], key_frames: Sequence[Mapping[str, float]]) -> Iterator[Aim]:

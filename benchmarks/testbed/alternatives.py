@@ -1,10 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-What one would write without this package: a node that takes images and publishes the whole network's detections.
+The alternative to this package: a node that runs the whole network on each image and publishes the detections.
 
-``python -m testbed.alternatives '{…}'``; the argument is :class:`DetectorTask` as JSON. It runs on the edge, on raw or
-compressed images, or on the robot; it has the same engine as this package's nodes, and Fast DDS as it comes.
+``python -m testbed.alternatives '{…}'``; the argument is :class:`DetectorTask` as JSON. The node runs on the robot, or
+on the edge with raw or compressed images. It uses the engine of this package's nodes, and Fast DDS with its defaults.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import signal
 import sys
 from dataclasses import dataclass
 
-# Read when torch is first imported: threads that wait by spinning slow down every other process.
+# torch reads this when it is imported. Threads that spin while they wait slow down all other processes.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import cv2
@@ -41,12 +41,14 @@ from testbed.qos import IMAGES_OVER_A_LINK, SENSOR_DATA
 @dataclass(frozen=True, slots=True)
 class DetectorTask:
     """
-    What the detector is to do.
+    Task of the detector.
 
-    :param compressed: takes CompressedImage instead of Image.
-    :param over_a_link: the images come from another machine.
-    :param topic: of the images; empty: the camera's.
-    :param speed: of the emulated robot, where it runs on it.
+    :param model: name of the network.
+    :param compressed: whether it subscribes to CompressedImage instead of Image.
+    :param over_a_link: whether the images come from another machine.
+    :param topic: topic of the images; empty for the camera's topic.
+    :param speed: speed of the emulated robot as a fraction of one core's; 1 on the edge.
+    :param threads: number of torch threads; 0 for torch's default.
     """
 
     model: str
@@ -58,7 +60,7 @@ class DetectorTask:
 
 
 class Detector(Node):
-    """Runs the network in the callback; with a depth of 1 the next image is the newest."""
+    """Runs the network in the callback of the images. With a depth of 1, the next image is always the newest."""
 
     def __init__(self, task: DetectorTask) -> None:
         super().__init__("detector")
@@ -71,7 +73,7 @@ class Detector(Node):
         if task.speed < 1.0:
             on_device = self._engine.arms(())
             cost = measure_delays(self._engine, on_device)
-            # This node compares no frames: only the letterbox is its pre-processing.
+            # The pre-processing of this node has no key-frame score, only the letterbox.
             self._preprocess_s = self._least_preprocess_seconds()
             self._network_s = float(cost.front_s[-1]) + cost.postprocess_s
         self._detections = self.create_publisher(Detection2DArray, "detections", qos.DETECTIONS)
@@ -110,7 +112,7 @@ class Detector(Node):
 
 
 def main() -> int:
-    """Run the detector until it is told to stop; returns the exit code."""
+    """Run the detector until a signal stops it; returns the exit code."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     task = DetectorTask(**json.loads(sys.argv[1]))
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)

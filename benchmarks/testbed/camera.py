@@ -1,10 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-The camera and the clock of a run, one process on the robot: publishes frames, and notes when detections come.
+The camera of a run, a process on the robot. It publishes images and records when detections arrive.
 
-``python -m testbed.camera '{…}'``; the argument is :class:`CameraTask` as JSON. It says `begin` on its output with the
-first frame that counts, `end` when all is over, and writes what it saw to a file.
+``python -m testbed.camera '{…}'``; the argument is :class:`CameraTask` as JSON. It prints `begin` with the first
+counted frame and `end` after the last answer, and writes a file with everything that it recorded.
 """
 
 from __future__ import annotations
@@ -40,21 +40,26 @@ from neurosurgeon_ros.ros import qos
 from neurosurgeon_ros.ros.process.dds import apply_profile
 from testbed.qos import IMAGES_OVER_A_LINK, SENSOR_DATA
 
-#: Seconds that nodes may take until they are there, and that the last answers may take.
+#: Maximum seconds until all nodes have started, and for which the camera waits for the last answers.
 START_S, LAST_ANSWERS_S = 90.0, 4.0
 
 
 @dataclass(frozen=True, slots=True)
 class CameraTask:
     """
-    What the camera is to do.
+    Task of the camera.
 
-    :param jpeg_quality: publishes CompressedImage of this quality; 0: Image.
-    :param over_a_link: the images go to another machine, so that reliability is worth its price.
-    :param speed: of the emulated robot, for the encoding.
-    :param await_topics: topics on which somebody has to listen before the first frame.
-    :param offset: of the video's frame that counts first, so that rounds see different ones.
-    :param package: run with this package's Fast DDS profile, and note the robot's decisions.
+    :param video: path of the video.
+    :param out: path of the file that it writes.
+    :param rate_hz: images per second.
+    :param frames: number of counted frames.
+    :param warm_up: number of frames before the counted ones.
+    :param jpeg_quality: quality of the published CompressedImage; 0 to publish Image.
+    :param over_a_link: whether the images go to another machine, which requires reliable QoS.
+    :param speed: speed of the emulated robot as a fraction of one core's, for the encoding.
+    :param await_topics: topics that must have a subscription before the first frame.
+    :param offset: number of the video frame for the first counted frame; differs from round to round.
+    :param package: whether this package runs: use its Fast DDS profile, and record the robot's decisions.
     """
 
     video: str
@@ -71,7 +76,7 @@ class CameraTask:
 
 
 class Camera(Node):
-    """Publishes from the main thread; detections come in on the executor's."""
+    """Publishes from the main thread, and receives detections in the executor's thread."""
 
     def __init__(self, task: CameraTask) -> None:
         super().__init__("camera", start_parameter_services=False, enable_rosout=False)
@@ -94,7 +99,7 @@ class Camera(Node):
             self.create_subscription(PartitionDecision, "robot_node/decision", self._on_decision, qos.DECISION)
 
     def run(self) -> None:
-        """Publish everything at the camera's rate, and wait for the last answer."""
+        """Publish all frames at the camera's rate, and wait for the last answer."""
         task = self._task
         self._await_listeners()
         period_s, due_s = 1.0 / task.rate_hz, time.monotonic()
@@ -108,7 +113,7 @@ class Camera(Node):
         print("end", flush=True)
 
     def write(self) -> None:
-        """Write what was seen."""
+        """Write the recorded frames and decisions."""
         frames = [
             {"video_frame": self._video_frame(index), "sent_s": sent_s, **self._answers.get(index, {})}
             for index, sent_s in enumerate(list(self._sent_s))
@@ -161,10 +166,10 @@ class Camera(Node):
 
 def read_video(path: str, *, rate_hz: float) -> list[NDArray[np.uint8]]:
     """
-    Decode a whole video beforehand, so that decoding is nobody's cost.
+    Decode a whole video in advance, so that decoding takes no time during a run.
 
-    :param rate_hz: of a camera that sees it: what moves, moves as in the video, however slow the camera is.
-    :returns: what the camera sees until its frames come again, see :func:`seen_frames`.
+    :param rate_hz: images per second of the camera. Objects move as fast as in the video at every rate.
+    :returns: images until they repeat, see :func:`seen_frames`.
     """
     frames = []
     with VideoSource(path) as source:
@@ -176,14 +181,14 @@ def read_video(path: str, *, rate_hz: float) -> list[NDArray[np.uint8]]:
 
 def seen_frames(count: int, step: float) -> list[int]:
     """
-    Choose what a camera sees of a video that is played again and again, from one frame later each time.
+    Return which frames of a video a camera sees. The video repeats, each time beginning one frame later.
 
-    A step of a whole number would meet the rhythm in which videos are compressed: every other frame of the shipped
-    video loses less by JPEG than those between.
+    A constant whole step would coincide with the period of video compression: in the shipped video, every second frame
+    loses less by JPEG than the frames between.
 
-    :param count: frames of the video.
-    :param step: frames of the video for one of the camera's; at least 1 is taken.
-    :returns: their numbers, until they come again.
+    :param count: number of frames of the video.
+    :param step: number of video frames for one camera frame; values below 1 count as 1.
+    :returns: frame numbers until they repeat.
     """
     step = max(1.0, step)
     once = math.ceil(count / step)
@@ -191,14 +196,14 @@ def seen_frames(count: int, step: float) -> list[int]:
 
 
 def to_jpeg(image: NDArray[np.uint8], quality: int) -> array.array[int]:
-    """Compress as image_transport's plugin does."""
+    """Compress an image as image_transport's plugin does."""
     encoded, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     assert encoded
     return array.array("B", data.tobytes())
 
 
 def least_seconds(step: Any, repeats: int = 9) -> float:
-    """Return the least time of some."""
+    """Return the shortest of several measured times of a step."""
     seconds = []
     for _ in range(repeats):
         begin = time.perf_counter()

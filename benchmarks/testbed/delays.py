@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""How a run's delays are counted: every camera frame the same, whether it was answered or dropped."""
+"""The delay of each camera frame, whether it was answered or dropped."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def frame_delays(sent_s: Sequence[float], answered_s: Sequence[float | None], *,
     """
     Return the delay of every camera frame.
 
-    An answered frame's is from its stamp to its detections. A dropped frame's is one period plus the delay of the next
-    frame: until the first detections of anything as new as it. Detections that come after those of a newer frame count
-    when they come. Frames at the end after which no answer came count until the end of the run.
+    The delay of an answered frame is the time from its stamp to its detections, even if those of a newer frame arrived
+    earlier. The delay of a dropped frame is the time from its stamp to the detections of the next answered frame. If no
+    later frame was answered, its delay is the time until the end of the run.
 
-    :param sent_s: when each frame was stamped, in order.
-    :param answered_s: when its detections came; None: never.
-    :param end_s: when the run was given up.
-    :returns: seconds, as many as frames.
+    :param sent_s: time of each frame's stamp, in order.
+    :param answered_s: time at which its detections arrived; None if they did not.
+    :param end_s: time of the end of the run.
+    :returns: delays in seconds, one for each frame.
     """
     delays: list[float] = []
     known_s = end_s
@@ -34,7 +34,7 @@ def frame_delays(sent_s: Sequence[float], answered_s: Sequence[float | None], *,
 
 
 def percentiles_ms(delays_s: Sequence[float]) -> dict[str, float]:
-    """Return mean, p50, p95 and p99, in milliseconds; NaN of nothing."""
+    """Return mean, p50, p95 and p99 in milliseconds; NaN if there are no delays."""
     if not delays_s:
         return dict.fromkeys(("mean", "p50", "p95", "p99"), math.nan)
     values = 1e3 * np.asarray(delays_s)

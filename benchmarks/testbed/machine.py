@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The machine's cores, shared out between robot and edge, and what they are."""
+"""The machine's cores and their distribution between robot and edge."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from testbed.network import Side
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """The cores of each side; the same ones where there is only one."""
+    """The cores of each side. On a machine with one core, both sides share it."""
 
     robot: frozenset[int]
     edge: frozenset[int]
 
     def of(self, side: Side) -> frozenset[int]:
-        """Return a side's cores."""
+        """Return the cores of a side."""
         return self.robot if side is Side.ROBOT else self.edge
 
 
 def share_out(cores: frozenset[int]) -> Cores:
-    """Return the robot one core and the edge the others, so that neither can take the other's time."""
+    """Give the robot one core and the edge the other cores, so that neither side slows the other down."""
     first = min(cores)
     return Cores(frozenset({first}), frozenset(cores - {first}) or frozenset({first}))
 
 
 def usable_cores() -> frozenset[int]:
-    """Return the cores that this process may use."""
+    """Return the cores that this process is allowed to use."""
     return frozenset(os.sched_getaffinity(0))
 
 
 @contextlib.contextmanager
 def on_cores(cores: frozenset[int]) -> Iterator[None]:
-    """Start processes on these cores: a child inherits what the thread that starts it has."""
+    """Run the body on these cores. Processes that it starts inherit them."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:
@@ -51,7 +51,7 @@ def on_cores(cores: frozenset[int]) -> Iterator[None]:
 
 
 def cpu_seconds(pids: list[int]) -> float:
-    """Return the processor time that processes and their children have used so far."""
+    """Return the processor seconds that the processes and their children have used."""
     total = 0.0
     for pid in pids:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -64,7 +64,7 @@ def cpu_seconds(pids: list[int]) -> float:
 
 
 def in_words() -> str:
-    """Name the machine by what matters: cores and processor."""
+    """Return the number of cores and the name of the processor."""
     text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     model = re.search(r"^model name\s*:\s*(.*)$", text, re.MULTILINE)
     number = len(usable_cores())

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What each step of a frame costs in isolation, as the median of many and beside a named reference in the same run."""
+"""Delay of each step of a frame in isolation: the median, and its ratio to a reference measured in the same run."""
 
 from __future__ import annotations
 
@@ -37,18 +37,19 @@ from neurosurgeon_ros.robot.processor import FrameProcessor
 from neurosurgeon_ros.ros.result_messages import from_detections
 from testbed.camera import read_video
 
-#: A customary camera's image.
+#: Width and height of a typical camera's image.
 CAMERA_SIZE = (640, 480)
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
     """
-    One step.
+    Delay of one step.
 
-    :param median_ms: of `repeats` times, milliseconds.
-    :param reference: what it is held against.
-    :param ratio: to the reference's median.
+    :param median_ms: median in milliseconds.
+    :param reference: name of the reference.
+    :param ratio: median divided by the reference's median.
+    :param repeats: number of measurements.
     """
 
     median_ms: float
@@ -59,7 +60,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Step:
-    """A step and the named reference that it is held against."""
+    """A step, and the reference that it is compared with."""
 
     name: str
     run: Callable[[], object]
@@ -68,7 +69,7 @@ class Step:
 
 
 def steps(engine: Engine, images: Sequence[NDArray[np.uint8]]) -> Iterator[Step]:
-    """Return every step that is measured."""
+    """Return all steps to measure."""
     image = images[0]
     jpeg = "cv2.imencode, jpeg 80, of the same image"
     rounds = iter(range(10**9))
@@ -119,10 +120,10 @@ def steps(engine: Engine, images: Sequence[NDArray[np.uint8]]) -> Iterator[Step]
 
 class Decider:
     """
-    What the robot does with a frame until it is sent, beyond encoding its image as jpeg.
+    The robot's work on a frame before it is sent, without encoding the image as JPEG.
 
-    The encoding and the key-frame score, which is taken when the image is sent, are stubbed; so every step of the
-    frame's way is the robot's own but these two.
+    The encoding and the key-frame score, which the robot computes after sending, are replaced by stubs. All other steps
+    are the robot's own.
     """
 
     def __init__(self, engine: Engine, image: NDArray[np.uint8]) -> None:
@@ -147,7 +148,7 @@ class Decider:
         )
 
     def __call__(self) -> None:
-        """Begin a frame, and forget it."""
+        """Begin a frame, and discard it."""
         self._sequence += 1
         arrival = Arrival(None, time.monotonic(), lambda: self._image)
         counts = Counts(received=self._sequence, accepted=self._sequence)
@@ -159,7 +160,7 @@ class Decider:
 
 
 class _Encoded:
-    """An engine whose images are encoded already."""
+    """An engine that returns an image encoded earlier."""
 
     def __init__(self, engine: Engine, encoded: object) -> None:
         self._engine, self._encoded = engine, encoded
@@ -168,15 +169,15 @@ class _Encoded:
         return getattr(self._engine, name)
 
     def encode_image(self, arm: Arm, image: CameraImage) -> object:
-        """Return what was encoded before."""
+        """Return the image encoded earlier."""
         return self._encoded
 
 
 class _Nowhere:
-    """An uplink and a sink that take everything."""
+    """An uplink and a sink that accept and discard everything."""
 
     def obstacle(self) -> None:
-        """Have none."""
+        """Return None: the edge may be used."""
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *_: None
@@ -198,7 +199,7 @@ def _codec_steps(
 
 
 def measure(step: Step, repeats: int) -> Cost:
-    """Run step and reference in turn, so that a drift of the machine meets both."""
+    """Run step and reference in turn, so that a drift of the machine affects both."""
     own: list[float] = []
     theirs: list[float] = []
     for number in range(repeats + 3):
@@ -212,11 +213,11 @@ def measure(step: Step, repeats: int) -> Cost:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure everything and write micro.json; returns the exit code."""
+    """Measure all steps, and write micro.json; returns the exit code."""
     parser = argparse.ArgumentParser(prog="bench-micro", description=__doc__, allow_abbrev=False)
-    parser.add_argument("--repeats", type=int, default=50, metavar="N", help="of each step (%(default)s)")
-    parser.add_argument("--model", default="yolov3_tiny", help="(%(default)s)")
-    parser.add_argument("--out", type=Path, default=Path("out/bench"), metavar="DIR", help="(%(default)s)")
+    parser.add_argument("--repeats", type=int, default=50, metavar="N", help="measurements of each step (%(default)s)")
+    parser.add_argument("--model", default="yolov3_tiny", help="network (%(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("out/bench"), metavar="DIR", help="folder (%(default)s)")
     arguments = parser.parse_args(argv)
     torch.set_num_threads(1)
     cv2.setNumThreads(1)

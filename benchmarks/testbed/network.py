@@ -1,10 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-A link of a given rate between robot and edge, for measuring.
+A link of a given rate between robot and edge.
 
-With root: two network namespaces joined by a veth pair, with a token bucket (tbf) on the robot's side, so that the
-kernel limits what DDS really sends. Without root: one machine, and an emulated link (see :mod:`testbed.relay`).
+With root, the link is a veth pair between two network namespaces. A token bucket (tbf) on the robot's side limits the
+packets that DDS sends. Without root, both sides run on one machine, and :mod:`testbed.relay` emulates the link.
 """
 
 from __future__ import annotations
@@ -17,58 +17,59 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
-#: Namespaces and interfaces begin with this; the process id follows. An interface's name has 15 characters at most.
+#: Prefix of the names of namespaces and interfaces; the process id follows. An interface's name has at most 15
+#: characters.
 PREFIX = "nsb"
 
-#: What a token bucket may let through at once, and how long a packet may wait in it.
+#: Size of the token bucket, and maximum time that a packet waits in its queue.
 BURST, LATENCY = "32kbit", "400ms"
 
-#: Where the two sides lie; a network that is reserved for benchmarks (RFC 2544).
+#: Addresses of the two sides, in a network that is reserved for benchmarks (RFC 2544).
 ADDRESSES = {"robot": "198.18.7.1/30", "edge": "198.18.7.2/30"}
 
 
 class NetworkProblem(RuntimeError):
-    """The link cannot be set up; the message is one sentence."""
+    """The link cannot be set up. The message is one sentence."""
 
 
 class Side(enum.Enum):
-    """Where a process runs."""
+    """Side on which a process runs."""
 
     ROBOT = "robot"
     EDGE = "edge"
 
 
 class Network(Protocol):
-    """A link between robot and edge, and the way to start processes on its two sides."""
+    """A link between robot and edge."""
 
     @property
     def in_words(self) -> str:
-        """What it is, for the report."""
+        """Return a description for the report."""
 
     @property
     def emulated(self) -> bool:
-        """Whether requests have to pass :mod:`testbed.relay` to meet the rate."""
+        """Return whether :mod:`testbed.relay` has to forward the messages to limit their rate."""
 
     def command(self, side: Side, argv: Sequence[str]) -> list[str]:
-        """Return the command that runs `argv` on a side; the process keeps its id."""
+        """Return the command that runs `argv` on one side. The process id does not change."""
 
     def environment(self) -> dict[str, str]:
-        """Return the variables under which the two sides, and nobody else, meet."""
+        """Return environment variables with which the nodes of the two sides find each other and no other node."""
 
     def set_rate(self, mbps: float | None) -> None:
-        """Limit what the robot sends, Mbit/s; None: no limit."""
+        """Limit the rate from robot to edge, in Mbit/s; None: no limit."""
 
     def wire_bytes(self) -> int | None:
-        """Return the bytes that both directions have carried so far, frames of the wire included; None: not known."""
+        """Return the bytes that both directions have carried, with Ethernet headers; None if unknown."""
 
 
 class NamespaceNetwork:
     """
-    Two network namespaces joined by a veth pair; needs root. A context manager: what it makes goes when it ends.
+    Two network namespaces joined by a veth pair. Needs root. The context manager removes everything at its end.
 
-    :param name: of the namespaces and interfaces; the default is unique on this machine.
+    :param name: name of the namespaces and interfaces; the default is unique on this machine.
     :raises NetworkProblem: if the kernel or the rights do not allow it.
     """
 
@@ -79,7 +80,7 @@ class NamespaceNetwork:
         self._name = name or f"{PREFIX}{os.getpid()}"
         self._shared = Path("/dev/shm")
 
-    def __enter__(self) -> NamespaceNetwork:
+    def __enter__(self) -> Self:
         remove_leftovers()
         try:
             self._make()
@@ -92,16 +93,16 @@ class NamespaceNetwork:
         self.close()
 
     def command(self, side: Side, argv: Sequence[str]) -> list[str]:
-        """Run on a side, with shared memory of its own: a robot and an edge have none in common."""
+        """Return the command in the side's namespace, with its own shared memory."""
         script = f'mount --bind "{self._memory(side)}" /dev/shm && exec "$@"'
         return ["ip", "netns", "exec", self._space(side), "sh", "-c", script, "sh", *argv]
 
     def environment(self) -> dict[str, str]:
-        """Let nodes look for each other beyond their own host: nobody else is in these namespaces."""
+        """Return variables that let nodes search beyond their host. No other node is in these namespaces."""
         return {"ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET", "ROS_DOMAIN_ID": "7"}
 
     def set_rate(self, mbps: float | None) -> None:
-        """Replace the token bucket; packets that wait in the old one are lost, as with any change of queue."""
+        """Change the token bucket, or add it. Packets that wait in it stay there."""
         device = self._device(Side.ROBOT)
         if mbps is None:
             run(
@@ -113,7 +114,7 @@ class NamespaceNetwork:
         self._in(Side.ROBOT, "tc", "qdisc", verb, "dev", device, "root", *limit)
 
     def set_loss(self, probability: float) -> None:
-        """Lose packets that come to the edge at random, with this probability; 0: none. Needs iptables."""
+        """Drop packets to the edge at random with this probability; 0: none. Needs iptables."""
         chain = ("-t", "raw", "PREROUTING")
         iptables = "iptables-legacy" if shutil.which("iptables-legacy") else "iptables"
         self._in(Side.EDGE, iptables, "-w", *chain[:2], "-F", chain[2])
@@ -123,41 +124,46 @@ class NamespaceNetwork:
 
     def reassemble_as_recommended(self) -> None:
         """
-        Set how the edge's kernel puts packets together as ROS 2 recommends for links that lose some.
+        Set the edge's reassembly of IP fragments as ROS 2 recommends for links that lose packets.
 
-        Otherwise what came of each incomplete datagram is kept for 30 s, and once 4 MB are, every other is refused.
+        With the kernel's defaults, the fragments of an incomplete datagram stay for 30 s. When they fill 4 MB, the
+        kernel refuses all other fragments.
         See "Cross-vendor tuning" in https://docs.ros.org/en/jazzy/How-To-Guides/DDS-tuning.html.
         """
         for setting in ("net.ipv4.ipfrag_time=3", "net.ipv4.ipfrag_high_thresh=134217728"):
             self._in(Side.EDGE, "sysctl", "-q", "-w", setting)
 
     def set_up(self, up: bool) -> None:
-        """Cut the link, or mend it."""
+        """Set the link up or down."""
         self._in(Side.ROBOT, "ip", "link", "set", self._device(Side.ROBOT), "up" if up else "down")
 
     def wire_bytes(self) -> int:
-        """Return the bytes that the robot's interface has sent and received so far."""
+        """Return the bytes that the robot's interface has sent and received."""
         said = self._in(Side.ROBOT, "cat", "/proc/net/dev")
         line = next(line for line in said.splitlines() if line.strip().startswith(f"{self._device(Side.ROBOT)}:"))
         fields = line.split(":")[1].split()
         return int(fields[0]) + int(fields[8])
 
     def close(self) -> None:
-        """Remove everything; may be called again."""
+        """Remove everything. It may be called more than once."""
         remove(self._name)
 
     def _make(self) -> None:
-        name = self._name
         for side in Side:
             run("ip", "netns", "add", self._space(side))
             self._memory(side).mkdir(mode=0o777, exist_ok=True)
-        run("ip", "link", "add", f"{name}r", "type", "veth", "peer", "name", f"{name}e")
+        self._join()
         for side in Side:
             run("ip", "link", "set", self._device(side), "netns", self._space(side))
             self._in(side, "ip", "addr", "add", ADDRESSES[side.value], "dev", self._device(side))
             for device in ("lo", self._device(side)):
                 self._in(side, "ip", "link", "set", device, "multicast", "on", "up")
             self._in(side, "ip", "route", "add", "224.0.0.0/4", "dev", self._device(side))
+
+    def _join(self) -> None:
+        """Create the two connected devices, before they move into the namespaces."""
+        devices = [self._device(side) for side in Side]
+        run("ip", "link", "add", devices[0], "type", "veth", "peer", "name", devices[1])
 
     def _limited(self) -> bool:
         return " tbf " in self._in(Side.ROBOT, "tc", "qdisc", "show", "dev", self._device(Side.ROBOT))
@@ -176,7 +182,7 @@ class NamespaceNetwork:
 
 
 class LoopbackNetwork:
-    """One machine, for those without root: the rate is kept by :mod:`testbed.relay`, which reads it from here."""
+    """One machine without namespaces, for users without root. :mod:`testbed.relay` limits the rate."""
 
     emulated = True
     in_words = "an emulated link on one machine (no root: no network namespaces)"
@@ -196,12 +202,12 @@ class LoopbackNetwork:
         self._stack.close()
 
     def command(self, side: Side, argv: Sequence[str]) -> list[str]:
-        """Run here, on whichever side."""
+        """Return the command unchanged, for both sides."""
         del side
         return list(argv)
 
     def environment(self) -> dict[str, str]:
-        """Return a domain id that no other run on this machine holds."""
+        """Return a domain id that no other run on this machine uses."""
         return self._environment
 
     def set_rate(self, mbps: float | None) -> None:
@@ -209,17 +215,17 @@ class LoopbackNetwork:
         self.rate_mbps = mbps
 
     def wire_bytes(self) -> int | None:
-        """There is no wire: the relay counts."""
+        """Return None, because the relay counts the bytes."""
         return None
 
 
 @contextlib.contextmanager
 def open_network(kind: str = "auto") -> Iterator[NamespaceNetwork | LoopbackNetwork]:
     """
-    Open the best link that there can be.
+    Open a link.
 
-    :param kind: `namespaces`, `emulated`, or `auto`: namespaces where they can be made.
-    :raises NetworkProblem: if namespaces are asked for and cannot be made.
+    :param kind: `namespaces`, `emulated`, or `auto`, which uses namespaces if they can be created.
+    :raises NetworkProblem: if `kind` is `namespaces` and they cannot be created.
     """
     with contextlib.ExitStack() as stack:
         network: NamespaceNetwork | LoopbackNetwork
@@ -236,9 +242,9 @@ def open_network(kind: str = "auto") -> Iterator[NamespaceNetwork | LoopbackNetw
 
 def remove_leftovers() -> list[str]:
     """
-    Remove what benchmarks left whose processes are gone.
+    Remove the networks of benchmarks whose processes have ended without cleaning up.
 
-    :returns: their names.
+    :returns: names of the networks.
     """
     names = abandoned(run("ip", "netns", "list", check=False).split(), is_alive)
     for name in names:
@@ -248,22 +254,22 @@ def remove_leftovers() -> list[str]:
 
 def abandoned(names: Sequence[str], alive: Callable[[int], bool]) -> list[str]:
     """
-    Find the names, without the side, of namespaces whose makers are gone.
+    Return the names, without the side, of networks whose processes have ended.
 
-    :param names: of all namespaces.
-    :param alive: says of a process id whether it lives.
+    :param names: names of all namespaces.
+    :param alive: returns whether a process id belongs to a running process.
     """
     matches = [re.fullmatch(rf"({PREFIX}(\d+))-(?:robot|edge)", name) for name in names]
     return list(dict.fromkeys(match[1] for match in matches if match and not alive(int(match[2]))))
 
 
 def is_alive(pid: int) -> bool:
-    """Say whether there is a process of this id."""
+    """Return whether a process with this id exists."""
     return Path(f"/proc/{pid}").exists()
 
 
 def remove(name: str) -> None:
-    """Remove the namespaces, interfaces and shared memory of one network, as far as they are there."""
+    """Remove the namespaces, interfaces and shared memory of one network, if they exist."""
     for side in Side:
         run("ip", "netns", "delete", f"{name}-{side.value}", check=False)
         run("ip", "link", "delete", f"{name}{side.value[0]}", check=False)
@@ -272,9 +278,10 @@ def remove(name: str) -> None:
 
 def run(*argv: str, check: bool = True) -> str:
     """
-    Run a command and give what it printed.
+    Run a command and return its output.
 
-    :raises NetworkProblem: if it fails, unless `check` is off.
+    :param check: whether a failure is an error.
+    :raises NetworkProblem: if the command fails and `check` is true.
     """
     try:
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Bars of the mean delay, with the 95th percentile, of every system in every scenario."""
+"""Plot of the mean delay and its 95th percentile, for every system in every scenario."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def draw(summary: Mapping[str, Any], path: Path) -> None:
-    """Draw one panel a scenario; systems whose F1 is under 0.95 are hatched."""
+    """Draw one panel for each scenario. Systems with an F1 below 0.95 are hatched."""
     import matplotlib
 
     matplotlib.use("Agg")

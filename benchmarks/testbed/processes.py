@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The processes of one run on the two sides of a link, each pinned to its side's cores, and their orderly end."""
+"""The processes of one run on both sides of a link, each pinned to the cores of its side."""
 
 from __future__ import annotations
 
@@ -19,15 +19,19 @@ from typing import Any
 from testbed.machine import Cores, on_cores
 from testbed.network import Network, Side
 
-#: Seconds that processes have to end by themselves.
+#: Seconds that processes have to end after each signal.
 GRACE_S = 2.0
 
-#: Where this package lies: processes run here, so that they find it.
+#: Folder that contains this package. Processes run in it, so that they find the package.
 HOME = Path(__file__).resolve().parent.parent
 
 
 class Processes:
-    """A context manager that ends at its end what it has started."""
+    """
+    Starts processes. The context manager ends them at its end.
+
+    :param logs: folder of their logs.
+    """
 
     def __init__(self, network: Network, cores: Cores, logs: Path) -> None:
         self._network = network
@@ -45,7 +49,7 @@ class Processes:
     def node(
         self, side: Side, name: str, parameters: Mapping[str, object], remappings: Mapping[str, str] | None = None
     ) -> subprocess.Popen[str]:
-        """Start one of this package's nodes."""
+        """Start a node of neurosurgeon_ros."""
         from ament_index_python.packages import get_package_prefix
 
         executable = Path(get_package_prefix("neurosurgeon_ros")) / "lib" / "neurosurgeon_ros" / name
@@ -57,13 +61,13 @@ class Processes:
         return self.start(side, name, arguments)
 
     def module(self, side: Side, name: str, task: Any) -> subprocess.Popen[str]:
-        """Start one of the testbed's programs with its task."""
+        """Start a program of the testbed with its task as argument."""
         return self.start(side, name, [sys.executable, "-m", f"testbed.{name}", json.dumps(asdict(task))])
 
     def start(self, side: Side, name: str, argv: list[str]) -> subprocess.Popen[str]:
-        """Start a process on a side, with its errors in a log and its output and input in pipes."""
+        """Start a process on a side. Its errors go to a log; its input and output are pipes."""
         environment = {**os.environ, "PYTHONUNBUFFERED": "1", **self._network.environment()}
-        environment.pop("ROS_LOCALHOST_ONLY", None)  # it would win over the range
+        environment.pop("ROS_LOCALHOST_ONLY", None)  # it would override the discovery range
         environment["ROS_LOG_DIR"] = str(self._logs / "ros")
         with (self._logs / f"{name}.log").open("a", encoding="utf-8") as log, on_cores(self._cores.of(side)):
             process = subprocess.Popen(
@@ -80,18 +84,18 @@ class Processes:
         return process
 
     def pids(self, side: Side) -> list[int]:
-        """Return the processes of a side that run."""
+        """Return the ids of the running processes of a side."""
         return [process.pid for where, process in self._started if where is side and process.poll() is None]
 
     def ended(self) -> str:
-        """Say which process has ended, and how; empty if none has."""
+        """Return a sentence about a process that has ended; empty if none has."""
         for _, process in self._started:
             if process.poll() is not None:
                 return f"`{' '.join(map(str, process.args))}` has ended with exit code {process.returncode}"
         return ""
 
     def close(self) -> None:
-        """Ask every process to end, and kill those that do not."""
+        """Interrupt every process, and kill those that do not end."""
         running = [process for _, process in self._started if process.poll() is None]
         for number, seconds in ((signal.SIGINT, GRACE_S), (signal.SIGKILL, GRACE_S)):
             for process in running:

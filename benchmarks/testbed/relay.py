@@ -1,10 +1,10 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-The emulated link of the testbed: passes a topic on after the time that a wire of the present rate takes.
+The emulated link of the testbed: republishes a topic after the time that a link of the current rate would take.
 
-``python -m testbed.relay '{…}'``; the argument is :class:`RelayTask` as JSON. Each line on its input is a rate in
-Mbit/s; for each empty line it says how many bytes it has passed on.
+``python -m testbed.relay '{…}'``; the argument is :class:`RelayTask` as JSON. Each line of its input is a rate in
+Mbit/s. For each empty line, it prints how many bytes it has forwarded.
 """
 
 from __future__ import annotations
@@ -33,11 +33,12 @@ KINDS = {"PartialInference": PartialInference, "Image": Image, "CompressedImage"
 @dataclass(frozen=True, slots=True)
 class RelayTask:
     """
-    What the relay is to pass on.
+    Task of the relay.
 
     :param kind: message type, one of :data:`KINDS`.
-    :param source: topic that it takes messages from.
-    :param target: topic that it publishes them on.
+    :param source: topic that it subscribes to.
+    :param target: topic that it publishes on.
+    :param uplink_mbps: initial rate in Mbit/s.
     """
 
     kind: str
@@ -47,7 +48,7 @@ class RelayTask:
 
 
 class Relay(Node):
-    """Takes serialized messages from one topic and publishes the same bytes on another."""
+    """Receives serialized messages on one topic, and publishes the same bytes on another topic."""
 
     def __init__(self, task: RelayTask) -> None:
         super().__init__("relay", start_parameter_services=False)
@@ -62,7 +63,7 @@ class Relay(Node):
         self.wire.put(message, time.monotonic())
 
     def obey(self) -> None:
-        """Follow the input until it ends."""
+        """Follow the lines of the input until it ends."""
         for line in sys.stdin:
             if line.strip():
                 self.wire.bits_per_second = 1e6 * float(line)
@@ -71,7 +72,7 @@ class Relay(Node):
 
 
 def main() -> int:
-    """Run the relay until it is told to stop; returns the exit code."""
+    """Run the relay until a signal stops it; returns the exit code."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     task = RelayTask(**json.loads(sys.argv[1]))
     if task.kind == "PartialInference":

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""summary.json as Markdown."""
+"""summary.json as Markdown, and docs/performance.md."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from testbed.aims import Aim, aims
+from testbed.trace_report import links_section
 
-#: What aims are not met and why, written by hand.
+#: Hand-written text about the aims that are not met.
 LIMITS = Path(__file__).with_name("limits.md")
 
 _HEAD = (
@@ -20,7 +21,7 @@ _HEAD = (
 
 
 def table(summary: Mapping[str, Any]) -> str:
-    """Write a table for each scenario, and the ratios."""
+    """Return a table for each scenario, with the ratios."""
     lines: list[str] = []
     for scenario in dict.fromkeys(row["uplink_mbps"] for row in summary["system"]):
         title = f"{scenario:g} Mbit/s" if isinstance(scenario, float) else "Changing link and edge"
@@ -36,16 +37,19 @@ def table(summary: Mapping[str, Any]) -> str:
 def page(
     summary: Mapping[str, Any],
     *,
+    links: Mapping[str, Any] | None = None,
     wire: Sequence[Mapping[str, Any]] = (),
     start_up: Mapping[str, float] | None = None,
     key_frames: Sequence[Mapping[str, float]] = (),
 ) -> str:
     """
-    Write docs/performance.md.
+    Return the text of docs/performance.md.
 
-    :param wire: what benchmarks/wire.py measured; empty if it has not run.
-    :param start_up: seconds by stage, of benchmarks/start_up.py; None if it has not run.
-    :param key_frames: what benchmarks/key_frames.py measured, by frame step; empty if it has not run.
+    :param summary: content of summary.json.
+    :param links: content of links.json; None if no recorded link has run.
+    :param wire: results of benchmarks/wire.py; empty if it has not run.
+    :param start_up: seconds by stage from benchmarks/start_up.py; None if it has not run.
+    :param key_frames: results of benchmarks/key_frames.py by frame step; empty if it has not run.
     """
     width, height = summary["image"]
     ran = {system["name"] for system in summary["system"]}
@@ -53,20 +57,19 @@ def page(
     lines = [
         "# Performance",
         "",
-        "This page is written by `make bench-docs` from what `make bench` and `make bench-micro` measured; do not edit "
-        "it.",
+        "`make bench-docs` writes this page from the results of `make bench` and `make bench-micro`. Do not edit it.",
         "",
-        f"Machine: {summary['machine']}. Link: {summary['link']}. The robot is emulated at {summary['robot_speed']:g} "
-        f"of one core's speed and has one core, the edge has the others. Network: {summary['model']}. Camera: "
+        f"Machine: {summary['machine']}. Link: {summary['link']}. The emulated robot has one core and "
+        f"{summary['robot_speed']:g} of its speed. The edge has the other cores. Network: {summary['model']}. Camera: "
         f"{width} × {height}, {summary['camera_hz']:g} Hz, from the shipped video.",
         "",
-        "The delay is from the camera's stamp to the detections on the robot. Every camera frame counts the same; a "
-        "dropped frame counts one period plus the next answer. Bytes are those of the interface, both directions. "
-        "Processor time is per camera frame, the robot's with camera and recorder, not stretched by the emulation. F1 "
-        "is against the whole fp32 network on the same frames. The systems take turns, "
-        "one round after the other; what took more than twice as long as the best in a round runs no further one. The "
-        f"first {summary['warm_up_frames']} frames of a turn are not counted for any. The alternatives run with Fast "
-        "DDS as it comes; images over the link are reliable, keep-last 1.",
+        "A delay lasts from the camera's stamp to the detections on the robot. Every camera frame counts equally. The "
+        "delay of a dropped frame is one period plus the delay of the next frame. Bytes are those of the interface, in "
+        "both directions. Processor time is per camera frame. The robot's includes the camera and the recorder, and is "
+        "not stretched by the emulation. F1 is the agreement with the whole fp32 network on the same frames. The "
+        "systems take turns, one round after another. A system that takes more than twice as long as the best one in a "
+        f"round runs no further rounds. The first {summary['warm_up_frames']} frames of each run are not counted. The "
+        "alternatives use Fast DDS with its defaults; images over the link are reliable, keep-last 1.",
         "",
         *described,
         "",
@@ -74,6 +77,7 @@ def page(
         "",
         "![Delays](images/bench.png)",
         "",
+        *(links_section(links) if links else []),
         "## Where this package's time goes",
         "",
         *_stages(summary),
@@ -82,21 +86,25 @@ def page(
         *_key_frames(key_frames),
         *_wire(wire),
         *_start_up(start_up or {}),
-        *_aims(aims(summary, wire, start_up or {}, key_frames)),
+        *_aims(aims(summary, wire, start_up or {}, key_frames, links)),
         LIMITS.read_text(encoding="utf-8"),
         "## How to repeat it",
         "",
-        "    make bench         # about 45 minutes, with root for the real link; on a machine with nothing else to do",
-        "    make bench-micro   # about 10 minutes: steps in isolation, the wire, and start-up",
-        "    make bench-docs    # writes this page",
+        "Use a machine with no other load. `make bench` needs root for a real link.",
         "",
-        "`python benchmarks/bench.py --help` says how to choose rates, systems and rounds.",
+        "    make bench                                # about 45 minutes: constant rates and a changing link",
+        "    make bench BENCH='--link-trace FILE'      # about 12 minutes: a recorded link; the option may be repeated",
+        "    make bench-micro                          # about 10 minutes: steps in isolation, the wire, and start-up",
+        "    make bench-docs                           # writes this page",
+        "",
+        "`python benchmarks/bench.py --help` lists the options. With `--check`, it only checks the replay of the "
+        "recorded links. A recorded link is a file as described in [experiments.md](experiments.md#mobile-links).",
     ]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def _in_flight(summary: Mapping[str, Any]) -> list[str]:
-    """Return frames a second by `max_in_flight`; nothing where that was not measured."""
+    """Return the table of frames per second by `max_in_flight`; empty if this was not measured."""
     flights = summary.get("in_flight") or []
     if not flights:
         return []
@@ -107,7 +115,7 @@ def _in_flight(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _stages(summary: Mapping[str, Any]) -> list[str]:
-    """Return the mean of every stage of the default policy, in milliseconds, where it ran."""
+    """Return the table of the default policy's stages: the mean of each, in milliseconds."""
     rows = [row for row in summary["system"] if row["name"] == "default" and row["stages_ms"]]
     names = list(dict.fromkeys(name for row in rows for name in row["stages_ms"]))
     lines = [f"| link | {' | '.join(name.replace('_', ' ') for name in names)} | arms |"]
@@ -131,7 +139,7 @@ def _micro(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _key_frames(results: Sequence[Mapping[str, float]]) -> list[str]:
-    """Return what the key-frame score costs, and how it agrees with full-size SSIM."""
+    """Return the table of the key-frame score: its delay, and its agreement with full-size SSIM."""
     if not results:
         return []
     lines = [
@@ -147,14 +155,14 @@ def _key_frames(results: Sequence[Mapping[str, float]]) -> list[str]:
 
 
 def _wire(results: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return what messages of several sizes take, on one machine and over links."""
+    """Return the table of delays of messages by size, on one machine and over links."""
     if not results:
         return []
     lines = [
         "## From publish to callback",
         "",
-        "A `PartialInference` of the given size, with the nodes' own QoS and profile. The share is that of the link's "
-        "rate which the payload reaches, the answer's way back included; framing alone leaves 0.975.",
+        "A `PartialInference` of the given size, with the nodes' own QoS and profile. The share is the payload's rate "
+        "divided by the link's rate, with the answer's way back included. Framing alone leaves 0.975.",
         "",
         "| link | lost packets | payload | share | round trip | one way | `publish` at most | lost |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
@@ -176,13 +184,13 @@ def _wire(results: Sequence[Mapping[str, Any]]) -> list[str]:
 def _start_up(seconds: Mapping[str, float]) -> list[str]:
     if not seconds:
         return []
-    lines = ["## Start of the robot", "", "With what an earlier start has left in the cache folder.", ""]
+    lines = ["## Start of the robot", "", "With the files of an earlier start in the cache folder.", ""]
     lines += ["| stage | seconds |", "| --- | ---: |"]
     return [*lines, *(f"| {stage} | {value:.2f} |" for stage, value in seconds.items()), ""]
 
 
 def _aims(held: Sequence[Aim]) -> list[str]:
-    """Return every aim that something was measured for, and whether it is met."""
+    """Return the table of the aims."""
     lines = ["## Aims", "", "| aim | limit | measured, at worst | met |", "| --- | ---: | ---: | --- |"]
     for aim in held:
         limit = f"{'≥' if aim.is_least else '≤'} {aim.limit:g}{aim.unit}"

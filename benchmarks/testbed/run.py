@@ -1,11 +1,12 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""One run: a system's processes on the two sides, the scenario's steps in time, and what it all came to."""
+"""One run: starts a system's processes on both sides, follows the scenario, and returns what was measured."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import queue
 import signal
@@ -26,26 +27,31 @@ from testbed.processes import Processes
 from testbed.relay import RelayTask
 from testbed.scenario import Scenario, Step
 from testbed.systems import System
+from testbed.trace_network import TraceNetwork
 
-#: How many times slower the competing process makes the edge's back-end: it has this many shares less one.
+#: Factor by which the competing processes slow the edge's back-end down; one process fewer than this per core.
 SLOWDOWN = 6
 
-#: Seconds beyond its frames that a run may take, and that each raw image may: `publish` waits for a slow link.
+#: Additional seconds that a run may take, and that each raw image may take, because `publish` waits for a slow link.
 PATIENCE_S, RAW_IMAGE_S = 30.0, 3.0
 
 UPLINK = "/neurosurgeon/uplink"
 
 
 class RunProblem(RuntimeError):
-    """A run cannot go on; the message is one sentence."""
+    """A run cannot continue. The message is one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
     """
-    What is the same for all runs.
+    The part of the set-up that is the same for all runs.
 
-    :param robot_speed: fraction of one core's speed, in (0, 1].
+    :param cores: cores of each side.
+    :param video: video that the camera plays.
+    :param model: name of the network.
+    :param robot_speed: speed of the emulated robot as a fraction of one core's speed, in (0, 1].
+    :param out: output folder.
     """
 
     network: NamespaceNetwork | LoopbackNetwork
@@ -59,13 +65,16 @@ class Setting:
 @dataclass(frozen=True, slots=True)
 class Seen:
     """
-    What a run came to, as numbers.
+    Measurements of one run.
 
-    :param delays_s: of every camera frame that counts.
-    :param frames: those frames, as the camera noted them.
-    :param decisions: this package's own, of those frames.
-    :param seconds: from the first to the last of them.
-    :param wire_bytes: in both directions.
+    :param delays_s: delay of every counted frame, see :func:`.delays.frame_delays`.
+    :param frames: the counted frames, as the camera recorded them.
+    :param decisions: this package's decisions for these frames; empty for other systems.
+    :param seconds: duration of the counted frames.
+    :param wire_bytes: bytes on the link, in both directions.
+    :param robot_cpu_s: processor seconds of the processes on the robot.
+    :param edge_cpu_s: processor seconds of the processes on the edge, without the competing ones.
+    :param trace_s: monotonic time at which the recorded link began; NaN without one.
     """
 
     delays_s: list[float]
@@ -75,10 +84,11 @@ class Seen:
     wire_bytes: int
     robot_cpu_s: float
     edge_cpu_s: float
+    trace_s: float = math.nan
 
     @property
     def answered(self) -> int:
-        """Frames with detections of their own."""
+        """Return the number of frames whose own detections arrived."""
         return sum("answered_s" in frame for frame in self.frames)
 
 
@@ -86,10 +96,11 @@ def run_system(system: System, scenario: Scenario, setting: Setting, *, number: 
     """
     Run one system through one scenario.
 
-    :param number: of the run, for its folder.
-    :raises RunProblem: if a process ends, or nothing comes.
+    :param number: number of the round; names the folder, and chooses the video frame that the camera begins with.
+    :param warm_up: number of frames before the counted ones.
+    :raises RunProblem: if a process ends, or no result arrives.
     """
-    folder = setting.out / "runs" / scenario.name / f"{system.name}-{number}"
+    folder = run_folder(system, scenario, setting, number)
     with Processes(setting.network, setting.cores, folder) as processes:
         setting.network.set_rate(scenario.steps[0].uplink_mbps)
         relay = _start_nodes(system, scenario, setting, processes)
@@ -103,10 +114,16 @@ def run_system(system: System, scenario: Scenario, setting: Setting, *, number: 
         return _follow(scenario, setting, processes, camera, relay, competitor, out, patience_s)
 
 
+def run_folder(system: System, scenario: Scenario, setting: Setting, number: int) -> Path:
+    """Return the folder of one run's logs and records."""
+    kind = "runs" if scenario.trace is None else "links"
+    return setting.out / kind / scenario.name / f"{system.name}-{number}"
+
+
 def _start_nodes(
     system: System, scenario: Scenario, setting: Setting, processes: Processes
 ) -> subprocess.Popen[str] | None:
-    """Start everything but the camera; returns the relay, where the link is emulated."""
+    """Start all processes except the camera. Returns the relay if the link is emulated, else None."""
     edge_threads = len(setting.cores.edge)
     relay: subprocess.Popen[str] | None = None
     rate = scenario.steps[0].uplink_mbps
@@ -169,7 +186,7 @@ def _camera_task(
 
 
 def _start_competitor(scenario: Scenario, setting: Setting, processes: Processes) -> list[subprocess.Popen[str]]:
-    """Start what will want the edge's cores, and stop it until its time comes."""
+    """Start the processes that compete for the edge's cores, and stop them until a step needs them."""
     if not any(step.busy_edge for step in scenario.steps):
         return []
     number = (SLOWDOWN - 1) * len(setting.cores.edge)
@@ -189,17 +206,18 @@ def _follow(
     out: Path,
     patience_s: float,
 ) -> Seen:
-    """Let the scenario's time run from the first frame that counts."""
+    """Follow the scenario from the first counted frame on, and return the measurements."""
     said: queue.SimpleQueue[str] = queue.SimpleQueue()
     reader = threading.Thread(target=_read, args=(camera, said), daemon=True)
     reader.start()
     _await(said, "begin", processes, START_S + patience_s)
     begin_s = time.monotonic()
+    trace_s = _replay(scenario, setting)
     robots, edges = processes.pids(Side.ROBOT), processes.pids(Side.EDGE)
     ours = [pid for pid in edges if pid not in {one.pid for one in competitor}]
     bytes_before = _wire_bytes(setting, relay)
     cpu_before = cpu_seconds(robots), cpu_seconds(ours)
-    for step in scenario.steps:
+    for step in () if scenario.trace else scenario.steps:
         _sleep_until(begin_s + step.at_s)
         _apply(step, setting, relay, competitor)
     _await(said, "end", processes, begin_s + scenario.frames / scenario.camera_hz + patience_s - time.monotonic())
@@ -218,7 +236,16 @@ def _follow(
         wire_bytes=wire_bytes,
         robot_cpu_s=robot_cpu_s,
         edge_cpu_s=edge_cpu_s,
+        trace_s=trace_s,
     )
+
+
+def _replay(scenario: Scenario, setting: Setting) -> float:
+    """Begin the scenario's recorded link. Returns the monotonic time at which it begins; NaN if there is none."""
+    if scenario.trace is None:
+        return math.nan
+    assert isinstance(setting.network, TraceNetwork)
+    return setting.network.replay(scenario.trace)
 
 
 def _apply(

@@ -1,23 +1,25 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a run meets: the camera's rate, the link's rate, and who else wants the edge."""
+"""Scenarios: the rates of camera and link over a run, and the load of the edge."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: Frames at the start of a run that are not counted, whatever runs: nodes find each other, and policies look around.
+from testbed.traces import Trace
+
+#: Frames at the start of each run that are not counted. Nodes discover each other and policies explore during these.
 WARM_UP_FRAMES = 24
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """
-    From a moment on, the link has a rate, and the edge is its own or not.
+    Conditions that hold from one moment of a run until the next step.
 
-    :param at_s: seconds after the first frame that counts.
-    :param uplink_mbps: Mbit/s.
-    :param busy_edge: a competing process makes the edge's back-end several times slower.
+    :param at_s: seconds after the first counted frame.
+    :param uplink_mbps: rate of the link in Mbit/s.
+    :param busy_edge: whether a competing process slows the edge's back-end down several times.
     """
 
     at_s: float
@@ -28,28 +30,35 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """
-    A run's course.
+    The conditions of a run.
 
-    :param name: key in summary.json: a rate in Mbit/s, or `changing`.
-    :param camera_hz: images a second.
-    :param frames: that count.
-    :param steps: in the order of time, the first at 0.
+    :param name: key in summary.json: a rate in Mbit/s, `changing`, or the name of a recorded link.
+    :param camera_hz: images per second.
+    :param frames: number of counted frames.
+    :param steps: in order of time, the first at 0.
+    :param trace: recorded link that begins with the first counted frame; None: the rates of `steps` only.
     """
 
     name: str
     camera_hz: float
     frames: int
     steps: tuple[Step, ...]
+    trace: Trace | None = None
 
 
 def constant(mbps: float, *, camera_hz: float, frames: int) -> Scenario:
-    """One rate for the whole run."""
+    """Return a scenario with one rate for the whole run."""
     return Scenario(f"{mbps:g}", camera_hz, frames, (Step(0.0, mbps),))
+
+
+def recorded(trace: Trace, *, camera_hz: float) -> Scenario:
+    """Return a scenario that replays a recorded link at its own speed. Before that, the link has its usual rate."""
+    return Scenario(trace.name, camera_hz, round(trace.seconds * camera_hz), (Step(0.0, trace.usual_mbps),), trace)
 
 
 def changing(*, camera_hz: float = 4.0, turn_s: float = 10.0) -> Scenario:
     """
-    50 and 1 Mbit/s in six turns; then six turns at 50 Mbit/s with a busy edge in every second one.
+    Return a scenario with six turns of 50 and 1 Mbit/s, then six turns at 50 Mbit/s, every second with a busy edge.
 
     :param turn_s: seconds of each of the twelve turns.
     """

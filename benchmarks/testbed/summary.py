@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What all runs came to: the figures of summary.json."""
+"""The figures of summary.json."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from testbed.delays import percentiles_ms
 from testbed.run import Seen
 from testbed.systems import JPEG_80, OURS, System
 
-#: The stages of a decision, for the mean of each.
+#: Stages of a decision whose means are reported.
 STAGES = (
     "slot_delay",
     "preprocess_delay",
@@ -38,16 +38,19 @@ class Row:
     """
     One system in one scenario, all rounds together.
 
-    :param name: of the system.
-    :param uplink_mbps: the scenario: a rate in Mbit/s, or `changing`.
-    :param delay_ms: mean, p50, p95 and p99 over every camera frame.
-    :param fps: detections a second, each camera frame once.
-    :param wire_bytes_per_frame: both directions, per camera frame.
-    :param robot_cpu_s_per_frame: of all processes on the robot, the camera among them, per camera frame.
-    :param f1: against the whole fp32 network on the frames that were answered.
-    :param rounds_ms: mean delay of each round.
-    :param stages_ms: mean of each of this package's stages where it ran.
-    :param arms: how often this package chose each arm.
+    :param name: name of the system.
+    :param uplink_mbps: scenario: a rate in Mbit/s, or `changing`.
+    :param delay_ms: mean, p50, p95 and p99 over all counted camera frames, in milliseconds.
+    :param fps: answered frames per second.
+    :param wire_bytes_per_frame: bytes in both directions per counted frame.
+    :param robot_cpu_s_per_frame: processor seconds of all processes on the robot, with the camera, per counted frame.
+    :param edge_cpu_s_per_frame: the same on the edge.
+    :param f1: agreement of the answered frames with the whole fp32 network.
+    :param answered: number of counted frames whose own detections arrived.
+    :param frames: number of counted frames.
+    :param rounds_ms: mean delay of each round, in milliseconds.
+    :param stages_ms: mean of each stage over the frames in which it ran, in milliseconds; empty for alternatives.
+    :param arms: number of times that each arm was chosen; empty for alternatives.
     """
 
     name: str
@@ -66,15 +69,16 @@ class Row:
 
     @property
     def mean_ms(self) -> float:
-        """Mean delay, milliseconds."""
+        """Return the mean delay in milliseconds."""
         return self.delay_ms["mean"]
 
 
 def make_row(system: System, scenario: str, rounds: Sequence[Seen], f1: Callable[[list[dict[str, Any]]], float]) -> Row:
     """
-    Put all rounds of one system in one scenario together.
+    Return the row of one system in one scenario.
 
-    :param f1: of a camera's frames.
+    :param rounds: measurements of each round.
+    :param f1: returns the agreement of a camera's frames.
     """
     delays = [delay for seen in rounds for delay in seen.delays_s]
     frames = [frame for seen in rounds for frame in seen.frames]
@@ -99,13 +103,14 @@ def make_row(system: System, scenario: str, rounds: Sequence[Seen], f1: Callable
 
 def ratios(rows: Sequence[Row], listed: Sequence[str], judged: Sequence[str] = ()) -> dict[str, dict[str, float]]:
     """
-    Hold the default policy against the best listed alternative, and against jpeg 80.
+    Compare the default policy with the best listed alternative, and with jpeg 80.
 
     :param listed: names of the alternatives.
-    :param judged: of these, those that were found to agree well enough before the runs: they count in any case, so that
-        no single box of a run decides whom this package is held against.
-    :returns: by summary.json's key and the scenario: ours / theirs, mean delay. An alternative that agrees too little
-        counts for no best; where jpeg 80 does, this package is held against it at a fidelity as low.
+    :param judged: names of those that agreed well enough before the runs. They always count, so that a single detection
+        of a run does not decide which alternative is the best one.
+    :returns: mean delay of the default policy divided by the alternative's, by key of summary.json and by scenario. An
+        alternative that agrees too little is never the best one. If jpeg 80 agrees too little, it is compared with this
+        package at an equally low fidelity.
     """
     best: dict[str, float] = {}
     equal: dict[str, float] = {}
@@ -130,10 +135,11 @@ def make_summary(
     rows: Sequence[Row], everything: Sequence[System], about: Mapping[str, Any], micro: Mapping[str, Any]
 ) -> dict[str, Any]:
     """
-    Make the content of summary.json.
+    Return the content of summary.json.
 
+    :param everything: all systems that could run.
     :param about: machine, link and settings.
-    :param micro: what `make bench-micro` measured; empty if it has not run.
+    :param micro: results of `make bench-micro`; empty if it has not run.
     """
     listed = [system.name for system in everything if system.listed]
     judged = [system.name for system in everything if system.judged]

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What is compared: this package under its policies, and what one would do without it."""
+"""The systems that are compared: this package with several policies, and its alternatives."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from neurosurgeon_ros.learning import DEFAULT_POLICY
 
-#: The names that the report uses.
+#: Names of two systems.
 OURS = "default"
 JPEG_80 = "jpeg_80"
 
@@ -16,18 +16,18 @@ JPEG_80 = "jpeg_80"
 @dataclass(frozen=True, slots=True)
 class System:
     """
-    One way to get detections for camera images.
+    A system that produces detections for camera images.
 
-    :param name: in the report.
-    :param policy: of this package; empty: an alternative to it.
-    :param min_fidelity: least agreement that this package's arms must have; None: its default.
-    :param codecs: this package's; none: its default.
-    :param max_in_flight: this package's frames that may be on their way at once.
-    :param on_robot: the alternative's detector runs on the robot.
-    :param jpeg_quality: the alternative's images travel as JPEG of this quality; 0: raw.
-    :param listed: one of the alternatives that the default policy is held against.
-    :param judged: agrees well enough by what was found before the runs.
-    :param in_words: what it is, for the report.
+    :param name: name in the report.
+    :param policy: policy of this package; empty for an alternative.
+    :param min_fidelity: this package's parameter; None for its default.
+    :param codecs: this package's parameter; empty for its default.
+    :param max_in_flight: this package's parameter.
+    :param on_robot: whether the alternative's detector runs on the robot.
+    :param jpeg_quality: JPEG quality of the alternative's images; 0 for raw images.
+    :param listed: whether the default policy is compared with it.
+    :param judged: whether it agreed well enough before the runs.
+    :param in_words: description for the report.
     """
 
     name: str
@@ -43,20 +43,20 @@ class System:
 
     @property
     def is_package(self) -> bool:
-        """Whether it is this package."""
+        """Return whether it is this package."""
         return bool(self.policy)
 
     @property
     def sends_images(self) -> bool:
-        """Whether whole images, raw or as JPEG, go over the link as ROS messages."""
+        """Return whether it sends whole images over the link as ROS messages."""
         return not self.is_package and not self.on_robot
 
 
 def systems(lowest_quality: int) -> tuple[System, ...]:
     """
-    Return everything that is compared.
+    Return all systems.
 
-    :param lowest_quality: the lowest JPEG quality that agrees well enough; 80 or above: none below 80.
+    :param lowest_quality: lowest JPEG quality that agrees well enough.
     """
     everything = [
         System(OURS, DEFAULT_POLICY, in_words=f"this package, default policy `{DEFAULT_POLICY}`"),
@@ -76,15 +76,15 @@ def systems(lowest_quality: int) -> tuple[System, ...]:
 
 
 def in_flight(frames: int) -> System:
-    """Return this package with its default policy and so many frames on their way at once."""
+    """Return this package with its default policy and several frames in flight."""
     return System(f"in_flight_{frames}", DEFAULT_POLICY, max_in_flight=frames)
 
 
 def at_fidelity(fidelity: float) -> System:
     """
-    Return this package with its default policy, allowed to agree as little as an alternative does.
+    Return this package with its default policy and a lower `min_fidelity`, to compare it with an alternative.
 
-    :param fidelity: the alternative's, in [0, 1]; to two digits, rounded down.
+    :param fidelity: agreement of the alternative, in [0, 1]; rounded down to two digits.
     """
     rounded = max(0.0, int(fidelity * 100) / 100)
     words = f"this package, default policy, `min_fidelity` {rounded:.2f}"
