@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The choice of an arm from expected delays, and the delay after which an answer is overdue."""
+"""The choice of an arm from expected delays."""
 
 from __future__ import annotations
 
@@ -19,10 +19,6 @@ _WEIGHTS = (0.011257, 0.222076, 0.533333, 0.222076, 0.011257)
 _BLIND_SD = 0.6
 #: An edge that has never answered is assumed to be faster than nominal by this many standard deviations.
 _UNSEEN_EDGE = 1.0
-#: An answer is overdue this many standard deviations after its expected arrival.
-_OVERDUE = 2.0
-#: An answer is overdue at once if its expected delay is more than this share of the on-device delay.
-_HARDLY_SOONER = 0.8
 #: Minimum expected gain of a trial as a share of the on-device delay, and maximum expected time on the link in
 #: deadlines. Both are tuned with the experiment `links`.
 _TRIAL_GAIN, _TRIAL_DEADLINES = 0.02, 3.0
@@ -93,16 +89,6 @@ class ChoiceRule:
         gain_s[context.on_device] = 0.0
         best = int(np.argmax(gain_s))
         return best if gain_s[best] > _TRIAL_GAIN * own_s else None
-
-    def overdue_s(self, context: Context, expected: Expectation, arm: int) -> float:
-        """Return the offloading delay in seconds after which an arm's answer is overdue; 0 if it is overdue at once."""
-        delay_s = expected.total_s - context.penalty_s
-        if delay_s[arm] > _HARDLY_SOONER * delay_s[context.on_device]:
-            return 0.0
-        link_sd = math.hypot(float(expected.link_sd[arm]), self._model.link.noise_sd)
-        edge_sd = math.hypot(float(expected.edge_sd[arm]), self._model.edge.noise_sd)
-        link_s, edge_s = float(expected.link_s[arm]), float(expected.edge_s[arm])
-        return link_s * math.exp(_OVERDUE * link_sd) + edge_s * math.exp(_OVERDUE * edge_sd)
 
     def _optimistic_s(self, expected: Expectation, weight: float) -> FloatArray:
         breadth = self._alpha * math.sqrt(1.0 - weight)

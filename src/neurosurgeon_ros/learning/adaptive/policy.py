@@ -13,6 +13,7 @@ import numpy as np
 from neurosurgeon_ros.learning.adaptive.belief import DelayModel, Expectation, Parts
 from neurosurgeon_ros.learning.adaptive.choice import ChoiceRule
 from neurosurgeon_ros.learning.adaptive.exploration import HOPE, Exploration
+from neurosurgeon_ros.learning.adaptive.hedging import HedgeRule
 from neurosurgeon_ros.learning.adaptive.priors import Nominal
 from neurosurgeon_ros.learning.interface import Choice, Context, Observation
 
@@ -21,18 +22,16 @@ class AdaptiveMuLinUcb:
     """
     Applies the paper's index to a delay model that tracks changes, and explores alongside the frames.
 
-    It has three parts, each in its own file: the beliefs about link, edge and robot (:class:`.belief.DelayModel`), the
-    choice of an arm (:class:`.choice.ChoiceRule`), and additional measurements (:class:`.exploration.Exploration`).
+    It has four parts, each in its own file: the beliefs about link, edge and robot (:class:`.belief.DelayModel`), the
+    choice of an arm (:class:`.choice.ChoiceRule`), additional measurements (:class:`.exploration.Exploration`), and the
+    time at which the robot begins to finish a frame itself (:class:`.hedging.HedgeRule`).
 
     No history keeps frames on the robot for good. With frames at 10 Hz, and an edge that is available:
 
     - The first probe or sample leaves within one second, if the link might be too slow, or within two seconds, if the
       edge might be, whatever was learnt before. An outstanding request is waited for first.
-    - Once link and edge are good again, the best arm is in use again within 15 frames after an outage of up to 3 s, and
-      within 30 frames after any.
-
-    The robot begins to finish a frame itself when the edge's answer is later than two standard deviations. It begins at
-    once if the answer is expected hardly sooner than the robot's own result.
+    - Once link and edge are good again, frames take at most a fifth longer than with the best arm. This holds within 15
+      frames after an outage of up to 3 s, and within 30 frames after any history.
 
     :param n_arms: number of arms.
     :param seed: unused; the algorithm is deterministic.
@@ -74,7 +73,7 @@ class AdaptiveMuLinUcb:
         self._exploration = Exploration(
             self.model, budget=budget, mu=mu, probes=probes, samples=samples, informed=informed
         )
-        self._hedge = hedge
+        self._hedging = HedgeRule(self.model) if hedge else None
 
     def select(self, context: Context) -> Choice:
         """Choose an arm, and a sample or a probe to send alongside the frame."""
@@ -111,18 +110,20 @@ class AdaptiveMuLinUcb:
 
     def _trial(self, context: Context, expected: Expectation, arm: int) -> int | None:
         """Return the arm to try instead of `on_device`; None if another arm is chosen or the robot does not hedge."""
-        if arm != context.on_device or not self._hedge or math.isinf(context.deadline_s):
+        if arm != context.on_device or self._hedging is None or math.isinf(context.deadline_s):
             return None
         return self._rule.trial(context, expected)
 
     def _overdue_s(self, context: Context, expected: Expectation, arm: int, *, is_trial: bool) -> float:
-        if arm == context.on_device or not self._hedge:
+        if arm == context.on_device or self._hedging is None:
             return math.inf
-        return 0.0 if is_trial else self._rule.overdue_s(context, expected, arm)
+        return 0.0 if is_trial else self._hedging.overdue_s(context, expected, arm)
 
     def observe(self, observation: Observation, context: Context) -> None:
         """Learn from a frame, a sample or a probe."""
         self._exploration.observe(observation)
+        if self._hedging is not None:
+            self._hedging.observe(observation, context)
         self.model.learn(observation, context)
 
     def state(self) -> dict[str, Any]:

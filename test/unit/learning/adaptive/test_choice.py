@@ -5,42 +5,22 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from drives import ON_DEVICE, Drive
+from three_arms import DEADLINE_S, make_context, make_expectation
 
-from neurosurgeon_ros.learning.adaptive.belief import DelayModel, Expectation, Parts
+from neurosurgeon_ros.learning.adaptive.belief import DelayModel, Parts
 from neurosurgeon_ros.learning.adaptive.choice import ChoiceRule
 from neurosurgeon_ros.learning.adaptive.policy import AdaptiveMuLinUcb
 from neurosurgeon_ros.learning.adaptive.priors import Nominal
 from neurosurgeon_ros.learning.interface import Choice, Context
 
-#: Seconds on the robot of two arms that use the edge, and of `on_device`.
-ROBOT_S = np.array([0.01, 0.1, 0.2])
-DEADLINE = 0.3
-
-
-def context(**changes: object) -> Context:
-    plain = Context(
-        frame=1,
-        robot_s=ROBOT_S,
-        features=np.zeros((3, 7)),
-        decode_s=np.zeros(3),
-        point=np.arange(3),
-        allowed=np.ones(3, dtype=np.bool_),
-        on_device=2,
-        key_frame=False,
-        deadline_s=DEADLINE,
-    )
-    return replace(plain, **changes)  # type: ignore[arg-type]
-
 
 def trial(link_s: tuple[float, float], sd: float, **changes: object) -> int | None:
     rule = ChoiceRule(DelayModel(3, Nominal(), Parts()), alpha=0.5, weight_key=0.8, weight_other=0.2)
-    expected = Expectation(ROBOT_S, np.array([*link_s, 0.0]), np.zeros(3), np.full(3, sd), np.zeros(3))
-    return rule.trial(context(**changes), expected)
+    return rule.trial(make_context(**changes), make_expectation(link_s, sd))
 
 
 def test_an_arm_that_may_well_be_faster_is_tried() -> None:
@@ -53,7 +33,7 @@ def test_an_arm_that_is_certain_to_be_slower_is_not_tried() -> None:
 
 
 def test_an_arm_that_would_fill_the_link_for_several_deadlines_is_not_tried() -> None:
-    assert trial((4.0 * DEADLINE, 9.0), sd=2.0) is None
+    assert trial((4.0 * DEADLINE_S, 9.0), sd=2.0) is None
 
 
 def test_an_arm_that_is_not_allowed_is_not_tried() -> None:

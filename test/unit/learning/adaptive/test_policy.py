@@ -194,23 +194,6 @@ def test_each_part_can_be_switched_off(switch: str) -> None:
     assert [choice.arm for choice in choices[-20:]].count(0) >= 15
 
 
-def test_an_answer_is_overdue_some_deviations_later_than_expected() -> None:
-    policy = AdaptiveMuLinUcb(n_arms=3)
-    known = run(policy, range(1, 100), 10e6)[-1]
-    assert known.arm == 0
-    assert known.predicted_offload_s < known.overdue_s < 2.0 * known.predicted_offload_s
-    young = run(AdaptiveMuLinUcb(n_arms=3), range(1, 10), 10e6)[-1]
-    assert young.overdue_s - young.predicted_offload_s > known.overdue_s - known.predicted_offload_s
-
-
-def test_an_answer_that_is_hardly_sooner_than_the_robot_is_overdue_at_once() -> None:
-    policy = AdaptiveMuLinUcb(n_arms=3)
-    run(policy, range(1, 100), 10e6)
-    total_s = policy.select(context(100)).predicted_offload_s
-    assert policy.select(context(101, on_device_s=1.1 * total_s)).overdue_s == 0.0
-    assert policy.select(context(102, on_device_s=1.5 * total_s)).overdue_s > total_s
-
-
 def test_nothing_is_overdue_on_the_device_or_without_hedging() -> None:
     policy = AdaptiveMuLinUcb(n_arms=3)
     run(policy, range(1, 50), 10e6)
