@@ -35,7 +35,7 @@ from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.inference.throttle import Throttle
 from neurosurgeon_ros.ros import qos
 from neurosurgeon_ros.ros.result_messages import from_detections
-from testbed.qos import IMAGES_OVER_A_LINK, SENSOR_DATA
+from testbed.qos import IMAGES_OVER_A_LINK, NEWEST_IMAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Detector(Node):
             self._preprocess_s = self._least_preprocess_seconds()
             self._network_s = float(cost.front_s[-1]) + cost.postprocess_s
         self._detections = self.create_publisher(Detection2DArray, "detections", qos.DETECTIONS)
-        profile = IMAGES_OVER_A_LINK if task.over_a_link else SENSOR_DATA
+        profile = IMAGES_OVER_A_LINK if task.over_a_link else NEWEST_IMAGE
         if task.compressed:
             topic = task.topic or "image_raw/compressed"
             self.create_subscription(CompressedImage, topic, self._on_compressed, profile)

@@ -6,8 +6,17 @@ from __future__ import annotations
 
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 
-#: For images on one machine, as camera drivers publish them.
+#: For a camera, as camera drivers publish images on one machine.
 SENSOR_DATA = qos_profile_sensor_data
+
+#: For a detector on the same machine, as yolo_ros subscribes: images that arrive while it works replace each other, because
+#: a queue would make every detection old on a robot that is too slow for its camera.
+NEWEST_IMAGE = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=1,
+    reliability=ReliabilityPolicy.BEST_EFFORT,
+    durability=DurabilityPolicy.VOLATILE,
+)
 
 #: For images over a link. Only the newest image is worth sending, and a lost packet must not lose the image.
 IMAGES_OVER_A_LINK = QoSProfile(
