@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -161,6 +162,8 @@ class Edge:
 
     :param handle: called with each answer instead of :meth:`deliver`, from the server's thread.
     """
+
+    lifespan_s = math.inf
 
     def __init__(self, handle: Callable[[Edge, Reply], None] | None = None) -> None:
         self.requests: list[Request] = []

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import sys
 import time
@@ -175,6 +176,8 @@ class _Encoded:
 
 class _Nowhere:
     """An uplink and a sink that accept and discard everything."""
+
+    lifespan_s = math.inf
 
     def obstacle(self) -> None:
         """Return None: the edge may be used."""

@@ -44,9 +44,13 @@ class EdgeLink:
 
     :param hellos: holds the robot's id.
     :param namespace: namespace of the topics between robot and edge.
+    :param lifespan_s: seconds after which a request that has not reached the edge is no longer sent, > 0.
     """
 
-    def __init__(self, node: Node, hellos: Hellos, *, namespace: str, identity: Identity, engine: Engine) -> None:
+    def __init__(
+        self, node: Node, hellos: Hellos, *, namespace: str, identity: Identity, engine: Engine, lifespan_s: float
+    ) -> None:
+        self.lifespan_s = lifespan_s
         self._node = node
         self._hellos = hellos
         self._identity = identity
@@ -67,7 +71,7 @@ class EdgeLink:
         self._requests = node.create_publisher(
             PartialInference,
             f"{namespace}/partial_inference",
-            qos.PARTIAL_INFERENCE,
+            qos.requests_for(lifespan_s),
             event_callbacks=qos.QUIET_PUBLISHER,
         )
         self._outbox = Outbox(self._requests.publish, on_problem=lambda problem: node.get_logger().error(problem))

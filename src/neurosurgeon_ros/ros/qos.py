@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from rclpy.duration import Duration
 from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 
@@ -47,6 +48,19 @@ DECISION = _reliable(100)
 #: Tensors: a frame, a sample and a probe may be in transit at once. With a full history Fast DDS requests fragments
 #: that are still queued, so the depth has room for one more message.
 PARTIAL_INFERENCE = _reliable(4)
+
+
+def requests_for(lifespan_s: float) -> QoSProfile:
+    """
+    Return the profile with which a robot publishes requests, each of which expires after `lifespan_s` seconds.
+
+    A reader asks every 30 ms for the fragments that it has not received. On a link that needs longer for a message, the
+    writer sends these fragments again and again. They fill the link's queue, and the message may never be complete. The
+    lifespan ends this. Only publishers have one, because a subscription would compare the clocks of two machines.
+    """
+    profile = _reliable(PARTIAL_INFERENCE.depth)
+    profile.lifespan = Duration(seconds=lifespan_s)
+    return profile
 
 
 def requests_of(robots: int) -> QoSProfile:

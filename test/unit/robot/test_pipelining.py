@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -168,6 +169,8 @@ def test_one_message_for_each_accepted_frame_in_order_whatever_the_edge_does(
 
 
 class Link:
+    lifespan_s = math.inf
+
     def obstacle(self) -> None:
         return None
 

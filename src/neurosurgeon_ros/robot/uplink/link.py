@@ -47,6 +47,10 @@ NO_EDGE = Obstacle(ObstacleKind.NO_EDGE, "no edge is there")
 class Link(Protocol):
     """The transport to one edge."""
 
+    @property
+    def lifespan_s(self) -> float:
+        """Return the seconds after which a request that has not reached the edge is no longer sent; may be infinite."""
+
     def obstacle(self) -> Obstacle | None:
         """Return why the edge cannot be used now; None if it can."""
 

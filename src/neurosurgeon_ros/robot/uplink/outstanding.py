@@ -70,9 +70,14 @@ class OutstandingRequest:
 
 
 class OutstandingRequests:
-    """Requests that are not answered yet. Owned by one thread."""
+    """
+    Requests that are not answered yet. Owned by one thread.
 
-    def __init__(self) -> None:
+    :param lifespan_s: seconds after which a request is no longer sent.
+    """
+
+    def __init__(self, lifespan_s: float = math.inf) -> None:
+        self._lifespan_s = lifespan_s
         self._open: dict[Key, OutstandingRequest] = {}
         self._rate = UNKNOWN_RATE
 
@@ -137,4 +142,5 @@ class OutstandingRequests:
 
     def _longest_s(self, request: OutstandingRequest) -> float:
         slowest = min(self._rate, UNKNOWN_RATE)
-        return max(request.give_up_s, GIVE_UP_FACTOR * 8.0 * request.sent_bytes / slowest)
+        longest_s = max(request.give_up_s, GIVE_UP_FACTOR * 8.0 * request.sent_bytes / slowest)
+        return min(longest_s, self._lifespan_s)

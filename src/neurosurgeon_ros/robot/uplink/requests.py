@@ -58,7 +58,7 @@ class Requests:
     def __init__(self, link: Link, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.inbox = Inbox(clock)
         self.strays = 0
-        self._outstanding = OutstandingRequests()
+        self._outstanding = OutstandingRequests(link.lifespan_s)
         self._answered: list[OutstandingRequest] = []
         self._link = link
         self._clock = clock

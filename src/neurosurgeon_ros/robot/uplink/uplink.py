@@ -17,8 +17,21 @@ from neurosurgeon_ros.protocol.requests import Identity, Key, Kind, Request
 from neurosurgeon_ros.protocol.validation import MAX_PROBE_BYTES
 from neurosurgeon_ros.robot.uplink.breaker import PROBE_BYTES, TEST_TIMEOUT_S, CircuitBreaker
 from neurosurgeon_ros.robot.uplink.link import Link, Obstacle
-from neurosurgeon_ros.robot.uplink.outstanding import OutstandingRequest
+from neurosurgeon_ros.robot.uplink.outstanding import GIVE_UP_FACTOR, OutstandingRequest
 from neurosurgeon_ros.robot.uplink.requests import Measured, Requests
+
+#: Shortest lifespan of a request in seconds. After a shorter outage, the request still arrives, and its answer shows at
+#: once that the link is back.
+SHORTEST_LIFESPAN_S = 4.0
+
+
+def request_lifespan_s(deadline_s: float) -> float:
+    """
+    Return the seconds for which a request is worth sending: an answer after several deadlines helps nobody.
+
+    :param deadline_s: the robot's deadline in seconds, at least 0.
+    """
+    return max(SHORTEST_LIFESPAN_S, GIVE_UP_FACTOR * deadline_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,15 @@ def test_a_request_is_given_up_once_it_cannot_fill_a_slow_link_any_more(size: in
     assert requests.find(key(1)) is None
 
 
+def test_a_request_whose_lifespan_is_over_fills_no_link_however_slow_the_link_was() -> None:
+    """Otherwise a link that was once very slow would be busy for minutes, with a message that is no longer sent."""
+    requests = OutstandingRequests(lifespan_s=4.0)
+    requests.answered(send(requests, key(1, Kind.PROBE), arm=-1, sent_bytes=1000, now_s=0.0), 8.0)
+    send(requests, key(2), arm=0, sent_bytes=100_000, now_s=10.0)
+    assert requests.fills_link(13.9)
+    assert not requests.fills_link(14.1)
+
+
 def test_a_first_convolutions_tensors_keep_a_link_of_4_mbit_to_themselves() -> None:
     requests = OutstandingRequests()
     send(requests, key(1), arm=0, sent_bytes=11_000_000, now_s=0.0)

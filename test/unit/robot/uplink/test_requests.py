@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -19,6 +21,8 @@ class Link:
     def __init__(self) -> None:
         self.blocked: Obstacle | None = None
         self.published: list[Request] = []
+
+    lifespan_s = math.inf
 
     def obstacle(self) -> Obstacle | None:
         return self.blocked
