@@ -9,8 +9,8 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 #: For a camera, as camera drivers publish images on one machine.
 SENSOR_DATA = qos_profile_sensor_data
 
-#: For a detector on the same machine, as yolo_ros subscribes. Images that arrive while it works replace each other: in a
-#: queue, they would all become old on a robot that is too slow for its camera.
+#: For a detector on the same machine, as yolo_ros subscribes. Images that arrive while it works replace each other.
+#: With a queue, every detection would be old on a robot that is too slow for its camera.
 NEWEST_IMAGE = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,
     depth=1,
