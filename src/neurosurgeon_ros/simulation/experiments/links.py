@@ -32,7 +32,7 @@ from neurosurgeon_ros.simulation.scenario import Job, Scenario
 from neurosurgeon_ros.simulation.simulate import Run
 from neurosurgeon_ros.simulation.table import NetworkTable, network_names
 
-POLICIES = (DEFAULT, "mu_lin_ucb")
+POLICIES = (DEFAULT, "mu_lin_ucb", "d_lin_ucb", "sw_lin_ucb", "cd_lin_ucb", "lin_ts", "exp4")
 #: Factors on a link's rate: the recorded link, and a newer, faster link.
 SCALES = (1.0, 10.0)
 ROBOTS_GMACS = (10.0, 60.0)
@@ -185,5 +185,5 @@ def _plot(rows: Sequence[Mapping[str, Any]]) -> Figure:
         axis.set_title("links as they are" if scale == 1.0 else f"{scale:g} times as fast", fontsize=10)
         axis.set_xlabel("ratio to Oracle")
         axis.set_ylabel("share of scenarios (%)")
-    style.legend_below(made, axes[0, 0], 4)
+    style.legend_below(made, axes[0, 0], 5)
     return made

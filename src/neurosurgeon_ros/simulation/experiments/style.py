@@ -27,13 +27,24 @@ POLICIES = MappingProxyType(
         "on_device": "pure on-device (MO)",
         "best_fixed": "best fixed arm",
         "lagged": "greedy on the last 100 ms",
+        "d_lin_ucb": "D-LinUCB",
+        "sw_lin_ucb": "SW-LinUCB",
+        "cd_lin_ucb": "CD-LinUCB",
+        "lin_ts": "LinTS",
+        "exp4": "EXP4",
     }
 )
 #: Colours of different brightness, so that they also differ in grey.
-COLOURS = ("#555555", "#0b3c5d", "#a4243b", "#2e8b57", "#d98324", "#8fa3b8", "#c9a0dc", "#cfd8dc", "#f0e6c0", "#3b6e8f")
-HATCHES = ("||", "", "//", "..", "xx", "--", "\\\\", "oo", "++", "**")
-LINES = ("-", "-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3)), (0, (3, 1)), (0, (1, 1)))
-MARKERS = ("", "o", "s", "^", "D", "v", "P", "X", "*", "<")
+COLOURS = (
+    *("#555555", "#0b3c5d", "#a4243b", "#2e8b57", "#d98324", "#8fa3b8", "#c9a0dc", "#cfd8dc", "#f0e6c0", "#3b6e8f"),
+    *("#7b5ea7", "#6b4226", "#c2185b", "#00838f", "#9e9d24"),
+)
+HATCHES = ("||", "", "//", "..", "xx", "--", "\\\\", "oo", "++", "**", "/o", "\\\\|", "-x", "o.", "*-")
+LINES = (
+    *("-", "-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3)), (0, (3, 1)), (0, (1, 1))),
+    *("--", "-.", ":", (0, (5, 1, 1, 1)), (0, (4, 2))),
+)
+MARKERS = ("", "o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p", "h", "d", "+")
 
 
 def line(name: str, order: tuple[str, ...] = tuple(POLICIES)) -> dict[str, Any]:
