@@ -62,6 +62,8 @@ class Context:
     :param link_busy: whether an earlier request of this robot is still on its way to the edge.
     :param penalty_s: seconds that are added to the delay of each arm for the fidelity that its codec loses. Shape (n,),
         or one number.
+    :param finish_s: expected seconds to finish the frame on the robot after an arm's tensors were published; 0 for
+        `on_device`. Shape (n,), or one number; 0 if unknown.
     """
 
     frame: int
@@ -79,6 +81,7 @@ class Context:
     edge_available: bool = True
     link_busy: bool = False
     penalty_s: FloatArray | float = 0.0
+    finish_s: FloatArray | float = 0.0
 
     @property
     def cost_s(self) -> FloatArray:

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from neurosurgeon_ros.calibration.arm_table import PSI, ArmTable
 from neurosurgeon_ros.codecs.camera import CUSTOMARY_PIXELS
 from neurosurgeon_ros.learning.interface import FloatArray
@@ -29,6 +31,7 @@ class ArmStatistics:
     :ivar period_s: expected seconds between two images of the camera; 0 until two frames have been accepted.
     :ivar features: the table's features, with psi updated from the bytes sent recently. Read-only, shape (n, 7).
     :ivar robot_s: the table's robot delays, updated from recent encoding times. Read-only, shape (n,).
+    :ivar finish_s: seconds to finish a frame on the robot after an arm's tensors were published. Read-only, shape (n,).
     """
 
     def __init__(self, table: ArmTable, speed: float) -> None:
@@ -41,8 +44,10 @@ class ArmStatistics:
         self._speed = speed
         self._has_received_bytes = False
         self._camera = table.camera
+        self._is_input = table.point == 0
         self._pixels = CUSTOMARY_PIXELS
         self._arrived_s, self._number = math.nan, 0
+        self._replace(self.features, self.robot_s)
 
     def for_table(self, table: ArmTable) -> ArmStatistics:
         """Return statistics for another table, initialised from its profile, for the same camera."""
@@ -81,8 +86,8 @@ class ArmStatistics:
         robot_s[self._camera] += (share - 1.0) * means_s[self._camera]
         means_s[self._camera] *= share
         features[self._camera, PSI] *= share
-        self._replace(features, robot_s)
         self._encode_s, self._pixels = means_s, pixels
+        self._replace(features, robot_s)
 
     def set_padding_saving(self, seconds: float) -> None:
         """Set the seconds that the whole network saves on the robot by skipping the image's padding."""
@@ -101,8 +106,8 @@ class ArmStatistics:
         step_s = NEWEST * (encode_s - means_s[arm])
         means_s[arm] += step_s
         robot_s[arm] += step_s
-        self._replace(features, robot_s)
         self._encode_s = means_s
+        self._replace(features, robot_s)
 
     def record_received_bytes(self, arm: int, received_bytes: int) -> None:
         """Record the size in bytes of a camera picture that `arm` would send as received."""
@@ -119,5 +124,8 @@ class ArmStatistics:
 
     def _replace(self, features: FloatArray, robot_s: FloatArray) -> None:
         """Replace the arrays. Contexts keep the old arrays, which do not change."""
-        features.flags.writeable = robot_s.flags.writeable = False
-        self.features, self.robot_s = features, robot_s
+        whole_s = robot_s[-1] + np.where(self._is_input, 0.0, self._padding_saving_s)
+        finish_s = np.maximum(0.0, whole_s - (robot_s - self._encode_s))
+        finish_s[-1] = 0.0
+        features.flags.writeable = robot_s.flags.writeable = finish_s.flags.writeable = False
+        self.features, self.robot_s, self.finish_s = features, robot_s, finish_s

@@ -161,15 +161,20 @@ class Flight:
         """
         Return the tensors at the arm's point or at its sample's point. The first call runs the front-end.
 
+        The front-end keeps the sample's tensors if this costs no time. Otherwise it runs again for them, which is after
+        the frame's detections are out.
+
         :param local: runs the front-end.
         """
+        frame, table = self.frame, self.selector.table
         if not self._tensors:
-            frame, table = self.frame, self.selector.table
-            x, keep = frame.input(), [] if self.sample_arm is None else [int(table.point[self.sample_arm])]
-            begin_s = clock()
+            keep = [] if self.sample_arm is None else local.kept([int(table.point[self.sample_arm])], self.point)
+            x, begin_s = frame.input(), clock()
             self._tensors = local.run_front(x, self.point, keep, table.profile)
             if not frame.is_out:
                 frame.delays = replace(frame.delays, front_end=clock() - begin_s)
+        if p not in self._tensors:
+            self._tensors |= local.run_front(frame.input(), p, [], table.profile)
         return self._tensors[p]
 
     def decision(self, outcome: Outcome, found: Detections, circuit: Circuit) -> Decision:

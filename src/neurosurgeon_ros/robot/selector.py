@@ -84,6 +84,7 @@ class ArmSelector:
             edge_available=edge_available,
             link_busy=link_busy,
             penalty_s=fidelity_penalty_s(table.fidelity, fidelity_price_s),
+            finish_s=self.statistics.finish_s,
         )
 
     def camera_image(self, arrival: Arrival, pixels: NDArray[np.uint8]) -> CameraImage:

@@ -77,18 +77,31 @@ class ChoiceRule:
         Return the arm to try on a frame that would otherwise stay on the robot; None for no trial.
 
         The robot works on the frame at the same time and the first result counts, so a late answer costs little. A
-        trial needs a minimum expected gain, to be worth its time on the link. Only answers that arrive before the
-        deadline count as gain. An arm that is expected to occupy the link for several deadlines is not tried.
+        trial needs a minimum expected gain, to be worth its time on the link. An arm that is expected to occupy the
+        link for several deadlines is not tried.
         """
-        own_s = float(expected.robot_s[context.on_device])
-        spread = np.hypot(expected.link_sd, self._model.link.noise_sd)
-        total_s = expected.robot_s + expected.edge_s + expected.link_s * np.exp(np.outer(_NODES, spread))
-        total_s[total_s - context.penalty_s > context.deadline_s - context.waited_s] = np.inf
-        gain_s = np.asarray(_WEIGHTS) @ np.maximum(0.0, own_s - total_s)
+        gain_s = self.gain_s(context, expected)
         gain_s[~context.allowed | (expected.link_s > _TRIAL_DEADLINES * context.deadline_s)] = 0.0
         gain_s[context.on_device] = 0.0
         best = int(np.argmax(gain_s))
-        return best if gain_s[best] > _TRIAL_GAIN * own_s else None
+        return best if gain_s[best] > _TRIAL_GAIN * float(expected.robot_s[context.on_device]) else None
+
+    def gain_s(self, context: Context, expected: Expectation) -> FloatArray:
+        """
+        Return the seconds that each arm is expected to gain on `on_device` if the robot works on the frame at once.
+
+        The robot's own result counts unless the answer arrives earlier, and before the deadline. It may take longer
+        than `on_device`: for the encoding, and for rows of padding that only the whole network skips.
+
+        :returns: shape (n,); negative for an arm that is more likely to delay the frame.
+        """
+        own_s = float(expected.robot_s[context.on_device])
+        finished_s = own_s * np.maximum(1.0, finish_share(context))
+        spread = np.hypot(expected.link_sd, self._model.link.noise_sd)
+        total_s = expected.robot_s + expected.edge_s + expected.link_s * np.exp(np.outer(_NODES, spread))
+        total_s[total_s - context.penalty_s > context.deadline_s - context.waited_s] = np.inf
+        gain_s: FloatArray = own_s - np.asarray(_WEIGHTS) @ np.minimum(total_s, finished_s)
+        return gain_s
 
     def _optimistic_s(self, expected: Expectation, weight: float) -> FloatArray:
         breadth = self._alpha * math.sqrt(1.0 - weight)
@@ -112,3 +125,9 @@ def _too_late(context: Context, expected: Expectation) -> BoolArray:
     late: BoolArray = expected.total_s - context.penalty_s > context.deadline_s - context.waited_s
     late[context.on_device] = False
     return late
+
+
+def finish_share(context: Context) -> FloatArray:
+    """Return the seconds for a frame of each arm without the edge's answer, in on-device delays, shape (n,)."""
+    share: FloatArray = (context.robot_s + context.finish_s) / context.robot_s[context.on_device]
+    return share

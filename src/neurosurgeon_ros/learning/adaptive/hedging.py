@@ -7,15 +7,17 @@ from __future__ import annotations
 import math
 from collections import deque
 
+import numpy as np
+
 from neurosurgeon_ros.learning.adaptive.belief import DelayModel, Expectation
-from neurosurgeon_ros.learning.interface import Context, Kind, Observation
+from neurosurgeon_ros.learning.interface import BoolArray, Context, Kind, Observation
 
 #: An answer is overdue this many standard deviations after its expected arrival.
 _OVERDUE = 2.0
 #: An answer is overdue at once if its expected delay is more than this share of the on-device delay.
 _HARDLY_SOONER = 0.8
-#: An answer is overdue at once if it is later than the robot's own result with more than this probability.
-_RISK = 0.01
+#: Maximum share of late answers of an arm that is not risky, and the standard normal quantile of the rest.
+_RISK, _ONE_IN_A_HUNDRED = 0.01, 2.326
 #: Weight of the newest frame in the share of late answers.
 _NEWEST = 0.01
 #: Number of late frames that are remembered, because a frame may have two observations: a bound, and the answer.
@@ -28,9 +30,8 @@ class HedgeRule:
 
     - The robot begins once the answer is later than two standard deviations.
     - It begins at once if the answer is expected hardly sooner than the robot's own result.
-    - It also begins at once if more than one answer in a hundred would be later than that result. The frame is then
-      never slower than on the robot alone, except for what the other stages add. The probability is the sum of two:
-      that of the expected delays, and the share of late answers so far, which includes unexpected outages.
+    - It also begins at once if the answer is *risky*: more than one in a hundred would be later than that result. The
+      share of late answers so far counts as well, because it includes unexpected outages.
     """
 
     def __init__(self, model: DelayModel) -> None:
@@ -38,17 +39,23 @@ class HedgeRule:
         self._late_share = 0.0
         self._late: deque[int] = deque(maxlen=_REMEMBERED)
 
+    def is_risky(self, context: Context, expected: Expectation) -> BoolArray:
+        """Return whether more than one in a hundred of an arm's answers would be too late, shape (n,)."""
+        if self._late_share > _RISK:
+            return np.ones(len(expected.link_s), dtype=np.bool_)
+        late = np.exp(_ONE_IN_A_HUNDRED * np.hypot(expected.link_sd, self._model.link.noise_sd))
+        delay_s = expected.robot_s - context.penalty_s + expected.edge_s + expected.link_s * late
+        risky: BoolArray = delay_s > delay_s[context.on_device]
+        return risky
+
     def overdue_s(self, context: Context, expected: Expectation, arm: int) -> float:
         """Return the offloading delay in seconds after which an arm's answer is overdue; 0 if it is overdue at once."""
         delay_s = expected.total_s - context.penalty_s
-        if delay_s[arm] > _HARDLY_SOONER * delay_s[context.on_device]:
+        if delay_s[arm] > _HARDLY_SOONER * delay_s[context.on_device] or self.is_risky(context, expected)[arm]:
             return 0.0
-        link_s, edge_s = float(expected.link_s[arm]), float(expected.edge_s[arm])
         link_sd = math.hypot(float(expected.link_sd[arm]), self._model.link.noise_sd)
         edge_sd = math.hypot(float(expected.edge_sd[arm]), self._model.edge.noise_sd)
-        left_s = float(delay_s[context.on_device] - delay_s[arm]) + link_s
-        if self._late_share + _probability_above(left_s, link_s, link_sd) > _RISK:
-            return 0.0
+        link_s, edge_s = float(expected.link_s[arm]), float(expected.edge_s[arm])
         return link_s * math.exp(_OVERDUE * link_sd) + edge_s * math.exp(_OVERDUE * edge_sd)
 
     def observe(self, observation: Observation, context: Context) -> None:
@@ -61,9 +68,3 @@ class HedgeRule:
         if is_late:
             self._late.append(observation.sequence)
         self._late_share += _NEWEST * (is_late - self._late_share)
-
-
-def _probability_above(limit_s: float, expected_s: float, sd: float) -> float:
-    """Return the probability that a delay is above a limit > 0; its logarithm has the given standard deviation."""
-    z = math.log(limit_s / max(expected_s, 1e-9)) / max(sd, 1e-9)
-    return 0.5 * math.erfc(z / math.sqrt(2.0))

@@ -36,6 +36,19 @@ def test_an_arm_that_would_fill_the_link_for_several_deadlines_is_not_tried() ->
     assert trial((4.0 * DEADLINE_S, 9.0), sd=2.0) is None
 
 
+def test_the_time_of_a_frame_that_the_robot_has_to_finish_counts_against_a_trial() -> None:
+    late_s = np.array([0.5, 0.5, 0.0])
+    assert trial((0.18, 9.0), sd=0.3) == 0
+    assert trial((0.18, 9.0), sd=0.3, finish_s=late_s) is None
+
+
+def test_the_gain_of_an_arm_is_what_it_saves_on_average() -> None:
+    rule = ChoiceRule(DelayModel(3, Nominal(), Parts()), alpha=0.5, weight_key=0.8, weight_other=0.2)
+    seen = make_context(finish_s=np.array([0.24, 0.15, 0.0]))
+    gain_s = rule.gain_s(seen, make_expectation((0.04, 99.0), 0.001))
+    assert gain_s == pytest.approx([0.15, -0.05, 0.0], abs=0.01)
+
+
 def test_an_arm_that_is_not_allowed_is_not_tried() -> None:
     assert trial((0.15, 0.15), sd=0.5, allowed=np.array([False, False, True])) is None
 
