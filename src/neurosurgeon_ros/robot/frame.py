@@ -168,7 +168,8 @@ class Flight:
         """
         frame, table = self.frame, self.selector.table
         if not self._tensors:
-            keep = [] if self.sample_arm is None else local.kept([int(table.point[self.sample_arm])], self.point)
+            wanted = [] if self.sample_arm is None else [int(table.point[self.sample_arm])]
+            keep = local.kept(wanted, self.point, table.profile)
             x, begin_s = frame.input(), clock()
             self._tensors = local.run_front(x, self.point, keep, table.profile)
             if not frame.is_out:

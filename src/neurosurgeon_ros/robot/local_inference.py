@@ -71,10 +71,9 @@ class LocalInference:
         share = min(without for without, _ in compared) / min(whole for _, whole in compared)
         return max(0.0, 1.0 - share) * float(profile.front_s[-1])
 
-    def kept(self, points: Sequence[int], p: int) -> Sequence[int]:
-        """Return the points whose tensors a run up to p keeps at no cost: none if the whole network skips padding."""
-        skips_padding = p == self._engine.on_device and self._compared.get(self._shape) is not None
-        return [] if skips_padding else points
+    def kept(self, points: Sequence[int], p: int, profile: DelayProfile) -> Sequence[int]:
+        """Return the points whose tensors a run up to p can keep at no cost: none if it skips the image's padding."""
+        return [] if p == self._engine.on_device and self.padding_saving_s(profile) > 0.0 else points
 
     def run_front(self, x: torch.Tensor, p: int, keep: Sequence[int], profile: DelayProfile) -> dict[int, Any]:
         """Run the front-end up to p, as :meth:`~neurosurgeon_ros.partition.PartitionedNetwork.run_front` does."""

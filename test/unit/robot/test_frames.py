@@ -9,6 +9,7 @@ import queue
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -31,7 +32,7 @@ from robots import (
 from neurosurgeon_ros.calibration.arm_table import build_arm_table
 from neurosurgeon_ros.learning import POLICIES
 from neurosurgeon_ros.learning.interface import Choice, Context, Kind, Observation
-from neurosurgeon_ros.protocol.requests import Feedback, Reply, Status
+from neurosurgeon_ros.protocol.requests import Feedback, Reply, Request, Status
 from neurosurgeon_ros.robot.arrival import Arrival, Counts
 from neurosurgeon_ros.robot.decision import FrameResult, Outcome
 from neurosurgeon_ros.robot.frame import Flight
@@ -327,6 +328,31 @@ def test_a_sample_is_run_for_its_delays_and_gives_no_detections(edge: Edge) -> N
     robot.feed()
     sample = next(seen for seen in robot.policy.observations if seen.arm != on_device)
     assert (sample.kind, sample.arm, sample.sequence) == (Kind.SAMPLE, 1, 1)
+
+
+def test_a_sample_does_not_delay_a_frame_whose_padding_is_skipped(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole network keeps no tensors then, so the front-end runs for the sample once the detections are out."""
+    on_device = small_table().on_device
+    sent: list[Request] = []
+    for skips in (False, True):
+        robot = make_robot(edge, Chooser(lambda context: Choice(on_device, sample_arm=1)))
+        local, out = robot.processor._local, robot.sink.results
+        run_front = local.run_front
+        ran: list[tuple[int, list[int], int]] = []
+
+        def record(*args: Any, run_front: Any = run_front, ran: Any = ran, out: Any = out) -> Any:
+            ran.append((args[1], list(args[2]), len(out)))
+            return run_front(*args)
+
+        monkeypatch.setattr(local, "run_front", record)
+        if skips:
+            monkeypatch.setattr(local, "padding_saving_s", lambda profile: 1e-6)
+        robot.feed()
+        point, whole = int(small_table().point[1]), int(small_table().point[on_device])
+        assert ran == ([(whole, [], 0), (point, [], 1)] if skips else [(whole, [point], 0)])
+        sent.append(edge.requests[-1])
+    assert [one.payload_bytes for one in sent] == [sent[0].payload_bytes] * 2
+    assert sent[0].payload_bytes > 0
 
 
 class Broken:

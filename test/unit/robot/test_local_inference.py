@@ -145,6 +145,25 @@ def test_the_policy_is_told_what_the_whole_network_takes_now() -> None:
     assert means.robot_s[-1] == pytest.approx(table.robot_s[-1])
 
 
+def test_the_policy_is_told_what_the_robot_needs_to_finish_a_frame_itself() -> None:
+    """After a cut, the padding is not skipped; from the input on, it is."""
+    table = small_table()
+    means, own_s = ArmStatistics(table, 1.0), float(table.robot_s[-1])
+    saved_s = 0.1 * own_s
+    assert (means.robot_s + means.finish_s)[:-1] == pytest.approx(own_s + table.profile.encode_s[:-1])
+    means.set_padding_saving(saved_s)
+    finished_s = own_s + table.profile.encode_s[:-1] - np.where(table.point[:-1] == 0, saved_s, 0.0)
+    assert (means.robot_s + means.finish_s)[:-1] == pytest.approx(finished_s)
+    assert means.finish_s[-1] == 0.0
+
+
+@pytest.mark.parametrize(("share", "kept"), [(None, [1]), (1.2, [1]), (0.6, [])])
+def test_a_run_that_skips_padding_keeps_no_tensors(share: float | None, kept: list[int]) -> None:
+    local = ready(Engine(share), Throttle())
+    assert local.kept([1], 2, PROFILE) == kept
+    assert local.kept([0], 1, PROFILE) == [0], "a front-end skips none"
+
+
 def test_detections_stay_what_they_are() -> None:
     robot = make_robot(Edge(), "on_device")
     image = np.ascontiguousarray(picture(3)[:20])

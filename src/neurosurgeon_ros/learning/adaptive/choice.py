@@ -10,7 +10,7 @@ import numpy as np
 
 from neurosurgeon_ros.learning.adaptive.belief import DelayModel, Expectation
 from neurosurgeon_ros.learning.checks import in_range
-from neurosurgeon_ros.learning.interface import BoolArray, Context, FloatArray
+from neurosurgeon_ros.learning.interface import BoolArray, Context, FloatArray, IntArray
 
 #: Nodes (standard deviations) and weights of Gauss-Hermite quadrature for a standard normal variable.
 _NODES = (-2.8570, -1.3556, 0.0, 1.3556, 2.8570)
@@ -80,28 +80,40 @@ class ChoiceRule:
         trial needs a minimum expected gain, to be worth its time on the link. An arm that is expected to occupy the
         link for several deadlines is not tried.
         """
-        gain_s = self.gain_s(context, expected)
-        gain_s[~context.allowed | (expected.link_s > _TRIAL_DEADLINES * context.deadline_s)] = 0.0
-        gain_s[context.on_device] = 0.0
+        own_s = float(expected.robot_s[context.on_device])
+        soonest_s = expected.robot_s + expected.edge_s + expected.link_s * np.exp(_NODES[0] * self._spread(expected))
+        tried = context.allowed & (soonest_s < own_s) & (expected.link_s < _TRIAL_DEADLINES * context.deadline_s)
+        tried[context.on_device] = False
+        arms = np.flatnonzero(tried)
+        if not len(arms):
+            return None
+        gain_s = self.gain_s(context, expected, arms)
         best = int(np.argmax(gain_s))
-        return best if gain_s[best] > _TRIAL_GAIN * float(expected.robot_s[context.on_device]) else None
+        return int(arms[best]) if gain_s[best] > _TRIAL_GAIN * own_s else None
 
-    def gain_s(self, context: Context, expected: Expectation) -> FloatArray:
+    def gain_s(self, context: Context, expected: Expectation, arms: IntArray) -> FloatArray:
         """
-        Return the seconds that each arm is expected to gain on `on_device` if the robot works on the frame at once.
+        Return the seconds that arms are expected to gain on `on_device` if the robot works on the frame at once.
 
         The robot's own result counts unless the answer arrives earlier, and before the deadline. It may take longer
         than `on_device`: for the encoding, and for rows of padding that only the whole network skips.
 
-        :returns: shape (n,); negative for an arm that is more likely to delay the frame.
+        :param arms: indices of m arms.
+        :returns: shape (m,); negative for an arm that is more likely to delay the frame.
         """
         own_s = float(expected.robot_s[context.on_device])
-        finished_s = own_s * np.maximum(1.0, finish_share(context))
-        spread = np.hypot(expected.link_sd, self._model.link.noise_sd)
-        total_s = expected.robot_s + expected.edge_s + expected.link_s * np.exp(np.outer(_NODES, spread))
-        total_s[total_s - context.penalty_s > context.deadline_s - context.waited_s] = np.inf
+        finished_s = own_s * np.maximum(1.0, finish_share(context)[arms])
+        spread = np.exp(np.outer(_NODES, self._spread(expected)[arms]))
+        total_s = (expected.robot_s + expected.edge_s)[arms] + expected.link_s[arms] * spread
+        penalty_s = np.broadcast_to(context.penalty_s, expected.robot_s.shape)[arms]
+        total_s[total_s - penalty_s > context.deadline_s - context.waited_s] = np.inf
         gain_s: FloatArray = own_s - np.asarray(_WEIGHTS) @ np.minimum(total_s, finished_s)
         return gain_s
+
+    def _spread(self, expected: Expectation) -> FloatArray:
+        """Return the standard deviation of the logarithm of each arm's next transmission delay, shape (n,)."""
+        spread: FloatArray = np.hypot(expected.link_sd, self._model.link.noise_sd)
+        return spread
 
     def _optimistic_s(self, expected: Expectation, weight: float) -> FloatArray:
         breadth = self._alpha * math.sqrt(1.0 - weight)

@@ -7,10 +7,8 @@ from __future__ import annotations
 import math
 from collections import deque
 
-import numpy as np
-
 from neurosurgeon_ros.learning.adaptive.belief import DelayModel, Expectation
-from neurosurgeon_ros.learning.interface import BoolArray, Context, Kind, Observation
+from neurosurgeon_ros.learning.interface import Context, Kind, Observation
 
 #: An answer is overdue this many standard deviations after its expected arrival.
 _OVERDUE = 2.0
@@ -39,19 +37,19 @@ class HedgeRule:
         self._late_share = 0.0
         self._late: deque[int] = deque(maxlen=_REMEMBERED)
 
-    def is_risky(self, context: Context, expected: Expectation) -> BoolArray:
-        """Return whether more than one in a hundred of an arm's answers would be too late, shape (n,)."""
+    def is_risky(self, context: Context, expected: Expectation, arm: int) -> bool:
+        """Return whether more than one in a hundred of an arm's answers would be later than the robot's own result."""
         if self._late_share > _RISK:
-            return np.ones(len(expected.link_s), dtype=np.bool_)
-        late = np.exp(_ONE_IN_A_HUNDRED * np.hypot(expected.link_sd, self._model.link.noise_sd))
-        delay_s = expected.robot_s - context.penalty_s + expected.edge_s + expected.link_s * late
-        risky: BoolArray = delay_s > delay_s[context.on_device]
-        return risky
+            return True
+        late = math.exp(_ONE_IN_A_HUNDRED * math.hypot(float(expected.link_sd[arm]), self._model.link.noise_sd))
+        delay_s = expected.robot_s - context.penalty_s
+        on_link_s, at_edge_s = float(expected.link_s[arm]) * late, float(expected.edge_s[arm])
+        return float(delay_s[arm]) + on_link_s + at_edge_s > float(delay_s[context.on_device])
 
     def overdue_s(self, context: Context, expected: Expectation, arm: int) -> float:
         """Return the offloading delay in seconds after which an arm's answer is overdue; 0 if it is overdue at once."""
         delay_s = expected.total_s - context.penalty_s
-        if delay_s[arm] > _HARDLY_SOONER * delay_s[context.on_device] or self.is_risky(context, expected)[arm]:
+        if delay_s[arm] > _HARDLY_SOONER * delay_s[context.on_device] or self.is_risky(context, expected, arm):
             return 0.0
         link_sd = math.hypot(float(expected.link_sd[arm]), self._model.link.noise_sd)
         edge_sd = math.hypot(float(expected.edge_sd[arm]), self._model.edge.noise_sd)

@@ -84,7 +84,8 @@ class AdaptiveMuLinUcb:
         value = rule.value(context, expected, blind=blind)
         arm = int(np.argmin(value))
         if arm != context.on_device and not blind and self._may_delay(context, expected, arm):
-            value[rule.gain_s(context, expected) < 0.0] = np.inf
+            arms = np.flatnonzero(np.isfinite(value))
+            value[arms[rule.gain_s(context, expected, arms) < 0.0]] = np.inf
             arm = int(np.argmin(value))
 
         trial, sample, forced = None, None, None
@@ -115,7 +116,7 @@ class AdaptiveMuLinUcb:
         """Return whether an arm is risky, and the robot takes longer to finish its frames than those of `on_device`."""
         if self._hedging is None or math.isinf(context.deadline_s) or finish_share(context)[arm] <= 1.0:
             return False
-        return bool(self._hedging.is_risky(context, expected)[arm])
+        return self._hedging.is_risky(context, expected, arm)
 
     def _trial(self, context: Context, expected: Expectation, arm: int) -> int | None:
         """Return the arm to try instead of `on_device`; None if another arm is chosen or the robot does not hedge."""
