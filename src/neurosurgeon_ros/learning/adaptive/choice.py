@@ -22,6 +22,8 @@ _UNSEEN_EDGE = 1.0
 #: Minimum expected gain of a trial as a share of the on-device delay, and maximum expected time on the link in
 #: deadlines. Both are tuned with the experiment `links`.
 _TRIAL_GAIN, _TRIAL_DEADLINES = 0.02, 3.0
+#: Weight of the additional time of a frame that the robot has to finish, because it adds to the slowest frames.
+_SLOWEST = 0.5
 
 
 class ChoiceRule:
@@ -96,7 +98,8 @@ class ChoiceRule:
         Return the seconds that arms are expected to gain on `on_device` if the robot works on the frame at once.
 
         The robot's own result counts unless the answer arrives earlier, and before the deadline. It may take longer
-        than `on_device`: for the encoding, and for rows of padding that only the whole network skips.
+        than `on_device`: for the encoding, and for rows of padding that only the whole network skips. Half of this
+        additional time is subtracted from the gain, because it adds to the slowest frames.
 
         :param arms: indices of m arms.
         :returns: shape (m,); negative for an arm that is more likely to delay the frame.
@@ -108,6 +111,7 @@ class ChoiceRule:
         penalty_s = np.broadcast_to(context.penalty_s, expected.robot_s.shape)[arms]
         total_s[total_s - penalty_s > context.deadline_s - context.waited_s] = np.inf
         gain_s: FloatArray = own_s - np.asarray(_WEIGHTS) @ np.minimum(total_s, finished_s)
+        gain_s -= _SLOWEST * (finished_s - own_s)
         return gain_s
 
     def _spread(self, expected: Expectation) -> FloatArray:

@@ -42,11 +42,11 @@ def test_the_time_of_a_frame_that_the_robot_has_to_finish_counts_against_a_trial
     assert trial((0.18, 9.0), sd=0.3, finish_s=late_s) is None
 
 
-def test_the_gain_of_an_arm_is_what_it_saves_on_average() -> None:
+def test_the_gain_of_an_arm_is_what_it_saves_on_average_less_half_of_what_a_late_answer_costs() -> None:
     rule = ChoiceRule(DelayModel(3, Nominal(), Parts()), alpha=0.5, weight_key=0.8, weight_other=0.2)
     seen = make_context(finish_s=np.array([0.24, 0.15, 0.0]))
     gain_s = rule.gain_s(seen, make_expectation((0.04, 99.0), 0.001), np.arange(3))
-    assert gain_s == pytest.approx([0.15, -0.05, 0.0], abs=0.01)
+    assert gain_s == pytest.approx([0.15 - 0.025, -0.05 - 0.025, 0.0], abs=0.01)
 
 
 def test_an_arm_that_is_not_allowed_is_not_tried() -> None:
