@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -127,7 +128,10 @@ class DelayModel:
                 learner.advance(context.now_s - self._now_s)
         self._now_s = context.now_s
         self._fill_terms(context)
-        robot_s = self.robot_s(context) + context.penalty_s
+        robot_s = context.robot_s
+        if self._parts.track_robot:
+            robot_s = self.robot.mean_of(context.robot_s[:, None])
+        robot_s = robot_s + context.penalty_s
         link_s, link_sd = self.link.predict(self._link_x)
         link_s[context.on_device] = 0.0
         if not self._parts.separate:
@@ -137,9 +141,10 @@ class DelayModel:
         edge_s[context.on_device] = 0.0
         return Expectation(robot_s, link_s, edge_s, link_sd, edge_sd)
 
-    def robot_s(self, context: Context) -> FloatArray:
-        """Return the expected seconds of each arm on the robot, shape (n,)."""
-        return self.robot.mean_of(context.robot_s[:, None]) if self._parts.track_robot else context.robot_s
+    @property
+    def robot_factor(self) -> float:
+        """Return the expected robot-side seconds relative to the calibrated ones."""
+        return math.exp(float(self.robot.mean[0]))
 
     def link_at(self, shift: float, context: Context) -> FloatArray:
         """Return the transmission delays with `shift` added to the logarithm of the link's level, shape (n,)."""

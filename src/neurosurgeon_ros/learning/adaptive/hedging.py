@@ -61,8 +61,8 @@ class HedgeRule:
         arm = observation.arm
         if observation.kind is not Kind.FRAME or arm == context.on_device or observation.sequence in self._late:
             return
-        on_device_s, before_s = self._model.robot_s(context)[[context.on_device, arm]]
-        is_late = observation.censored or before_s + observation.offload_s > on_device_s
+        left_s = self._model.robot_factor * float(context.robot_s[context.on_device] - context.robot_s[arm])
+        is_late = observation.censored or observation.offload_s > left_s
         if is_late:
             self._late.append(observation.sequence)
         self._late_share += _NEWEST * (is_late - self._late_share)

@@ -118,6 +118,7 @@ def outage(settings: Settings) -> Result:
             }
         )
     made, axes = style.figure("Frames after an outage until the edge is used as before, the worst run", 2, 2, height=7)
+    until_all = [float(str(row["frames_until_back"])) for row in rows]
     for axis, seconds in zip(axes.flat, SECONDS, strict=True):
         for number, name in enumerate(network_names()):
             shown = [row for row in rows if (row["network"], row["seconds"]) == (name, seconds)]
@@ -126,7 +127,7 @@ def outage(settings: Settings) -> Result:
             ]
             axis.plot(range(len(LOW_MBPS)), until, marker="o", color=f"C{number}", label=style.NETWORKS[name])
         axis.set_xticks(range(len(LOW_MBPS)), [f"{low:g}" for low in LOW_MBPS])
-        axis.set_ylim(0, 32)
+        axis.set_ylim(0, max(32.0, 1.05 * max((one for one in until_all if math.isfinite(one)), default=0.0)))
         axis.set_title(f"{seconds:g} s", fontsize=10)
         axis.set_xlabel("rate during the outage, Mbit/s")
         axis.set_ylabel("frames")
