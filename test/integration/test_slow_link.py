@@ -4,17 +4,15 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
+import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from typing import IO
 
 import pytest
-from support import wait_for
+from support import Processes, wait_for
 from testbed.network import NetworkProblem, Side
 from testbed.trace_network import TraceNetwork
 
@@ -22,43 +20,14 @@ SCRIPT = Path(__file__).parents[1] / "slow_link.py"
 SIZE, LIFESPAN_S = 64_000, 1.0
 
 
-class End:
-    """A process on one side of the link, and what it has printed."""
-
-    def __init__(self, network: TraceNetwork, side: Side, *argv: str) -> None:
-        self.printed: list[str] = []
-        self._process = subprocess.Popen(
-            network.command(side, [sys.executable, str(SCRIPT), *argv]),
-            env={**os.environ, **network.environment()},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._process.stdin and self._process.stdout
-        self._input: IO[str] = self._process.stdin
-        self._reader = threading.Thread(target=self.printed.extend, args=(self._process.stdout,))
-        self._reader.start()
-
-    def say(self) -> None:
-        self._input.write("\n")
-        self._input.flush()
-
-    def close(self) -> None:
-        self._input.close()
-        self._process.wait(20.0)
-        self._reader.join()
-
-
-@contextmanager
-def ends(network: TraceNetwork) -> Iterator[tuple[End, End]]:
+@pytest.fixture
+def network() -> Iterator[TraceNetwork]:
     with ExitStack() as stack:
-        both = []
-        for side, argv in ((Side.ROBOT, ("publish", str(SIZE), str(LIFESPAN_S))), (Side.EDGE, ("subscribe",))):
-            both.append(End(network, side, *argv))
-            stack.callback(both[-1].close)
-        for end in both:
-            wait_for(lambda end=end: "matched\n" in end.printed, 30.0, "two ends that have met")  # type: ignore[misc]
-        yield both[0], both[1]
+        try:
+            network = stack.enter_context(TraceNetwork())
+        except NetworkProblem as problem:
+            pytest.skip(f"needs root, iproute2 and tun: {problem}")
+        yield network
 
 
 def dropped_in_a_second(network: TraceNetwork) -> int:
@@ -67,20 +36,22 @@ def dropped_in_a_second(network: TraceNetwork) -> int:
     return network.counts().dropped
 
 
-def test_a_message_that_is_too_large_for_the_link_fills_it_for_its_lifespan_only() -> None:
-    with ExitStack() as stack:
-        try:
-            network = stack.enter_context(TraceNetwork())
-        except NetworkProblem as problem:
-            pytest.skip(f"needs root, iproute2 and tun: {problem}")
-        network.set_rate(20.0)
-        publisher, subscriber = stack.enter_context(ends(network))
-        network.set_rate(0.05)
-        network.counts()
-        publisher.say()
-        wait_for(lambda: network.counts().dropped, 10.0, "a full queue")
-        wait_for(lambda: dropped_in_a_second(network) == 0, 20.0, "a link that is free again")
+def test_a_message_that_is_too_large_for_the_link_fills_it_for_its_lifespan_only(
+    network: TraceNetwork, processes: Processes
+) -> None:
+    network.set_rate(20.0)
+    publisher, subscriber = (
+        processes.start(*network.command(side, [sys.executable, str(SCRIPT), *argv]), environment=network.environment())
+        for side, argv in ((Side.ROBOT, ("publish", str(SIZE), str(LIFESPAN_S))), (Side.EDGE, ("subscribe",)))
+    )
+    for end in (publisher, subscriber):
+        end.wait_for_output("matched")
+    network.set_rate(0.05)
+    network.counts()
+    publisher.send(signal.SIGUSR1)
+    wait_for(lambda: network.counts().dropped, 10.0, "a full queue")
+    wait_for(lambda: dropped_in_a_second(network) == 0, 20.0, "a link that is free again")
 
-        network.set_rate(20.0)
-        publisher.say()
-        wait_for(lambda: f"received {SIZE} bytes\n" in subscriber.printed, 20.0, "the next message")
+    network.set_rate(20.0)
+    publisher.send(signal.SIGUSR1)
+    subscriber.wait_for_output(f"received {SIZE} bytes", 20.0)
