@@ -17,7 +17,6 @@ from neurosurgeon_ros.nodes.edge_link import EdgeLink
 from neurosurgeon_ros.nodes.robot_outputs import RobotOutputs
 from neurosurgeon_ros.nodes.robot_parameters import ARM_PARAMETERS, RobotParameters
 from neurosurgeon_ros.protocol.requests import Identity
-from neurosurgeon_ros.robot.arm_statistics import DEADLINE_FACTOR
 from neurosurgeon_ros.robot.arrival import Arrival
 from neurosurgeon_ros.robot.decision import Decision, FrameResult, RobotSettings
 from neurosurgeon_ros.robot.latest_job import LatestJobRunner
@@ -67,14 +66,13 @@ class ActiveRobot:
             )
             stack.callback(self._outputs.close)
             self._outputs.marker_range_m = parameters.marker_range
-            deadline_s = max(parameters.deadline_ms / 1e3, DEADLINE_FACTOR * float(table.robot_s[table.on_device]))
             self.link = EdgeLink(
                 node,
                 configured.hellos,
                 namespace=parameters.edge_namespace,
                 identity=identity,
                 engine=engine,
-                lifespan_s=request_lifespan_s(deadline_s),
+                lifespan_s=request_lifespan_s(table, parameters.deadline_ms / 1e3),
             )
             stack.callback(self.link.close)
             self._policy = self._load_policy(parameters)

@@ -47,7 +47,7 @@ class ArmStatistics:
         self._is_input = table.point == 0
         self._pixels = CUSTOMARY_PIXELS
         self._arrived_s, self._number = math.nan, 0
-        self._replace(self.features, self.robot_s)
+        self.finish_s = self._finish_s(self.robot_s)
 
     def for_table(self, table: ArmTable) -> ArmStatistics:
         """Return statistics for another table, initialised from its profile, for the same camera."""
@@ -124,8 +124,12 @@ class ArmStatistics:
 
     def _replace(self, features: FloatArray, robot_s: FloatArray) -> None:
         """Replace the arrays. Contexts keep the old arrays, which do not change."""
+        features.flags.writeable = robot_s.flags.writeable = False
+        self.features, self.robot_s, self.finish_s = features, robot_s, self._finish_s(robot_s)
+
+    def _finish_s(self, robot_s: FloatArray) -> FloatArray:
         whole_s = robot_s[-1] + np.where(self._is_input, 0.0, self._padding_saving_s)
-        finish_s = np.maximum(0.0, whole_s - (robot_s - self._encode_s))
+        finish_s: FloatArray = np.maximum(0.0, whole_s - (robot_s - self._encode_s))
         finish_s[-1] = 0.0
-        features.flags.writeable = robot_s.flags.writeable = finish_s.flags.writeable = False
-        self.features, self.robot_s, self.finish_s = features, robot_s, finish_s
+        finish_s.flags.writeable = False
+        return finish_s

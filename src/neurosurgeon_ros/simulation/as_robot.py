@@ -28,7 +28,7 @@ from neurosurgeon_ros.calibration.delay_profile import DelayProfile
 from neurosurgeon_ros.inference.arm import Arm
 from neurosurgeon_ros.learning.interface import Choice, Context, FloatArray, Kind, Observation, Policy
 from neurosurgeon_ros.protocol.requests import Key
-from neurosurgeon_ros.robot.arm_statistics import DEADLINE_FACTOR, ArmStatistics
+from neurosurgeon_ros.robot.arm_statistics import ArmStatistics
 from neurosurgeon_ros.robot.selector import ArmSelector
 from neurosurgeon_ros.robot.slot import LatestSlot
 from neurosurgeon_ros.robot.uplink.breaker import PROBE_BYTES, TEST_TIMEOUT_S, Circuit, CircuitBreaker
@@ -82,8 +82,8 @@ class _RobotSimulation(Simulation):
         self._arm_penalty_s = self._coding.penalty_s
         self._statistics = ArmStatistics(table, 1.0)
         self._selector = ArmSelector(table, policy, "", self._statistics)
-        given_s, own_s = environment.deadline_s, DEADLINE_FACTOR * float(table.robot_s[table.on_device])
-        lifespan_s = request_lifespan_s(given_s if math.isfinite(given_s) else own_s)
+        given_s = environment.deadline_s
+        lifespan_s = request_lifespan_s(table, given_s if math.isfinite(given_s) else 0.0)
         self._requests = OutstandingRequests(lifespan_s)
         self._breaker = CircuitBreaker(environment.seed)
         self._writer = Writer(environment, self._uplink, lifespan_s=lifespan_s)

@@ -83,7 +83,8 @@ class ChoiceRule:
         link for several deadlines is not tried.
         """
         own_s = float(expected.robot_s[context.on_device])
-        soonest_s = expected.robot_s + expected.edge_s + expected.link_s * np.exp(_NODES[0] * self._spread(expected))
+        spread = np.hypot(expected.link_sd, self._model.link.noise_sd)
+        soonest_s = expected.robot_s + expected.edge_s + expected.link_s * np.exp(_NODES[0] * spread)
         tried = context.allowed & (soonest_s < own_s) & (expected.link_s < _TRIAL_DEADLINES * context.deadline_s)
         tried[context.on_device] = False
         arms = np.flatnonzero(tried)
@@ -106,18 +107,14 @@ class ChoiceRule:
         """
         own_s = float(expected.robot_s[context.on_device])
         finished_s = own_s * np.maximum(1.0, finish_share(context)[arms])
-        spread = np.exp(np.outer(_NODES, self._spread(expected)[arms]))
-        total_s = (expected.robot_s + expected.edge_s)[arms] + expected.link_s[arms] * spread
+        spread = np.hypot(expected.link_sd[arms], self._model.link.noise_sd)
+        link_s = expected.link_s[arms] * np.exp(np.outer(_NODES, spread))
+        total_s = expected.robot_s[arms] + expected.edge_s[arms] + link_s
         penalty_s = np.broadcast_to(context.penalty_s, expected.robot_s.shape)[arms]
         total_s[total_s - penalty_s > context.deadline_s - context.waited_s] = np.inf
         gain_s: FloatArray = own_s - np.asarray(_WEIGHTS) @ np.minimum(total_s, finished_s)
         gain_s -= _SLOWEST * (finished_s - own_s)
         return gain_s
-
-    def _spread(self, expected: Expectation) -> FloatArray:
-        """Return the standard deviation of the logarithm of each arm's next transmission delay, shape (n,)."""
-        spread: FloatArray = np.hypot(expected.link_sd, self._model.link.noise_sd)
-        return spread
 
     def _optimistic_s(self, expected: Expectation, weight: float) -> FloatArray:
         breadth = self._alpha * math.sqrt(1.0 - weight)

@@ -8,6 +8,7 @@ import math
 from collections import deque
 
 from neurosurgeon_ros.learning.adaptive.belief import DelayModel, Expectation
+from neurosurgeon_ros.learning.adaptive.choice import finish_share
 from neurosurgeon_ros.learning.interface import Context, Kind, Observation
 
 #: An answer is overdue this many standard deviations after its expected arrival.
@@ -41,20 +42,26 @@ class HedgeRule:
         """Return whether more than one in a hundred of an arm's answers would be later than the robot's own result."""
         if self._late_share > _RISK:
             return True
-        late = math.exp(_ONE_IN_A_HUNDRED * math.hypot(float(expected.link_sd[arm]), self._model.link.noise_sd))
         delay_s = expected.robot_s - context.penalty_s
-        on_link_s, at_edge_s = float(expected.link_s[arm]) * late, float(expected.edge_s[arm])
-        return float(delay_s[arm]) + on_link_s + at_edge_s > float(delay_s[context.on_device])
+        late_s = float(delay_s[arm]) + self._link_s(expected, arm, _ONE_IN_A_HUNDRED) + float(expected.edge_s[arm])
+        return late_s > float(delay_s[context.on_device])
+
+    def may_delay(self, context: Context, expected: Expectation, arm: int) -> bool:
+        """Return whether an arm is risky, and the robot takes longer to finish its frames than those of `on_device`."""
+        return bool(finish_share(context)[arm] > 1.0) and self.is_risky(context, expected, arm)
 
     def overdue_s(self, context: Context, expected: Expectation, arm: int) -> float:
         """Return the offloading delay in seconds after which an arm's answer is overdue; 0 if it is overdue at once."""
         delay_s = expected.total_s - context.penalty_s
         if delay_s[arm] > _HARDLY_SOONER * delay_s[context.on_device] or self.is_risky(context, expected, arm):
             return 0.0
-        link_sd = math.hypot(float(expected.link_sd[arm]), self._model.link.noise_sd)
         edge_sd = math.hypot(float(expected.edge_sd[arm]), self._model.edge.noise_sd)
-        link_s, edge_s = float(expected.link_s[arm]), float(expected.edge_s[arm])
-        return link_s * math.exp(_OVERDUE * link_sd) + edge_s * math.exp(_OVERDUE * edge_sd)
+        return self._link_s(expected, arm, _OVERDUE) + float(expected.edge_s[arm]) * math.exp(_OVERDUE * edge_sd)
+
+    def _link_s(self, expected: Expectation, arm: int, deviations: float) -> float:
+        """Return a transmission delay that is some standard deviations above its expectation, in seconds."""
+        sd = math.hypot(float(expected.link_sd[arm]), self._model.link.noise_sd)
+        return float(expected.link_s[arm]) * math.exp(deviations * sd)
 
     def observe(self, observation: Observation, context: Context) -> None:
         """Count whether the answer of a frame was later than the robot's own result would have been."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from neurosurgeon_ros.learning.adaptive.belief import DelayModel, Expectation, Parts
-from neurosurgeon_ros.learning.adaptive.choice import ChoiceRule, finish_share
+from neurosurgeon_ros.learning.adaptive.choice import ChoiceRule
 from neurosurgeon_ros.learning.adaptive.exploration import HOPE, Exploration
 from neurosurgeon_ros.learning.adaptive.hedging import HedgeRule
 from neurosurgeon_ros.learning.adaptive.priors import Nominal
@@ -83,14 +83,16 @@ class AdaptiveMuLinUcb:
         blind = rule.is_blind
         value = rule.value(context, expected, blind=blind)
         arm = int(np.argmin(value))
-        if arm != context.on_device and not blind and self._may_delay(context, expected, arm):
+        hedging = None if math.isinf(context.deadline_s) or blind else self._hedging
+        if arm != context.on_device and hedging is not None and hedging.may_delay(context, expected, arm):
             arms = np.flatnonzero(np.isfinite(value))
             value[arms[rule.gain_s(context, expected, arms) < 0.0]] = np.inf
             arm = int(np.argmin(value))
 
         trial, sample, forced = None, None, None
         if context.edge_available and not blind:
-            trial = self._trial(context, expected, arm)
+            if arm == context.on_device and hedging is not None:
+                trial = rule.trial(context, expected)
             if trial is None:
                 sample = exploration.sample(context, expected, arm)
             if trial is None and sample is None:
@@ -111,18 +113,6 @@ class AdaptiveMuLinUcb:
             predicted_robot_s=float((expected.robot_s - context.penalty_s)[arm]),
             overdue_s=self._overdue_s(context, expected, arm, is_trial=trial is not None),
         )
-
-    def _may_delay(self, context: Context, expected: Expectation, arm: int) -> bool:
-        """Return whether an arm is risky, and the robot takes longer to finish its frames than those of `on_device`."""
-        if self._hedging is None or math.isinf(context.deadline_s) or finish_share(context)[arm] <= 1.0:
-            return False
-        return self._hedging.is_risky(context, expected, arm)
-
-    def _trial(self, context: Context, expected: Expectation, arm: int) -> int | None:
-        """Return the arm to try instead of `on_device`; None if another arm is chosen or the robot does not hedge."""
-        if arm != context.on_device or self._hedging is None or math.isinf(context.deadline_s):
-            return None
-        return self._rule.trial(context, expected)
 
     def _overdue_s(self, context: Context, expected: Expectation, arm: int, *, is_trial: bool) -> float:
         if arm == context.on_device or self._hedging is None:

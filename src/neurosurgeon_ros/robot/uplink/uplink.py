@@ -10,11 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from neurosurgeon_ros.calibration.arm_table import ArmTable
 from neurosurgeon_ros.codecs import EncodedTensor
 from neurosurgeon_ros.learning.interface import Context
 from neurosurgeon_ros.models import Letterbox
 from neurosurgeon_ros.protocol.requests import Identity, Key, Kind, Request
 from neurosurgeon_ros.protocol.validation import MAX_PROBE_BYTES
+from neurosurgeon_ros.robot.arm_statistics import DEADLINE_FACTOR
 from neurosurgeon_ros.robot.uplink.breaker import PROBE_BYTES, TEST_TIMEOUT_S, CircuitBreaker
 from neurosurgeon_ros.robot.uplink.link import Link, Obstacle
 from neurosurgeon_ros.robot.uplink.outstanding import GIVE_UP_FACTOR, OutstandingRequest
@@ -25,13 +27,15 @@ from neurosurgeon_ros.robot.uplink.requests import Measured, Requests
 SHORTEST_LIFESPAN_S = 4.0
 
 
-def request_lifespan_s(deadline_s: float) -> float:
+def request_lifespan_s(table: ArmTable, given_deadline_s: float = 0.0) -> float:
     """
     Return the seconds for which a request is worth sending: an answer after several deadlines helps nobody.
 
-    :param deadline_s: the robot's deadline in seconds, at least 0.
+    :param given_deadline_s: deadline that the user has set, in seconds; 0 for none. A shorter one than the derived
+        deadline has no effect.
     """
-    return max(SHORTEST_LIFESPAN_S, GIVE_UP_FACTOR * deadline_s)
+    derived_s = DEADLINE_FACTOR * float(table.robot_s[table.on_device])
+    return max(SHORTEST_LIFESPAN_S, GIVE_UP_FACTOR * max(given_deadline_s, derived_s))
 
 
 @dataclass(frozen=True, slots=True)
