@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from testbed.trace_record import FORMAT
 
 from neurosurgeon_ros.calibration.admission import Admission, expand
 from neurosurgeon_ros.calibration.arm_table import ArmTable, build_arm_table
@@ -30,9 +31,6 @@ from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.learning.interface import FloatArray
 from neurosurgeon_ros.simulation.arms.real_run import RealRun
 from neurosurgeon_ros.simulation.link_files import ROW_S
-
-#: Supported version of run.json.
-_FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,8 +65,8 @@ def read_record(folder: Path) -> Record:
     """
     path = folder / "run.json"
     content = json.loads(path.read_text(encoding="utf-8"))
-    if content.get("format") != _FORMAT:
-        raise ValueError(f"{path} has format {content.get('format')!r}, but must have {_FORMAT}; run it again")
+    if content.get("format") != FORMAT:
+        raise ValueError(f"{path} has format {content.get('format')!r}, but must have {FORMAT}; run it again")
     arms, link = content["arms"], content["link"]
     if not arms:
         raise ValueError(f"{path} is a run of {content['system']}, which has no arms; give a run of this package")
