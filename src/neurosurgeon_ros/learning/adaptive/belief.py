@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -74,6 +74,8 @@ class Expectation:
     :param edge_s: seconds of queueing, decoding and back-end at the edge.
     :param link_sd: standard deviation of the logarithm of `link_s`.
     :param edge_sd: standard deviation of the logarithm of `edge_s`.
+
+    :ivar total_s: delay from the start on the robot to the answer.
     """
 
     robot_s: FloatArray
@@ -81,18 +83,21 @@ class Expectation:
     edge_s: FloatArray
     link_sd: FloatArray
     edge_sd: FloatArray
+    total_s: FloatArray = field(init=False)
 
-    @property
-    def total_s(self) -> FloatArray:
-        """Return the delay from the start on the robot to the answer, shape (n,)."""
-        total: FloatArray = self.robot_s + self.link_s + self.edge_s
-        return total
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "total_s", self.robot_s + self.link_s + self.edge_s)
 
     def optimistic_s(self, link_deviations: float, edge_deviations: float) -> FloatArray:
         """Return the offloading delay at the given numbers of standard deviations below its expectation, shape (n,)."""
         low: FloatArray = self.link_s * np.exp(-link_deviations * self.link_sd)
         low += self.edge_s * np.exp(-edge_deviations * self.edge_sd)
         return low
+
+    def optimistic_s_of(self, arm: int, deviations: float) -> float:
+        """Return the offloading delay of one arm at a number of standard deviations below its expectation."""
+        link_s = float(self.link_s[arm]) * math.exp(-deviations * float(self.link_sd[arm]))
+        return link_s + float(self.edge_s[arm]) * math.exp(-deviations * float(self.edge_sd[arm]))
 
 
 class DelayModel:
@@ -154,9 +159,8 @@ class DelayModel:
 
     def probe_s(self, sent_bytes: int) -> float:
         """Return the expected seconds of a probe of `sent_bytes` on the link, there and back."""
-        x = np.zeros((1, self._link_x.shape[1]))
-        self._fill_link(x, np.array([float(sent_bytes)]))
-        return float(self.link.mean_of(x, arm=-1)[0])
+        x = self._with_bytes(np.zeros(self._link_x.shape[1]), float(sent_bytes))
+        return float(self.link.mean_of(x[None, :], arm=-1)[0])
 
     def compute_s(self, arm: int) -> float:
         """Return the expected seconds of an arm's back-end at the edge."""
@@ -172,19 +176,17 @@ class DelayModel:
             self._fill_terms(context)
         arm = observation.arm
         if observation.kind is Kind.PROBE:
-            x = np.zeros(self._link_x.shape[1])
-            self._fill_link(x[None, :], np.array([float(observation.sent_bytes)]))
+            x = self._with_bytes(np.zeros(self._link_x.shape[1]), float(observation.sent_bytes))
             if observation.sent_bytes > SMALL_PROBE or not self._passed_at_once(x, observation.transmit_s):
                 self._learn_link(x, -1, observation.transmit_s, observation)
             return
-        if np.isfinite(observation.robot_s) and observation.kind is Kind.FRAME:
+        if math.isfinite(observation.robot_s) and observation.kind is Kind.FRAME:
             self.robot.learn(context.robot_s[arm : arm + 1], observation.robot_s, arm)
-        if not np.isfinite(observation.offload_s) or arm == context.on_device:
+        if not math.isfinite(observation.offload_s) or arm == context.on_device:
             return
         # The size of a picture is known only after encoding.
         sent_bytes = float(observation.sent_bytes or context.features[arm, _PSI])
-        link_x = self._link_x[arm].copy()
-        self._fill_link(link_x[None, :], np.array([sent_bytes]))
+        link_x = self._with_bytes(self._link_x[arm].copy(), sent_bytes)
         if observation.censored:
             self._learn_bound(link_x, observation, context)
         elif self._parts.separate:
@@ -210,25 +212,25 @@ class DelayModel:
     def _learn_apart(self, link_x: FloatArray, observation: Observation, context: Context) -> None:
         """Learn link and edge from an answer; ignore the edge's durations if they exceed the offloading delay."""
         arm = observation.arm
-        claimed_s = np.array([observation.queue_s, observation.decode_s, observation.compute_s])
-        believed = float(claimed_s[np.isfinite(claimed_s)].sum()) <= observation.offload_s
+        claimed_s = (observation.queue_s, observation.decode_s, observation.compute_s)
+        believed = sum(filter(math.isfinite, claimed_s)) <= observation.offload_s
         transmit_s = observation.transmit_s
-        if not (believed and np.isfinite(transmit_s)):
+        if not (believed and math.isfinite(transmit_s)):
             transmit_s = observation.offload_s - self._edge_s(arm, context)
         self._learn_link(link_x, arm, transmit_s, observation)
         if not believed:
             return
-        if np.isfinite(observation.compute_s):
+        if math.isfinite(observation.compute_s):
             self.edge.learn(self._edge_x[arm], observation.compute_s, arm)
-        if np.isfinite(observation.queue_s):
+        if math.isfinite(observation.queue_s):
             self._queue_s += _NEWEST * (observation.queue_s - self._queue_s)
-        if np.isfinite(observation.decode_s):
+        if math.isfinite(observation.decode_s):
             expected_s = float(context.decode_s[arm])
             error_s = observation.decode_s - self._decode_factor * expected_s
             self._decode_factor += _NEWEST * error_s * expected_s / (expected_s**2 + _TELLING_S**2)
 
     def _learn_link(self, x: FloatArray, arm: int, seconds: float, observation: Observation) -> None:
-        if np.isfinite(seconds):
+        if math.isfinite(seconds):
             self.link.learn(x, seconds, arm, extra_variance=_OVERLAPPED if observation.overlapped else 0.0)
 
     def _passed_at_once(self, x: FloatArray, seconds: float) -> bool:
@@ -249,7 +251,7 @@ class DelayModel:
         if not self._has_terms:
             self._fill_edge(context)
             self._has_terms = True
-        self._fill_link(self._link_x, context.features[:, _PSI])
+        self._fill_link(context.features[:, _PSI])
 
     def _fill_edge(self, context: Context) -> None:
         if not self._parts.features_in_seconds:
@@ -266,7 +268,14 @@ class DelayModel:
         if not self._parts.separate:
             self._link_x[:, 3:] = edge_x
 
-    def _fill_link(self, x: FloatArray, sent_bytes: FloatArray) -> None:
+    def _fill_link(self, sent_bytes: FloatArray) -> None:
+        x = self._link_x
         x[:, 0] = self._nominal.round_trip_s
-        x[:, _BYTES] = sent_bytes / self._nominal.bytes_per_s
-        x[:, 2] = np.where(sent_bytes > FRAGMENT_BYTES, FRAGMENT_COST * x[:, _BYTES], 0.0)
+        np.multiply(sent_bytes, 1.0 / self._nominal.bytes_per_s, out=x[:, _BYTES])
+        np.multiply(x[:, _BYTES], FRAGMENT_COST * (sent_bytes > FRAGMENT_BYTES), out=x[:, 2])
+
+    def _with_bytes(self, x: FloatArray, sent_bytes: float) -> FloatArray:
+        """Set the terms of the link for a number of bytes in x, shape (d,), and return x."""
+        bytes_s = sent_bytes / self._nominal.bytes_per_s
+        x[:3] = self._nominal.round_trip_s, bytes_s, FRAGMENT_COST * bytes_s * (sent_bytes > FRAGMENT_BYTES)
+        return x

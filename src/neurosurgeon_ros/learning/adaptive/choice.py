@@ -70,7 +70,7 @@ class ChoiceRule:
             np.where(context.allowed, self._optimistic_s(expected, weight), np.inf)
             for weight in (self._weight_other, self._weight_key)
         )
-        same = int(np.argmin(other)) == int(np.argmin(key))
+        same = int(other.argmin()) == int(key.argmin())
         value = other if same or not context.key_frame else key
         return np.where(_too_late(context, expected), np.inf, value)
 

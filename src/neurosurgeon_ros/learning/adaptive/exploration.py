@@ -149,7 +149,7 @@ class Exploration:
         """
         hope = min(_LINK_HOPE, math.exp(-3.0 * self._model.link.level_sd))
         hopeful_s = ideal_s + hope * expected.link_s
-        best = int(np.argmin(hopeful_s))
+        best = int(hopeful_s.argmin())
         if hopeful_s[best] >= expected.robot_s[arm]:
             return 0
         telling = _TELLING_SHARE * float(context.features[best, _PSI])

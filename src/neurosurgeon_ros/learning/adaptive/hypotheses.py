@@ -52,7 +52,7 @@ class Hypotheses:
     def drift(self, variance: float) -> None:
         """Let the terms that change together drift, by a variance of their logarithm."""
         for belief in self.all():
-            room = max(0.0, CHANGE_SD**2 - float(belief.cov.max()))
+            room = max(0.0, CHANGE_SD**2 - max(belief.cov.diagonal().tolist()))
             belief.cov += min(room, variance) * self._common
 
     def suspect(self, x: FloatArray, log_y: float, noise: float, z: float, variance: float) -> None:

@@ -46,7 +46,7 @@ class Belief:
         for _ in range(3):
             gain = direction / (spread + noise)
             moved = start + gain * (z - float(shares @ (start - mean)))
-            step = float(np.abs(moved - mean).max())
+            step = max(map(abs, (moved - mean).tolist()))
             mean = moved
             if step < 0.1:
                 break
@@ -115,7 +115,7 @@ def fit(
 
 def _residual(mean: FloatArray, cov: FloatArray, x: FloatArray, log_y: float) -> Residual:
     terms = x * np.exp(mean)
-    total = float(terms.sum())
+    total = sum(terms.tolist())  # faster than NumPy for a few terms
     terms /= total
     direction = cov @ terms
     return log_y - math.log(total), terms, direction, float(terms @ direction)

@@ -85,6 +85,7 @@ class LogFilter:
         self._common, self._ones = common, np.ones(self._dimension)
         self._noise, self._drift = prior.noise_sd**2, prior.drift if track else 0.0
         self._offset, self._offset_var = np.zeros(n_arms), np.full(n_arms, prior.offset_sd**2)
+        self._offset_factor = np.ones(n_arms)  # exp(offset)
         self._prior_precision = np.linalg.inv(belief.cov)
         self._lasting = [(j, float(prior.sd[j])) for j in np.flatnonzero(prior.level == 0.0)]
         self._surcharges, self._remembered_s = prior.surcharges, 0.0
@@ -159,9 +160,9 @@ class LogFilter:
         terms /= np.maximum(total, 1e-12)[:, None]  # now each term's share
         variance = np.einsum("ij,ij->i", terms @ held.belief.cov, terms)
         variance += self._offset_var
-        seconds = total * np.exp(self._offset)
+        seconds = total * self._offset_factor
         if held.changed is not None:
-            changed = (x @ np.exp(held.changed.mean)) * np.exp(self._offset)
+            changed = (x @ np.exp(held.changed.mean)) * self._offset_factor
             seconds += held.probability * (changed - seconds)
         return seconds, np.sqrt(np.maximum(variance, 0.0, out=variance), out=variance)
 
@@ -176,7 +177,7 @@ class LogFilter:
         """
         seconds: FloatArray = x @ np.exp(self._held.likelier.mean + shift * self._level)
         if arm is None or arm >= 0:
-            seconds *= np.exp(self._offset if arm is None else self._offset[arm])
+            seconds *= self._offset_factor if arm is None else self._offset_factor[arm]
         return seconds
 
     def learn(self, x: FloatArray, seconds: float, arm: int, *, extra_variance: float = 0.0) -> None:
@@ -189,7 +190,7 @@ class LogFilter:
         :param extra_variance: variance of log y beyond the usual noise; residuals of such an observation do not prove a
             change.
         """
-        if seconds <= 0.0 or float(x.sum()) <= 0.0:
+        if seconds <= 0.0 or not x.any():
             return
         self._idle_s = 0.0
         noise = self._noise + extra_variance
@@ -221,6 +222,7 @@ class LogFilter:
         if arm >= 0:
             gain = offset_var / variance
             self._offset[arm] += gain * z
+            self._offset_factor[arm] = math.exp(self._offset[arm])
             self._offset_var[arm] = max((1.0 - gain) * offset_var, 1e-6)
         if known and extra_variance == 0.0:
             self._tune(z, spread + offset_var, variance)
@@ -274,6 +276,7 @@ class LogFilter:
             return
         self._held.belief = Belief(arrays["mean"], arrays["cov"] + _RESTORED_SD**2 * self._common)
         self._offset, self._offset_var = arrays["offset"], arrays["offset_var"]
+        self._offset_factor = np.exp(self._offset)
         self._noise, self._drift = float(state["noise"]), float(state["drift"])
         self._count = int(state["count"])
 

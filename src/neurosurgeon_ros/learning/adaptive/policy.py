@@ -82,12 +82,12 @@ class AdaptiveMuLinUcb:
         expected = self.model.expect(context)
         blind = rule.is_blind
         value = rule.value(context, expected, blind=blind)
-        arm = int(np.argmin(value))
+        arm = int(value.argmin())
         hedging = None if math.isinf(context.deadline_s) or blind else self._hedging
         if arm != context.on_device and hedging is not None and hedging.may_delay(context, expected, arm):
             arms = np.flatnonzero(np.isfinite(value))
             value[arms[rule.gain_s(context, expected, arms) < 0.0]] = np.inf
-            arm = int(np.argmin(value))
+            arm = int(value.argmin())
 
         trial, sample, forced = None, None, None
         if context.edge_available and not blind:
@@ -109,7 +109,7 @@ class AdaptiveMuLinUcb:
             probe_bytes=probe_bytes,
             forced=forced is not None,
             predicted_offload_s=float(expected.link_s[arm] + expected.edge_s[arm]) if is_offloaded else 0.0,
-            optimistic_offload_s=float(expected.optimistic_s(HOPE, HOPE)[arm]) if is_offloaded else 0.0,
+            optimistic_offload_s=expected.optimistic_s_of(arm, HOPE) if is_offloaded else 0.0,
             predicted_robot_s=float((expected.robot_s - context.penalty_s)[arm]),
             overdue_s=self._overdue_s(context, expected, arm, is_trial=trial is not None),
         )
