@@ -11,6 +11,7 @@ import numpy as np
 
 from neurosurgeon_ros.learning import make_policy
 from neurosurgeon_ros.learning.interface import Context, FloatArray, Kind, Observation
+from neurosurgeon_ros.robot.selector import enforce
 from neurosurgeon_ros.robot.uplink.outstanding import GIVE_UP_FACTOR, SHORTEST_S, UNKNOWN_RATE
 
 #: Five arms of a network like YOLOv3-tiny, the last one on the device: MACs, bytes, and the robot's seconds.
@@ -31,6 +32,7 @@ class Drive:
     :param mbps: rate of the undisturbed link.
     :param seed: seed of the noise.
 
+    :ivar refused: number of choices that the robot did not follow.
     :ivar longest_without_look_s: maximum seconds for which nothing was sent although the edge and the link were free.
     """
 
@@ -38,6 +40,7 @@ class Drive:
         self.policy = make_policy("adaptive_mu_lin_ucb", n_arms=len(MACS), seed=seed)
         self.frame, self.now_s = 0, 0.0
         self.longest_without_look_s = self._without_look_s = 0.0
+        self.refused = 0
         self.set_right(mbps)
         self._rng = np.random.default_rng(seed)
         self._features = np.zeros((len(MACS), 7))
@@ -65,7 +68,8 @@ class Drive:
         self._report()
         busy = self._busy_until_s > self.now_s + _SAME_S
         self._now = self._context(busy)
-        choice = self.policy.select(self._now)
+        choice, reason = enforce(self.policy.select(self._now), self._now, str)
+        self.refused += bool(reason)
         took_s = self._run(choice.arm)
         if self.available and not busy:
             if choice.sample_arm is not None:

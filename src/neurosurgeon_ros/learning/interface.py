@@ -25,6 +25,10 @@ BoolArray = NDArray[np.bool_]
 #: connected and activation layers, the numbers of those layers, and psi, the number of bytes sent.
 FEATURES = ("conv_macs", "fc_macs", "act_macs", "conv_layers", "fc_layers", "act_layers", "psi")
 
+#: The robot does not send a frame with an arm that takes more than this many deadlines even at best. It then takes
+#: `on_device`, and the policy learns nothing from the frame.
+HOPELESS_DEADLINES = 3.0
+
 
 class Kind(enum.IntEnum):
     """The kind of a request to the edge; the values are those of PartialInference.kind."""

@@ -15,12 +15,9 @@ from neurosurgeon_ros.calibration.arm_table import PSI, ArmTable
 from neurosurgeon_ros.calibration.pruning import fidelity_penalty_s
 from neurosurgeon_ros.codecs import CameraImage
 from neurosurgeon_ros.codecs.camera import sendable_size
-from neurosurgeon_ros.learning.interface import BoolArray, Choice, Context, Policy, Truth
+from neurosurgeon_ros.learning.interface import HOPELESS_DEADLINES, BoolArray, Choice, Context, Policy, Truth
 from neurosurgeon_ros.robot.arm_statistics import ArmStatistics
 from neurosurgeon_ros.robot.arrival import Arrival
-
-#: A frame is not sent with an arm whose optimistic delay exceeds this many deadlines.
-HOPELESS_DEADLINES = 3.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -36,6 +36,8 @@ _NEWEST = 0.3
 #: Decoding time in seconds at which an observation has half its full weight for the decoding factor. Shorter times are
 #: dominated by other work.
 _TELLING_S = 2e-3
+#: Standard deviations by which an optimistic delay is below its expectation.
+HOPE = 2.0
 #: Column of the bytes among the terms of the link.
 _BYTES = 1
 

@@ -8,9 +8,9 @@ import math
 
 import numpy as np
 
-from neurosurgeon_ros.learning.adaptive.belief import DelayModel, Expectation
+from neurosurgeon_ros.learning.adaptive.belief import HOPE, DelayModel, Expectation
 from neurosurgeon_ros.learning.checks import in_range
-from neurosurgeon_ros.learning.interface import BoolArray, Context, FloatArray, IntArray
+from neurosurgeon_ros.learning.interface import HOPELESS_DEADLINES, BoolArray, Context, FloatArray, IntArray
 
 #: Nodes (standard deviations) and weights of Gauss-Hermite quadrature for a standard normal variable.
 _NODES = (-2.8570, -1.3556, 0.0, 1.3556, 2.8570)
@@ -33,7 +33,8 @@ class ChoiceRule:
     - It chooses the allowed arm with the lowest sum of robot delay and optimistic offloading delay. The optimistic
       delay is ``alpha sqrt(1 - L_t)`` standard deviations of its logarithm below its expectation (paper section 3.4).
     - While the link is unknown, it chooses the arm with the lowest expected ratio to the best arm over all rates that
-      the link may have, because a wrong guess costs most if the best delay is short.
+      the link may have, because a wrong guess costs most if the best delay is short. An old belief about a link
+      becomes unknown again, but may still be so slow that the robot would send no frame; such arms are left out.
     - It does not choose an arm whose answer is expected after the deadline, because the robot would finish the frame
       anyway.
     - If a frame would stay on the robot although the edge may well be faster, a *trial* sends it to the edge, and the
@@ -65,7 +66,8 @@ class ChoiceRule:
         :param blind: value of :attr:`is_blind` for this frame.
         """
         if blind:
-            return np.where(context.allowed, self._expected_ratio(context, expected), np.inf)
+            can = context.allowed & ~_hopeless(context, expected)
+            return np.where(can, self._expected_ratio(context, expected), np.inf)
         other, key = (
             np.where(context.allowed, self._optimistic_s(expected, weight), np.inf)
             for weight in (self._weight_other, self._weight_key)
@@ -138,6 +140,14 @@ def _too_late(context: Context, expected: Expectation) -> BoolArray:
     late: BoolArray = expected.total_s - context.penalty_s > context.deadline_s - context.waited_s
     late[context.on_device] = False
     return late
+
+
+def _hopeless(context: Context, expected: Expectation) -> BoolArray:
+    """Return the arms with which the robot sends no frame, shape (n,)."""
+    soonest_s = context.robot_s + expected.optimistic_s(HOPE, HOPE)
+    hopeless: BoolArray = soonest_s > HOPELESS_DEADLINES * context.deadline_s
+    hopeless[context.on_device] = False
+    return hopeless
 
 
 def finish_share(context: Context) -> FloatArray:

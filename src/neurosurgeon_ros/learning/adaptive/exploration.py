@@ -8,16 +8,14 @@ import math
 
 import numpy as np
 
-from neurosurgeon_ros.learning.adaptive.belief import SMALL_PROBE, DelayModel, Expectation
+from neurosurgeon_ros.learning.adaptive.belief import HOPE, SMALL_PROBE, DelayModel, Expectation
 from neurosurgeon_ros.learning.adaptive.keep_alive import KeepAlive
 from neurosurgeon_ros.learning.checks import in_range
 from neurosurgeon_ros.learning.interface import FEATURES, Context, FloatArray, Kind, Observation
 from neurosurgeon_ros.learning.phases import interval, phase
 
 _PSI = FEATURES.index("psi")
-#: Standard deviations by which an optimistic delay is below its expectation.
-HOPE = 2.0
-#: The same for a sample on the critical path.
+#: Like :data:`.belief.HOPE`, for a sample on the critical path.
 _FORCED_HOPE = 1.0
 #: Share of a frame's delay that an arm must be able to save before it is sampled.
 _WORTH = 0.05

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from neurosurgeon_ros.learning.adaptive.belief import DelayModel, Expectation, Parts
+from neurosurgeon_ros.learning.adaptive.belief import HOPE, DelayModel, Expectation, Parts
 from neurosurgeon_ros.learning.adaptive.choice import ChoiceRule
-from neurosurgeon_ros.learning.adaptive.exploration import HOPE, Exploration
+from neurosurgeon_ros.learning.adaptive.exploration import Exploration
 from neurosurgeon_ros.learning.adaptive.hedging import HedgeRule
 from neurosurgeon_ros.learning.adaptive.priors import Nominal
 from neurosurgeon_ros.learning.interface import Choice, Context, Observation

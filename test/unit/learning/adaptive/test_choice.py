@@ -49,6 +49,12 @@ def test_the_gain_of_an_arm_is_what_it_saves_on_average_less_half_of_what_a_late
     assert gain_s == pytest.approx([0.15 - 0.025, -0.05 - 0.025, 0.0], abs=0.01)
 
 
+def test_an_arm_with_which_the_robot_sends_no_frame_is_not_chosen_over_an_unknown_link() -> None:
+    rule = ChoiceRule(DelayModel(3, Nominal(), Parts()), alpha=0.5, weight_key=0.8, weight_other=0.2)
+    value = rule.value(make_context(), make_expectation((9.0 * DEADLINE_S, 2.0 * DEADLINE_S), 0.1), blind=True)
+    assert [math.isinf(one) for one in value] == [True, False, False]
+
+
 def test_an_arm_that_is_not_allowed_is_not_tried() -> None:
     assert trial((0.15, 0.15), sd=0.5, allowed=np.array([False, False, True])) is None
 

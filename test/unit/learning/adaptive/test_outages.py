@@ -91,6 +91,7 @@ def test_no_history_keeps_frames_on_the_robot(mbps: float, seed: int, episodes: 
     ratio = drive.total_s()[arms] / drive.total_s().min()
     means = np.convolve(ratio, np.full(IN_A_ROW, 1.0 / IN_A_ROW), mode="valid")
     assert (means <= AS_GOOD).any(), arms
+    assert not drive.refused, "a frame that the robot keeps for its own reasons tells the policy nothing"
 
 
 @given(
