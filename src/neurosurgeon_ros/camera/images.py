@@ -41,6 +41,9 @@ _BY_CV_BRIDGE = frozenset(("mono8", "rgb8", "bgr8", "rgba8", "bgra8"))
 _YUV_TO_BGR = np.array([[1.164, 2.018, 0.0], [1.164, -0.391, -0.813], [1.164, 0.0, 1.596]])
 _YUV_TO_BGR = np.column_stack((_YUV_TO_BGR, -_YUV_TO_BGR @ (16, 128, 128)))
 
+# Number of rows that are converted at once, where OpenCV needs a copy of them.
+_ROWS = 64
+
 _BRIDGE = CvBridge()
 
 
@@ -120,7 +123,7 @@ def to_8_bits(pixels: NDArray[np.uint16], significant_bits: int = 0) -> NDArray[
 
 
 def _chroma_bytes(message: Image, encoding: Encoding) -> int:
-    """Return the size of the second plane: its rows are as long as the first's for 4:2:0, and twice as long for 4:4:4."""
+    """Return the size of the second plane. Its rows are as long as the first's for 4:2:0, twice as long for 4:4:4."""
     if not encoding.chroma:
         return 0
     return int(2 * message.step * message.height // encoding.chroma**2)
@@ -135,17 +138,27 @@ def _convert(message: Image, encoding: Encoding, significant_bits: int) -> NDArr
         pairs = _plane(message.data, "u1", (height // shared, width // shared, 2), 2 * step // shared, step * height)
         if encoding.conversion is not None:
             return np.asarray(cv2.cvtColorTwoPlane(values, pairs, encoding.conversion), dtype=np.uint8)
-        return np.asarray(cv2.transform(cv2.merge((values, *cv2.split(pairs))), _YUV_TO_BGR), dtype=np.uint8)
+        return _from_yuv_444(values, pairs)
     if encoding.kind == "u2":
         values = to_8_bits(np.require(values, np.uint16, "CA"), significant_bits)
     elif encoding.kind != "u1":
         # fmax and fmin return the other argument for NaN.
-        values = np.asarray(cv2.convertScaleAbs(np.fmin(np.fmax(values, 0.0), 1.0), alpha=255.0))
+        values = np.fmax(values, 0.0)
+        values = np.asarray(cv2.convertScaleAbs(np.fmin(values, 1.0, out=values), alpha=255.0))
     if encoding.conversion is None:
         return np.ascontiguousarray(values)
     if encoding.conversion == cv2.COLOR_GRAY2BGR and encoding.channels > 1:
         values = np.asarray(cv2.extractChannel(values, 0))
     return np.asarray(cv2.cvtColor(values, encoding.conversion), dtype=np.uint8)
+
+
+def _from_yuv_444(luma: NDArray[np.uint8], chroma: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Convert a few rows at a time, because OpenCV needs the three values of a pixel side by side."""
+    bgr = np.empty((*luma.shape, 3), dtype=np.uint8)
+    for begin in range(0, len(luma), _ROWS):
+        rows = slice(begin, begin + _ROWS)
+        cv2.transform(cv2.merge((luma[rows], *cv2.split(chroma[rows]))), _YUV_TO_BGR, dst=bgr[rows])
+    return bgr
 
 
 def _plane(data: Any, kind: str, shape: tuple[int, int, int], step: int, begin: int = 0) -> NDArray[Any]:

@@ -136,12 +136,14 @@ def _tiff_shape(data: memoryview) -> CompressedShape:
     # The decoder allocates memory for a strip or tile, whose size may exceed the image's.
     columns = tags.get(_TILE_WIDTH, (width,))[0]
     rows = tags[_TILE_HEIGHT][0] if _TILE_HEIGHT in tags else min(tags.get(_ROWS, (height,))[0], height)
-    tile = max(samples, 4) * columns * rows * max(bits) // 8
-    if tile > MAX_BYTES or samples > 4:
+    tile = 3 * columns * rows * max(bits) // 8
+    if tile > MAX_BYTES:
         raise ImageRejected(
-            f"the tiff image has tiles of {columns} x {rows} pixels of {samples} values, {tile} bytes once decoded; "
-            f"at most 4 values and {MAX_BYTES} bytes are accepted"
+            f"the tiff image has tiles of {columns} x {rows} pixels, {tile} bytes once decoded; at most {MAX_BYTES} are "
+            "accepted"
         )
+    if not 1 <= samples <= 4:
+        raise ImageRejected(f"the tiff image has {samples} values per pixel: publish 1 to 4")
     return CompressedShape(TIFF, width, height, max(bits))
 
 

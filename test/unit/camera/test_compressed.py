@@ -196,7 +196,7 @@ def with_size(data: bytes, kind: str, width: int, height: int) -> bytes:
         (tiff(IMAGE, changes={WIDE: (100_000,), TALL: (100_000,), ROWS: (1,)}), "100000 x 100000 pixels"),
         (tiff(IMAGE, changes={TALL: (HEIGHT + 1,), ROWS: (HEIGHT + 1,)}), "its data are damaged"),
         (tiff(IMAGE, changes={TILE_WIDTH: (16000,), TILE_HEIGHT: (16000,)}), "tiles of 16000 x 16000 pixels"),
-        (tiff(IMAGE, changes={SAMPLES: (200,)}), "of 200 values"),
+        (tiff(IMAGE, changes={SAMPLES: (200,)}), "200 values per pixel: publish 1 to 4"),
         (tiff(IMAGE, changes={BITS: (32,) * 3}), "32-bit values: publish unsigned values of 8 or 16 bits"),
         (tiff(IMAGE, changes={BITS: (8, 16, 8)}), "8 and 16-bit values"),
         (tiff(IMAGE, changes={FORMAT: (3,) * 3}), "signed or floating-point values"),
