@@ -217,9 +217,7 @@ class Camera:
             return
         data = memoryview(message.data)
         self._take(
-            Arrival(
-                message.header, time.monotonic(), lambda: decode_compressed(message, self._significant_bits), data
-            )
+            Arrival(message.header, time.monotonic(), lambda: decode_compressed(message, self._significant_bits), data)
         )
 
     def _on_info(self, message: CameraInfo) -> None:

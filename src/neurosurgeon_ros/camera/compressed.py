@@ -16,7 +16,7 @@ from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header
 
 from neurosurgeon_ros.camera.images import MAX_BYTES, to_8_bits
-from neurosurgeon_ros.camera.picture_headers import KINDS, CompressedShape, read_header
+from neurosurgeon_ros.camera.picture_headers import KINDS, MAX_TIFF_BYTES, TIFF, CompressedShape, read_header
 from neurosurgeon_ros.codecs.picture import decode_bgr
 from neurosurgeon_ros.robot.arrival import ImageRejected
 
@@ -34,10 +34,11 @@ def check_compressed(message: CompressedImage) -> CompressedShape:
     if shape.width == 0 or shape.height == 0:
         raise ImageRejected(f"the {shape.kind} image is empty ({shape.width} x {shape.height} pixels)")
     decoded = 3 * shape.width * shape.height * shape.bits // 8
-    if decoded > MAX_BYTES:
+    most = MAX_TIFF_BYTES if shape.kind == TIFF else MAX_BYTES
+    if decoded > most:
         raise ImageRejected(
             f"the {shape.kind} image has {shape.width} x {shape.height} pixels, {decoded} bytes once decoded; "
-            f"at most {MAX_BYTES} are accepted"
+            f"at most {most} are accepted"
         )
     return shape
 

@@ -140,7 +140,7 @@ def _convert(message: Image, encoding: Encoding, significant_bits: int) -> NDArr
             return np.asarray(cv2.cvtColorTwoPlane(values, pairs, encoding.conversion), dtype=np.uint8)
         return _from_yuv_444(values, pairs)
     if encoding.kind == "u2":
-        values = to_8_bits(np.require(values, np.uint16, "CA"), significant_bits)
+        values = to_8_bits(np.require(values, np.uint16, ("C", "A")), significant_bits)
     elif encoding.kind != "u1":
         # fmax and fmin return the other argument for NaN.
         values = np.fmax(values, 0.0)

@@ -25,6 +25,10 @@ MAX_SCANS = 64
 #: for twice as many.
 MAX_SCANNED = 500_000_000
 
+#: Maximum size of a tiff after decoding, bytes: 22 megapixels in colour. Its decoder takes three times as much, for a
+#: strip with four values per pixel, and for turning the image.
+MAX_TIFF_BYTES = MAX_BYTES // 2
+
 # Start of frame: all markers from C0 to CF except the tables DHT and DAC, and the reserved JPG.
 _START_OF_FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
@@ -137,10 +141,10 @@ def _tiff_shape(data: memoryview) -> CompressedShape:
     columns = tags.get(_TILE_WIDTH, (width,))[0]
     rows = tags[_TILE_HEIGHT][0] if _TILE_HEIGHT in tags else min(tags.get(_ROWS, (height,))[0], height)
     tile = 3 * columns * rows * max(bits) // 8
-    if tile > MAX_BYTES:
+    if tile > MAX_TIFF_BYTES:
         raise ImageRejected(
-            f"the tiff image has tiles of {columns} x {rows} pixels, {tile} bytes once decoded; at most {MAX_BYTES} are "
-            "accepted"
+            f"the tiff image has tiles of {columns} x {rows} pixels, {tile} bytes once decoded; at most "
+            f"{MAX_TIFF_BYTES} are accepted"
         )
     if not 1 <= samples <= 4:
         raise ImageRejected(f"the tiff image has {samples} values per pixel: publish 1 to 4")
@@ -150,7 +154,7 @@ def _tiff_shape(data: memoryview) -> CompressedShape:
 def _tiff_tags(data: memoryview) -> dict[int, tuple[int, ...]]:
     """Return the first directory's numbers by tag: up to four of each, of the tags that are read here."""
     order = "<" if bytes(data[:2]) == b"II" else ">"
-    tags = {}
+    tags: dict[int, tuple[int, ...]] = {}
     try:
         (begin,) = struct.unpack_from(f"{order}I", data, 4)
         (entries,) = struct.unpack_from(f"{order}H", data, begin)
