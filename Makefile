@@ -60,7 +60,7 @@ lint: ## check style and types
 format: ## bring the sources into the common format
 	@$(RUN) ruff format
 
-docs: ## write the tables of parameters into the README
+docs: ## write the tables of parameters and encodings into README and docs
 	@$(RUN) python tools/write_tables.py
 
 clean: ## remove what set-up and the build made; results in out/ stay

@@ -17,6 +17,7 @@ PARAMETERS = {
     "model": ("network to share with the edge", str),
     "weights": ("weights file", str),
     "image_transport": ("transport of the camera's images: raw or compressed", str),
+    "significant_bits": ("bits that the camera uses of the 16 bits of a value, 0: all", int),
     "policy": ("policy that chooses the arm of each frame", str),
     "edge_namespace": ("namespace of the topics between robot and edge; must be the same on both", str),
     "robot_speed": ("speed of the emulated robot as a fraction of this computer's, 1: no emulation", float),

@@ -13,7 +13,7 @@ import torch
 from fuzz.cases import Case, Fuzz
 
 from neurosurgeon_ros.codecs import CODECS, CameraPicture, CodecError, EncodedTensor, TensorSpec, decode, get_codec
-from neurosurgeon_ros.codecs.camera import sendable_size
+from neurosurgeon_ros.codecs.camera import may_show, sendable_size
 
 SPECS = (
     TensorSpec("image", (1, 3, 16, 24), "uint8", channels_last=True),
@@ -87,6 +87,7 @@ def test_a_damaged_picture_of_a_camera_is_refused_or_has_the_size_that_it_states
         codec = case.choice(codecs)
         damaged = hostile(case, EncodedTensor(spec.name, spec.dtype, spec.shape, codec.name, data))
         image = codec.image(damaged, spec)
-        assert sendable_size(damaged.data) == (image.shape[1], image.shape[0])
+        size = sendable_size(damaged.data)
+        assert size is not None and may_show(size, (image.shape[1], image.shape[0]))
 
     fuzz(attempt, CodecError)

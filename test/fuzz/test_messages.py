@@ -18,7 +18,8 @@ from robots import small_engine
 from std_msgs.msg import Header
 
 from neurosurgeon_ros.camera.compressed import decode_compressed, to_compressed
-from neurosurgeon_ros.camera.images import ENCODINGS, check_image, from_bgr, to_bgr
+from neurosurgeon_ros.camera.encodings import ENCODINGS
+from neurosurgeon_ros.camera.images import check_image, from_bgr, to_bgr
 from neurosurgeon_ros.codecs import CodecError
 from neurosurgeon_ros.diagnostics.markers import frustums, obstacle
 from neurosurgeon_ros.models import Detections
@@ -89,12 +90,12 @@ def test_a_damaged_image_is_rejected_or_converted(fuzz: Fuzz) -> None:
     good = {}
     for encoding in ENCODINGS:
         message = from_bgr(IMAGE, Header(frame_id="camera"))
-        message.encoding, message.step = encoding, 24 * 4
-        message.data = bytes(16 * 24 * 4)
+        message.encoding, message.step = encoding, 24 * 32
+        message.data = bytes(16 * 24 * 32 * (3 if encoding == "nv24" else 2))
         good[encoding] = serialize_message(message)
 
     def attempt(case: Case) -> None:
-        message = damaged(case, type(from_bgr(IMAGE, None)), good[case.choice(ENCODINGS)])
+        message = damaged(case, type(from_bgr(IMAGE, None)), good[case.choice(tuple(ENCODINGS))])
         check_image(message)
         assert to_bgr(message).shape == (message.height, message.width, 3)
 
@@ -103,8 +104,17 @@ def test_a_damaged_image_is_rejected_or_converted(fuzz: Fuzz) -> None:
 
 def test_a_damaged_compressed_image_is_rejected_or_decoded(fuzz: Fuzz) -> None:
     jpeg = to_compressed(IMAGE, Header(frame_id="camera"))
-    png = type(jpeg)(format="png", data=cv2.imencode(".png", IMAGE)[1].tobytes())
-    good = (serialize_message(jpeg), serialize_message(png))
+    others = [
+        type(jpeg)(format=kind, data=cv2.imencode(f".{kind}", pixels)[1].tobytes())
+        for kind, pixels in (
+            ("png", IMAGE),
+            ("png", IMAGE.astype(np.uint16)),
+            ("tiff", IMAGE),
+            ("tiff", IMAGE.astype(np.uint16)),
+            ("webp", IMAGE),
+        )
+    ]
+    good = tuple(serialize_message(one) for one in (jpeg, *others))
 
     def attempt(case: Case) -> None:
         image = decode_compressed(damaged(case, type(jpeg), case.choice(good)))

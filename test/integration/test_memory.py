@@ -18,14 +18,16 @@ import zstandard
 from asker import SIDE, Asker
 from diagnostic_msgs.msg import DiagnosticArray
 from fuzz import messages
+from picture_files import ORIENTATION, tiff
 from rclpy.qos import QoSProfile
 from rclpy.serialization import serialize_message
-from sensor_msgs.msg import CameraInfo, CompressedImage
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 from support import Process, Processes
 from watcher import watching
 
 from neurosurgeon_ros.camera.images import MAX_BYTES
+from neurosurgeon_ros.camera.picture_headers import MAX_TIFF_BYTES
 from neurosurgeon_ros.codecs.camera import AS_RECEIVED
 from neurosurgeon_ros.msg import DelayFeedback, EdgeDetections, EdgeStatus, PartialInference, RobotHello, Tensor
 from neurosurgeon_ros.ros import qos
@@ -143,6 +145,30 @@ def test_a_robot_stays_within_its_memory(processes: Processes, root: Path, trans
             watcher.until(lambda: any(one.header == shown for one in watcher.detections), f"detections at {side}")
             watcher.node.destroy_timer(timer)
 
+        def show_raw(encoding: str) -> None:
+            """Publish an image of the largest size until it gets its detections."""
+            shown = Header(frame_id=encoding)
+            step = 8192 * (1 if encoding == "nv24" else 24)
+            height = MAX_BYTES // (step * (3 if encoding == "nv24" else 1))
+            data = array.array("B", bytes(MAX_BYTES))
+            made = Image(header=shown, width=8192, height=height, step=step, encoding=encoding, data=data)
+            watcher.camera.publish(made)
+            watcher.until(lambda: any(one.header == shown for one in watcher.detections), f"detections in {encoding}")
+
+        def show_tiff(side: int) -> None:
+            """Publish an uncompressed picture that has to be turned until it gets its detections."""
+            shown = Header(frame_id="tiff")
+            picture = np.broadcast_to(np.uint8(90), (side - 1, side, 3))
+            data = array.array("B", tiff(picture, changes={ORIENTATION: (6,)}))
+            data.frombytes(bytes(MAX_BYTES - len(data)))
+            reliable = watcher.node.create_publisher(CompressedImage, "image_raw/compressed", 1)
+            watcher.node.destroy_publisher(compressed)
+            watcher.until(reliable.get_subscription_count, "a reliable subscription")
+            made = CompressedImage(header=shown, data=data)
+            timer = watcher.node.create_timer(5.0, lambda: reliable.publish(made))
+            watcher.until(lambda: any(one.header == shown for one in watcher.detections), "detections of a tiff")
+            watcher.node.destroy_timer(timer)
+
         if transport == "raw":
             watcher.robot_is_there()
             watcher.step()
@@ -179,8 +205,11 @@ def test_a_robot_stays_within_its_memory(processes: Processes, root: Path, trans
             side = int((MAX_BYTES // 3) ** 0.5)
             watcher.picture = lambda index: np.full((side, side, 3), 90, np.uint8)
             watcher.step()
+            for encoding in ("nv24", "64FC3"):  # with the largest copies
+                show_raw(encoding)
         else:
             show(int((MAX_BYTES // 3) ** 0.5))
+            show_tiff(int((MAX_TIFF_BYTES // 3) ** 0.5))
         taken = peak(process) - before
         assert 0 < taken < stated(root, "robot_node"), f"{taken / MIB:.0f} MiB"
         watcher.until(

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
+from neurosurgeon_ros.camera.encodings import ENCODINGS
+from neurosurgeon_ros.camera.picture_headers import KINDS
 from neurosurgeon_ros.nodes.edge_parameters import EdgeParameters
 from neurosurgeon_ros.nodes.robot_node import RobotParameters
 
@@ -25,6 +27,15 @@ def test_a_page_has_the_tables_of_parameters(root: Path, page: str) -> None:
     text = (root / page).read_text(encoding="utf-8")
     assert len(write_tables["MARKS"].findall(text)) >= len(NODES)
     assert write_tables["filled"](text) == text, "run `make docs`"
+
+
+def test_the_page_of_topics_has_the_table_of_encodings(root: Path) -> None:
+    write_tables = runpy.run_path(str(root / "tools" / "write_tables.py"))
+    text = (root / "docs" / "topics.md").read_text(encoding="utf-8")
+    assert write_tables["filled"](text) == text, "run `make docs`"
+    table = text.partition("<!-- encodings -->")[2].partition("<!-- end -->")[0]
+    assert [name for name in ENCODINGS if f"`{name}`" not in table] == []
+    assert [kind for kind in KINDS if f"compressed: {kind} " not in table] == []
 
 
 @pytest.mark.parametrize("node", NODES)

@@ -51,6 +51,7 @@ class Camera:
     `qos_overrides` take precedence.
 
     :param transport: "raw" or "compressed".
+    :param significant_bits: how many of the 16 bits of a value the camera uses, from the lowest; 0: all.
     :param take: called with each image that can be decoded according to its header.
     :param reject: called for each other image with the reason, in one sentence.
 
@@ -59,10 +60,17 @@ class Camera:
     """
 
     def __init__(
-        self, node: Node, transport: str, *, take: Callable[[Arrival], object], reject: Callable[[str], object]
+        self,
+        node: Node,
+        transport: str,
+        *,
+        significant_bits: int = 0,
+        take: Callable[[Arrival], object],
+        reject: Callable[[str], object],
     ) -> None:
         self._node = node
         self._transport = transport
+        self._significant_bits = significant_bits
         self._take = take
         self._reject = reject
         self._came = False
@@ -199,7 +207,7 @@ class Camera:
         except ImageRejected as problem:
             self._reject(str(problem))
             return
-        self._take(Arrival(message.header, time.monotonic(), lambda: to_bgr(message)))
+        self._take(Arrival(message.header, time.monotonic(), lambda: to_bgr(message, self._significant_bits)))
 
     def _on_compressed(self, message: CompressedImage) -> None:
         try:
@@ -208,7 +216,9 @@ class Camera:
             self._reject(str(problem))
             return
         data = memoryview(message.data)
-        self._take(Arrival(message.header, time.monotonic(), lambda: decode_compressed(message), data))
+        self._take(
+            Arrival(message.header, time.monotonic(), lambda: decode_compressed(message, self._significant_bits), data)
+        )
 
     def _on_info(self, message: CameraInfo) -> None:
         self.info = message

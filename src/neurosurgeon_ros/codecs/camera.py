@@ -106,7 +106,7 @@ class CameraPicture(Codec):
             pixels = decode_bgr(data)
         except cv2.error:
             pixels = None
-        if pixels is None or pixels.shape != (size[1], size[0], 3):
+        if pixels is None or not may_show(size, (pixels.shape[1], pixels.shape[0])):
             raise CodecError(f"Encoded tensor {encoded.name!r} cannot be decoded as JPEG; it was damaged.")
         return pixels
 
@@ -150,13 +150,22 @@ class CameraJpeg(CameraPicture):
 
 def sendable_size(data: memoryview) -> tuple[int, int] | None:
     """
-    Return a picture's width and height; None if it cannot be sent.
+    Return a picture's width and height as stored, see :func:`may_show`; None if it cannot be sent.
 
     A picture cannot be sent if it is not a plain baseline JPEG (see
     :func:`~neurosurgeon_ros.codecs.picture.jpeg_size`), or if it exceeds the size limits of the edge.
     """
     size = jpeg_size(data) if data.nbytes <= MOST_BYTES else None
     return size if size is not None and 0 < size[0] * size[1] <= MOST_PIXELS else None
+
+
+def may_show(size: tuple[int, int], image: tuple[int, int]) -> bool:
+    """
+    Return whether a picture of a stored size can show an image of another size.
+
+    An EXIF orientation may exchange width and height. Only the decoder reads it, so that no second reader can disagree.
+    """
+    return image in (size, size[::-1])
 
 
 #: The only instance; it has no state.

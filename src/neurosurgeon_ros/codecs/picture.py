@@ -156,10 +156,10 @@ def decode_bgr(data: memoryview) -> NDArray[np.uint8] | None:
     """
     Decompress a camera's picture; robot and edge both use this function, so they get the same pixels.
 
-    :returns: BGR, shape (height, width, 3); ignores an orientation in its metadata. None if the picture is damaged.
+    :returns: BGR, shape (height, width, 3), turned by an EXIF orientation. None if the picture is damaged.
     :raises cv2.error: the decoder rejects the picture.
     """
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     return None if pixels is None else np.asarray(pixels, dtype=np.uint8)
 
 
@@ -171,7 +171,7 @@ def jpeg_size(data: memoryview) -> tuple[int, int] | None:
     one scan, and only plain segments with a length before it. A second size therefore cannot hide behind the first, and
     a picture cannot have thousands of scans, each of which costs a pass over the whole picture.
 
-    :returns: width and height; None for any other data.
+    :returns: width and height as stored, without an EXIF orientation; None for any other data.
     """
     if bytes(data[:2]) != BEGIN or bytes(data[-2:]) != END:
         return None

@@ -97,7 +97,13 @@ class ActiveRobot:
             self._replacing = LatestJobRunner(self._replace_policy, on_problem=self._say_kept)
             stack.callback(self._replacing.close)
             self.link.connect(processor.uplink.requests.inbox)
-            self._camera = Camera(node, parameters.image_transport, take=self._on_arrival, reject=self._on_rejected)
+            self._camera = Camera(
+                node,
+                parameters.image_transport,
+                significant_bits=parameters.significant_bits,
+                take=self._on_arrival,
+                reject=self._on_rejected,
+            )
             stack.callback(self._camera.close)
             self._stack = stack.pop_all()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from neurosurgeon_ros.calibration.admission import AUTO
+from neurosurgeon_ros.camera.encodings import MAX_BITS
 from neurosurgeon_ros.camera.images import RAW, TRANSPORTS
 from neurosurgeon_ros.codecs import CODECS
 from neurosurgeon_ros.learning import DEFAULT_POLICY, POLICIES
@@ -38,6 +39,9 @@ class RobotParameters:
     )
     image_transport: str = parameter(
         RAW, "transport of the camera's images: `image_raw` or `image_raw/compressed`", choices=TRANSPORTS
+    )
+    significant_bits: int = parameter(
+        0, "bits that the camera uses of the 16 bits of a value, counted from the lowest; 0: all", low=0, high=MAX_BITS
     )
     policy: str = parameter(DEFAULT_POLICY, "policy that chooses the arm of each frame", choices=POLICIES, live=True)
     state_file: str = parameter(

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 
 from neurosurgeon_ros.codecs import CameraPicture, EncodedTensor, TensorSpec, get_codec
-from neurosurgeon_ros.codecs.camera import sendable_size
+from neurosurgeon_ros.codecs.camera import may_show, sendable_size
 from neurosurgeon_ros.models import Letterbox
 from neurosurgeon_ros.partition import PartitionedNetwork
 from neurosurgeon_ros.protocol.requests import Request
@@ -80,7 +80,7 @@ def _check_picture(tensor: EncodedTensor, request: Request) -> None:
     size, told = sendable_size(tensor.data), (request.letterbox.image_width, request.letterbox.image_height)
     if size is None:
         raise InvalidRequest(f"tensor {tensor.name} is no plain baseline JPEG of a size that this edge takes")
-    if size != told:
+    if not may_show(size, told):
         raise InvalidRequest(
             f"tensor {tensor.name} is a picture of {size[0]} x {size[1]} pixels, "
             f"the request says {told[0]} x {told[1]} (image_width x image_height)"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from neurosurgeon_ros.calibration.arm_table import PSI, ArmTable
 from neurosurgeon_ros.calibration.pruning import fidelity_penalty_s
 from neurosurgeon_ros.codecs import CameraImage
-from neurosurgeon_ros.codecs.camera import sendable_size
+from neurosurgeon_ros.codecs.camera import may_show, sendable_size
 from neurosurgeon_ros.learning.interface import HOPELESS_DEADLINES, BoolArray, Choice, Context, Policy, Truth
 from neurosurgeon_ros.robot.arm_statistics import ArmStatistics
 from neurosurgeon_ros.robot.arrival import Arrival
@@ -89,7 +89,10 @@ class ArmSelector:
         height, width = pixels.shape[:2]
         self.statistics.set_image_size(width * height)
         arm, data = self.table.as_received, arrival.encoded
-        if arm is None or data is None or sendable_size(data) != (width, height):
+        if arm is None or data is None:
+            return CameraImage(pixels)
+        stored = sendable_size(data)
+        if stored is None or not may_show(stored, (width, height)):
             return CameraImage(pixels)
         self.statistics.record_received_bytes(arm, data.nbytes)
         return CameraImage(pixels, data)

@@ -9,6 +9,24 @@ import struct
 import cv2
 import numpy as np
 import pytest
+from picture_files import (
+    BITS,
+    COMPRESSION,
+    FORMAT,
+    ORIENTATION,
+    ROWS,
+    SAMPLES,
+    TILE_HEIGHT,
+    TILE_WIDTH,
+    TURNS,
+    exif,
+    extended_webp,
+    tiff,
+    turned_jpeg,
+    turned_png,
+)
+from picture_files import HEIGHT as TALL
+from picture_files import WIDTH as WIDE
 from pictures import video_frame
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header
@@ -19,6 +37,10 @@ from neurosurgeon_ros.robot.arrival import ImageRejected
 
 IMAGE = video_frame(0)
 HEIGHT, WIDTH = IMAGE.shape[:2]
+DEEP = IMAGE.astype(np.uint16) * 257
+#: No symmetric picture, with sides of different length.
+SMALL = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
+LOSSLESS = (cv2.IMWRITE_WEBP_QUALITY, 101)
 
 
 def encoded(kind: str, *options: int, image: np.ndarray = IMAGE) -> bytes:
@@ -46,13 +68,80 @@ def test_png_comes_back_bit_for_bit_and_jpeg_as_its_decoder_gives_it() -> None:
         encoded("jpg", image=IMAGE[..., 0]),
         encoded("png", image=IMAGE[..., 0]),
         encoded("png", image=(IMAGE[..., 0].astype(np.uint16) << 8)),
+        encoded("png", image=np.dstack((IMAGE, IMAGE[..., 0]))),
+        encoded("tiff", image=IMAGE[..., 0]),
+        encoded("tiff", image=DEEP[..., 0]),
+        encoded("tiff", image=np.dstack((IMAGE, IMAGE[..., 0]))),
+        encoded("webp", cv2.IMWRITE_WEBP_QUALITY, 80),
+        encoded("webp", image=np.dstack((IMAGE, IMAGE[..., 0]))),
     ],
-    ids=["progressive", "restarts", "padded", "grey jpeg", "grey png", "16 bit png"],
+    ids=[
+        *("progressive", "restarts", "padded", "grey jpeg", "grey png", "16 bit png", "png with alpha"),
+        *("grey tiff", "16 bit grey tiff", "tiff with alpha", "lossy webp", "webp with alpha"),
+    ],
 )
 def test_every_usual_form_is_taken(data: bytes) -> None:
     shape = check_compressed(message(data))
     assert (shape.width, shape.height) == (WIDTH, HEIGHT)
     assert decode_compressed(message(data)).shape == (HEIGHT, WIDTH, 3)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        encoded("png"),
+        encoded("png", image=DEEP),
+        encoded("tiff"),
+        encoded("tiff", image=DEEP),
+        encoded("tiff", cv2.IMWRITE_TIFF_COMPRESSION, 1),
+        encoded("tiff", cv2.IMWRITE_TIFF_COMPRESSION, 8),
+        encoded("tiff", cv2.IMWRITE_TIFF_COMPRESSION, 32773),
+        tiff(IMAGE),
+        tiff(IMAGE, order=">"),
+        tiff(DEEP, order=">"),
+        tiff(IMAGE, changes={FORMAT: ()}),
+        tiff(IMAGE, pages=2),
+        encoded("webp", *LOSSLESS),
+        extended_webp(encoded("webp", *LOSSLESS), (WIDTH, HEIGHT)),
+    ],
+    ids=[
+        *("png", "16 bit png", "tiff", "16 bit tiff", "plain tiff", "deflate", "packbits", "by hand", "big-endian"),
+        *("16 bit big-endian", "without a format", "two pages", "webp", "extended webp"),
+    ],
+)
+def test_what_is_without_loss_comes_back_bit_for_bit(data: bytes) -> None:
+    assert np.array_equal(decode_compressed(message(data)), IMAGE)
+
+
+@pytest.mark.parametrize("kind", ["png", "tiff"])
+def test_16_bits_are_scaled_by_the_significant_ones(kind: str) -> None:
+    values = np.array([[0, 512, 1023, 4095, 65535, 0]] * 2, dtype=np.uint16)
+    shown = {0: [0, 2, 4, 16, 255, 0], 10: [0, 128, 255, 255, 255, 0], 12: [0, 32, 64, 255, 255, 0]}
+    for bits, wanted in shown.items():
+        decoded = decode_compressed(message(encoded(kind, image=values)), bits)
+        assert decoded.tolist() == [[[one] * 3 for one in wanted]] * 2
+    assert np.array_equal(decode_compressed(message(encoded(kind)), 10), IMAGE), "8 bits stay as they are"
+
+
+@pytest.mark.parametrize("orientation", TURNS)
+def test_a_picture_is_turned_by_its_orientation(orientation: int) -> None:
+    turn = TURNS[orientation]
+    for data in (
+        turned_png(encoded("png", image=SMALL), orientation),
+        turned_png(encoded("png", image=SMALL.astype(np.uint16) * 257), orientation),
+        tiff(SMALL, changes={ORIENTATION: (orientation,)}),
+        tiff(SMALL.astype(np.uint16) * 257, changes={ORIENTATION: (orientation,)}),
+    ):
+        assert np.array_equal(decode_compressed(message(data)), turn(SMALL))
+    jpeg = encoded("jpg", cv2.IMWRITE_JPEG_QUALITY, 95)
+    upright = decode_compressed(message(jpeg))
+    assert np.array_equal(decode_compressed(message(turned_jpeg(jpeg, orientation))), turn(upright))
+
+
+def test_a_webp_is_not_turned_as_imdecode_does_not() -> None:
+    chunk = b"EXIF" + struct.pack("<I", len(exif(6))) + exif(6)
+    data = extended_webp(encoded("webp", *LOSSLESS, image=SMALL), (6, 4), flags=0x08, more=chunk)
+    assert np.array_equal(decode_compressed(message(data)), SMALL)
 
 
 def test_what_the_video_node_makes_is_read_again() -> None:
@@ -61,6 +150,13 @@ def test_what_the_video_node_makes_is_read_again() -> None:
     assert made.header == header and "jpeg" in made.format
     assert check_compressed(made) == CompressedShape("jpeg", WIDTH, HEIGHT)
     assert np.abs(decode_compressed(made).astype(int) - IMAGE).mean() < 4
+
+
+def tiff_with_entries(count: int) -> bytes:
+    """Return a tiff whose directory claims this many entries."""
+    data = bytearray(tiff(SMALL))
+    struct.pack_into("<H", data, struct.unpack_from("<I", data, 4)[0], count)
+    return bytes(data)
 
 
 def with_size(data: bytes, kind: str, width: int, height: int) -> bytes:
@@ -74,8 +170,10 @@ def with_size(data: bytes, kind: str, width: int, height: int) -> bytes:
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (b"", "neither jpeg nor png"),
-        (b"GIF89a" + bytes(100), "neither jpeg nor png"),
+        (b"", "none of jpeg, png, tiff, webp, its format says 'jpeg'"),
+        (b"GIF89a" + bytes(100), "none of jpeg, png, tiff, webp"),
+        (b"RIFF" + bytes(100), "none of jpeg"),
+        (b"II+\0" + bytes(100), "none of jpeg"),
         (encoded("jpg")[:-200], "cut off"),
         (encoded("jpg")[:30], "cut off"),
         (b"\xff\xd8", "cut off"),
@@ -89,6 +187,29 @@ def with_size(data: bytes, kind: str, width: int, height: int) -> bytes:
         (with_size(encoded("png"), "png", 0, 10), "empty"),
         (with_size(encoded("jpg"), "jpg", 10, 0), "empty"),
         (encoded("png")[:60] + bytes(200) + encoded("png")[-16:], "damaged"),
+        (encoded("tiff")[:-200], "cut off"),
+        (encoded("tiff")[:6], "cut off"),
+        (tiff(IMAGE)[:-1000], "cut off"),
+        (tiff(IMAGE, changes={WIDE: ()}), "names no size"),
+        (tiff(IMAGE, changes={WIDE: (0,)}), "empty"),
+        (tiff(IMAGE, changes={WIDE: (2**31,), ROWS: (1,)}), "tiles of 2147483648 x 1 pixels"),
+        (tiff(IMAGE, changes={WIDE: (100_000,), TALL: (100_000,), ROWS: (1,)}), "100000 x 100000 pixels"),
+        (tiff(IMAGE, changes={TALL: (HEIGHT + 1,), ROWS: (HEIGHT + 1,)}), "its data are damaged"),
+        (tiff(IMAGE, changes={TILE_WIDTH: (16000,), TILE_HEIGHT: (16000,)}), "tiles of 16000 x 16000 pixels"),
+        (tiff(IMAGE, changes={SAMPLES: (200,)}), "200 values per pixel: publish 1 to 4"),
+        (tiff(IMAGE, changes={BITS: (32,) * 3}), "32-bit values: publish unsigned values of 8 or 16 bits"),
+        (tiff(IMAGE, changes={BITS: (8, 16, 8)}), "8 and 16-bit values"),
+        (tiff(IMAGE, changes={FORMAT: (3,) * 3}), "signed or floating-point values"),
+        (encoded("tiff", image=IMAGE[..., 0].astype(np.float32)), "floating-point"),
+        (tiff(IMAGE, changes={COMPRESSION: (34892,)}), "compression 34892: publish it with deflate"),
+        (tiff_with_entries(513), "513 entries, at most 512"),
+        (encoded("webp")[:-200], "cut off"),
+        (encoded("webp")[:20], "cut off"),
+        (encoded("webp").replace(b"VP8", b"VP9", 1), "header is damaged"),
+        (extended_webp(encoded("webp"), (16384, 16384)), "16384 x 16384 pixels"),
+        (extended_webp(encoded("webp"), (WIDTH + 1, HEIGHT)), "damaged"),
+        (extended_webp(encoded("webp"), (WIDTH, HEIGHT), flags=2), "animation"),
+        (encoded("webp", *LOSSLESS)[:40] + bytes(len(encoded("webp", *LOSSLESS)) - 40), "damaged"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_sentence(data: bytes, said: str) -> None:
@@ -111,8 +232,9 @@ def test_many_scans_are_taken_of_small_pictures_alone() -> None:
 
 def test_no_bytes_bring_down_the_reader() -> None:
     random = np.random.default_rng(0)
-    for kind in ("jpg", "png"):
-        whole = np.frombuffer(encoded(kind), np.uint8)
+    for kind in ("jpg", "png", "tiff", "webp"):
+        data = tiff(SMALL) if kind == "tiff" else encoded(kind)
+        whole = np.frombuffer(data, np.uint8)
         for _ in range(300):
             damaged = whole[: random.integers(2, len(whole) + 1)].copy()
             places = random.integers(2, min(len(damaged), 700) + 1, size=4) - 1

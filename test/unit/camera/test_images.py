@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Camera images of every encoding: correct colours with any padding; broken images are rejected with a reason."""
+"""A scene in the usual encodings: correct colours with any padding; broken images are rejected with a reason."""
 
 from __future__ import annotations
 
@@ -16,10 +16,16 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from neurosurgeon_ros.camera.images import ENCODINGS, check_image, from_bgr, to_bgr
+from neurosurgeon_ros.camera.encodings import ENCODINGS
+from neurosurgeon_ros.camera.images import from_bgr, to_bgr
 from neurosurgeon_ros.robot.arrival import ImageRejected
 
 HEIGHT, WIDTH = 12, 16
+
+SCENES = (
+    *("mono8", "rgb8", "bgr8", "rgba8", "bgra8", "8UC1", "8UC3", "mono16", "16UC1"),
+    *("bayer_rggb8", "bayer_bggr8", "bayer_gbrg8", "bayer_grbg8", "yuv422", "uyvy", "yuv422_yuy2", "yuyv"),
+)
 
 
 def scene() -> NDArray[np.uint8]:
@@ -98,7 +104,7 @@ def message(pixels: NDArray[Any], encoding: str, *, padding: int = 0, big: bool 
 
 
 @pytest.mark.parametrize("padding", [0, 1, 5, 64])
-@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("encoding", SCENES)
 def test_colours_are_right_with_and_without_padded_rows(encoding: str, padding: int) -> None:
     pixels, shown = encode(scene(), encoding)
     converted = to_bgr(message(pixels, encoding, padding=padding))
@@ -118,20 +124,7 @@ def test_the_order_of_bytes_is_followed(encoding: str, padding: int) -> None:
     assert np.array_equal(to_bgr(message(pixels, encoding, big=True, padding=padding)), shown)
 
 
-def test_the_encodings_of_the_contract_are_all_there() -> None:
-    assert {
-        *("mono8", "rgb8", "bgr8", "rgba8", "bgra8", "8UC1", "8UC3", "mono16", "16UC1"),
-        *("bayer_rggb8", "bayer_bggr8", "bayer_gbrg8", "bayer_grbg8", "yuv422", "yuv422_yuy2"),
-    } <= set(ENCODINGS)
-
-
-@pytest.mark.parametrize("encoding", ["32FC1", "nv12", "", "rgb16", "8UC2", "BGR8", "jpeg"])
-def test_an_encoding_that_cannot_be_converted_is_named(encoding: str) -> None:
-    with pytest.raises(ImageRejected, match=f"encoding '{encoding}' cannot be converted: publish one of mono8"):
-        check_image(message(scene(), encoding))
-
-
-@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("encoding", SCENES)
 def test_a_truncated_image_is_rejected(encoding: str) -> None:
     image = message(encode(scene(), encoding)[0], encoding)
     for length in (0, 1, len(image.data) - 1):
@@ -142,7 +135,7 @@ def test_a_truncated_image_is_rejected(encoding: str) -> None:
             to_bgr(cut)
 
 
-@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("encoding", SCENES)
 def test_a_step_that_is_too_small_is_rejected(encoding: str) -> None:
     image = message(encode(scene(), encoding)[0], encoding)
     image.step -= 1
@@ -154,12 +147,6 @@ def test_a_step_that_is_too_small_is_rejected(encoding: str) -> None:
 def test_an_empty_image_is_rejected(height: int, width: int) -> None:
     with pytest.raises(ImageRejected, match="empty"):
         to_bgr(Image(height=height, width=width, encoding="bgr8", step=3 * width))
-
-
-@pytest.mark.parametrize("encoding", ["yuv422", "uyvy", "yuv422_yuy2", "yuyv"])
-def test_an_odd_width_of_a_yuv_image_is_rejected(encoding: str) -> None:
-    with pytest.raises(ImageRejected, match="even width"):
-        to_bgr(message(np.zeros((4, 5, 2), dtype=np.uint8), encoding))
 
 
 def test_sizes_that_no_camera_has_take_no_memory() -> None:
@@ -175,8 +162,8 @@ def test_sizes_that_no_camera_has_take_no_memory() -> None:
     encoding=st.sampled_from([*ENCODINGS, "nonsense"]),
     height=st.integers(0, 6),
     width=st.integers(0, 6),
-    step=st.integers(0, 40),
-    length=st.integers(0, 250),
+    step=st.integers(0, 200),
+    length=st.integers(0, 1300),
     big=st.booleans(),
 )
 def test_whatever_comes_is_converted_or_rejected(

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from picture_files import TURNS, turned_jpeg
 from robots import LONG_S, Chooser, Edge, Robot, equal, make_robot, picture, small_engine, whole
 
 from neurosurgeon_ros.calibration.admission import Admission
@@ -43,7 +44,7 @@ def table() -> ArmTable:
 def compressed(number: int, kind: str = JPEG, *settings: int) -> tuple[memoryview, NDArray[np.uint8]]:
     """Return a picture as a camera sends it, and the image that a robot decodes from it."""
     data = cv2.imencode(kind, cv2.blur(picture(number, 120, 90), (5, 5)), settings)[1]
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR)
     return data.data, np.asarray(image, dtype=np.uint8)
 
 
@@ -78,6 +79,19 @@ def test_the_very_picture_travels_and_the_detections_are_the_whole_networks(robo
     assert equal(robot.sink.results[-1].detections, whole(image))
     decision = robot.sink.decisions[-1]
     assert (decision.arm, decision.sent_bytes) == (NAME, data.nbytes)
+
+
+@pytest.mark.parametrize("orientation", TURNS)
+def test_a_picture_with_an_orientation_is_turned_at_the_edge_as_on_the_robot(robot: Robot, orientation: int) -> None:
+    data, upright = compressed(1)
+    turned = memoryview(turned_jpeg(bytes(data), orientation))
+    image = np.ascontiguousarray(TURNS[orientation](upright))
+    assert feed(robot, turned, image) is Outcome.EDGE
+    request = robot.edge.requests[-1]
+    assert bytes(request.tensors[0].data) == bytes(turned)
+    assert request.letterbox is not None
+    assert (request.letterbox.image_height, request.letterbox.image_width) == image.shape[:2]
+    assert equal(robot.sink.results[-1].detections, whole(image))
 
 
 @pytest.mark.parametrize("what", ["raw", "png", "progressive", "another size"])
