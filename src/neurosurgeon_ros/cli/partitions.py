@@ -119,6 +119,8 @@ def describe(engine: Engine, fidelity: FidelityTable | None, min_fidelity: float
         "model": engine.model.name,
         "fingerprint": engine.fingerprint,
         "random_weights": engine.model.random_weights,
+        "family": engine.model.family,
+        "labels": engine.model.labels,
         "obstacle": engine.partitioned.obstacle,
         "left_out": engine.partitioned.left_out,
         "calibration": None if fidelity is None else f"{fidelity.measure} on {fidelity.images}",
