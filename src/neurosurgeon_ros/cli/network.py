@@ -76,12 +76,15 @@ def load_fidelity(args: argparse.Namespace, engine: Engine) -> FidelityTable | N
         raise UsageError(str(problem)) from problem
 
 
+def reading(engine: Engine) -> list[str]:
+    """Return how the outputs of a user's own network are read; nothing for a network with its own post-processing."""
+    model = engine.model
+    return [f"the outputs are read as {model.family}, {len(model.labels)} classes"] if model.family else []
+
+
 def notes(engine: Engine) -> list[str]:
     """Return notes that a reader of this network's figures needs."""
-    said = []
-    if engine.model.family:
-        said.append(f"the outputs are read as {engine.model.family}, {len(engine.model.labels)} classes")
-    said += engine.model.notes
+    said = list(engine.model.notes)
     if engine.model.random_weights:
         said.append("the weights are random: delays and bytes mean something, results do not")
     if engine.partitioned.obstacle:

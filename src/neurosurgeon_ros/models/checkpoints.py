@@ -21,7 +21,7 @@ _PLAIN = ("torch", "collections", "numpy", "_codecs", "builtins", "__builtin__",
 #: Modules of torch with classes that a state dict does not need: those of networks.
 _NETWORKS = ("torch.nn.modules", "torch.fx", "torch.jit")
 #: Maximum size of a pickle that is looked at, in bytes; those of state dicts are far smaller.
-_LARGEST = 64_000_000
+_LARGEST = 16_000_000
 #: Number of pickles at the start of a file that torch wrote before version 1.6; the fourth is the object.
 _LEGACY_PICKLES = 4
 
@@ -66,8 +66,10 @@ def refuse_code(path: Path) -> None:
         else:
             with path.open("rb") as stream:
                 found = _foreign_class(stream, _LEGACY_PICKLES) if stream.read(1) == b"\x80" else None
-    except (OSError, zipfile.BadZipFile, NotImplementedError):
-        return  # whoever reads the file says what is wrong with it
+    except FileProblem:
+        raise
+    except Exception:  # a damaged archive may raise anything; whoever reads the file says so
+        return
     if found is not None:
         raise FileProblem(
             f"{path} is a checkpoint with a pickled {found}, which is not unpickled, because that could run any code: "

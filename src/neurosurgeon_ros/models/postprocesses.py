@@ -144,6 +144,9 @@ def _read(chosen: Candidate, names: Names) -> Reading:
     notes = (fit.note,) if fit.note else ()
     if fit.classes is not None:
         own = names.own if len(names.own) == fit.classes else ()
+        if names.own and not own and not names.given:
+            other = f"the network names {len(names.own)} classes where its outputs have {fit.classes}"
+            notes = (*notes, f"{other}: its names are not used, so give your own with the parameter labels or --labels")
         labels = own or family.usual.get(fit.classes) or numbered(fit.classes)
         return Reading(fit.postprocess, relabelled(labels, names.given, names.file), family.name, notes)
     labels = names.given or names.own

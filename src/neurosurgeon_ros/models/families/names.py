@@ -15,6 +15,7 @@ from neurosurgeon_ros.models.files import FileProblem
 
 #: Maximum size of a file with names, in bytes.
 _LARGEST = 1_000_000
+_FORMS = "give a YAML file with `names`, or a text file with a name in each line"
 #: Numbers of the 91 in which COCO's annotations count, and torchvision's and DETR's networks, that no class has.
 _UNUSED = frozenset((0, 12, 26, 29, 30, 45, 66, 68, 69, 71, 83))
 
@@ -32,8 +33,8 @@ def read_names(path: Path) -> tuple[str, ...]:
     """
     Read the names of classes from a file.
 
-    :param path: a YAML file (``.yaml`` or ``.yml``) whose entry `names` is a list, or a mapping from 0, 1, ... to names,
-        as in Ultralytics' data files; or a text file with a name in each line.
+    :param path: a YAML file (``.yaml`` or ``.yml``) whose entry `names` is a list, or a mapping from 0, 1, ... to
+        names, as in Ultralytics' data files; or a text file with a name in each line.
     :returns: at least one name; a name that occurs again has its number added.
     :raises FileProblem: the file is missing, or has no names.
     """

@@ -88,7 +88,9 @@ def test_class_probabilities_are_not_taken_for_logits() -> None:
 def test_names_come_from_the_network_of_coco_or_are_numbered() -> None:
     assert load_model("detector_heads:named").labels == ("nut", "bolt", "washer")
     assert load_model("detector_heads:three_classes").labels == ("class 0", "class 1", "class 2")
-    assert load_model("detector_heads:other_names").labels == ("class 0", "class 1", "class 2")
+    others = load_model("detector_heads:other_names")
+    assert others.labels == ("class 0", "class 1", "class 2")
+    assert "names 2 classes where its outputs have 3" in " ".join(others.notes)
     assert load_model("detector_heads:yolov8").labels == COCO_NAMES
     assert load_model("detector_heads:detr").labels == COCO_91
 
