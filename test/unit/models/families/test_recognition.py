@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from neurosurgeon_ros.models.families import Output, Seen, candidates
+from neurosurgeon_ros.models.families import FAMILIES, Output, Seen, candidates
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -58,6 +60,11 @@ def fitting(
 )
 def test_families_are_recognised_by_names_and_shapes(shapes: Shapes, wanted: list[tuple[str, int | None]]) -> None:
     assert fitting(shapes) == wanted
+
+
+def test_the_page_names_every_family(root: Path) -> None:
+    page = (root / "docs" / "your-own-network.md").read_text(encoding="utf-8")
+    assert [family.name for family in FAMILIES if f"\n| `{family.name}` |" not in page] == []
 
 
 def test_nanodet_plus_has_a_stride_more() -> None:
