@@ -125,7 +125,8 @@ def _recognised(seen: Seen, names: Names) -> Reading:
 
 def _named_family(name: str, seen: Seen, names: Names) -> Reading:
     family = _FAMILIES[name]
-    fits = list(family.fits(dataclasses.replace(seen, outputs=tuple(one.unknown() for one in seen.outputs))))
+    # The values may speak against it, since they are those of one image; the user knows better.
+    fits = list(family.fits(seen)) or list(family.fits(seen.unknown()))
     if not fits:
         raise ValueError(
             f"The outputs {seen.shapes} do not fit the post-processing {name} ({family.outputs}); leave it out to have "

@@ -77,9 +77,9 @@ def from_corners(corners: torch.Tensor) -> torch.Tensor:
     return torch.cat(((low + high) / 2, high - low), dim=1)
 
 
-def in_pixels(boxes: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Return boxes relative to the network's input in network pixels. Shape (k, 4)."""
-    return boxes.float() * torch.tensor((width, height, width, height), dtype=torch.float32)
+def extent(height: int, width: int) -> torch.Tensor:
+    """Return the size of a network's input as a factor of boxes that are relative to it. Shape (4,)."""
+    return torch.tensor((width, height, width, height), dtype=torch.float32)
 
 
 def logit(probability: float) -> float:

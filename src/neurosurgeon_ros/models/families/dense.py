@@ -15,7 +15,15 @@ from typing import Any
 
 import torch
 
-from neurosurgeon_ros.models.families.decoding import cells, count_cells, every_class, finish, from_corners, logit
+from neurosurgeon_ros.models.families.decoding import (
+    cells,
+    count_cells,
+    every_class,
+    extent,
+    finish,
+    from_corners,
+    logit,
+)
 from neurosurgeon_ros.models.families.family import Fit
 from neurosurgeon_ros.models.families.outputs import Path, Seen, take
 from neurosurgeon_ros.models.families.rows import lies_in_pixels, main_output
@@ -30,16 +38,17 @@ BINS = (8, 11)
 FCOS = (8, 16, 32, 64, 128)
 
 
-def around(points: torch.Tensor, distances: torch.Tensor, height: int, width: int) -> torch.Tensor:
+def around(points: torch.Tensor, distances: torch.Tensor, limit: torch.Tensor) -> torch.Tensor:
     """
     Return the boxes around points, clipped to the network's input.
 
     :param points: x and y in network pixels. Shape (k, 2 or more).
     :param distances: left, top, right, bottom in network pixels. Shape (k, 4).
+    :param limit: width, height, width, height of the network's input. Shape (4,).
     :returns: centre x, centre y, width, height. Shape (k, 4).
     """
     corners = torch.cat((points[:, :2] - distances[:, :2], points[:, :2] + distances[:, 2:]), dim=1)
-    return from_corners(corners.clamp(min=torch.zeros(4), max=torch.tensor((width, height, width, height)).float()))
+    return from_corners(corners.clamp_(min=0.0).minimum(limit))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +75,14 @@ class Distributed:
     centre: float
     logits: bool
     _cells: torch.Tensor = field(init=False, repr=False, compare=False)
+    _steps: torch.Tensor = field(init=False, repr=False, compare=False)
+    _limit: torch.Tensor = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         points = cells(self.height, self.width, self.strides, centre=self.centre)
         object.__setattr__(self, "_cells", points)
+        object.__setattr__(self, "_steps", torch.arange(self.bins, dtype=torch.float32))
+        object.__setattr__(self, "_limit", extent(self.height, self.width))
 
     def __call__(self, outputs: Any, letterbox: Letterbox, *, confidence: float, iou: float) -> Detections:
         """Decode rows of shape (1, cells, classes + 4 x bins); a box may have several classes."""
@@ -79,8 +92,8 @@ class Distributed:
         scores = scores.float().sigmoid() if self.logits else scores
         spread = rows[chosen, self.classes :].float().view(-1, 4, self.bins).softmax(2)
         cell = self._cells[chosen]
-        distances = (spread @ torch.arange(self.bins, dtype=torch.float32)) * cell[:, 2:]
-        return finish(around(cell, distances, self.height, self.width), scores, classes, letterbox, iou)
+        distances = (spread @ self._steps) * cell[:, 2:]
+        return finish(around(cell, distances, self._limit), scores, classes, letterbox, iou)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +114,7 @@ class Centred:
     height: int
     width: int
     _points: torch.Tensor = field(init=False, repr=False, compare=False)
+    _limit: torch.Tensor = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         parts = []
@@ -112,6 +126,7 @@ class Centred:
             part[:, 1] *= (self.height // rows) / stride
             parts.append(part)
         object.__setattr__(self, "_points", torch.cat(parts))
+        object.__setattr__(self, "_limit", extent(self.height, self.width))
 
     def __call__(self, outputs: Any, letterbox: Letterbox, *, confidence: float, iou: float) -> Detections:
         """Decode the head's outputs, of shapes (1, cells, classes), (1, cells, 4) and (1, cells, 1)."""
@@ -123,7 +138,7 @@ class Centred:
         chosen, scores, classes = chosen[kept], scores[kept], classes[kept]
         point = self._points[chosen]
         distances = take(outputs, self.boxes)[0, chosen].float() * point[:, 2:]
-        return finish(around(point, distances, self.height, self.width), scores, classes, letterbox, iou)
+        return finish(around(point, distances, self._limit), scores, classes, letterbox, iou)
 
 
 def nanodet(seen: Seen) -> Iterator[Fit]:

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import torch
+
 from neurosurgeon_ros.models.families.columns import KEYPOINTS, KEYPOINTS_LEFT_OUT
-from neurosurgeon_ros.models.families.decoding import finish, from_corners, in_pixels
+from neurosurgeon_ros.models.families.decoding import extent, finish, from_corners
 from neurosurgeon_ros.models.families.family import Fit
 from neurosurgeon_ros.models.families.outputs import Output, Path, Seen, take
 from neurosurgeon_ros.models.families.rows import MASKS, MASKS_LEFT_OUT, gives_masks, main_output
@@ -39,13 +41,18 @@ class EndToEnd:
     path: Path
     classes: float = math.inf
     size: tuple[int, int] | None = None
+    _extent: torch.Tensor | None = field(init=False, repr=False, compare=False, default=None)
+
+    def __post_init__(self) -> None:
+        if self.size is not None:
+            object.__setattr__(self, "_extent", extent(*self.size))
 
     def __call__(self, outputs: Any, letterbox: Letterbox, *, confidence: float, iou: float) -> Detections:
         """Decode rows of box, score and class, of shape (1, boxes, 6 or more). `iou` is not used."""
         rows = take(outputs, self.path)[0, :, :6]
         rows = rows[rows[:, 4] >= confidence].float()
         rows = rows[(rows[:, 5] >= 0) & (rows[:, 5] < self.classes)]
-        boxes = from_corners(rows) if self.size is None else in_pixels(rows[:, :4], *self.size)
+        boxes = from_corners(rows) if self._extent is None else rows[:, :4] * self._extent
         return finish(boxes, rows[:, 4], rows[:, 5], letterbox, None)
 
 

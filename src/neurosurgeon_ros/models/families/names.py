@@ -100,12 +100,15 @@ def own_names(network: nn.Module) -> tuple[str, ...]:
     """
     Return the names that a network brings along; empty if it has none.
 
-    They are its attribute `names`, or that of a module in it (Ultralytics), or `config.id2label` (Hugging Face).
+    They are its attribute `names`, a list, or a mapping from 0, 1, ..., which a module in it may have, too
+    (Ultralytics); or `config.id2label` (Hugging Face).
     """
     for module in network.modules():
         for given in (getattr(module, "names", None), getattr(getattr(module, "config", None), "id2label", None)):
             if isinstance(given, Mapping) and set(given) == set(range(len(given))):
                 given = [given[index] for index in range(len(given))]
+            elif module is not network:
+                continue
             if isinstance(given, list | tuple) and given and all(isinstance(name, str) and name for name in given):
                 return distinct(given)
     return ()

@@ -35,10 +35,6 @@ class Output:
     integral: bool = False
     example: torch.Tensor | None = field(default=None, compare=False, repr=False)
 
-    def unknown(self) -> Output:
-        """Return the same output without its values."""
-        return replace(self, example=None)
-
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -53,6 +49,10 @@ class Seen:
     outputs: tuple[Output, ...]
     height: int
     width: int
+
+    def unknown(self) -> Seen:
+        """Return the same without the outputs' values."""
+        return replace(self, outputs=tuple(replace(one, example=None) for one in self.outputs))
 
     @property
     def shapes(self) -> str:

@@ -11,10 +11,12 @@ that is likely enough counts. Boxes are relative to the network's input. No over
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from neurosurgeon_ros.models.families.decoding import best_class, every_class, finish, in_pixels, logit
+import torch
+
+from neurosurgeon_ros.models.families.decoding import best_class, every_class, extent, finish, logit
 from neurosurgeon_ros.models.families.end_to_end import MOST_ROWS, is_relative
 from neurosurgeon_ros.models.families.family import Fit
 from neurosurgeon_ros.models.families.outputs import Output, Path, Seen, take
@@ -46,6 +48,10 @@ class Queries:
     height: int
     width: int
     exclusive: bool
+    _extent: torch.Tensor = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_extent", extent(self.height, self.width))
 
     def __call__(self, outputs: Any, letterbox: Letterbox, *, confidence: float, iou: float) -> Detections:
         """Decode logits of shape (1, queries, n) and boxes of shape (1, queries, 4). `iou` is not used."""
@@ -55,9 +61,8 @@ class Queries:
         else:
             chosen, scores, classes = every_class(logits, logit(confidence))
             scores = scores.float().sigmoid()
-        return finish(
-            in_pixels(take(outputs, self.boxes)[0, chosen], self.height, self.width), scores, classes, letterbox, None
-        )
+        boxes = take(outputs, self.boxes)[0, chosen].float() * self._extent
+        return finish(boxes, scores, classes, letterbox, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +78,16 @@ class JoinedQueries:
     path: Path
     height: int
     width: int
+    _extent: torch.Tensor = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_extent", extent(self.height, self.width))
 
     def __call__(self, outputs: Any, letterbox: Letterbox, *, confidence: float, iou: float) -> Detections:
         """Decode rows of shape (1, queries, 4 + classes); a box has one class. `iou` is not used."""
         rows = take(outputs, self.path)[0]
         chosen, scores, classes = best_class(rows[:, 4:], confidence)
-        return finish(in_pixels(rows[chosen, :4], self.height, self.width), scores, classes, letterbox, None)
+        return finish(rows[chosen, :4].float() * self._extent, scores, classes, letterbox, None)
 
 
 def detr(seen: Seen) -> Iterator[Fit]:
