@@ -16,6 +16,7 @@ PARAMS_FILE = Path(get_package_share_directory("neurosurgeon_ros")) / "config/ed
 PARAMETERS = {
     "model": ("network to serve", str),
     "weights": ("weights file", str),
+    "labels": ("file with the names of the classes; must be the same on robot and edge", str),
     "edge_namespace": ("namespace of the topics between robot and edge; must be the same on both", str),
     "autostart": ("configure and activate the node without a lifecycle manager", lambda text: text.lower() == "true"),
 }

@@ -16,6 +16,7 @@ PARAMS_FILE = Path(get_package_share_directory("neurosurgeon_ros")) / "config/ro
 PARAMETERS = {
     "model": ("network to share with the edge", str),
     "weights": ("weights file", str),
+    "labels": ("file with the names of the classes; must be the same on robot and edge", str),
     "image_transport": ("transport of the camera's images: raw or compressed", str),
     "significant_bits": ("bits that the camera uses of the 16 bits of a value, 0: all", int),
     "policy": ("policy that chooses the arm of each frame", str),

@@ -18,6 +18,7 @@ from torch import nn
 
 from neurosurgeon_ros.learning import make_policy
 from neurosurgeon_ros.learning.state import load_state, save_state
+from neurosurgeon_ros.models.families.names import read_names
 from neurosurgeon_ros.models.files import FileProblem
 from neurosurgeon_ros.models.own import load_own
 from neurosurgeon_ros.models.shipped.darknet import load_darknet
@@ -73,6 +74,20 @@ def test_a_damaged_state_dict(fuzz: Fuzz, tmp_path: Path, legacy: bool) -> None:
     torch.save(network.state_dict(), path, _use_new_zipfile_serialization=not legacy)
     good = path.read_bytes()
     fuzz(lambda case: load_weights(network, damage(case, good, path)), FileProblem, every=SLOW)
+
+
+@pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
+def test_a_damaged_checkpoint(fuzz: Fuzz, tmp_path: Path, legacy: bool) -> None:
+    path = tmp_path / "a.pt"
+    torch.save({"model": small_network()}, path, _use_new_zipfile_serialization=not legacy)
+    good = path.read_bytes()
+    fuzz(lambda case: load_own(str(damage(case, good, path)), None, random_weights=False), FileProblem, every=SLOW)
+
+
+@pytest.mark.parametrize("name", ["data.yaml", "names.txt"])
+def test_damaged_names_of_classes(fuzz: Fuzz, tmp_path: Path, name: str) -> None:
+    good = b"path: x\nnames:\n  0: nut\n  1: bolt\n  2: [washer]\nnc: 3\n"
+    fuzz(lambda case: read_names(damage(case, good, tmp_path / name)), FileProblem)
 
 
 def test_a_damaged_exported_network(fuzz: Fuzz, tmp_path: Path) -> None:

@@ -76,6 +76,36 @@ def finish(*running: Process) -> None:
         assert process.popen.returncode == 0, process.output
 
 
+def start_node(processes: Processes, root: Path, program: str, labels: Path) -> Process:
+    """Start a node with a network that gives masks beside its boxes."""
+    values = ("model:=detector_heads:segmenter", "threads:=1", f"labels:={labels}")
+    words = [word for value in values for word in ("-p", value)]
+    path = os.pathsep.join([str(root / "test"), os.environ.get("PYTHONPATH", "")])
+    return processes.start(program, "--ros-args", *words, environment={"PYTHONPATH": path}, keep_signals=True)
+
+
+@pytest.mark.parametrize("program", ["robot_node", "edge_node"])
+def test_a_node_says_once_what_it_leaves_out_of_a_detectors_outputs(
+    root: Path, tmp_path: Path, processes: Processes, program: str
+) -> None:
+    names = tmp_path / "names.txt"
+    names.write_text("\n".join(f"part {number}" for number in range(80)), encoding="utf-8")
+    node = start_node(processes, root, program, names)
+    node.wait_for_output("the network gives masks, which are left out")
+    assert node.end() == 0
+    assert node.output.count("masks, which are left out") == 1
+
+
+def test_a_node_refuses_names_of_other_classes_in_one_sentence(
+    root: Path, tmp_path: Path, processes: Processes
+) -> None:
+    names = tmp_path / "names.txt"
+    names.write_text("nut\nbolt\n", encoding="utf-8")
+    node = start_node(processes, root, "robot_node", names)
+    node.wait_for_output("names.txt names 2 classes where the network has 80; give the file")
+    assert "Traceback" not in node.output
+
+
 @pytest.mark.full
 def test_the_pages_commands_run_by_name_alone(page: Page) -> None:
     assert {command[1] for command in page.commands} == {"partitions", "verify", "calibrate", "demo"}

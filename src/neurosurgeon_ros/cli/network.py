@@ -32,6 +32,12 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
     weights = parser.add_mutually_exclusive_group()
     weights.add_argument("--weights", type=Path, metavar="FILE", help="weights file (default: the one from set-up)")
     weights.add_argument("--random-weights", action="store_true", help="use random weights, if only delays matter")
+    parser.add_argument(
+        "--labels",
+        type=Path,
+        metavar="FILE",
+        help="names of the classes: YAML with `names`, or one in each line (default: the network's own)",
+    )
 
 
 def load_engine(args: argparse.Namespace, *, keep_all: bool = False) -> Engine:
@@ -43,7 +49,13 @@ def load_engine(args: argparse.Namespace, *, keep_all: bool = False) -> Engine:
     from neurosurgeon_ros.inference.engine import Engine
 
     try:
-        return Engine.load(args.model, weights=args.weights, random_weights=args.random_weights, keep_all=keep_all)
+        return Engine.load(
+            args.model,
+            weights=args.weights,
+            random_weights=args.random_weights,
+            labels=args.labels,
+            keep_all=keep_all,
+        )
     except ValueError as problem:
         raise UsageError(str(problem)) from problem
 
@@ -64,9 +76,15 @@ def load_fidelity(args: argparse.Namespace, engine: Engine) -> FidelityTable | N
         raise UsageError(str(problem)) from problem
 
 
+def reading(engine: Engine) -> list[str]:
+    """Return how the outputs of a user's own network are read; nothing for a network with its own post-processing."""
+    model = engine.model
+    return [f"the outputs are read as {model.family}, {len(model.labels)} classes"] if model.family else []
+
+
 def notes(engine: Engine) -> list[str]:
     """Return notes that a reader of this network's figures needs."""
-    said = []
+    said = list(engine.model.notes)
     if engine.model.random_weights:
         said.append("the weights are random: delays and bytes mean something, results do not")
     if engine.partitioned.obstacle:

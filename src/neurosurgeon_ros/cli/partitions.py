@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neurosurgeon_ros.cli.arguments import UsageError, number
-from neurosurgeon_ros.cli.network import add_network_options, load_engine, load_fidelity, make_console, notes, smallest
+from neurosurgeon_ros.cli.network import (
+    add_network_options,
+    load_engine,
+    load_fidelity,
+    make_console,
+    notes,
+    reading,
+    smallest,
+)
 
 if TYPE_CHECKING:
     from neurosurgeon_ros.calibration.fidelity import FidelityTable
@@ -119,12 +127,14 @@ def describe(engine: Engine, fidelity: FidelityTable | None, min_fidelity: float
         "model": engine.model.name,
         "fingerprint": engine.fingerprint,
         "random_weights": engine.model.random_weights,
+        "family": engine.model.family,
+        "labels": engine.model.labels,
         "obstacle": engine.partitioned.obstacle,
         "left_out": engine.partitioned.left_out,
         "calibration": None if fidelity is None else f"{fidelity.measure} on {fidelity.images}",
         "min_fidelity": min_fidelity,
         "threads": torch.get_num_threads(),
-        "notes": notes(engine),
+        "notes": [*reading(engine), *notes(engine)],
         "points": points,
     }
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from neurosurgeon_ros.cli.network import add_network_options, load_engine, load_fidelity, make_console, notes
+from neurosurgeon_ros.cli.network import add_network_options, load_engine, load_fidelity, make_console, notes, reading
 
 if TYPE_CHECKING:
     from neurosurgeon_ros.codecs.limits import CrossingLimits
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         table.add_row(arm.name, f"{sent:,}", f"{difference:.3g}", verdict)
     console = make_console()
     console.print(table)
-    for note in notes(engine):
+    for note in (*reading(engine), *notes(engine)):
         console.print(note, highlight=False, soft_wrap=True)
     lossless = sum(arm.is_lossless for arm in differences)
     if failed:

@@ -55,6 +55,7 @@ class Engine:
         *,
         weights: Path | None = None,
         random_weights: bool = False,
+        labels: Path | None = None,
         keep_all: bool = False,
         device: str = CPU,
         half: bool = False,
@@ -65,12 +66,13 @@ class Engine:
         :param name: a registered name, `package.module:factory`, or `FILE.pt2` or `FILE.pt2:POSTPROCESSING`.
         :param weights: its weights file; None for the file in the cache folder.
         :param random_weights: use random weights instead of a file.
+        :param labels: a file with the names of the classes; None for those of the network.
         :param keep_all: as in the constructor, like `device` and `half`.
         :raises ValueError: if there is no such network, or it cannot be loaded or partitioned; the message is one
             sentence.
         """
         choose_device(device)  # fail before the weights are read
-        model = load_model(name, weights=weights, random_weights=random_weights)
+        model = load_model(name, weights=weights, random_weights=random_weights, labels=labels)
         return cls(model, keep_all=keep_all, device=device, half=half)
 
     @property

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -66,15 +67,22 @@ class Classification:
     Convert class scores to detections, each with a box around the whole image.
 
     :param most: maximum number of classes.
+    :param path: keys and indices of the scores in the outputs; empty if they are the only output.
+    :param probabilities: the scores are probabilities instead of logits.
     """
 
     most: int = 5
+    path: tuple[str | int, ...] = ()
+    probabilities: bool = False
 
-    def __call__(self, outputs: torch.Tensor, letterbox: Letterbox, *, confidence: float, iou: float) -> Detections:
-        """Decode logits of shape (1, classes); `iou` is not used."""
-        logits = outputs.detach().cpu().numpy().astype(np.float64)[0]
-        powers = np.exp(logits - logits.max())
-        scores = powers / powers.sum()
+    def __call__(self, outputs: Any, letterbox: Letterbox, *, confidence: float, iou: float) -> Detections:
+        """Decode class scores of shape (1, classes); `iou` is not used."""
+        for key in self.path:
+            outputs = outputs[key]
+        scores = outputs.detach().cpu().numpy().astype(np.float64)[0]
+        if not self.probabilities:
+            powers = np.exp(scores - scores.max())
+            scores = powers / powers.sum()
         best = np.argsort(-scores, kind="stable")[: self.most]
         best = best[scores[best] >= confidence]
         width, height = float(letterbox.image_width), float(letterbox.image_height)

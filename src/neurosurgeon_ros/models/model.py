@@ -63,6 +63,8 @@ class Model:
         image in it, which depends only on the image size.
     :param postprocess: converts raw outputs to detections in pixels of the incoming image.
     :param random_weights: the weights are random, so only delays are meaningful.
+    :param family: name of the post-processing of a user's own network; empty if it has its own, or the model ships.
+    :param notes: sentences about reading its outputs that a user should see once.
     """
 
     name: str
@@ -72,3 +74,5 @@ class Model:
     preprocess: Callable[[Image], tuple[torch.Tensor, Letterbox]] = field(repr=False)
     postprocess: Postprocess = field(repr=False)
     random_weights: bool = False
+    family: str = ""
+    notes: tuple[str, ...] = ()

@@ -4,7 +4,7 @@
 Load a user's own network: ``package.module:factory``, ``FILE.pt2`` or ``FILE.pt2:POSTPROCESSING``.
 
 A factory takes no arguments. It returns either a :class:`~neurosurgeon_ros.models.model.Model`, which is complete, or
-an ``nn.Module``, an example of its input and, if its outputs are not class scores, a post-processing that
+an ``nn.Module``, an example of its input and, if it shall not be recognised from the outputs, a post-processing that
 :func:`~neurosurgeon_ros.models.postprocesses.find_reading` accepts. The example is one image, (1, 3, height, width):
 uint8 if the network takes values 0 to 255, float32 if it takes RGB in [0, 1]. Images are then letterboxed to its size.
 A ``.pt2`` file, as written by torch.export.save, contains the module and the example.
@@ -25,24 +25,28 @@ import numpy as np
 import torch
 from torch import nn
 
+from neurosurgeon_ros.models.checkpoints import refuse_checkpoint
+from neurosurgeon_ros.models.families import Seen, list_outputs
+from neurosurgeon_ros.models.families.names import own_names, own_number, read_names
 from neurosurgeon_ros.models.files import FileProblem
 from neurosurgeon_ros.models.letterbox import Letterbox, letterbox
 from neurosurgeon_ros.models.model import Detections, Model, Postprocess
 from neurosurgeon_ros.models.modules import find_function
-from neurosurgeon_ros.models.postprocesses import CLASSIFICATION, Reading, find_reading
+from neurosurgeon_ros.models.postprocesses import AUTO, Names, Reading, find_reading, relabelled
 from neurosurgeon_ros.models.shipped.fold import fold_batch_norms
 from neurosurgeon_ros.models.weights import load_weights
 
 _PROGRAM = re.compile(r"(?P<path>.+\.pt2)(?::(?P<postprocess>.+))?")
+_CHECKPOINT = re.compile(r"(?P<path>.+\.(?:pt|pth|torchscript))(?::.*)?")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Made:
-    """Content of a factory or a file: a network, an example of its input, and its post-processing."""
+    """Content of a factory or a file: a network, an example of its input, and the post-processing that it names."""
 
     network: nn.Module
     example: torch.Tensor
-    reading: Reading
+    postprocess: object
 
 
 class ImageInput(nn.Module):
@@ -61,25 +65,27 @@ class ImageInput(nn.Module):
         return self.network(image.to(torch.float32).div(255.0))
 
 
-def load_own(name: str, weights: Path | None, random_weights: bool) -> Model:
+def load_own(name: str, weights: Path | None, random_weights: bool, labels: Path | None = None) -> Model:
     """
     Load a user's own network; see :func:`neurosurgeon_ros.models.load_model`.
 
-    :raises ValueError: the factory cannot be found, raises, or returns something else.
+    :raises ValueError: the factory cannot be found, raises, or returns something else, or how to read the network's
+        outputs is not known.
     :raises FileProblem: a file is missing or is not what it should be.
     """
-    program = _PROGRAM.fullmatch(name)
-    made = (
-        _from_program(Path(program["path"]), program["postprocess"] or CLASSIFICATION)
-        if program
-        else _from_factory(name)
-    )
+    checkpoint, program = _CHECKPOINT.fullmatch(name), _PROGRAM.fullmatch(name)
+    if checkpoint:
+        refuse_checkpoint(Path(checkpoint["path"]))
+    given = read_names(labels) if labels is not None else ()
+    made = _from_program(Path(program["path"]), program["postprocess"] or AUTO) if program else _from_factory(name)
     if isinstance(made, Model):
-        model = dataclasses.replace(made, random_weights=random_weights)
+        names = relabelled(made.labels, given, str(labels))
+        model = dataclasses.replace(made, random_weights=random_weights, labels=names)
         if weights is not None:
             load_weights(model.network, weights)
         return model
     network, example = made.network, made.example
+    names_of = Names(given, str(labels), own_names(network), own_number(network))
     if weights is not None:
         load_weights(network, weights)
     network = network if program else fold_batch_norms(network.eval()).requires_grad_(False)
@@ -97,25 +103,19 @@ def load_own(name: str, weights: Path | None, random_weights: bool) -> Model:
             "let the factory give one that it accepts."
         ) from error
     preprocess = functools.partial(letterbox, width=width, height=height)
+    fitted = preprocess(np.zeros((height, width, 3), np.uint8))[1]
+    reading = find_reading(made.postprocess, Seen(list_outputs(outputs), height, width), names_of)
     return Model(
         name=name,
-        labels=made.reading.labels or _numbered(name, outputs),
+        labels=reading.labels,
         network=network,
         example_input=image,
         preprocess=preprocess,
-        postprocess=_tried(name, made.reading, outputs, preprocess(np.zeros((height, width, 3), np.uint8))[1]),
+        postprocess=_tried(name, reading, outputs, fitted),
         random_weights=random_weights,
+        family=reading.family,
+        notes=reading.notes,
     )
-
-
-def _numbered(name: str, outputs: object) -> tuple[str, ...]:
-    """Return numbered names for the classes of class scores."""
-    if not isinstance(outputs, torch.Tensor) or outputs.dim() != 2 or outputs.shape[0] != 1:
-        raise ValueError(
-            f"Model {name!r} gives no class scores of shape (1, classes), so how to read its outputs is not known; "
-            "name its post-processing, or let the factory return a neurosurgeon_ros.models.Model that has one."
-        )
-    return tuple(f"class {index}" for index in range(outputs.shape[1]))
 
 
 def _tried(name: str, reading: Reading, outputs: object, fitted: Letterbox) -> Postprocess:
@@ -152,10 +152,10 @@ def _from_factory(name: str) -> Model | _Made:
 
 def _checked(name: str, made: object) -> _Made:
     if isinstance(made, tuple) and len(made) in (2, 3) and isinstance(made[0], nn.Module):
-        network, example, postprocess = (*made, CLASSIFICATION)[:3]
+        network, example, postprocess = (*made, AUTO)[:3]
         fits = isinstance(example, torch.Tensor) and example.dim() == 4 and example.shape[:2] == (1, 3)
         if fits and example.dtype in (torch.uint8, torch.float32):
-            return _Made(network, example, find_reading(postprocess))
+            return _Made(network, example, postprocess)
         raise ValueError(
             f"Model {name!r} comes with no image as its example input; give one of shape (1, 3, height, width) as "
             "uint8 or float32."

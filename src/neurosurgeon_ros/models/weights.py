@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from neurosurgeon_ros.models.checkpoints import refuse_code
 from neurosurgeon_ros.models.files import FILES, FileProblem, find, verify
 from neurosurgeon_ros.models.shipped.darknet import load_darknet
 from neurosurgeon_ros.models.shipped.fold import fold_batch_norms
@@ -105,6 +106,7 @@ def _safetensors_tensor(data: memoryview, entry: Mapping[str, object]) -> torch.
 
 def _read_state(path: Path) -> dict[str, torch.Tensor]:
     _read(path, 1)
+    refuse_code(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception:  # a damaged file can raise any exception

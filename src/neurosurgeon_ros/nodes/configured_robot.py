@@ -37,7 +37,10 @@ class ConfiguredRobot:
         self.robot_id = robot_id
         self.hellos = hellos
         weights = Path(parameters.weights) if parameters.weights else None
-        self.engine = Engine.load(parameters.model, weights=weights, random_weights=parameters.random_weights)
+        labels = Path(parameters.labels) if parameters.labels else None
+        self.engine = Engine.load(
+            parameters.model, weights=weights, random_weights=parameters.random_weights, labels=labels
+        )
         self._fidelity = find_fidelity(self.engine.fingerprint)
         self._builder = TableBuilder(
             self.engine,
@@ -87,6 +90,10 @@ class ConfiguredRobot:
             f"{parameters.model} {self.engine.fingerprint[:12]} on {self.robot_id}: "
             f"{named(self.table)}, {on_device_ms:.0f} ms on the device"
         )
+        if self.engine.model.family:
+            log.info(f"the outputs are read as {self.engine.model.family}, {len(self.engine.model.labels)} classes")
+        for note in self.engine.model.notes:
+            log.warning(note)
         if parameters.random_weights:
             log.warning("the weights are random: delays mean something, detections do not")
         if self.engine.partitioned.obstacle:

@@ -77,6 +77,7 @@ class EdgeNode(ManagedNode[EdgeParameters]):
             self.parameters.model,
             weights=weights,
             random_weights=self.parameters.random_weights,
+            labels=Path(self.parameters.labels) if self.parameters.labels else None,
             device=self.parameters.device,
             half=self.parameters.half,
         )
@@ -88,6 +89,8 @@ class EdgeNode(ManagedNode[EdgeParameters]):
         points = self._engine.partitioned.points
         shared = [f"{points[p].name} by {max(sizes)}" for p, sizes in self._batching.stretch.items() if sizes]
         self.get_logger().info(f"back-ends that robots may share: {', '.join(shared) or 'none'}")
+        for note in self._engine.model.notes:
+            self.get_logger().warning(note)
         if self.parameters.random_weights:
             self.get_logger().warning("the weights are random: delays mean something, detections do not")
         if self._engine.partitioned.obstacle:

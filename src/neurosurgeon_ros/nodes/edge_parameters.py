@@ -21,6 +21,11 @@ class EdgeParameters:
     random_weights: bool = parameter(
         False, "use random weights, where only delays matter; must be the same on robot and edge"
     )
+    labels: str = parameter(
+        "",
+        "file with the names of the classes: YAML with `names`, or one in each line; empty: the network's own; must be "
+        "the same on robot and edge",
+    )
     edge_namespace: str = parameter(
         "/neurosurgeon", "namespace of the topics between robot and edge; must be the same on both", namespace=True
     )

@@ -33,6 +33,11 @@ class RobotParameters:
     random_weights: bool = parameter(
         False, "use random weights, where only delays matter; must be the same on robot and edge"
     )
+    labels: str = parameter(
+        "",
+        "file with the names of the classes: YAML with `names`, or one in each line; empty: the network's own; must be "
+        "the same on robot and edge",
+    )
     robot_id: str = parameter("", "id of this robot at the edge; empty: the node's fully qualified name")
     edge_namespace: str = parameter(
         "/neurosurgeon", "namespace of the topics between robot and edge; must be the same on both", namespace=True

@@ -9,6 +9,8 @@ writes through views; torch.export supports both. Control flow that depends on v
 
 from __future__ import annotations
 
+import contextlib
+import io
 import itertools
 import traceback
 from collections.abc import Callable, Sequence
@@ -85,7 +87,8 @@ def trace_with_export(network: nn.Module, inputs: Sequence[torch.Tensor]) -> Tra
 
     :raises Exception: any exception that torch.export raises if it fails.
     """
-    with torch.no_grad():
+    # torch prints the graph up to the obstacle: thousands of lines for a detector.
+    with torch.no_grad(), contextlib.redirect_stderr(io.StringIO()):
         program = torch.export.export(network, tuple(inputs)).run_decompositions({})
     return trace_of_program(program)
 

@@ -138,6 +138,22 @@ def test_verify_passes_for_networks_that_ship_and_own_ones(own: str, capfd: pyte
     assert "equal" in said and "int4" in said and "differs" not in said
 
 
+def test_the_family_of_a_detector_is_said(own: str, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    content = points(capfd, "detector_heads:segmenter")
+    assert (content["family"], len(content["labels"])) == ("yolov8", 80)
+    assert content["notes"][0] == "the outputs are read as yolov8, 80 classes"
+    assert "masks, which are left out" in content["notes"][1]
+    assert "the outputs are read as yolov8, 80 classes" in printed(capfd, "partitions", "detector_heads:yolov8")
+    names = tmp_path / "names.yaml"
+    names.write_text("names: [nut, bolt, washer]\n", encoding="utf-8")
+    said = printed(capfd, "verify", "detector_heads:three_classes", "--labels", names)
+    assert "the outputs are read as yolov8, 3 classes" in said
+    assert points(capfd, "detector_heads:three_classes", "--labels", names)["labels"] == ["nut", "bolt", "washer"]
+    said = printed(capfd, "verify", "detector_heads:one_class")
+    assert "the outputs are read as yolov5, and fit yolov7 too" in said
+    assert "the outputs are read as classification, 5 classes" in printed(capfd, "verify", f"{own}:make")
+
+
 def test_verify_fails_when_a_lossless_arm_differs_by_a_bit(
     own: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,6 +223,11 @@ def test_images_are_spread_over_a_video(own: str, tmp_path: Path, capfd: pytest.
         (["partitions", "{own}:gone"], ["gone", "package.module:function"]),
         (["verify", "{own}:raises"], ["no disk", "factory"]),
         (["partitions", "gone.pt2"], ["gone.pt2", "missing"]),
+        (["partitions", "gone.pt"], ["gone.pt", "missing"]),
+        (["partitions", "{own}:make", "--labels", "gone.txt"], ["gone.txt", "missing"]),
+        (["verify", "{own}:make", "--labels", "{three}"], ["three.txt names 3 classes", "the network has 5"]),
+        (["verify", "detector_heads:wrong_family"], ["do not fit the post-processing yolov5"]),
+        (["verify", "detector_heads:unknown"], ["fit no post-processing", "yolov8"]),
         (["partitions", "{broken}"], ["broken.pt2", "export the network again"]),
         (["partitions", "vgg16"], ["random weights"]),
         (["partitions", "{own}:make", "--plot", "/nowhere/points.png"], ["--plot", "/nowhere/points.png"]),
@@ -233,6 +254,8 @@ def test_bad_input_is_answered_in_one_sentence(
     cv2.imwrite(str(tmp_path / "one" / "only.png"), picture(0))
     (tmp_path / "broken.pt2").write_text("neither network nor video")
     places["broken"] = str(tmp_path / "broken.pt2")
+    (tmp_path / "three.txt").write_text("nut\nbolt\nwasher\n", encoding="utf-8")
+    places["three"] = str(tmp_path / "three.txt")
     try:
         code = main([argument.format(**places) for argument in arguments])
     except SystemExit as end:

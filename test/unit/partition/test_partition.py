@@ -44,10 +44,11 @@ class Nested(nn.Module):
         return self.inner(self.first(x))
 
 
-def test_control_flow_that_depends_on_values_leaves_two_points() -> None:
+def test_control_flow_that_depends_on_values_leaves_two_points(capsys: pytest.CaptureFixture[str]) -> None:
     network = Nested().eval()
     x = torch.rand(1, 3, 8, 8)
     parts = partition(network, x)
+    assert capsys.readouterr().err == ""
     assert [point.name for point in parts.points] == ["input", "on_device"]
     line = Chooser.forward.__code__.co_firstlineno + 1
     assert parts.obstacle is not None

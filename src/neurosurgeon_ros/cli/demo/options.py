@@ -29,6 +29,7 @@ class DemoOptions:
     :param codecs: empty: the robot's default.
     :param uplink_mbps: rate of the emulated link; None: no emulation.
     :param weights: None: those in the cache folder.
+    :param labels: a file with the names of the classes; None: those of the network.
     :param random_weights: use random weights instead of a file.
     :param image_transport: transport of the camera's images: raw or compressed.
     :param view_port: port of the page that shows the run, 0 for any free port; None: no page.
@@ -45,6 +46,7 @@ class DemoOptions:
     model: str
     weights: Path | None
     seed: int
+    labels: Path | None = None
     random_weights: bool = False
     image_transport: str = "raw"
     view_port: int | None = None
@@ -113,6 +115,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     weights.add_argument("--weights", type=Path, metavar="FILE", help="weights file (default: the one from set-up)")
     weights.add_argument("--random-weights", action="store_true", help="use random weights, if only delays matter")
     parser.add_argument(
+        "--labels", type=Path, metavar="FILE", help="names of the classes, see partitions (default: the network's own)"
+    )
+    parser.add_argument(
         "--image-transport",
         choices=("raw", "compressed"),
         default="raw",
@@ -152,6 +157,8 @@ def read_options(args: argparse.Namespace) -> DemoOptions:
         _check_names(option, names, choices)
     if args.weights is not None and not args.weights.is_file():
         raise UsageError(f"--weights: {args.weights} is not a file: give a weights file, or leave it out")
+    if args.labels is not None and not args.labels.is_file():
+        raise UsageError(f"--labels: {args.labels} is not a file: give a file with names of classes, or leave it out")
     if args.view_port is not None and not args.view:
         raise UsageError("--view-port is the port of a page that is not asked for: give --view, too")
     return DemoOptions(
@@ -166,6 +173,7 @@ def read_options(args: argparse.Namespace) -> DemoOptions:
         model=_absolute(args.model),
         weights=args.weights.absolute() if args.weights else None,
         seed=args.seed,
+        labels=args.labels.absolute() if args.labels else None,
         random_weights=args.random_weights,
         image_transport=args.image_transport,
         view_port=(VIEW_PORT if args.view_port is None else args.view_port) if args.view else None,

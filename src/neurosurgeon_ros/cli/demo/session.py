@@ -158,7 +158,7 @@ class DemoRun:
         model = {
             "model": options.model,
             "random_weights": options.random_weights,
-            **({"weights": str(options.weights)} if options.weights else {}),
+            **{name: str(file) for name in ("weights", "labels") if (file := getattr(options, name))},
         }
         self._display.say(f"ROS_DOMAIN_ID={os.environ['ROS_DOMAIN_ID']}, logs in {self._logs}")
         self._start("edge_node", model)
