@@ -68,6 +68,8 @@ class Context:
         or one number.
     :param finish_s: expected seconds to finish the frame on the robot after an arm's tensors were published; 0 for
         `on_device`. Shape (n,), or one number; 0 if unknown.
+    :param key_bytes: additional bytes of this frame, beyond psi, for arms whose codec has memory and whose reference
+        the edge does not hold. Only the first frame of a stream needs them. Shape (n,), or 0.
     """
 
     frame: int
@@ -86,6 +88,7 @@ class Context:
     link_busy: bool = False
     penalty_s: FloatArray | float = 0.0
     finish_s: FloatArray | float = 0.0
+    key_bytes: FloatArray | float = 0.0
 
     @property
     def cost_s(self) -> FloatArray:

@@ -76,6 +76,8 @@ class Expectation:
     :param edge_s: seconds of queueing, decoding and back-end at the edge.
     :param link_sd: standard deviation of the logarithm of `link_s`.
     :param edge_sd: standard deviation of the logarithm of `edge_s`.
+    :param key_s: additional seconds on the link for this frame alone, because it is a stream's key; None if it would be
+        a key with no arm.
 
     :ivar total_s: delay from the start on the robot to the answer.
     """
@@ -85,6 +87,7 @@ class Expectation:
     edge_s: FloatArray
     link_sd: FloatArray
     edge_sd: FloatArray
+    key_s: FloatArray | None = None
     total_s: FloatArray = field(init=False)
 
     def __post_init__(self) -> None:
@@ -128,8 +131,12 @@ class DelayModel:
         """Return the expected rate of the link in bytes per second."""
         return self._nominal.bytes_per_s * float(np.exp(-self.link.mean[_BYTES]))
 
-    def expect(self, context: Context) -> Expectation:
-        """Predict the delays of all arms at the context's time."""
+    def expect(self, context: Context, *, key_share: float = 1.0) -> Expectation:
+        """
+        Predict the delays of all arms at the context's time.
+
+        :param key_share: share of the additional bytes of a stream's key that counts as this frame's, in (0, 1].
+        """
         if self._now_s is not None:
             for learner in (self.link, self.edge, self.robot):
                 learner.advance(context.now_s - self._now_s)
@@ -139,14 +146,21 @@ class DelayModel:
         if self._parts.track_robot:
             robot_s = self.robot.mean_of(context.robot_s[:, None])
         robot_s = robot_s + context.penalty_s
+        key_s = None
+        if np.any(context.key_bytes):
+            self._fill_link(context.features[:, _PSI] + context.key_bytes)
+            key_s = self.link.predict(self._link_x)[0]
+            self._fill_link(context.features[:, _PSI] + key_share * context.key_bytes)
         link_s, link_sd = self.link.predict(self._link_x)
+        if key_s is not None:
+            key_s -= link_s
         link_s[context.on_device] = 0.0
         if not self._parts.separate:
-            return Expectation(robot_s, link_s, np.zeros(self._n_arms), link_sd, np.zeros(self._n_arms))
+            return Expectation(robot_s, link_s, np.zeros(self._n_arms), link_sd, np.zeros(self._n_arms), key_s)
         edge_s, edge_sd = self.edge.predict(self._edge_x)
         edge_s += context.decode_s * self._decode_factor + self._queue_s
         edge_s[context.on_device] = 0.0
-        return Expectation(robot_s, link_s, edge_s, link_sd, edge_sd)
+        return Expectation(robot_s, link_s, edge_s, link_sd, edge_sd, key_s)
 
     @property
     def robot_factor(self) -> float:

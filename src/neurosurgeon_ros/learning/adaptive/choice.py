@@ -24,6 +24,8 @@ _UNSEEN_EDGE = 1.0
 _TRIAL_GAIN, _TRIAL_DEADLINES = 0.02, 3.0
 #: Weight of the additional time of a frame that the robot has to finish, because it adds to the slowest frames.
 _SLOWEST = 0.5
+#: Expected number of successive frames with an arm before any was seen, and weight of the newest such number.
+_USUAL_STAY, _NEWEST_STAY = 10.0, 0.2
 
 
 class ChoiceRule:
@@ -32,6 +34,8 @@ class ChoiceRule:
 
     - It chooses the allowed arm with the lowest sum of robot delay and optimistic offloading delay. The optimistic
       delay is ``alpha sqrt(1 - L_t)`` standard deviations of its logarithm below its expectation (paper section 3.4).
+    - The first frame of a stream is a key, which has more bytes than the frames after it. These bytes are divided by
+      the number of frames for which an arm usually stays chosen.
     - While the link is unknown, it chooses the arm with the lowest expected ratio to the best arm over all rates that
       the link may have, because a wrong guess costs most if the best delay is short. An old belief about a link
       becomes unknown again, but may still be so slow that the robot would send no frame; such arms are left out.
@@ -51,6 +55,7 @@ class ChoiceRule:
         self._alpha = in_range("alpha", alpha, 0.0, math.inf)
         self._weight_key = in_range("weight_key", weight_key, 0.0, 1.0, open_high=True)
         self._weight_other = in_range("weight_other", weight_other, 0.0, 1.0, open_high=True)
+        self._stay = _Stay()
 
     @property
     def is_blind(self) -> bool:
@@ -74,7 +79,19 @@ class ChoiceRule:
         )
         same = int(other.argmin()) == int(key.argmin())
         value = other if same or not context.key_frame else key
-        return np.where(_too_late(context, expected), np.inf, value)
+        refused = _too_late(context, expected)
+        if expected.key_s is not None:
+            refused |= _hopeless(context, expected)
+        return np.where(refused, np.inf, value)
+
+    @property
+    def key_share(self) -> float:
+        """Return the share of a key's additional bytes that counts as the present frame's, in (0, 1]."""
+        return 1.0 / self._stay.frames
+
+    def chosen(self, arm: int) -> None:
+        """Record the arm that a frame uses."""
+        self._stay.chosen(arm)
 
     def trial(self, context: Context, expected: Expectation) -> int | None:
         """
@@ -135,6 +152,26 @@ class ChoiceRule:
         return value
 
 
+class _Stay:
+    """The number of successive frames for which an arm usually stays chosen."""
+
+    def __init__(self) -> None:
+        self._usual, self._run, self._arm = _USUAL_STAY, 0, -1
+
+    @property
+    def frames(self) -> float:
+        """Return the expected number, at least 1."""
+        return max(self._usual, float(self._run))
+
+    def chosen(self, arm: int) -> None:
+        """Record the arm of a frame."""
+        if arm != self._arm and self._run:
+            self._usual += _NEWEST_STAY * (self._run - self._usual)
+            self._run = 0
+        self._arm = arm
+        self._run += 1
+
+
 def _too_late(context: Context, expected: Expectation) -> BoolArray:
     """Return the arms whose answers are expected after the deadline, shape (n,)."""
     late: BoolArray = expected.total_s - context.penalty_s > context.deadline_s - context.waited_s
@@ -145,6 +182,8 @@ def _too_late(context: Context, expected: Expectation) -> BoolArray:
 def _hopeless(context: Context, expected: Expectation) -> BoolArray:
     """Return the arms with which the robot sends no frame, shape (n,)."""
     soonest_s = context.robot_s + expected.optimistic_s(HOPE, HOPE)
+    if expected.key_s is not None:
+        soonest_s += expected.key_s
     hopeless: BoolArray = soonest_s > HOPELESS_DEADLINES * context.deadline_s
     hopeless[context.on_device] = False
     return hopeless

@@ -79,7 +79,7 @@ class AdaptiveMuLinUcb:
         """Choose an arm, and a sample or a probe to send alongside the frame."""
         rule, exploration = self._rule, self._exploration
         exploration.advance(context.now_s)
-        expected = self.model.expect(context)
+        expected = self.model.expect(context, key_share=rule.key_share)
         blind = rule.is_blind
         value = rule.value(context, expected, blind=blind)
         arm = int(value.argmin())
@@ -100,7 +100,9 @@ class AdaptiveMuLinUcb:
         arm = next((other for other in (trial, forced) if other is not None), arm)
         probe_bytes = 0 if sample is not None else exploration.probe(context, expected, arm)
 
+        rule.chosen(arm)
         is_offloaded = arm != context.on_device
+        key_s = 0.0 if expected.key_s is None else float(expected.key_s[arm])
         if is_offloaded:
             exploration.offloaded(context.now_s)
         return Choice(
@@ -108,8 +110,8 @@ class AdaptiveMuLinUcb:
             sample_arm=sample,
             probe_bytes=probe_bytes,
             forced=forced is not None,
-            predicted_offload_s=float(expected.link_s[arm] + expected.edge_s[arm]) if is_offloaded else 0.0,
-            optimistic_offload_s=expected.optimistic_s_of(arm, HOPE) if is_offloaded else 0.0,
+            predicted_offload_s=key_s + float(expected.link_s[arm] + expected.edge_s[arm]) if is_offloaded else 0.0,
+            optimistic_offload_s=key_s + expected.optimistic_s_of(arm, HOPE) if is_offloaded else 0.0,
             predicted_robot_s=float((expected.robot_s - context.penalty_s)[arm]),
             overdue_s=self._overdue_s(context, expected, arm, is_trial=trial is not None),
         )
