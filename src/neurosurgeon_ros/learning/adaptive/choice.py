@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -37,8 +38,7 @@ class ChoiceRule:
     - The first frame of a stream is a key, which has more bytes than the frames after it. These bytes are divided by
       the number of frames for which an arm usually stays chosen.
     - While the link is unknown, it chooses the arm with the lowest expected ratio to the best arm over all rates that
-      the link may have, because a wrong guess costs most if the best delay is short. An old belief about a link
-      becomes unknown again, but may still be so slow that the robot would send no frame; such arms are left out.
+      the link may have, because a wrong guess costs most if the best delay is short.
     - It does not choose an arm whose answer is expected after the deadline, because the robot would finish the frame
       anyway.
     - If a frame would stay on the robot although the edge may well be faster, a *trial* sends it to the edge, and the
@@ -71,18 +71,14 @@ class ChoiceRule:
         :param blind: value of :attr:`is_blind` for this frame.
         """
         if blind:
-            can = context.allowed & ~_hopeless(context, expected)
-            return np.where(can, self._expected_ratio(context, expected), np.inf)
+            return np.where(context.allowed, self._expected_ratio(context, expected), np.inf)
         other, key = (
             np.where(context.allowed, self._optimistic_s(expected, weight), np.inf)
             for weight in (self._weight_other, self._weight_key)
         )
         same = int(other.argmin()) == int(key.argmin())
         value = other if same or not context.key_frame else key
-        refused = _too_late(context, expected)
-        if expected.key_s is not None:
-            refused |= _hopeless(context, expected)
-        return np.where(refused, np.inf, value)
+        return np.where(_too_late(context, expected), np.inf, value)
 
     @property
     def key_share(self) -> float:
@@ -179,14 +175,19 @@ def _too_late(context: Context, expected: Expectation) -> BoolArray:
     return late
 
 
-def _hopeless(context: Context, expected: Expectation) -> BoolArray:
-    """Return the arms with which the robot sends no frame, shape (n,)."""
+def without_hopeless(context: Context, expected: Expectation) -> Context:
+    """
+    Return the context without the arms with which the robot would send no frame.
+
+    Over a known link, such arms are too slow to be chosen anyway. But an old belief about a link becomes unknown again
+    while it is still slow, and a stream's key may be hopeless although the frames after it are not.
+    """
     soonest_s = context.robot_s + expected.optimistic_s(HOPE, HOPE)
     if expected.key_s is not None:
         soonest_s += expected.key_s
-    hopeless: BoolArray = soonest_s > HOPELESS_DEADLINES * context.deadline_s
-    hopeless[context.on_device] = False
-    return hopeless
+    allowed = context.allowed & (soonest_s <= HOPELESS_DEADLINES * context.deadline_s)
+    allowed[context.on_device] = True
+    return replace(context, allowed=allowed)
 
 
 def finish_share(context: Context) -> FloatArray:

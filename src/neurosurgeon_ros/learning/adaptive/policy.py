@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from neurosurgeon_ros.learning.adaptive.belief import HOPE, DelayModel, Expectation, Parts
-from neurosurgeon_ros.learning.adaptive.choice import ChoiceRule
+from neurosurgeon_ros.learning.adaptive.choice import ChoiceRule, without_hopeless
 from neurosurgeon_ros.learning.adaptive.exploration import Exploration
 from neurosurgeon_ros.learning.adaptive.hedging import HedgeRule
 from neurosurgeon_ros.learning.adaptive.priors import Nominal
@@ -81,7 +81,10 @@ class AdaptiveMuLinUcb:
         exploration.advance(context.now_s)
         expected = self.model.expect(context, key_share=rule.key_share)
         blind = rule.is_blind
-        value = rule.value(context, expected, blind=blind)
+        sendable = context
+        if blind or expected.key_s is not None:
+            sendable = without_hopeless(context, expected)
+        value = rule.value(sendable, expected, blind=blind)
         arm = int(value.argmin())
         hedging = None if math.isinf(context.deadline_s) or blind else self._hedging
         if arm != context.on_device and hedging is not None and hedging.may_delay(context, expected, arm):
@@ -92,11 +95,11 @@ class AdaptiveMuLinUcb:
         trial, sample, forced = None, None, None
         if context.edge_available and not blind:
             if arm == context.on_device and hedging is not None:
-                trial = rule.trial(context, expected)
+                trial = rule.trial(sendable, expected)
             if trial is None:
                 sample = exploration.sample(context, expected, arm)
             if trial is None and sample is None:
-                forced = exploration.force(context, expected, value, arm)
+                forced = exploration.force(sendable, expected, value, arm)
         arm = next((other for other in (trial, forced) if other is not None), arm)
         probe_bytes = 0 if sample is not None else exploration.probe(context, expected, arm)
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from drives import ON_DEVICE, Drive
 from three_arms import DEADLINE_S, make_context, make_expectation
 
 from neurosurgeon_ros.learning.adaptive.belief import DelayModel, Parts
-from neurosurgeon_ros.learning.adaptive.choice import ChoiceRule
+from neurosurgeon_ros.learning.adaptive.choice import ChoiceRule, without_hopeless
 from neurosurgeon_ros.learning.adaptive.policy import AdaptiveMuLinUcb
 from neurosurgeon_ros.learning.adaptive.priors import Nominal
 from neurosurgeon_ros.learning.interface import Choice, Context
@@ -50,9 +51,11 @@ def test_the_gain_of_an_arm_is_what_it_saves_on_average_less_half_of_what_a_late
 
 
 def test_an_arm_with_which_the_robot_sends_no_frame_is_not_chosen_over_an_unknown_link() -> None:
-    rule = ChoiceRule(DelayModel(3, Nominal(), Parts()), alpha=0.5, weight_key=0.8, weight_other=0.2)
-    value = rule.value(make_context(), make_expectation((9.0 * DEADLINE_S, 2.0 * DEADLINE_S), 0.1), blind=True)
-    assert [math.isinf(one) for one in value] == [True, False, False]
+    expected = make_expectation((9.0 * DEADLINE_S, 2.0 * DEADLINE_S), 0.1)
+    assert without_hopeless(make_context(), expected).allowed.tolist() == [False, True, True]
+    assert without_hopeless(make_context(), replace(expected, key_s=np.full(3, 2.0))).allowed.tolist() == [
+        False
+    ] * 2 + [True]
 
 
 def test_an_arm_that_is_not_allowed_is_not_tried() -> None:
