@@ -4,9 +4,9 @@
 Measure the video codecs on YOLOv3-tiny: agreement, bytes and time.
 
 Encodes consecutive frames of a video at a rate, decodes them, and compares the detections with those of the whole
-network on the same frames. Each codec encodes several streams from places spread over the video, because a static object
-that a key shows badly is missed until the next key. Prints F1 with its 90 % interval and the lowest and highest F1 of a
-stream, the bytes of a frame that is no key and of a key, and the median time to encode and to decode:
+network on the same frames. Each codec encodes several streams from places spread over the video, because a static
+object that a key shows badly is missed until the next key. Prints F1 with its 90 % interval, the lowest and highest F1
+of a stream, the bytes of a frame that is no key and of a key, and the median time to encode and to decode:
 `python benchmarks/video.py --video fixed --rate 2.5`. Without a codec's name it measures all of them.
 """
 

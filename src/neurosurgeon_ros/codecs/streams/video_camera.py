@@ -3,7 +3,7 @@
 """
 Send the camera's own image as a video instead of the network's input; the edge pre-processes it.
 
-A packet has one byte more than its video: its lowest bit is 1 if the width is odd, the next one if the height is. A
+A packet has one more byte before its video: its lowest bit is 1 if the width is odd, the next one if the height is. A
 picture of the video has even sides, so its last pixels are left out then.
 """
 
@@ -18,7 +18,14 @@ from neurosurgeon_ros.codecs.codec import CodecError, flat_bytes
 from neurosurgeon_ros.codecs.streams.stream import StreamDecoder, StreamEncoder
 from neurosurgeon_ros.codecs.streams.video_bits import PictureSize
 from neurosurgeon_ros.codecs.streams.video_colour import even, read_planes
-from neurosurgeon_ros.codecs.streams.video_stream import LEAST_SIDE, MOST_PIXELS, PacketDecoder, PacketEncoder, Video
+from neurosurgeon_ros.codecs.streams.video_stream import (
+    CHECKSUM_BYTES,
+    LEAST_SIDE,
+    MOST_PIXELS,
+    PacketDecoder,
+    PacketEncoder,
+    Video,
+)
 from neurosurgeon_ros.codecs.tensor import EncodedTensor, TensorSpec
 
 _ODD_WIDTH, _ODD_HEIGHT = 1, 2
@@ -129,11 +136,11 @@ class CameraVideoDecoder(StreamDecoder):
         :raises CodecError: the data is not what :meth:`CameraVideoEncoder.carry` returns; the next must be a key.
         """
         data = flat_bytes(encoded)
-        flags = data[0] if data.nbytes else -1
+        flags = data[CHECKSUM_BYTES] if data.nbytes > CHECKSUM_BYTES else -1
         if flags not in (range(4) if key else (self._flags,)):
             self._packets.forget()
             raise CodecError(
-                f"Encoded tensor {encoded.name!r} begins with {flags}, which is no size of this stream; send a key."
+                f"Encoded tensor {encoded.name!r} states size {flags}, which is not the one of this stream; send a key."
             )
         planes = self._packets.decode(encoded, key=key, prefix=1)
         self._flags, self.checksum = flags, self._packets.checksum

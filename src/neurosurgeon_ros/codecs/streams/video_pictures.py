@@ -8,6 +8,7 @@ This is the only module that needs PyAV. It is imported when a stream is made, b
 
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from typing import cast
 
@@ -26,6 +27,9 @@ from neurosurgeon_ros.codecs.streams.video_syntax import Syntax
 
 #: Frames per second that an encoder is told. It only affects how an encoder spreads bits over time.
 RATE_HZ = 25
+
+# SVT-AV1 writes a page about its settings to the standard error, and has no other switch.
+os.environ.setdefault("SVT_LOG", "0")
 
 # H.273: matrix of BT.601, as FFmpeg numbers it.
 _BT601 = 6

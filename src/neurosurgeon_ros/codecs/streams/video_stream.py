@@ -3,7 +3,9 @@
 """
 What the video codecs have in common: a stream of pictures, each of which is one packet.
 
-Decoding is exact, so the checksum of a stream is the CRC-32 of all packets since the last key.
+Decoding is exact, so the checksum of a stream is the CRC-32 of all packets since the last key. Each packet begins with
+it (4 bytes, the lowest one first). So a damaged packet, and one that follows a lost packet, are never decoded: FFmpeg
+decodes some of them to a damaged picture without an error.
 """
 
 from __future__ import annotations
@@ -32,6 +34,9 @@ LEAST_SIDE = 32
 #: Maximum number of pixels of a picture: level 5.2 of H.264, 14 MB each when decoded.
 MOST_PIXELS = 4096 * 2304
 
+#: Number of bytes before a packet.
+CHECKSUM_BYTES = 4
+
 #: Memory per pixel that an encoder takes for its references, and a decoder.
 ENCODER_BYTES, DECODER_BYTES = 40, 10
 
@@ -40,6 +45,7 @@ class Video(StreamCodec):
     """
     Video codec.
 
+    :ivar quality: preset and crf.
     :param name: registered name.
     :param preset: preset of the encoder.
     :param crf: quality; a lower one is better.
@@ -59,7 +65,7 @@ class Video(StreamCodec):
     ) -> None:
         self.name = name
         self.syntax = syntax
-        self._preset, self._crf = preset, crf
+        self.quality = preset, crf
         self._expected = expected
         self._encoder = encoder or next(iter(syntax.encoders))
 
@@ -73,7 +79,7 @@ class Video(StreamCodec):
 
         :raises CodecError: this build of FFmpeg does not have the encoder, or it does not work on this machine.
         """
-        other = type(self)(self.name, self.syntax, self._preset, self._crf, expected=self._expected, encoder=encoder)
+        other = type(self)(self.name, self.syntax, *self.quality, expected=self._expected, encoder=encoder)
         other.picture_encoder(PictureSize(320, 240)).encode(key=True)
         return other
 
@@ -93,7 +99,7 @@ class Video(StreamCodec):
         """
         from neurosurgeon_ros.codecs.streams.video_pictures import PictureEncoder  # PyAV takes 0.2 s to import
 
-        return PictureEncoder(self.syntax, self._encoder, self._preset, self._crf, size)
+        return PictureEncoder(self.syntax, self._encoder, *self.quality, size)
 
     def picture_decoder(self, size: PictureSize) -> PictureDecoder:
         """
@@ -145,7 +151,7 @@ class PacketEncoder:
         Encode an image.
 
         :param pixels: shape (height, width, 3).
-        :param prefix: bytes to send before the packet.
+        :param prefix: bytes to send between checksum and packet.
         :raises CodecError: the first image or the first of another size is not a key, or the encoder failed; the next
             image must be a key.
         """
@@ -159,10 +165,9 @@ class PacketEncoder:
         self._pictures = None  # unless it succeeds
         write_planes(pixels, pictures.planes, order)
         packet = pictures.encode(key=key)
-        data = memoryview(prefix + packet) if prefix else packet
-        self.checksum = zlib.crc32(data, 0 if key else self.checksum)
-        self._pictures = pictures
-        return data
+        checksum = zlib.crc32(packet, zlib.crc32(prefix, 0 if key else self.checksum))
+        self._pictures, self.checksum = pictures, checksum
+        return memoryview(b"".join((checksum.to_bytes(CHECKSUM_BYTES, "little"), prefix, packet)))
 
 
 class PacketDecoder:
@@ -192,7 +197,7 @@ class PacketDecoder:
         """
         Decode a packet from another machine.
 
-        :param prefix: number of bytes before the packet.
+        :param prefix: number of bytes between checksum and packet.
         :returns: the picture, in the decoder's own memory; do not write to it.
         :raises CodecError: the packet is not one picture of this stream; the next one must be a key.
         """
@@ -204,7 +209,10 @@ class PacketDecoder:
             most = self._codec.max_bytes(self._spec)
             if data.nbytes > most:
                 raise DamagedVideo(f"has {data.nbytes} bytes where {self._codec.name} has at most {most}")
-            packet = data[prefix:]
+            checksum = zlib.crc32(data[CHECKSUM_BYTES:], 0 if key else self.checksum)
+            if bytes(data[:CHECKSUM_BYTES]) != checksum.to_bytes(CHECKSUM_BYTES, "little"):
+                raise DamagedVideo("has another checksum than expected, so it was damaged or one before it was lost")
+            packet = data[CHECKSUM_BYTES + prefix :]
             size = self._codec.syntax.check(packet, key=key)
             if size is not None and (pictures is None or pictures.size != size):
                 if size.width % 2 or size.height % 2 or not self._fits(size):
@@ -215,6 +223,5 @@ class PacketDecoder:
             planes = pictures.decode(packet)
         except DamagedVideo as problem:
             raise CodecError(f"Encoded tensor {encoded.name!r} {problem}; send a key.") from None
-        self.checksum = zlib.crc32(data, 0 if key else self.checksum)
-        self._pictures = pictures
+        self._pictures, self.checksum = pictures, checksum
         return planes
