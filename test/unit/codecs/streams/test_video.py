@@ -102,7 +102,7 @@ def test_another_size_of_a_camera_begins_with_a_key(codec: CameraVideo) -> None:
 
 
 def test_a_key_stands_alone() -> None:
-    codec = image_codec("h264-veryfast-crf20")
+    codec = image_codec("h264-veryfast-crf21")
     encoder, late = codec.encoder(SPEC), codec.decoder(SPEC)
     frames = inputs(4)
     encoder.encode(frames[0], key=True)
@@ -250,7 +250,7 @@ def test_names_are_registered() -> None:
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="FFmpeg's command line is not installed")
-@pytest.mark.parametrize("name", ["h264-veryfast-crf20", "h264-ultrafast-crf20"])
+@pytest.mark.parametrize("name", ["h264-veryfast-crf21", "h264-ultrafast-crf20"])
 def test_bytes_are_those_of_ffmpegs_command_line(name: str, tmp_path: Path) -> None:
     count, codec = 20, image_codec(name)
     encoder = codec.picture_encoder(PictureSize(640, 272))
