@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -240,6 +241,19 @@ def test_without_pyav_there_are_none_and_a_reason(monkeypatch: pytest.MonkeyPatc
     assert video_codecs.why_absent() is None
     monkeypatch.setattr(video_codecs, "find_spec", lambda name: None)
     assert "pip install av" in str(video_codecs.why_absent())
+
+
+@pytest.mark.parametrize(
+    ("before", "holds"),
+    [
+        ("sys.modules['av'] = None", "not [name for name in STREAM_CODECS if 'h264' in name]"),
+        ("", "STREAM_CODECS and 'av' not in sys.modules"),
+    ],
+    ids=["without PyAV there are none", "PyAV is not imported before it is needed"],
+)
+def test_registration(before: str, holds: str) -> None:
+    program = f"import sys\n{before}\nfrom neurosurgeon_ros.codecs import STREAM_CODECS\nassert {holds}"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
 def test_names_are_registered() -> None:
