@@ -27,7 +27,7 @@ from neurosurgeon_ros.calibration.agreement import LEAST_SCORE, Matches, bootstr
 from neurosurgeon_ros.calibration.calibrate import SUPPRESSION_IOU
 from neurosurgeon_ros.camera.video_source import SHIPPED_VIDEOS, VideoSource, named_video
 from neurosurgeon_ros.codecs import STREAM_CODECS, CameraImage, TensorSpec, get_stream_codec
-from neurosurgeon_ros.codecs.streams.video_camera import CameraVideoDecoder, CameraVideoEncoder
+from neurosurgeon_ros.codecs.streams.video.camera import CameraVideoDecoder, CameraVideoEncoder
 from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.models import Detections, Letterbox
 

@@ -14,8 +14,8 @@ import pytest
 from fuzz.cases import Case, Fuzz
 
 from neurosurgeon_ros.codecs import CameraImage, CodecError, EncodedTensor, TensorSpec, get_stream_codec
-from neurosurgeon_ros.codecs.streams.video_camera import CameraVideo
-from neurosurgeon_ros.codecs.streams.video_stream import MOST_PIXELS
+from neurosurgeon_ros.codecs.streams.video.camera import CameraVideo
+from neurosurgeon_ros.codecs.streams.video.packets import MOST_PIXELS
 
 pytest.importorskip("av", reason="the video codecs need PyAV")
 

@@ -18,7 +18,7 @@ from neurosurgeon_ros.codecs.limits import Limits
 from neurosurgeon_ros.codecs.picture import Jpeg, WebP
 from neurosurgeon_ros.codecs.raw import Fp32, Raw, Uint8
 from neurosurgeon_ros.codecs.streams.stream import StreamCodec
-from neurosurgeon_ros.codecs.streams.video_codecs import VIDEO_CODECS
+from neurosurgeon_ros.codecs.streams.video.table import VIDEO_CODECS
 from neurosurgeon_ros.codecs.tensor import EncodedTensor, TensorSpec
 from neurosurgeon_ros.codecs.zstd import Zstd
 

@@ -15,8 +15,8 @@ import pytest
 from numpy.typing import NDArray
 
 from neurosurgeon_ros.codecs import CameraImage, CodecError, EncodedTensor, TensorSpec, get_stream_codec
-from neurosurgeon_ros.codecs.streams.video import ImageVideo, ImageVideoDecoder
-from neurosurgeon_ros.codecs.streams.video_camera import CameraVideo
+from neurosurgeon_ros.codecs.streams.video.camera import CameraVideo
+from neurosurgeon_ros.codecs.streams.video.image import ImageVideo, ImageVideoDecoder
 
 av = pytest.importorskip("av", reason="the video codecs need PyAV")
 
@@ -154,9 +154,9 @@ def good() -> list[bytes]:
 
 @pytest.fixture
 def never_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
-    from neurosurgeon_ros.codecs.streams import video_pictures
+    from neurosurgeon_ros.codecs.streams.video import pictures
 
-    monkeypatch.setattr(video_pictures.PictureDecoder, "decode", lambda *_: pytest.fail("FFmpeg was given it"))
+    monkeypatch.setattr(pictures.PictureDecoder, "decode", lambda *_: pytest.fail("FFmpeg was given it"))
 
 
 def test_the_packets_of_this_test_are_good(good: list[bytes]) -> None:

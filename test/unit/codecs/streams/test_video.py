@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from pictures import video_frame
 
 from neurosurgeon_ros.codecs import STREAM_CODECS, CameraImage, CodecError, TensorSpec, get_stream_codec
-from neurosurgeon_ros.codecs.streams import video_codecs
-from neurosurgeon_ros.codecs.streams.video import GREY, ImageVideo
-from neurosurgeon_ros.codecs.streams.video_bits import PictureSize
-from neurosurgeon_ros.codecs.streams.video_camera import CameraVideo
-from neurosurgeon_ros.codecs.streams.video_codecs import VIDEO_CODECS
-from neurosurgeon_ros.codecs.streams.video_colour import Planes, read_planes, write_planes
-from neurosurgeon_ros.codecs.streams.video_syntax import H264
+from neurosurgeon_ros.codecs.streams.video import table
+from neurosurgeon_ros.codecs.streams.video.bits import PictureSize
+from neurosurgeon_ros.codecs.streams.video.camera import CameraVideo
+from neurosurgeon_ros.codecs.streams.video.colour import Planes, read_planes, write_planes
+from neurosurgeon_ros.codecs.streams.video.image import GREY, ImageVideo
+from neurosurgeon_ros.codecs.streams.video.syntax import H264
+from neurosurgeon_ros.codecs.streams.video.table import VIDEO_CODECS
 from neurosurgeon_ros.models import letterbox as placement
 from neurosurgeon_ros.models.letterbox import letterbox
 
@@ -238,9 +238,9 @@ def test_an_encoder_without_its_device_is_refused() -> None:
 
 
 def test_without_pyav_there_are_none_and_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert video_codecs.why_absent() is None
-    monkeypatch.setattr(video_codecs, "find_spec", lambda name: None)
-    assert "pip install av" in str(video_codecs.why_absent())
+    assert table.why_absent() is None
+    monkeypatch.setattr(table, "find_spec", lambda name: None)
+    assert "pip install av" in str(table.why_absent())
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ of type P or I. A slice is a whole picture. All other units that an encoder writ
 
 from __future__ import annotations
 
-from neurosurgeon_ros.codecs.streams.video_bits import (
+from neurosurgeon_ros.codecs.streams.video.bits import (
     BitReader,
     DamagedVideo,
     PictureSize,

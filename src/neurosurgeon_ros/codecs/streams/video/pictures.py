@@ -21,9 +21,9 @@ from av.video.frame import PictureType, VideoFrame
 from av.video.reformatter import ColorRange
 
 from neurosurgeon_ros.codecs.codec import CodecError
-from neurosurgeon_ros.codecs.streams.video_bits import DamagedVideo, PictureSize
-from neurosurgeon_ros.codecs.streams.video_colour import Planes
-from neurosurgeon_ros.codecs.streams.video_syntax import Syntax
+from neurosurgeon_ros.codecs.streams.video.bits import DamagedVideo, PictureSize
+from neurosurgeon_ros.codecs.streams.video.colour import Planes
+from neurosurgeon_ros.codecs.streams.video.syntax import Syntax
 
 #: Frames per second that an encoder is told. It only affects how an encoder spreads bits over time.
 RATE_HZ = 25

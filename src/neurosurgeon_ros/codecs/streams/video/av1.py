@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from neurosurgeon_ros.codecs.streams.video_bits import MOST_HEADER_BYTES, BitReader, DamagedVideo, PictureSize, expect
+from neurosurgeon_ros.codecs.streams.video.bits import MOST_HEADER_BYTES, BitReader, DamagedVideo, PictureSize, expect
 
 _SEQUENCE, _FRAME = 1, 6
 _KEY_FRAME, _INTER_FRAME, _INTRA_FRAME = 0, 1, 2

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
 
-from neurosurgeon_ros.codecs.streams import video_av1, video_h264, video_hevc
-from neurosurgeon_ros.codecs.streams.video_bits import PictureSize
+from neurosurgeon_ros.codecs.streams.video import av1, h264, hevc
+from neurosurgeon_ros.codecs.streams.video.bits import PictureSize
 
 #: A key's quantiser relative to that of the other pictures. A static background is sent once, with the key, so a good
 #: key gives a better agreement at fewer bytes.
@@ -122,8 +122,8 @@ H264 = Syntax(
             "h264_vaapi": Encoder(_vaapi, device="vaapi"),
         }
     ),
-    check=video_h264.check,
-    sent=video_h264.sent,
+    check=h264.check,
+    sent=h264.sent,
 )
 
 HEVC = Syntax(
@@ -138,8 +138,8 @@ HEVC = Syntax(
             "hevc_vaapi": Encoder(_vaapi, device="vaapi"),
         }
     ),
-    check=video_hevc.check,
-    sent=video_hevc.sent,
+    check=hevc.check,
+    sent=hevc.sent,
 )
 
 AV1 = Syntax(
@@ -147,6 +147,6 @@ AV1 = Syntax(
     decoder="libdav1d",
     decoder_options=MappingProxyType({"max_frame_delay": "1", "filmgrain": "0"}),
     encoders=MappingProxyType({"libsvtav1": Encoder(_svt_av1), "av1_nvenc": Encoder(_nvenc)}),
-    check=video_av1.check,
-    sent=video_av1.sent,
+    check=av1.check,
+    sent=av1.sent,
 )

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from neurosurgeon_ros.codecs.codec import CodecError, elements, from_memory_order, memory_shape, to_memory_order
 from neurosurgeon_ros.codecs.streams.stream import StreamDecoder, StreamEncoder
-from neurosurgeon_ros.codecs.streams.video_bits import PictureSize
-from neurosurgeon_ros.codecs.streams.video_colour import even, read_planes
-from neurosurgeon_ros.codecs.streams.video_stream import LEAST_SIDE, MOST_PIXELS, PacketDecoder, PacketEncoder, Video
+from neurosurgeon_ros.codecs.streams.video.bits import PictureSize
+from neurosurgeon_ros.codecs.streams.video.colour import even, read_planes
+from neurosurgeon_ros.codecs.streams.video.packets import LEAST_SIDE, MOST_PIXELS, PacketDecoder, PacketEncoder, Video
 from neurosurgeon_ros.codecs.tensor import EncodedTensor, TensorSpec
 
 #: Value around the image in the network's input, as in ``models.letterbox``.

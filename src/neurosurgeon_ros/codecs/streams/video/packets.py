@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 
 from neurosurgeon_ros.codecs.codec import CodecError, check_no_quantisation, check_spec, flat_bytes
 from neurosurgeon_ros.codecs.streams.stream import StreamCodec
-from neurosurgeon_ros.codecs.streams.video_bits import DamagedVideo, PictureSize
-from neurosurgeon_ros.codecs.streams.video_colour import Order, Planes, even, write_planes
-from neurosurgeon_ros.codecs.streams.video_syntax import Syntax
+from neurosurgeon_ros.codecs.streams.video.bits import DamagedVideo, PictureSize
+from neurosurgeon_ros.codecs.streams.video.colour import Order, Planes, even, write_planes
+from neurosurgeon_ros.codecs.streams.video.syntax import Syntax
 from neurosurgeon_ros.codecs.tensor import EncodedTensor, TensorSpec
 
 if TYPE_CHECKING:
-    from neurosurgeon_ros.codecs.streams.video_pictures import PictureDecoder, PictureEncoder
+    from neurosurgeon_ros.codecs.streams.video.pictures import PictureDecoder, PictureEncoder
 
 #: Minimum side of a picture in pixels; some encoders take no smaller one.
 LEAST_SIDE = 32
@@ -97,7 +97,7 @@ class Video(StreamCodec):
 
         :raises CodecError: this build of FFmpeg does not have it, or it does not work on this machine.
         """
-        from neurosurgeon_ros.codecs.streams.video_pictures import PictureEncoder  # PyAV takes 0.2 s to import
+        from neurosurgeon_ros.codecs.streams.video.pictures import PictureEncoder  # PyAV takes 0.2 s to import
 
         return PictureEncoder(self.syntax, self._encoder, *self.quality, size)
 
@@ -107,7 +107,7 @@ class Video(StreamCodec):
 
         :raises CodecError: this build of FFmpeg does not have it.
         """
-        from neurosurgeon_ros.codecs.streams.video_pictures import PictureDecoder  # PyAV takes 0.2 s to import
+        from neurosurgeon_ros.codecs.streams.video.pictures import PictureDecoder  # PyAV takes 0.2 s to import
 
         return PictureDecoder(self.syntax, size)
 

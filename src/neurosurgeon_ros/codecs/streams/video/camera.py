@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from neurosurgeon_ros.codecs.camera import CUSTOMARY_PIXELS, MOST_BYTES, CameraImage
 from neurosurgeon_ros.codecs.codec import CodecError, flat_bytes
 from neurosurgeon_ros.codecs.streams.stream import StreamDecoder, StreamEncoder
-from neurosurgeon_ros.codecs.streams.video_bits import PictureSize
-from neurosurgeon_ros.codecs.streams.video_colour import even, read_planes
-from neurosurgeon_ros.codecs.streams.video_stream import (
+from neurosurgeon_ros.codecs.streams.video.bits import PictureSize
+from neurosurgeon_ros.codecs.streams.video.colour import even, read_planes
+from neurosurgeon_ros.codecs.streams.video.packets import (
     CHECKSUM_BYTES,
     LEAST_SIDE,
     MOST_PIXELS,

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from neurosurgeon_ros.codecs.streams.video import ImageVideo
-from neurosurgeon_ros.codecs.streams.video_camera import CameraVideo
-from neurosurgeon_ros.codecs.streams.video_stream import Video
-from neurosurgeon_ros.codecs.streams.video_syntax import AV1, H264, HEVC
+from neurosurgeon_ros.codecs.streams.video.camera import CameraVideo
+from neurosurgeon_ros.codecs.streams.video.image import ImageVideo
+from neurosurgeon_ros.codecs.streams.video.packets import Video
+from neurosurgeon_ros.codecs.streams.video.syntax import AV1, H264, HEVC
 
 
 def why_absent() -> str | None:
