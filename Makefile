@@ -11,7 +11,7 @@ RUN := tools/run
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
 
-setup: ## set up: packages, weights, video, build
+setup: ## set up: packages, weights, videos, build
 	@tools/setup
 
 demo: ## run the main job on a real street video and write what came of it to out/demo

@@ -27,7 +27,7 @@ ARGUMENTS = {
     "policy": ("", "policy that chooses the arm of each frame; empty: as in robot_params_file"),
     "edge_namespace": ("", "namespace of the topics between robot and edge; empty: as in the parameter files"),
     "robot_speed": ("0.2", "speed of the emulated robot as a fraction of this computer's, 1: no emulation"),
-    "video": ("", "video file, or index of a camera; empty: the shipped street video"),
+    "video": ("", "video file, index of a camera, or shipped video street or fixed; empty: street"),
     "rate_hz": ("0.0", "images per second; 0.0: the video's own rate"),
     "rviz": ("false", "show the detections in RViz"),
     "respawn": ("false", "restart edge and robot if they end unexpectedly"),

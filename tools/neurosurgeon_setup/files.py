@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The weights and the video: extracted from their archives, verified, and stored in the cache folder."""
+"""The weights and the videos: extracted from their archives, verified, and stored in the cache folder."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from .report import Problem, Reporter, run_logged
 
 _STAMP = "files.json"
 _PARTIAL = ".partial-"
+_STAND_INS = Path(__file__).parent / "stand_ins"
 
 
 def load_table(root: Path) -> ModuleType:
@@ -143,7 +144,7 @@ def _download(
         # pip runs the setup.py of a source distribution to get its metadata. The hash, which is checked first, fixes
         # that setup.py: it only calls setuptools.setup.
         command += ["--no-binary", archive.package]
-        command += [] if isolated else ["--no-build-isolation"]
+        command += [] if isolated and not archive.stand_ins else ["--no-build-isolation"]
     target = folder / "archive"
     log = state / "log" / f"{archive.package}.log"
     status = run_logged(
@@ -152,7 +153,7 @@ def _download(
         reporter=reporter,
         detail=lambda line: line.strip(),
         cwd=folder,
-        environment=pip_environment(),
+        environment=pip_environment() | ({"PYTHONPATH": str(_STAND_INS)} if archive.stand_ins else {}),
     )
     if status != 0:
         reporter.tail(log)

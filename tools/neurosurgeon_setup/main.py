@@ -18,7 +18,7 @@ from .report import Problem, Reporter
 INTERRUPTED = 130
 
 DESCRIPTION = """\
-Set up this checkout: a virtual environment with ROS 2 and all other packages (.venv), the weights and the video (in
+Set up this checkout: a virtual environment with ROS 2 and all other packages (.venv), the weights and the videos (in
 $NEUROSURGEON_CACHE, default ~/.cache/neurosurgeon), and the built package (install). Completed steps are skipped.
 pip's own settings apply, such as PIP_INDEX_URL, PIP_EXTRA_INDEX_URL and PIP_FIND_LINKS.
 """
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     :returns: 0 if everything is in place, 1 if something is missing, 130 if interrupted
     """
     parser = argparse.ArgumentParser("setup", description=DESCRIPTION, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--files", action="store_true", help="get only the weights and the video, for a native ROS 2")
+    parser.add_argument("--files", action="store_true", help="get only the weights and the videos, for a native ROS 2")
     parser.add_argument("--quiet", action="store_true", help="print nothing if everything is in place")
     options = parser.parse_args(arguments)
     reporter = Reporter()

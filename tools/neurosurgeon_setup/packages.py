@@ -15,7 +15,7 @@ from . import stamps
 from .layout import Layout
 from .report import Problem, Reporter, run_logged
 
-REQUIREMENTS = ("runtime.txt", "development.txt")
+REQUIREMENTS = ("runtime.txt", "development.txt", "video.txt")
 CONSTRAINTS = "constraints.txt"
 
 # Paths on the machine that built the wheels, as found in their CMake files.

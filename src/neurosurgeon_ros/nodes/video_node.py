@@ -17,7 +17,7 @@ from std_msgs.msg import Header
 
 from neurosurgeon_ros.camera.compressed import to_compressed
 from neurosurgeon_ros.camera.images import COMPRESSED, RAW, TRANSPORTS, from_bgr, transport_topic
-from neurosurgeon_ros.camera.video_source import VideoProblem, VideoSource
+from neurosurgeon_ros.camera.video_source import DEFAULT_VIDEO, VideoProblem, VideoSource, named_video
 from neurosurgeon_ros.ros import qos
 from neurosurgeon_ros.ros.parameters import declare, parameter, unknown_names
 from neurosurgeon_ros.ros.process.process import StartError, run
@@ -30,7 +30,11 @@ JOIN_S = 1.0
 class VideoParameters:
     """Parameters of video_node."""
 
-    video: str = parameter("", "path of a video file, or index of a camera; empty: the video that set-up downloads")
+    video: str = parameter(
+        "",
+        "path of a video file, index of a camera, or `street` or `fixed` for a video that set-up downloads; "
+        "empty: `street`",
+    )
     rate_hz: float = parameter(
         0.0,
         "frame rate: exact for a file, a maximum for a camera; 0: the source's own rate",
@@ -57,7 +61,7 @@ class VideoNode(Node):
         for sentence in unknown_names(self):
             self.get_logger().warning(sentence)
         try:
-            self._source = VideoSource(self._settings.video or _shipped_video())
+            self._source = VideoSource(named_video(self._settings.video or DEFAULT_VIDEO))
         except VideoProblem as problem:
             raise StartError(str(problem)) from None
         self._ending = threading.Event()
@@ -138,15 +142,6 @@ class VideoNode(Node):
             self._source.rewind()
             frame = self._source.read()
         return frame
-
-
-def _shipped_video() -> str:
-    from neurosurgeon_ros.models.files import FileProblem, find  # imports torch
-
-    try:
-        return str(find("bikes.mp4"))
-    except FileProblem as problem:
-        raise VideoProblem(str(problem)) from None
 
 
 def main(args: list[str] | None = None) -> int:

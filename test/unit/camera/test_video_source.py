@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from neurosurgeon_ros.camera.video_source import VideoProblem, VideoSource
+from neurosurgeon_ros.camera.video_source import VideoProblem, VideoSource, named_video
 
 
 @pytest.fixture
@@ -60,3 +60,19 @@ def test_what_is_no_video_is_refused(tmp_path: Path) -> None:
 def test_a_camera_that_is_not_there_is_refused() -> None:
     with pytest.raises(VideoProblem, match="camera 987 "):
         VideoSource("987")
+
+
+def test_the_shipped_fixed_camera_is_played_by_its_name() -> None:
+    with VideoSource(named_video("fixed")) as source:
+        assert (source.height, source.width, source.rate_hz) == (576, 768, 10.0)
+
+
+def test_a_shipped_video_that_was_not_downloaded_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEUROSURGEON_CACHE", str(tmp_path))
+    with pytest.raises(VideoProblem, match=r"vtest\.avi .* is missing: run `tools/setup --files`"):
+        named_video("fixed")
+
+
+@pytest.mark.parametrize("other", ["0", "./fixed", "fixed.avi", ""])
+def test_what_is_no_name_of_a_shipped_video_stays_as_it_is(other: str) -> None:
+    assert named_video(other) == other

@@ -15,6 +15,7 @@ import pytest
 from neurosurgeon_ros.cli import main
 from neurosurgeon_ros.cli.arguments import Parser, UsageError
 from neurosurgeon_ros.cli.demo.options import VIEW_PORT, DemoOptions, add_options, read_options
+from neurosurgeon_ros.models.files import find
 
 
 @pytest.fixture
@@ -56,6 +57,19 @@ def test_a_network_of_ones_own_is_named_as_everywhere(video: Path, monkeypatch: 
 def test_a_view_has_its_port(video: Path) -> None:
     assert read("--video", video, "--view").view_port == VIEW_PORT
     assert read("--video", video, "--view", "--view-port", "0").view_port == 0
+
+
+@pytest.mark.parametrize(("name", "file"), [("fixed", "vtest.avi"), ("street", "bikes.mp4")])
+def test_a_shipped_video_is_given_by_its_name(name: str, file: str) -> None:
+    assert read("--video", name).video == str(find(file))
+
+
+def test_a_shipped_video_that_is_missing_is_answered_with_the_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEUROSURGEON_CACHE", str(tmp_path))
+    with pytest.raises(UsageError, match=r"vtest\.avi .* is missing: .* or give another video with --video"):
+        read("--video", "fixed")
 
 
 def test_options_are_taken_over(video: Path) -> None:

@@ -15,9 +15,6 @@ from neurosurgeon_ros.cli.arguments import UsageError, number, whole_number
 #: Port of the page of `--view`.
 VIEW_PORT = 5006
 
-#: The video that set-up downloads.
-STREET_VIDEO = "bikes.mp4"
-
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
@@ -61,8 +58,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the demo's options to its parser."""
     parser.add_argument(
         "--video",
-        metavar="FILE|INDEX",
-        help="video file, played in a loop, or index of a camera (default: a street video)",
+        metavar="FILE|INDEX|NAME",
+        help="video file, played in a loop, index of a camera, or a shipped video: street, from a moving camera, "
+        "or fixed (default: street)",
     )
     parser.add_argument(
         "--frames",
@@ -191,15 +189,15 @@ def _check_names(option: str, names: Sequence[str], choices: Sequence[str]) -> N
 
 def _video(given: str | None) -> str:
     """Find the video, and check that it can be played."""
-    from neurosurgeon_ros.camera.video_source import VideoProblem, VideoSource
-    from neurosurgeon_ros.models.files import FileProblem, find
+    from neurosurgeon_ros.camera.video_source import DEFAULT_VIDEO, VideoProblem, VideoSource, named_video
 
     try:
-        video = str(find(STREET_VIDEO)) if given is None else given
+        video = named_video(DEFAULT_VIDEO if given is None else given)
+    except VideoProblem as problem:
+        raise UsageError(f"{problem}; or give another video with --video") from None
+    try:
         with VideoSource(video) as source:
             return video if source.is_camera else str(Path(video).absolute())
-    except FileProblem as problem:
-        raise UsageError(f"{problem}; or give another video with --video") from None
     except VideoProblem as problem:
         raise UsageError(f"--video: {problem}") from None
 
