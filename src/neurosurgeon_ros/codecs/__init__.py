@@ -17,6 +17,8 @@ from neurosurgeon_ros.codecs.half import Fp16
 from neurosurgeon_ros.codecs.limits import Limits
 from neurosurgeon_ros.codecs.picture import Jpeg, WebP
 from neurosurgeon_ros.codecs.raw import Fp32, Raw, Uint8
+from neurosurgeon_ros.codecs.streams.delta import Delta
+from neurosurgeon_ros.codecs.streams.stream import StreamCodec, StreamDecoder, StreamEncoder
 from neurosurgeon_ros.codecs.tensor import EncodedTensor, TensorSpec
 from neurosurgeon_ros.codecs.zstd import Zstd
 
@@ -77,8 +79,22 @@ _REGISTERED: dict[str, Codec] = {
     )
 }
 
-#: Registered names.
+#: Codecs with memory: a frame is sent as its difference from earlier ones.
+_REGISTERED_STREAMS: dict[str, StreamCodec] = {
+    codec.name: codec
+    for codec in (
+        Delta(4, 0.5, expected=0.06, expected_key=0.17),
+        Delta(4, 0.75, expected=0.04, expected_key=0.17),
+        Delta(5, 0.75, expected=0.06, expected_key=0.23),
+        Delta(6, 0.75, expected=0.08, expected_key=0.27),
+        Delta(6, 1.0, expected=0.06, expected_key=0.27),
+    )
+}
+
+#: Registered names of codecs without memory.
 CODECS: tuple[str, ...] = tuple(_REGISTERED)
+#: Registered names of codecs with memory.
+STREAM_CODECS: tuple[str, ...] = tuple(_REGISTERED_STREAMS)
 
 
 def get_codec(name: str) -> Codec:
@@ -90,6 +106,18 @@ def get_codec(name: str) -> Codec:
     codec = _REGISTERED.get(name)
     if codec is None:
         raise ValueError(f"Codec {name!r} is not known; choose one of {', '.join(CODECS)}.")
+    return codec
+
+
+def get_stream_codec(name: str) -> StreamCodec:
+    """
+    Return the codec with memory that has this name.
+
+    :raises ValueError: there is no such codec.
+    """
+    codec = _REGISTERED_STREAMS.get(name)
+    if codec is None:
+        raise ValueError(f"Codec with memory {name!r} is not known; choose one of {', '.join(STREAM_CODECS)}.")
     return codec
 
 
@@ -111,13 +139,18 @@ def decode(encoded: EncodedTensor, spec: TensorSpec) -> torch.Tensor:
 
 __all__ = [
     "CODECS",
+    "STREAM_CODECS",
     "CameraImage",
     "CameraPicture",
     "Codec",
     "CodecError",
     "EncodedTensor",
     "Limits",
+    "StreamCodec",
+    "StreamDecoder",
+    "StreamEncoder",
     "TensorSpec",
     "decode",
     "get_codec",
+    "get_stream_codec",
 ]
