@@ -9,7 +9,7 @@ it changes. Values of equal probability are put together and their flags are cod
 takes NumPy about a millisecond for 86 k values. The new level of a value that changes is coded with a probability that
 depends on its distance from the old level and on the new level itself: large changes are rare, and so are large values.
 
-All these parameters are fitted to each frame and take 29 bytes. The coder keeps no statistics from frame to frame, so
+All these parameters are fitted to each frame and take 28 bytes. The coder keeps no statistics from frame to frame, so
 both ends agree if they hold the same map. No step depends on floating-point numbers of the decoder, see
 :mod:`neurosurgeon_ros.codecs.streams.probabilities`.
 """
@@ -29,6 +29,7 @@ from neurosurgeon_ros.codecs.streams.probabilities import (
     WEIGHTS,
     eight_flags,
     from_weights,
+    in_proportion,
     nearest_share,
     pack_ranks,
     ranks,
@@ -46,6 +47,8 @@ _DISTANCES = (1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33)
 #: Lower ends of the groups of new levels, relative to the level of 0.
 _LEVELS = (-256, -3, -1, 0, 1, 2, 3, 5, 8, 12, 20, 32)
 _FITTING_STEPS = 3
+#: Occurrences that are assumed of each distance and each level before any are counted.
+_PRIOR = 0.3
 _SHARE_VALUES = np.array(SHARES) / 65536
 
 _CLASS_BYTES = (len(_ENDS) + 1) // 2
@@ -118,16 +121,18 @@ class Layout:
         return self._grouped(_GROUPS)
 
     @cached_property
-    def targets(self) -> Levels:
+    def targets(self) -> Indices:
         """Return the group of each level as the aim of a change."""
-        return self._grouped(_LEVELS)
+        return self._grouped(_LEVELS).astype(np.intp)
 
     @cached_property
-    def distances(self) -> Levels:
-        """Return the group of each pair of old and new level, shape (levels, levels)."""
+    def distances(self) -> Indices:
+        """Return the group of each pair of old and new level, shape (levels, levels); the last group is distance 0."""
         levels = np.arange(1 << self.bits)
         apart = np.abs(levels[:, None] - levels)
-        return (np.searchsorted(_DISTANCES, np.maximum(apart, 1), side="right") - 1).astype(np.uint8)
+        groups = np.searchsorted(_DISTANCES, apart, side="right") - 1
+        groups[apart == 0] = len(_DISTANCES)
+        return groups
 
     def _grouped(self, lower_ends: tuple[int, ...]) -> Levels:
         relative = np.arange(1 << self.bits) - self.zero
@@ -146,8 +151,9 @@ def encode_changes(held: Levels, changed: Indices, new: Levels, layout: Layout) 
     classes = layout.classes[counts]
     class_ranks = ranks(np.bincount(classes, minlength=len(_ENDS)).astype(np.float64))
     contexts, active = _contexts(held, classes, layout)
-    offsets = _fit_offsets(contexts, held[changed], layout)
-    order, sizes = _by_share(contexts, offsets, layout)
+    number = np.bincount(contexts, minlength=len(_ENDS) << 3)
+    offsets = _fit_offsets(number, held[changed], layout)
+    order, sizes = _by_share(contexts, number, offsets, layout)
     flags = np.zeros(layout.values, dtype=np.bool_)
     flags[changed] = True
     of_active = (flags if active is None else _rows_of(flags, active, layout))[order]
@@ -162,14 +168,14 @@ def encode_changes(held: Levels, changed: Indices, new: Levels, layout: Layout) 
     packed = np.packbits(of_active).astype(np.int32)
     for share, start, end in _byte_runs(sizes):
         coder.encode(packed[start:end], eight_flags(share))
-    by_old = np.argsort(old, kind="stable")
-    ordered = aims[by_old].astype(np.int32)
+    ordered = aims[np.argsort(old, kind="stable")].astype(np.int32)
     start = 0
-    for level, size in _runs(old):
-        coder.encode(ordered[start : start + size], _value_model(level, value_ranks, layout))
+    for size, model in _value_models(old, value_ranks, layout):
+        coder.encode(ordered[start : start + size], model)
         start += size
-    words = coder.get_compressed().astype("<u4")
-    return pack_ranks(class_ranks) + offsets.tobytes() + pack_ranks(value_ranks) + words.tobytes()
+    words = coder.get_compressed().astype("<u4").tobytes()
+    # The decoder reads zeros after the end.
+    return pack_ranks(class_ranks) + offsets.tobytes() + pack_ranks(value_ranks) + words.rstrip(b"\0")
 
 
 def decode_changes(data: memoryview, held: Levels, layout: Layout) -> tuple[Indices, Levels]:
@@ -179,16 +185,20 @@ def decode_changes(data: memoryview, held: Levels, layout: Layout) -> tuple[Indi
     :returns: positions of the values that change, in no particular order but each only once, and their new levels.
     :raises DamagedChanges: the data cannot be decoded.
     """
-    if len(data) < HEADER or (len(data) - HEADER) % 4:
-        raise DamagedChanges(f"{len(data)} bytes of changes are not {HEADER} and a multiple of 4")
+    if len(data) < HEADER:
+        raise DamagedChanges(f"{len(data)} bytes are fewer than the {HEADER} of the parameters")
+    if len(data) > HEADER and not data[-1]:
+        raise DamagedChanges("the last byte is 0")
     class_ranks = unpack_ranks(data[:_CLASS_BYTES], len(_ENDS))
     offsets = np.frombuffer(data[_CLASS_BYTES : _CLASS_BYTES + len(_GROUPS)], np.int8)
     value_ranks = unpack_ranks(data[_CLASS_BYTES + len(_GROUPS) : HEADER], _VALUE_RANKS)
-    coder = stream.queue.RangeDecoder(np.frombuffer(data[HEADER:], "<u4").astype(np.uint32))
+    words = bytes(data[HEADER:]) + bytes(-(len(data) - HEADER) % 4)
+    coder = stream.queue.RangeDecoder(np.frombuffer(words, "<u4").astype(np.uint32))
     try:
         classes = coder.decode(from_weights(WEIGHTS[class_ranks]), layout.cells).astype(np.uint8)
         contexts, active = _contexts(held, classes, layout)
-        order, sizes = _by_share(contexts, offsets, layout)
+        number = np.bincount(contexts, minlength=len(_ENDS) << 3)
+        order, sizes = _by_share(contexts, number, offsets, layout)
         packed = np.empty(-(-order.size // 8), dtype=np.uint8)
         for share, start, end in _byte_runs(sizes):
             packed[start:end] = coder.decode(eight_flags(share), end - start)
@@ -197,8 +207,8 @@ def decode_changes(data: memoryview, held: Levels, layout: Layout) -> tuple[Indi
         old = held[at]
         ordered = np.empty(at.size, dtype=np.uint8)
         start = 0
-        for level, size in _runs(old):
-            ordered[start : start + size] = coder.decode(_value_model(level, value_ranks, layout), size)
+        for size, model in _value_models(old, value_ranks, layout):
+            ordered[start : start + size] = coder.decode(model, size)
             start += size
     except AssertionError:
         raise DamagedChanges("no changes are encoded like this") from None
@@ -245,21 +255,29 @@ def _share_of_context(offsets: NDArray[np.int8], layout: Layout) -> Levels:
     return moved.clip(0, len(SHARES) - 1).astype(np.uint8).reshape(-1)
 
 
-def _by_share(contexts: Levels, offsets: NDArray[np.int8], layout: Layout) -> tuple[Indices, Indices]:
-    """Return an order of the contexts by share, and how many there are of each share."""
-    shares = _share_of_context(offsets, layout).take(contexts)
-    return np.argsort(shares, kind="stable"), np.bincount(shares, minlength=len(SHARES))
+def _by_share(
+    contexts: Levels, number: Indices, offsets: NDArray[np.int8], layout: Layout
+) -> tuple[Indices, Indices]:
+    """
+    Return an order of the values by the share of their contexts, and how many values each share has.
+
+    :param number: number of values of each context.
+    """
+    of_context = _share_of_context(offsets, layout)
+    sizes = np.zeros(len(SHARES), dtype=np.intp)
+    np.add.at(sizes, of_context, number)
+    return np.argsort(of_context.take(contexts), kind="stable"), sizes
 
 
-def _fit_offsets(contexts: Levels, old: Levels, layout: Layout) -> NDArray[np.int8]:
+def _fit_offsets(number: Indices, old: Levels, layout: Layout) -> NDArray[np.int8]:
     """Return offsets of the groups by which the expected number of changes is the true one."""
-    number = np.bincount(contexts, minlength=len(_ENDS) << 3).reshape(-1, len(_GROUPS))
-    total = number.sum(axis=0).clip(1)
+    by_group = number.reshape(len(_ENDS), len(_GROUPS))
+    total = by_group.sum(axis=0).clip(1)
     wanted = _logit(np.bincount(layout.groups[old], minlength=len(_GROUPS)) / total)
     offsets = np.zeros(len(_GROUPS), dtype=np.int8)
     for _ in range(_FITTING_STEPS):
-        shares = _SHARE_VALUES[_share_of_context(offsets, layout)].reshape(number.shape)
-        expected = _logit((number * shares).sum(axis=0) / total)
+        shares = _SHARE_VALUES[_share_of_context(offsets, layout)].reshape(by_group.shape)
+        expected = _logit((by_group * shares).sum(axis=0) / total)
         offsets = (offsets + np.rint(4.0 * (wanted - expected))).clip(-99, 99).astype(np.int8)
     return offsets
 
@@ -271,34 +289,37 @@ def _logit(share: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _fit_value_ranks(old: Levels, aims: Levels, layout: Layout) -> Levels:
-    """Fit the weights of distances and levels in turn, until both occur as often as the model expects."""
-    number = 1 << layout.bits
-    pairs = np.bincount(old.astype(np.intp) << layout.bits | aims, minlength=number * number)
-    pairs = pairs.reshape(number, number).astype(np.float64)
-    distances, targets = layout.distances.reshape(-1), layout.targets
-    by_distance = np.bincount(distances, pairs.reshape(-1), len(_DISTANCES)) + 0.3
-    by_target = np.bincount(targets, pairs.sum(axis=0), len(_LEVELS)) + 0.3
-    of_distance, of_target = np.ones(len(_DISTANCES)), np.ones(len(_LEVELS))
-    rows = pairs.sum(axis=1, keepdims=True)
-    apart = 1.0 - np.eye(number)
+    """Fit the weights of distances and aims in turn, until each occurs as often as the model expects."""
+    number, distances, targets = 1 << layout.bits, layout.distances, layout.targets
+    pairs = np.bincount(old.astype(np.intp) << layout.bits | aims, minlength=number * number).astype(np.float64)
+    by_old = pairs.reshape(number, number).sum(axis=1)
+    by_distance = np.bincount(distances.reshape(-1), pairs, len(_DISTANCES) + 1) + _PRIOR
+    by_target = np.bincount(targets, pairs.reshape(number, number).sum(axis=0), len(_LEVELS)) + _PRIOR
+    of_distance, of_target = np.ones(len(_DISTANCES) + 1), np.ones(len(_LEVELS))
+    of_distance[-1] = 0.0
     for _ in range(_FITTING_STEPS):
-        kernel = of_distance[layout.distances] * apart
-        model = kernel * of_target[targets]
-        model *= rows / model.sum(axis=1, keepdims=True)
-        of_distance *= by_distance / (np.bincount(distances, model.reshape(-1), len(_DISTANCES)) + 0.3)
-        kernel = of_distance[layout.distances] * apart
-        model = kernel * of_target[targets]
-        model *= rows / model.sum(axis=1, keepdims=True)
-        of_target *= by_target / (np.bincount(targets, model.sum(axis=0), len(_LEVELS)) + 0.3)
-    return np.concatenate((ranks(of_distance), ranks(of_target)))
+        kernel, aim = of_distance[distances], of_target[targets]
+        model = kernel * (by_old / (kernel @ aim))[:, None] * aim
+        of_distance *= by_distance / (np.bincount(distances.reshape(-1), model.reshape(-1)) + _PRIOR)
+        kernel = of_distance[distances]
+        expected = aim * ((by_old / (kernel @ aim)) @ kernel)
+        of_target *= by_target / (np.bincount(targets, expected, len(_LEVELS)) + _PRIOR)
+    return np.concatenate(
+        (ranks(of_distance[:-1] * (by_distance[:-1] > _PRIOR)), ranks(of_target * (by_target > _PRIOR)))
+    )
 
 
-def _value_model(old: int, value_ranks: Levels, layout: Layout) -> stream.model.Categorical:
-    """Return the probabilities of the new levels of values at one old level."""
-    of_distance, of_target = WEIGHTS[value_ranks[: len(_DISTANCES)]], WEIGHTS[value_ranks[len(_DISTANCES) :]]
-    weights = of_distance[layout.distances[old]] * of_target[layout.targets]
-    weights[old] = 0
-    return from_weights(weights)
+def _value_models(
+    old: Levels, value_ranks: Levels, layout: Layout
+) -> Iterator[tuple[int, stream.model.Categorical]]:
+    """Yield for each old level that occurs, in ascending order, how often it does, and how likely each new level is."""
+    weights = WEIGHTS[value_ranks]
+    of_distance, of_target = np.append(weights[: len(_DISTANCES)], 0), weights[len(_DISTANCES) :]
+    sizes = np.bincount(old)
+    occurring = np.flatnonzero(sizes)
+    table = in_proportion(of_distance[layout.distances[occurring]] * of_target[layout.targets])
+    for level, probabilities in zip(occurring, table, strict=True):
+        yield int(sizes[level]), stream.model.Categorical(probabilities, perfect=False)
 
 
 def _byte_runs(sizes: Indices) -> Iterator[tuple[int, int, int]]:
@@ -315,10 +336,3 @@ def _byte_runs(sizes: Indices) -> Iterator[tuple[int, int, int]]:
         if end > start:
             yield share, start, end
         start = end
-
-
-def _runs(old: Levels) -> Iterator[tuple[int, int]]:
-    """Yield the old levels that occur, in ascending order, and how often each one does."""
-    sizes = np.bincount(old)
-    for level in np.flatnonzero(sizes).tolist():
-        yield level, int(sizes[level])

@@ -33,8 +33,10 @@ from neurosurgeon_ros.codecs.streams.stream import StreamCodec, StreamDecoder, S
 from neurosurgeon_ros.codecs.tensor import EncodedTensor, TensorSpec
 from neurosurgeon_ros.codecs.zstd import Zstd
 
-#: A tensor that goes further beyond the range of the key than this share of it is sent as a whole, with its own range.
+#: A tensor that exceeds the range of the reference by more than this share of it is sent as a whole, on its own range.
 MOST_BEYOND = 0.25
+#: The same happens if the reference's levels are this many times as far apart as those of the tensor's own range.
+COARSEST = 4.0
 #: Smallest share of values near a cell that counts as changed. It limits the dead zone to twice that of busy cells.
 _LEAST_BUSY = 0.002
 
@@ -133,7 +135,7 @@ class DeltaEncoder(StreamEncoder):
         """
         Encode what changed.
 
-        If the tensor goes far beyond the range of the reference, it is sent as a whole even if it is no key.
+        If the tensor's range is very different from that of the reference, it is sent as a whole even if it is no key.
         """
         values = _by_place(tensor, self._spec)
         reference = self._reference
@@ -142,9 +144,9 @@ class DeltaEncoder(StreamEncoder):
                 f"The first tensor {self._spec.name!r} of a stream is to be encoded as a change; encode it as a key."
             )
         low, high = (float(end) for end in torch.aminmax(torch.from_numpy(values))) if values.size else (0.0, 0.0)
-        if not math.isfinite(low - high) or not values.size:
+        if not (math.isfinite(low) and math.isfinite(high) and values.size):
             return Fp32().encode(tensor, self._spec)
-        if reference is None or key or self._is_beyond(reference, low, high):
+        if reference is None or key or not self._suits(reference, low, high):
             return self._encode_whole(tensor)
         changed, new = self._changes(reference, values)
         data = encode_changes(reference.levels, changed, new, reference.layout)
@@ -160,7 +162,6 @@ class DeltaEncoder(StreamEncoder):
         encoded = whole.encode(tensor, spec)
         if encoded.codec != whole.name:
             return encoded
-        # Scales travel as float32, which is what Affine makes.
         values = _by_place(whole.decode(encoded, spec), spec)
         self._reference = _Reference(encoded, values, spec, self._codec.bits)
         self._held = self._reference.levels.astype(np.float32)
@@ -168,11 +169,12 @@ class DeltaEncoder(StreamEncoder):
         self.checksum = self._reference.checksum()
         return dataclasses.replace(encoded, codec=self._codec.name)
 
-    def _is_beyond(self, reference: _Reference, low: float, high: float) -> bool:
-        most = (1 << self._codec.bits) - 1
-        zero, scale = reference.layout.zero, float(reference.scale)
-        allowed = MOST_BEYOND * most * scale
-        return low < -zero * scale - allowed or high > (most - zero) * scale + allowed
+    def _suits(self, reference: _Reference, low: float, high: float) -> bool:
+        """Return whether a tensor of this range is sent well on the levels of the reference."""
+        most, zero, scale = (1 << self._codec.bits) - 1, reference.layout.zero, float(reference.scale)
+        beyond = MOST_BEYOND * most * scale
+        own_scale = max((max(high, 0.0) - min(low, 0.0)) / most, float(np.finfo(np.float32).tiny))
+        return -zero * scale - beyond <= low and high <= (most - zero) * scale + beyond and scale < COARSEST * own_scale
 
     def _changes(self, reference: _Reference, values: NDArray[np.float32]) -> tuple[Indices, Levels]:
         """Return the positions and new levels of values outside of their dead zone."""
@@ -182,7 +184,7 @@ class DeltaEncoder(StreamEncoder):
         away += np.float32(layout.zero)
         np.clip(away, 0.0, (1 << layout.bits) - 1, out=away)
         away -= self._held
-        outside = np.flatnonzero(np.abs(away) > zone)
+        outside = np.flatnonzero((away > zone) | (away < -zone))
         cells = outside // layout.cell
         step = away[outside]
         far = np.abs(step) > _zones(np.bincount(cells, minlength=layout.cells), layout.cell, zone)[cells]

@@ -27,10 +27,11 @@ SHARES = (
     57724, 59287, 60565, 61598, 62428,
 )  # fmt: skip
 
-#: Weight of each 4-bit rank: rank 0 is the most frequent, and two ranks halve it.
+#: Weight of each 4-bit rank: two ranks halve it, and the last rank is for what does not occur.
 WEIGHTS = np.array(
-    (65536, 46341, 32768, 23170, 16384, 11585, 8192, 5793, 4096, 2896, 2048, 1448, 1024, 724, 512, 362), dtype=np.int64
+    (65536, 46341, 32768, 23170, 16384, 11585, 8192, 5793, 4096, 2896, 2048, 1448, 1024, 724, 512, 0), dtype=np.int64
 )
+_LAST = len(WEIGHTS) - 1
 
 _BETWEEN = np.array([(one + other) // 2 for one, other in zip(SHARES, SHARES[1:], strict=False)])
 _BITS_SET = [bin(byte).count("1") for byte in range(256)]
@@ -49,22 +50,31 @@ def eight_flags(share: int) -> stream.model.Categorical:
 
 
 def from_weights(weights: NDArray[np.int64]) -> stream.model.Categorical:
+    """Return probabilities in proportion to weights, see :func:`in_proportion`."""
+    return stream.model.Categorical(in_proportion(weights), perfect=False)
+
+
+def in_proportion(weights: NDArray[np.int64]) -> NDArray[np.float64]:
     """
     Return probabilities in proportion to weights. None is 0, so the coder can encode every symbol.
 
-    :param weights: at least two, each from 0 to 2^32, at most 128 of which are large.
+    :param weights: from 0 to 2^32, shape (..., symbols) with 2 to 256 symbols.
+    :returns: whole numbers of 2^-20 whose sum over the symbols is 1; same shape.
     """
-    number = len(weights)
-    shares = weights * (_TOTAL - number) // max(1, int(weights.sum())) + 1
-    shares[int(shares.argmax())] += _TOTAL - int(shares.sum())
-    return stream.model.Categorical(shares / _TOTAL, perfect=False)
+    shares = weights * (_TOTAL - weights.shape[-1]) // weights.sum(axis=-1, keepdims=True).clip(1) + 1
+    # The first of the largest takes what rounding down left over.
+    largest = np.expand_dims(shares.argmax(axis=-1), -1)
+    left = _TOTAL - shares.sum(axis=-1, keepdims=True)
+    np.put_along_axis(shares, largest, np.take_along_axis(shares, largest, -1) + left, -1)
+    found: NDArray[np.float64] = shares / _TOTAL
+    return found
 
 
 def ranks(counts: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Return the 4-bit ranks whose weights are nearest to the counts."""
+    """Return the 4-bit ranks whose weights are nearest to the counts; only a count of 0 has the last one."""
     relative = counts / max(counts.max(), 1e-30)
-    nearest = np.rint(-2.0 * np.log2(np.maximum(relative, 1e-9)))
-    return np.minimum(nearest, 15).astype(np.uint8)
+    nearest = np.rint(-2.0 * np.log2(np.maximum(relative, 1e-9))).clip(0, _LAST - 1)
+    return np.where(counts > 0.0, nearest, _LAST).astype(np.uint8)
 
 
 def pack_ranks(values: NDArray[np.uint8]) -> bytes:
