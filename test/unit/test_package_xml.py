@@ -20,6 +20,8 @@ KEYS = {
 }
 #: Needed only by `demo --view`; docs/looking.md installs it by pip: Bokeh and its dependencies.
 OF_THE_VIEW = {"bokeh", "jinja2", "tornado"}
+#: Needed only by the codecs for changes of feature maps; docs/codecs.md installs it by pip.
+OF_CHANGES = {"constriction"}
 
 
 def imported() -> dict[str, str]:
@@ -47,7 +49,7 @@ def asked_for() -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "name", sorted(set(imported()) - set(sys.stdlib_module_names) - {"neurosurgeon_ros"} - OF_THE_VIEW)
+    "name", sorted(set(imported()) - set(sys.stdlib_module_names) - {"neurosurgeon_ros"} - OF_THE_VIEW - OF_CHANGES)
 )
 def test_what_is_imported_is_asked_for(name: str) -> None:
     assert KEYS.get(name, name) in asked_for(), f"{imported()[name]} imports {name}"
@@ -56,6 +58,11 @@ def test_what_is_imported_is_asked_for(name: str) -> None:
 def test_what_the_view_needs_is_told() -> None:
     assert imported().keys() >= OF_THE_VIEW
     assert "pip install bokeh" in (ROOT / "docs" / "looking.md").read_text(encoding="utf-8")
+
+
+def test_what_the_codecs_for_changes_need_is_told() -> None:
+    assert imported().keys() >= OF_CHANGES
+    assert "pip install constriction" in (ROOT / "docs" / "codecs.md").read_text(encoding="utf-8")
 
 
 def test_nothing_is_asked_for_in_vain() -> None:

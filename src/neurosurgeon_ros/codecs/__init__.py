@@ -17,7 +17,7 @@ from neurosurgeon_ros.codecs.half import Fp16
 from neurosurgeon_ros.codecs.limits import Limits
 from neurosurgeon_ros.codecs.picture import Jpeg, WebP
 from neurosurgeon_ros.codecs.raw import Fp32, Raw, Uint8
-from neurosurgeon_ros.codecs.streams.delta import Delta
+from neurosurgeon_ros.codecs.streams.delta_codecs import DELTA_CODECS
 from neurosurgeon_ros.codecs.streams.stream import StreamCodec, StreamDecoder, StreamEncoder
 from neurosurgeon_ros.codecs.tensor import EncodedTensor, TensorSpec
 from neurosurgeon_ros.codecs.zstd import Zstd
@@ -79,22 +79,13 @@ _REGISTERED: dict[str, Codec] = {
     )
 }
 
-#: Codecs with memory: a frame is sent as its difference from earlier ones.
-_REGISTERED_STREAMS: dict[str, StreamCodec] = {
-    codec.name: codec
-    for codec in (
-        Delta(4, 0.5, expected=0.06, expected_key=0.17),
-        Delta(4, 0.75, expected=0.04, expected_key=0.17),
-        Delta(5, 0.75, expected=0.06, expected_key=0.23),
-        Delta(6, 0.75, expected=0.08, expected_key=0.27),
-        Delta(6, 1.0, expected=0.06, expected_key=0.27),
-    )
-}
-
 #: Registered names of codecs without memory.
 CODECS: tuple[str, ...] = tuple(_REGISTERED)
+
+_STREAMS: dict[str, StreamCodec] = {codec.name: codec for codec in DELTA_CODECS}
+
 #: Registered names of codecs with memory.
-STREAM_CODECS: tuple[str, ...] = tuple(_REGISTERED_STREAMS)
+STREAM_CODECS: tuple[str, ...] = tuple(_STREAMS)
 
 
 def get_codec(name: str) -> Codec:
@@ -111,11 +102,11 @@ def get_codec(name: str) -> Codec:
 
 def get_stream_codec(name: str) -> StreamCodec:
     """
-    Return the codec with memory that has this name.
+    Return the codec with memory with this name.
 
     :raises ValueError: there is no such codec.
     """
-    codec = _REGISTERED_STREAMS.get(name)
+    codec = _STREAMS.get(name)
     if codec is None:
         raise ValueError(f"Codec with memory {name!r} is not known; choose one of {', '.join(STREAM_CODECS)}.")
     return codec

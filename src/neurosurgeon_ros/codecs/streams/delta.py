@@ -20,15 +20,9 @@ from numpy.typing import NDArray
 
 from neurosurgeon_ros.codecs.affine import Affine
 from neurosurgeon_ros.codecs.codec import CodecError, check_spec, elements, flat_bytes, to_memory_order
+from neurosurgeon_ros.codecs.entropy.changes import DamagedChanges, decode_changes, encode_changes, max_bytes
+from neurosurgeon_ros.codecs.entropy.layout import Indices, Layout, Levels
 from neurosurgeon_ros.codecs.raw import Fp32
-from neurosurgeon_ros.codecs.streams.changes import (
-    DamagedChanges,
-    Indices,
-    Layout,
-    Levels,
-    decode_changes,
-    encode_changes,
-)
 from neurosurgeon_ros.codecs.streams.stream import StreamCodec, StreamDecoder, StreamEncoder
 from neurosurgeon_ros.codecs.tensor import EncodedTensor, TensorSpec
 from neurosurgeon_ros.codecs.zstd import Zstd
@@ -46,8 +40,8 @@ class Delta(StreamCodec):
     Changes of a map with 4 to 6 bits per value.
 
     :param bits: 4 to 6.
-    :param dead_zone: distance from the held level, in steps, above which a value in a busy part of the map changes. In a
-        quiet part, where a change costs more bytes and is more often noise, it is up to twice as much. At least 0.5.
+    :param dead_zone: distance from the held level, in steps, above which a value in a busy part of the map changes. At
+        least 0.5. In a quiet part, where a change costs more bytes and is more often noise, it is up to twice as much.
     :param expected: typical bytes per value of the changes, used until the mean of sent data is known.
     :param expected_key: the same for a key.
     """
@@ -73,7 +67,7 @@ class Delta(StreamCodec):
 
     def max_bytes(self, spec: TensorSpec) -> int:
         """Return the size of changes that no model predicts, or of an incompressible key."""
-        return max(self.whole.max_bytes(spec), _layout(spec, self.bits, 0).max_bytes)
+        return max(self.whole.max_bytes(spec), max_bytes(_layout(spec, self.bits, 0)))
 
     def encoder(self, spec: TensorSpec) -> DeltaEncoder:
         """Return a new robot's end of a stream."""
@@ -153,9 +147,7 @@ class DeltaEncoder(StreamEncoder):
         reference.levels[changed] = new
         self._held[changed] = new
         self.checksum = reference.checksum()
-        return EncodedTensor(
-            self._spec.name, self._spec.dtype, self._spec.shape, self._codec.name, memoryview(data)
-        )
+        return EncodedTensor(self._spec.name, self._spec.dtype, self._spec.shape, self._codec.name, memoryview(data))
 
     def _encode_whole(self, tensor: torch.Tensor) -> EncodedTensor:
         whole, spec = self._codec.whole, self._spec

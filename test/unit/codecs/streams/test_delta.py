@@ -78,7 +78,8 @@ def test_both_ends_hold_the_same_and_errors_stay_small(name: str, spec: TensorSp
         decoded = decoder.decode(encoded, key=number == 0)
         assert encoder.checksum == decoder.checksum != 0
         assert decoded.dtype == torch.float32
-        assert decoded.is_contiguous(memory_format=torch.channels_last if spec.channels_last else torch.contiguous_format)
+        layout = torch.channels_last if spec.channels_last else torch.contiguous_format
+        assert decoded.is_contiguous(memory_format=layout)
         scale = encoded.scale[0] if encoded.scale else scale
         # The dead zone of a quiet cell is twice that of a busy one. A value may also lie a quarter beyond the range.
         levels = 2 ** int(name[3]) - 1

@@ -12,6 +12,7 @@ mathematical library can change them.
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 from constriction import stream
@@ -33,7 +34,7 @@ WEIGHTS = np.array(
 )
 _LAST = len(WEIGHTS) - 1
 
-_BETWEEN = np.array([(one + other) // 2 for one, other in zip(SHARES, SHARES[1:], strict=False)])
+_BETWEEN = np.array([(one + other) // 2 for one, other in pairwise(SHARES)])
 _BITS_SET = [bin(byte).count("1") for byte in range(256)]
 
 
@@ -74,7 +75,8 @@ def ranks(counts: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Return the 4-bit ranks whose weights are nearest to the counts; only a count of 0 has the last one."""
     relative = counts / max(counts.max(), 1e-30)
     nearest = np.rint(-2.0 * np.log2(np.maximum(relative, 1e-9))).clip(0, _LAST - 1)
-    return np.where(counts > 0.0, nearest, _LAST).astype(np.uint8)
+    found: NDArray[np.uint8] = np.where(counts > 0.0, nearest, _LAST).astype(np.uint8)
+    return found
 
 
 def pack_ranks(values: NDArray[np.uint8]) -> bytes:
@@ -86,4 +88,5 @@ def pack_ranks(values: NDArray[np.uint8]) -> bytes:
 def unpack_ranks(data: memoryview, count: int) -> NDArray[np.uint8]:
     """Undo :func:`pack_ranks`."""
     packed = np.frombuffer(data, np.uint8)
-    return np.stack((packed >> 4, packed & 15), axis=1).reshape(-1)[:count]
+    values: NDArray[np.uint8] = np.stack((packed >> 4, packed & 15), axis=1).reshape(-1)[:count]
+    return values

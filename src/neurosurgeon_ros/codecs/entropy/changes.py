@@ -11,132 +11,47 @@ depends on its distance from the old level and on the new level itself: large ch
 
 All these parameters are fitted to each frame and take 28 bytes. The coder keeps no statistics from frame to frame, so
 both ends agree if they hold the same map. No step depends on floating-point numbers of the decoder, see
-:mod:`neurosurgeon_ros.codecs.streams.probabilities`.
+:mod:`neurosurgeon_ros.codecs.entropy.probabilities`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from constriction import stream
 from numpy.typing import NDArray
 
-from neurosurgeon_ros.codecs.streams.probabilities import (
+from neurosurgeon_ros.codecs.entropy.layout import DISTANCES, ENDS, GROUPS, LEVELS, Indices, Layout, Levels
+from neurosurgeon_ros.codecs.entropy.probabilities import (
     SHARES,
     WEIGHTS,
     eight_flags,
     from_weights,
     in_proportion,
-    nearest_share,
     pack_ranks,
     ranks,
     unpack_ranks,
 )
 
-#: Smallest and largest cell, in values.
-_FEWEST, _MOST = 32, 256
-#: Upper ends of the classes of cells, as changed values out of 128. The first class has no changes.
-_ENDS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
-#: Lower ends of the groups of levels, relative to the level of 0. Values of one group change equally often.
-_GROUPS = (-256, -1, 0, 1, 2, 3, 4, 5)
-#: Lower ends of the groups of distances between the old and the new level; the distance 0 does not occur.
-_DISTANCES = (1, 2, 3, 4, 5, 7, 9, 13, 17, 25, 33)
-#: Lower ends of the groups of new levels, relative to the level of 0.
-_LEVELS = (-256, -3, -1, 0, 1, 2, 3, 5, 8, 12, 20, 32)
 _FITTING_STEPS = 3
 #: Occurrences that are assumed of each distance and each level before any are counted.
 _PRIOR = 0.3
 _SHARE_VALUES = np.array(SHARES) / 65536
 
-_CLASS_BYTES = (len(_ENDS) + 1) // 2
-_VALUE_RANKS = len(_DISTANCES) + len(_LEVELS)
+_CLASS_BYTES = (len(ENDS) + 1) // 2
+_VALUE_RANKS = len(DISTANCES) + len(LEVELS)
 #: Bytes of the parameters; the words of the range coder follow.
-HEADER = _CLASS_BYTES + len(_GROUPS) + (_VALUE_RANKS + 1) // 2
-
-Indices = NDArray[np.intp]
-Levels = NDArray[np.uint8]
+HEADER = _CLASS_BYTES + len(GROUPS) + (_VALUE_RANKS + 1) // 2
 
 
 class DamagedChanges(ValueError):
     """Raised if data was not written by :func:`encode_changes`; the message says what is wrong with it."""
 
 
-@dataclass(frozen=True)
-class Layout:
-    """
-    Size of a map, and how its values are grouped.
-
-    :param values: number of values.
-    :param channels: number of neighbouring values that belong to one place.
-    :param bits: bits of a level, up to 8.
-    :param zero: level of the value 0.
-    """
-
-    values: int
-    channels: int
-    bits: int
-    zero: int
-
-    @cached_property
-    def cell(self) -> int:
-        """Return the number of values in a cell; the last cell may have fewer."""
-        if self.channels > _MOST:
-            return _MOST
-        return self.channels * -(-_FEWEST // self.channels)
-
-    @cached_property
-    def cells(self) -> int:
-        """Return the number of cells."""
-        return -(-self.values // self.cell)
-
-    @cached_property
-    def max_bytes(self) -> int:
-        """Return the maximum number of encoded bytes: each symbol takes at most 24 bits."""
-        return HEADER + 3 * (self.cells + self.values // 8 + len(SHARES) + self.values) + 16
-
-    @cached_property
-    def classes(self) -> Levels:
-        """Return the class of each possible number of changes in a cell."""
-        ends = [end * self.cell // 128 for end in _ENDS[:-1]]
-        found: Levels = np.searchsorted(ends, np.arange(self.cell + 1)).astype(np.uint8)
-        found[1:] = np.maximum(found[1:], 1)
-        return found
-
-    @cached_property
-    def typical_shares(self) -> Indices:
-        """Return the index of the share of changes that is typical of each class."""
-        found = []
-        for kind in range(len(_ENDS)):
-            counts = np.flatnonzero(self.classes == kind)
-            low, high = (int(counts[0]), int(counts[-1])) if counts.size else (1, 1)
-            found.append(nearest_share(low + high, 2 * self.cell))
-        return np.array(found)
-
-    @cached_property
-    def groups(self) -> Levels:
-        """Return the group of each level."""
-        return self._grouped(_GROUPS)
-
-    @cached_property
-    def targets(self) -> Indices:
-        """Return the group of each level as the aim of a change."""
-        return self._grouped(_LEVELS).astype(np.intp)
-
-    @cached_property
-    def distances(self) -> Indices:
-        """Return the group of each pair of old and new level, shape (levels, levels); the last group is distance 0."""
-        levels = np.arange(1 << self.bits)
-        apart = np.abs(levels[:, None] - levels)
-        groups = np.searchsorted(_DISTANCES, apart, side="right") - 1
-        groups[apart == 0] = len(_DISTANCES)
-        return groups
-
-    def _grouped(self, lower_ends: tuple[int, ...]) -> Levels:
-        relative = np.arange(1 << self.bits) - self.zero
-        return (np.searchsorted(lower_ends, relative, side="right") - 1).astype(np.uint8)
+def max_bytes(layout: Layout) -> int:
+    """Return the maximum number of bytes that changes take: no symbol takes more than 24 bits."""
+    return HEADER + 3 * layout.max_symbols + 16
 
 
 def encode_changes(held: Levels, changed: Indices, new: Levels, layout: Layout) -> bytes:
@@ -149,9 +64,9 @@ def encode_changes(held: Levels, changed: Indices, new: Levels, layout: Layout) 
     """
     counts = np.bincount(changed // layout.cell, minlength=layout.cells)
     classes = layout.classes[counts]
-    class_ranks = ranks(np.bincount(classes, minlength=len(_ENDS)).astype(np.float64))
+    class_ranks = ranks(np.bincount(classes, minlength=len(ENDS)).astype(np.float64))
     contexts, active = _contexts(held, classes, layout)
-    number = np.bincount(contexts, minlength=len(_ENDS) << 3)
+    number = np.bincount(contexts, minlength=len(ENDS) << 3)
     offsets = _fit_offsets(number, held[changed], layout)
     order, sizes = _by_share(contexts, number, offsets, layout)
     flags = np.zeros(layout.values, dtype=np.bool_)
@@ -173,7 +88,7 @@ def encode_changes(held: Levels, changed: Indices, new: Levels, layout: Layout) 
     for size, model in _value_models(old, value_ranks, layout):
         coder.encode(ordered[start : start + size], model)
         start += size
-    words = coder.get_compressed().astype("<u4").tobytes()
+    words: bytes = coder.get_compressed().astype("<u4").tobytes()
     # The decoder reads zeros after the end.
     return pack_ranks(class_ranks) + offsets.tobytes() + pack_ranks(value_ranks) + words.rstrip(b"\0")
 
@@ -189,15 +104,15 @@ def decode_changes(data: memoryview, held: Levels, layout: Layout) -> tuple[Indi
         raise DamagedChanges(f"{len(data)} bytes are fewer than the {HEADER} of the parameters")
     if len(data) > HEADER and not data[-1]:
         raise DamagedChanges("the last byte is 0")
-    class_ranks = unpack_ranks(data[:_CLASS_BYTES], len(_ENDS))
-    offsets = np.frombuffer(data[_CLASS_BYTES : _CLASS_BYTES + len(_GROUPS)], np.int8)
-    value_ranks = unpack_ranks(data[_CLASS_BYTES + len(_GROUPS) : HEADER], _VALUE_RANKS)
+    class_ranks = unpack_ranks(data[:_CLASS_BYTES], len(ENDS))
+    offsets = np.frombuffer(data[_CLASS_BYTES : _CLASS_BYTES + len(GROUPS)], np.int8)
+    value_ranks = unpack_ranks(data[_CLASS_BYTES + len(GROUPS) : HEADER], _VALUE_RANKS)
     words = bytes(data[HEADER:]) + bytes(-(len(data) - HEADER) % 4)
     coder = stream.queue.RangeDecoder(np.frombuffer(words, "<u4").astype(np.uint32))
     try:
         classes = coder.decode(from_weights(WEIGHTS[class_ranks]), layout.cells).astype(np.uint8)
         contexts, active = _contexts(held, classes, layout)
-        number = np.bincount(contexts, minlength=len(_ENDS) << 3)
+        number = np.bincount(contexts, minlength=len(ENDS) << 3)
         order, sizes = _by_share(contexts, number, offsets, layout)
         packed = np.empty(-(-order.size // 8), dtype=np.uint8)
         for share, start, end in _byte_runs(sizes):
@@ -227,7 +142,7 @@ def _contexts(held: Levels, classes: Levels, layout: Layout) -> tuple[Levels, In
         the last one is not complete.
     """
     groups = layout.groups[held]
-    shifted = classes << 3
+    shifted: Levels = classes << np.uint8(3)
     if layout.values != layout.cells * layout.cell:
         return np.repeat(shifted, layout.cell)[: layout.values] | groups, None
     rows = groups.reshape(layout.cells, layout.cell)
@@ -238,6 +153,7 @@ def _contexts(held: Levels, classes: Levels, layout: Layout) -> tuple[Levels, In
 
 
 def _rows_of(values: NDArray[np.bool_], active: Indices, layout: Layout) -> NDArray[np.bool_]:
+    """Return the values in the cells with changes."""
     return values.reshape(layout.cells, layout.cell)[active].reshape(-1)
 
 
@@ -246,7 +162,8 @@ def _positions(within: Indices, active: Indices | None, layout: Layout) -> Indic
     if active is None:
         return within
     row, column = np.divmod(within, layout.cell)
-    return active[row] * layout.cell + column
+    found: Indices = active[row] * layout.cell + column
+    return found
 
 
 def _share_of_context(offsets: NDArray[np.int8], layout: Layout) -> Levels:
@@ -255,9 +172,7 @@ def _share_of_context(offsets: NDArray[np.int8], layout: Layout) -> Levels:
     return moved.clip(0, len(SHARES) - 1).astype(np.uint8).reshape(-1)
 
 
-def _by_share(
-    contexts: Levels, number: Indices, offsets: NDArray[np.int8], layout: Layout
-) -> tuple[Indices, Indices]:
+def _by_share(contexts: Levels, number: Indices, offsets: NDArray[np.int8], layout: Layout) -> tuple[Indices, Indices]:
     """
     Return an order of the values by the share of their contexts, and how many values each share has.
 
@@ -271,10 +186,10 @@ def _by_share(
 
 def _fit_offsets(number: Indices, old: Levels, layout: Layout) -> NDArray[np.int8]:
     """Return offsets of the groups by which the expected number of changes is the true one."""
-    by_group = number.reshape(len(_ENDS), len(_GROUPS))
+    by_group = number.reshape(len(ENDS), len(GROUPS))
     total = by_group.sum(axis=0).clip(1)
-    wanted = _logit(np.bincount(layout.groups[old], minlength=len(_GROUPS)) / total)
-    offsets = np.zeros(len(_GROUPS), dtype=np.int8)
+    wanted = _logit(np.bincount(layout.groups[old], minlength=len(GROUPS)) / total)
+    offsets = np.zeros(len(GROUPS), dtype=np.int8)
     for _ in range(_FITTING_STEPS):
         shares = _SHARE_VALUES[_share_of_context(offsets, layout)].reshape(by_group.shape)
         expected = _logit((by_group * shares).sum(axis=0) / total)
@@ -293,9 +208,9 @@ def _fit_value_ranks(old: Levels, aims: Levels, layout: Layout) -> Levels:
     number, distances, targets = 1 << layout.bits, layout.distances, layout.targets
     pairs = np.bincount(old.astype(np.intp) << layout.bits | aims, minlength=number * number).astype(np.float64)
     by_old = pairs.reshape(number, number).sum(axis=1)
-    by_distance = np.bincount(distances.reshape(-1), pairs, len(_DISTANCES) + 1) + _PRIOR
-    by_target = np.bincount(targets, pairs.reshape(number, number).sum(axis=0), len(_LEVELS)) + _PRIOR
-    of_distance, of_target = np.ones(len(_DISTANCES) + 1), np.ones(len(_LEVELS))
+    by_distance = np.bincount(distances.reshape(-1), pairs, len(DISTANCES) + 1) + _PRIOR
+    by_target = np.bincount(targets, pairs.reshape(number, number).sum(axis=0), len(LEVELS)) + _PRIOR
+    of_distance, of_target = np.ones(len(DISTANCES) + 1), np.ones(len(LEVELS))
     of_distance[-1] = 0.0
     for _ in range(_FITTING_STEPS):
         kernel, aim = of_distance[distances], of_target[targets]
@@ -303,18 +218,16 @@ def _fit_value_ranks(old: Levels, aims: Levels, layout: Layout) -> Levels:
         of_distance *= by_distance / (np.bincount(distances.reshape(-1), model.reshape(-1)) + _PRIOR)
         kernel = of_distance[distances]
         expected = aim * ((by_old / (kernel @ aim)) @ kernel)
-        of_target *= by_target / (np.bincount(targets, expected, len(_LEVELS)) + _PRIOR)
+        of_target *= by_target / (np.bincount(targets, expected, len(LEVELS)) + _PRIOR)
     return np.concatenate(
         (ranks(of_distance[:-1] * (by_distance[:-1] > _PRIOR)), ranks(of_target * (by_target > _PRIOR)))
     )
 
 
-def _value_models(
-    old: Levels, value_ranks: Levels, layout: Layout
-) -> Iterator[tuple[int, stream.model.Categorical]]:
+def _value_models(old: Levels, value_ranks: Levels, layout: Layout) -> Iterator[tuple[int, stream.model.Categorical]]:
     """Yield for each old level that occurs, in ascending order, how often it does, and how likely each new level is."""
     weights = WEIGHTS[value_ranks]
-    of_distance, of_target = np.append(weights[: len(_DISTANCES)], 0), weights[len(_DISTANCES) :]
+    of_distance, of_target = np.append(weights[: len(DISTANCES)], 0), weights[len(DISTANCES) :]
     sizes = np.bincount(old)
     occurring = np.flatnonzero(sizes)
     table = in_proportion(of_distance[layout.distances[occurring]] * of_target[layout.targets])
