@@ -141,7 +141,7 @@ def _contexts(held: Levels, classes: Levels, layout: Layout) -> tuple[Levels, In
     :returns: contexts, and the numbers of these cells. None if contexts has all values, because most cells changed or
         the last one is not complete.
     """
-    groups = layout.groups[held]
+    groups = layout.groups.take(held)
     shifted: Levels = classes << np.uint8(3)
     if layout.values != layout.cells * layout.cell:
         return np.repeat(shifted, layout.cell)[: layout.values] | groups, None

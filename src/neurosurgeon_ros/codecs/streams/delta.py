@@ -174,7 +174,8 @@ class DeltaEncoder(StreamEncoder):
         away = self._scratch
         np.divide(values, reference.scale, out=away)
         away += np.float32(layout.zero)
-        np.clip(away, 0.0, (1 << layout.bits) - 1, out=away)
+        np.maximum(away, 0.0, out=away)
+        np.minimum(away, (1 << layout.bits) - 1, out=away)
         away -= self._held
         outside = np.flatnonzero((away > zone) | (away < -zone))
         cells = outside // layout.cell

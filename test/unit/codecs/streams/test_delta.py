@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import subprocess
+import sys
 import zlib
 from collections.abc import Iterator
 
@@ -24,6 +26,7 @@ from neurosurgeon_ros.codecs import (
     decode,
     get_stream_codec,
 )
+from neurosurgeon_ros.codecs.streams.delta_codecs import why_absent
 
 MAP = TensorSpec("pool4", (1, 128, 26, 26), "float32", channels_last=True)
 DELTAS = [name for name in STREAM_CODECS if "-delta-" in name]
@@ -248,3 +251,17 @@ def test_bad_calls_are_refused() -> None:
 def test_unknown_names_are_refused() -> None:
     with pytest.raises(ValueError, match="Codec with memory 'int3-delta' is not known; choose one of int4-delta"):
         get_stream_codec("int3-delta")
+
+
+def test_without_a_range_coder_these_codecs_are_absent() -> None:
+    # What is None in sys.modules counts as not installed.
+    program = (
+        "import sys; sys.modules['constriction'] = None\n"
+        "from neurosurgeon_ros.codecs import STREAM_CODECS\n"
+        "from neurosurgeon_ros.codecs.streams.delta_codecs import why_absent\n"
+        "print(why_absent()); print([name for name in STREAM_CODECS if '-delta-' in name])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[0].endswith("install it with `pip install constriction`")
+    assert done.stdout.splitlines()[1] == "[]"
+    assert why_absent() is None
