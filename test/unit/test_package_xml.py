@@ -22,6 +22,8 @@ KEYS = {
 OF_THE_VIEW = {"bokeh", "jinja2", "tornado"}
 #: Needed only by the video codecs; docs/codecs.md installs it by pip.
 OF_VIDEO = {"av"}
+#: Needed only by the codecs for changes of feature maps; docs/codecs.md installs it by pip.
+OF_CHANGES = {"constriction"}
 
 
 def imported() -> dict[str, str]:
@@ -49,7 +51,8 @@ def asked_for() -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "name", sorted(set(imported()) - set(sys.stdlib_module_names) - {"neurosurgeon_ros"} - OF_THE_VIEW - OF_VIDEO)
+    "name",
+    sorted(set(imported()) - set(sys.stdlib_module_names) - {"neurosurgeon_ros"} - OF_THE_VIEW - OF_VIDEO - OF_CHANGES),
 )
 def test_what_is_imported_is_asked_for(name: str) -> None:
     assert KEYS.get(name, name) in asked_for(), f"{imported()[name]} imports {name}"
@@ -63,6 +66,11 @@ def test_what_the_view_needs_is_told() -> None:
 def test_what_the_video_codecs_need_is_told() -> None:
     assert imported().keys() >= OF_VIDEO
     assert "pip install av" in (ROOT / "docs" / "codecs.md").read_text(encoding="utf-8")
+
+
+def test_what_the_codecs_for_changes_need_is_told() -> None:
+    assert imported().keys() >= OF_CHANGES
+    assert "pip install constriction" in (ROOT / "docs" / "codecs.md").read_text(encoding="utf-8")
 
 
 def test_nothing_is_asked_for_in_vain() -> None:

@@ -17,7 +17,8 @@ from neurosurgeon_ros.codecs.half import Fp16
 from neurosurgeon_ros.codecs.limits import Limits
 from neurosurgeon_ros.codecs.picture import Jpeg, WebP
 from neurosurgeon_ros.codecs.raw import Fp32, Raw, Uint8
-from neurosurgeon_ros.codecs.streams.stream import StreamCodec
+from neurosurgeon_ros.codecs.streams.delta_codecs import DELTA_CODECS
+from neurosurgeon_ros.codecs.streams.stream import StreamCodec, StreamDecoder, StreamEncoder
 from neurosurgeon_ros.codecs.streams.video.table import VIDEO_CODECS
 from neurosurgeon_ros.codecs.tensor import EncodedTensor, TensorSpec
 from neurosurgeon_ros.codecs.zstd import Zstd
@@ -79,10 +80,10 @@ _REGISTERED: dict[str, Codec] = {
     )
 }
 
-#: Registered names.
+#: Registered names of codecs without memory.
 CODECS: tuple[str, ...] = tuple(_REGISTERED)
 
-_STREAMS: dict[str, StreamCodec] = {codec.name: codec for codec in VIDEO_CODECS}
+_STREAMS: dict[str, StreamCodec] = {codec.name: codec for codec in (*DELTA_CODECS, *VIDEO_CODECS)}
 
 #: Registered names of codecs with memory.
 STREAM_CODECS: tuple[str, ...] = tuple(_STREAMS)
@@ -138,6 +139,8 @@ __all__ = [
     "EncodedTensor",
     "Limits",
     "StreamCodec",
+    "StreamDecoder",
+    "StreamEncoder",
     "TensorSpec",
     "decode",
     "get_codec",

@@ -64,6 +64,8 @@ class StreamDecoder(ABC):
         """
         Decode an untrusted tensor from another machine and advance the reference.
 
+        A tensor that names a codec without memory belongs to :func:`neurosurgeon_ros.codecs.decode` instead.
+
         :param key: the tensor was encoded without a reference.
         :returns: a tensor with the shape, element type and memory format of the specification. It does not share memory
             with the reference.
