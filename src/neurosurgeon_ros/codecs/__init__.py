@@ -3,7 +3,8 @@
 """
 Convert tensors to bytes and back with codecs. An arm is a partition point with one codec.
 
-To add a codec, add one file with a :class:`Codec` and one line in the table below.
+To add a codec, add one file with a :class:`Codec` and one line in the table below. To add a codec with memory, add one
+file with a :class:`StreamCodec` to `streams/` and one line in the second table.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from neurosurgeon_ros.codecs.half import Fp16
 from neurosurgeon_ros.codecs.limits import Limits
 from neurosurgeon_ros.codecs.picture import Jpeg, WebP
 from neurosurgeon_ros.codecs.raw import Fp32, Raw, Uint8
+from neurosurgeon_ros.codecs.streams.stream import StreamCodec
 from neurosurgeon_ros.codecs.tensor import EncodedTensor, TensorSpec
 from neurosurgeon_ros.codecs.zstd import Zstd
 
@@ -77,8 +79,14 @@ _REGISTERED: dict[str, Codec] = {
     )
 }
 
-#: Registered names.
+# Codecs with memory.
+_STREAMS: dict[str, StreamCodec] = {}
+
+#: Registered names of the codecs without memory.
 CODECS: tuple[str, ...] = tuple(_REGISTERED)
+
+#: Registered names of the codecs with memory.
+STREAM_CODECS: tuple[str, ...] = tuple(_STREAMS)
 
 
 def get_codec(name: str) -> Codec:
@@ -91,6 +99,32 @@ def get_codec(name: str) -> Codec:
     if codec is None:
         raise ValueError(f"Codec {name!r} is not known; choose one of {', '.join(CODECS)}.")
     return codec
+
+
+def is_stream_codec(name: str) -> bool:
+    """Return whether a codec with memory has this name."""
+    return name in _STREAMS
+
+
+def get_stream_codec(name: str) -> StreamCodec:
+    """
+    Return the codec with memory that has this name.
+
+    :raises ValueError: there is no such codec.
+    """
+    codec = _STREAMS.get(name)
+    if codec is None:
+        raise ValueError(f"Codec with memory {name!r} is not known; choose one of {', '.join(_STREAMS) or 'none'}.")
+    return codec
+
+
+def find_codec(name: str) -> Codec | StreamCodec:
+    """
+    Return the codec with this name, with or without memory.
+
+    :raises ValueError: there is no such codec.
+    """
+    return _STREAMS[name] if name in _STREAMS else get_codec(name)
 
 
 def decode(encoded: EncodedTensor, spec: TensorSpec) -> torch.Tensor:
@@ -111,13 +145,18 @@ def decode(encoded: EncodedTensor, spec: TensorSpec) -> torch.Tensor:
 
 __all__ = [
     "CODECS",
+    "STREAM_CODECS",
     "CameraImage",
     "CameraPicture",
     "Codec",
     "CodecError",
     "EncodedTensor",
     "Limits",
+    "StreamCodec",
     "TensorSpec",
     "decode",
+    "find_codec",
     "get_codec",
+    "get_stream_codec",
+    "is_stream_codec",
 ]
