@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from neurosurgeon_ros.camera.camera import Camera
-from neurosurgeon_ros.diagnostics.robot_health import SILENCE_S, Health, Trend, level
+from neurosurgeon_ros.diagnostics.robot_health import SILENCE_S, Health, Trend, level, stream_values
 from neurosurgeon_ros.inference.throttle import Throttle
 from neurosurgeon_ros.learning.key_frames import KeyFrameDetector
 from neurosurgeon_ros.nodes.configured_robot import ConfiguredRobot, named
@@ -30,8 +30,8 @@ from neurosurgeon_ros.ros.managed import ManagedNode
 #: Seconds without an image after which images are considered missing, if somebody publishes them.
 MISSED_S = 1.0
 
-#: Kind of the complaint about NaN, the same for all arms.
-_NAN = "NaN"
+#: Kinds of the complaints about NaN and about codecs with memory, the same for all arms.
+_NAN, _STREAM = "NaN", "stream"
 
 
 class ActiveRobot:
@@ -134,6 +134,9 @@ class ActiveRobot:
         if self._configured.engine.unquantised:
             text = f"{decision.arm} gave NaN or infinity, which cannot be quantised and travels as fp32"
             self._complain(text, _NAN)
+        problem = self._pipeline.processor.streams.problem
+        if problem:
+            self._complain(problem, _STREAM)
         self._health.decided(decision, time.monotonic())
         self._outputs.decision(decision)
 
@@ -212,6 +215,7 @@ class ActiveRobot:
             "edge load": f"{edge.load:.2f}" if edge is not None else "unknown",
             "edge queue length": edge.queue_length if edge is not None else "unknown",
             "answers to no request": uplink.requests.strays,
+            **stream_values(self._pipeline.processor.streams.counts),
             **self.link.intake.diagnostics(),
         }
         why = "" if obstacle is None else obstacle.text

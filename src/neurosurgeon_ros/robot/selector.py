@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosurgeon_ros.calibration.arm_table import PSI, ArmTable
+from neurosurgeon_ros.calibration.arm_table import ArmTable
 from neurosurgeon_ros.calibration.pruning import fidelity_penalty_s
 from neurosurgeon_ros.codecs import CameraImage
 from neurosurgeon_ros.codecs.camera import sendable_size
@@ -137,7 +137,7 @@ class ArmSelector:
         offloading[self.table.on_device] = False
         if not offloading.any():
             return None
-        return int(np.argmin(np.where(offloading, self.statistics.features[:, PSI], np.inf)))
+        return int(np.argmin(np.where(offloading, self.statistics.sample_bytes, np.inf)))
 
     def followed_by(self, table: ArmTable, policy: Policy, policy_name: str) -> ArmSelector:
         """Return a selector with another policy and its arms, for the same camera."""

@@ -1,0 +1,266 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Streams of a robot: the encoders of codecs with memory, and the decision when a frame has to be a key.
+
+Each frame builds on the frame that was encoded before it, whether that is answered or not, so several frames may be on
+the way. A stream begins again with a key if the edge may hold something else: it said so, an answer is missing, or a
+frame was encoded and not sent. It also begins again where a difference would be of no use.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+
+from neurosurgeon_ros.calibration.arm_table import ArmTable
+from neurosurgeon_ros.codecs import EncodedTensor, StreamCodec, is_stream_codec
+from neurosurgeon_ros.codecs.streams.stream import StreamEncoder
+from neurosurgeon_ros.inference.arm import Arm
+from neurosurgeon_ros.inference.engine import Engine
+from neurosurgeon_ros.protocol.requests import Key, Status, stream_checksum
+from neurosurgeon_ros.robot.uplink.outstanding import OutstandingRequest
+
+#: Maximum memory of all encoders, in bytes.
+STREAM_BYTES = 64 << 20
+
+#: A stream that was not used for this many seconds begins again: its reference shows another scene.
+LONGEST_PAUSE_S = 5.0
+
+#: After this many keys in a row that the edge refused, other than for load, an arm sends its tensors without memory.
+MOST_REFUSED_KEYS = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedFrame:
+    """
+    A frame's encoded tensors.
+
+    :param reference: frame of the stream that they build on; 0: none.
+    :param checksum: checksum of what the edge must hold of the stream after them; 0: they belong to no stream.
+    :param is_key: whether they are a stream's key.
+    """
+
+    tensors: tuple[EncodedTensor, ...]
+    reference: int = 0
+    checksum: int = 0
+    is_key: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StreamCounts:
+    """
+    Streams now, and what happened to them since the start.
+
+    :param held: streams that have an encoder now.
+    :param held_bytes: memory that the encoders take.
+    :param keys: keys that were sent.
+    :param broken: how often a stream began again because the edge may hold something else.
+    :param diverged: of these, how often the edge said that its checksum is another one.
+    :param failed: frames that an encoder failed to encode.
+    """
+
+    held: int = 0
+    held_bytes: int = 0
+    keys: int = 0
+    broken: int = 0
+    diverged: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sent:
+    """A frame of a stream that was sent."""
+
+    request: OutstandingRequest
+    is_key: bool
+
+
+@dataclass(slots=True, eq=False)
+class _Stream:
+    """
+    One stream.
+
+    :param encoders: one for each tensor that the codec with memory carries, by its position.
+    :param newest: sequence of the newest frame that was encoded and sent; 0: none.
+    :param is_key_due: whether the next frame has to be a key.
+    :param used_s: clock time of the newest frame.
+    :param unanswered: the newest key and the frames after it, as far as their answers are unknown.
+    :param refused_keys: keys that the edge refused, since it last accepted one.
+    """
+
+    encoders: dict[int, StreamEncoder]
+    newest: int = 0
+    is_key_due: bool = True
+    used_s: float = 0.0
+    unanswered: list[_Sent] = field(default_factory=list)
+    refused_keys: int = 0
+
+    @property
+    def held_bytes(self) -> int:
+        return sum(encoder.held_bytes for encoder in self.encoders.values())
+
+
+class RobotStreams:
+    """
+    A robot's streams to its edge. Used only by the robot's worker thread, except `counts` and `problem`.
+
+    :param is_outstanding: returns whether a request can still be answered.
+    :param memory_bytes: maximum memory of all encoders; the stream that was not used for the longest time goes first.
+
+    :ivar counts: see :class:`StreamCounts`.
+    :ivar problem: why an encoder failed last, or an arm sends without memory, in one sentence; empty if nothing did.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        is_outstanding: Callable[[Key], bool],
+        memory_bytes: int = STREAM_BYTES,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.counts = StreamCounts()
+        self.problem = ""
+        self._engine = engine
+        self._is_outstanding = is_outstanding
+        self._memory_bytes = memory_bytes
+        self._clock = clock
+        self._streams: OrderedDict[str, _Stream] = OrderedDict()
+        self._table: ArmTable | None = None
+        self._edge_session = 0
+        self._shape: tuple[int, ...] = ()
+        self._unsent: tuple[_Stream, bool, bool] | None = None
+
+    def follow(self, table: ArmTable, edge_session: int, shape: tuple[int, ...]) -> None:
+        """
+        Begin every stream again if the arms, the edge or the camera's size are other ones than for the frame before.
+
+        :param edge_session: number of the edge's present start.
+        :param shape: shape of the camera's image, (height, width, 3).
+        """
+        if table is not self._table or edge_session != self._edge_session:
+            self._streams.clear()
+        if shape != self._shape:
+            for stream in self._streams.values():
+                stream.is_key_due = True
+        self._table, self._edge_session, self._shape = table, edge_session, shape
+
+    def encode(self, arm: Arm, tensors: Sequence[torch.Tensor], sequence: int) -> EncodedFrame:
+        """
+        Encode a frame as the next one of its arm's stream. Call :meth:`sent` once it is sent.
+
+        A tensor that cannot be part of a stream is sent without memory, and so are all tensors if an encoder fails.
+
+        :param arm: an arm whose codec has memory.
+        :param tensors: the tensors at the arm's partition point.
+        :param sequence: number of the accepted frame.
+        :raises CodecError: if an encoder fails and the tensors have no plain codec.
+        """
+        stream = self._stream(arm)
+        self._settle(stream, arm)
+        self._unsent, now_s = None, self._clock()
+        if stream.refused_keys >= MOST_REFUSED_KEYS:
+            return EncodedFrame(self._engine.encode_plainly(arm.point, tensors))
+        is_key = stream.is_key_due or now_s - stream.used_s > LONGEST_PAUSE_S
+        stream.used_s = now_s
+        was_due, stream.is_key_due = is_key, True  # until the frame is sent, robot and edge differ
+        try:
+            encoded = self._encode(stream, arm, tensors, key=is_key)
+        except Exception as problem:  # the frame still goes to the edge, and the next one with a new encoder
+            del self._streams[arm.name]
+            self.problem = f"{arm.name} failed and travelled without memory: {type(problem).__name__}: {problem}"
+            self.counts = replace(self.counts, failed=self.counts.failed + 1)
+            return EncodedFrame(self._engine.encode_plainly(arm.point, tensors))
+        streamed = [index for index in stream.encoders if is_stream_codec(encoded[index].codec)]
+        is_complete = len(streamed) == len(stream.encoders)
+        self._engine.unquantised += len(stream.encoders) - len(streamed)
+        if not streamed:
+            stream.is_key_due = was_due
+            return EncodedFrame(encoded)
+        self._unsent = stream, is_key, is_complete
+        checksum = stream_checksum([stream.encoders[index].checksum for index in streamed])
+        self._count_held()
+        return EncodedFrame(encoded, 0 if is_key else stream.newest, checksum, is_key)
+
+    def sent(self, request: OutstandingRequest) -> None:
+        """Record that the frame that was encoded last is sent."""
+        if self._unsent is None:
+            return
+        (stream, is_key, is_complete), self._unsent = self._unsent, None
+        stream.newest = request.key.sequence
+        # A tensor that the key left out has nothing to build on.
+        stream.is_key_due = is_key and not is_complete
+        if is_key:
+            stream.unanswered.clear()
+        stream.unanswered.append(_Sent(request, is_key))
+        self.counts = replace(self.counts, keys=self.counts.keys + is_key)
+
+    def _stream(self, arm: Arm) -> _Stream:
+        stream = self._streams.get(arm.name)
+        if stream is None:
+            specs = self._engine.partitioned.points[arm.point].tensors
+            carriers = enumerate(zip(arm.carriers, specs, strict=True))
+            encoders = {i: one.encoder(spec) for i, (one, spec) in carriers if isinstance(one, StreamCodec)}
+            stream = self._streams[arm.name] = _Stream(encoders)
+        self._streams.move_to_end(arm.name)
+        return stream
+
+    def _encode(
+        self, stream: _Stream, arm: Arm, tensors: Sequence[torch.Tensor], *, key: bool
+    ) -> tuple[EncodedTensor, ...]:
+        encoded = []
+        specs = self._engine.partitioned.points[arm.point].tensors
+        for index, (carrier, tensor, spec) in enumerate(zip(arm.carriers, tensors, specs, strict=True)):
+            if isinstance(carrier, StreamCodec):
+                encoded.append(stream.encoders[index].encode(tensor, key=key))
+            else:
+                encoded.append(carrier.encode(tensor, spec))
+        return tuple(encoded)
+
+    def _settle(self, stream: _Stream, arm: Arm) -> None:
+        """Compare what the edge says that it holds with what was sent, and make a key due if they differ."""
+        for sent in tuple(stream.unanswered):
+            is_held = self._is_held(sent.request)
+            if is_held is None:
+                continue
+            stream.unanswered.remove(sent)
+            if not is_held:
+                self._begin_again(stream, arm, sent)
+                return
+            if sent.is_key:
+                stream.refused_keys = 0
+
+    def _is_held(self, request: OutstandingRequest) -> bool | None:
+        """Return whether the edge held a frame once it had decoded it; None while that is unknown."""
+        if request.feedback is not None:
+            return request.feedback.held == request.key.sequence
+        return None if self._is_outstanding(request.key) else request.detections is not None
+
+    def _begin_again(self, stream: _Stream, arm: Arm, sent: _Sent) -> None:
+        """Make a key due, because the edge does not hold a frame that was sent."""
+        stream.is_key_due = True
+        stream.unanswered.clear()
+        feedback = sent.request.feedback
+        status = None if feedback is None else feedback.status
+        if status is Status.OK:
+            return  # the edge has too little memory for this stream
+        self.counts = replace(
+            self.counts,
+            broken=self.counts.broken + 1,
+            diverged=self.counts.diverged + (status is Status.DIVERGED),
+        )
+        if sent.is_key and feedback is not None and status is not Status.OVERLOADED:
+            stream.refused_keys += 1
+            if stream.refused_keys == MOST_REFUSED_KEYS:
+                self.problem = f"{arm.name} goes on without memory, the edge refused its keys: {feedback.error}"
+
+    def _count_held(self) -> None:
+        """Drop streams until the memory suffices, and count those that are left."""
+        while (held_bytes := sum(stream.held_bytes for stream in self._streams.values())) > self._memory_bytes:
+            self._streams.popitem(last=False)
+        self.counts = replace(self.counts, held=len(self._streams), held_bytes=held_bytes)
