@@ -77,6 +77,7 @@ class EdgeServer:
         self.streams = StreamStore(stream_bytes)
         self._decoder = StreamWorker(
             self.streams,
+            max_waiting=max_queue,
             then=self._enqueue,
             refuse=self._refuse,
             on_problem=on_problem,

@@ -25,9 +25,6 @@ from neurosurgeon_ros.edge.streams import Diverged, NotHeld, StreamStore
 from neurosurgeon_ros.inference.threads import use_threads
 from neurosurgeon_ros.protocol.requests import Request, Status
 
-#: Maximum number of requests of one robot that wait to be decoded: as many as a robot may have in flight.
-MOST_WAITING = 8
-
 
 class Refuse(Protocol):
     """Refuses requests."""
@@ -40,7 +37,10 @@ class StreamWorker:
     """
     Decodes frames of streams, one robot after another.
 
+    If too many requests wait, the robot with the most of them loses its newest one.
+
     :param store: the streams; used by this worker's thread.
+    :param max_waiting: maximum number of requests that wait to be decoded.
     :param then: called with each request that is decoded, from the worker's thread.
     :param refuse: called with each request that is not, from that thread or from the one that called :meth:`take`.
     :param on_problem: called with one sentence when a robot's stream diverges, once for each robot.
@@ -51,6 +51,7 @@ class StreamWorker:
         self,
         store: StreamStore,
         *,
+        max_waiting: int,
         then: Callable[[Waiting], None],
         refuse: Refuse,
         on_problem: Callable[[str], None],
@@ -58,6 +59,7 @@ class StreamWorker:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
+        self._max_waiting = max_waiting
         self._then = then
         self._refuse = refuse
         self._on_problem = on_problem
@@ -96,14 +98,23 @@ class StreamWorker:
             is_behind = line is not None or self._current == robot
             if self._stopping or not (one.request.is_of_stream or is_behind):
                 return False
-            is_full = line is not None and len(line) >= MOST_WAITING
-            if not is_full:
+            spared = self._spared_for(one)
+            if spared is not one:
                 self._lines.setdefault(robot, deque()).append(one)
                 self._condition.notify()
-        if is_full:
-            text = f"{MOST_WAITING} requests of this robot wait to be decoded: send less often"
-            self._refuse(one.request, Status.OVERLOADED, text, self._store.held(one.request))
+        if spared is not None:
+            text = f"{self._max_waiting} requests wait to be decoded"
+            self._refuse(spared.request, Status.OVERLOADED, text, self._store.held(spared.request))
         return True
+
+    def _spared_for(self, one: Waiting) -> Waiting | None:
+        """Take out the request that has no room beside a new one, which may be the new one itself; None if all have."""
+        lines = self._lines
+        if sum(map(len, lines.values())) < self._max_waiting:
+            return None
+        longest = max(lines.values(), key=len)
+        own = len(lines.get(one.request.key.robot_id, ()))
+        return longest.pop() if len(longest) > own + 1 else one
 
     def forget(self, robot_id: str) -> None:
         """Drop the streams of a robot that is gone, and its waiting requests without an answer."""

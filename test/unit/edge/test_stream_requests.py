@@ -17,10 +17,12 @@ from stream_codec import NAME, Difference, Speaker, register
 from neurosurgeon_ros import codecs
 from neurosurgeon_ros.codecs import get_codec
 from neurosurgeon_ros.edge.server import EdgeServer
-from neurosurgeon_ros.edge.stream_worker import MOST_WAITING
 from neurosurgeon_ros.learning.interface import Kind
 from neurosurgeon_ros.protocol.requests import Feedback, Reply, Request, Status
 from neurosurgeon_ros.protocol.validation import InvalidRequest, _check_stream
+
+#: Requests that wait for the back-end, and that wait to be decoded.
+MAX_QUEUE = 3
 
 
 class Gates:
@@ -31,7 +33,7 @@ class Gates:
         self.replies: queue.SimpleQueue[Reply] = queue.SimpleQueue()
         self.problems: list[str] = []
         self.server = EdgeServer(
-            {engine.fingerprint: engine}, self.replies.put, on_problem=self.problems.append, max_queue=2
+            {engine.fingerprint: engine}, self.replies.put, on_problem=self.problems.append, max_queue=MAX_QUEUE
         )
         self._monkeypatch = monkeypatch
         self._opened: list[threading.Event] = []
@@ -145,18 +147,22 @@ def test_a_request_without_memory_does_not_overtake_its_robots_stream(gates: Gat
     assert [one.held for one in answered if one.key.sequence == 1] == [1]
 
 
-def test_a_robot_that_floods_the_decoder_is_refused_and_told_what_is_held(gates: Gates) -> None:
-    robot = Speaker(small_engine())
-    assert gates.ask(robot.frame(1, picture(1), key=True)).held == 1
+def test_a_robot_that_floods_the_decoder_loses_its_own_requests_and_is_told_what_is_held(gates: Gates) -> None:
+    greedy, modest = Speaker(small_engine(), robot="greedy"), Speaker(small_engine(), robot="modest")
+    assert gates.ask(greedy.frame(1, picture(1), key=True)).held == 1
     begun, opened = gates.close(gates.server.streams, "decode")
-    for number in range(2, MOST_WAITING + 3):
-        gates.submit(robot.frame(number, picture(number)))
-        if number == 2:
-            assert begun.acquire(timeout=LONG_S)
-    refused = gates.ask(robot.frame(MOST_WAITING + 3, picture(1)))
-    assert (refused.status, refused.held) == (Status.OVERLOADED, 1)
+    gates.submit(greedy.frame(2, picture(2)))
+    assert begun.acquire(timeout=LONG_S)
+    for number in range(3, MAX_QUEUE + 3):
+        gates.submit(greedy.frame(number, picture(number)))
+    refused = gates.ask(greedy.frame(MAX_QUEUE + 3, picture(1)))
+    assert (refused.key.sequence, refused.status, refused.held) == (MAX_QUEUE + 3, Status.OVERLOADED, 1)
     assert "wait to be decoded" in refused.error
+    refused = gates.ask(modest.frame(1, picture(1), key=True))
+    assert (refused.key.robot_id, refused.key.sequence, refused.held) == ("greedy", MAX_QUEUE + 2, 1)
     opened.set()
+    held = {(one.key.robot_id, one.key.sequence): one.held for one in (gates.get() for _ in range(MAX_QUEUE + 1))}
+    assert held == {("modest", 1): 1} | {("greedy", number): number for number in range(2, MAX_QUEUE + 2)}
 
 
 def test_robots_are_decoded_in_turn(gates: Gates) -> None:
