@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import queue
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -27,7 +28,7 @@ from neurosurgeon_ros.protocol.requests import Reply, Request
 from neurosurgeon_ros.robot.arrival import Arrival
 from neurosurgeon_ros.robot.decision import Outcome
 from neurosurgeon_ros.robot.streams import LONGEST_PAUSE_S, MOST_REFUSED_KEYS
-from neurosurgeon_ros.robot.uplink.breaker import Circuit
+from neurosurgeon_ros.robot.uplink.breaker import SILENT_FRAMES, Circuit
 from neurosurgeon_ros.robot.uplink.link import NO_EDGE
 
 INPUT_BYTES = 3 * SIDE * SIDE
@@ -330,6 +331,34 @@ def test_a_frame_that_was_encoded_and_not_sent_is_followed_by_a_key(edge: Edge) 
     assert rig.keys() == [True, True, False]
     assert edge.server.streams.counts.not_held == 0
     rig.assert_nothing_is_lost()
+
+
+def test_a_frame_whose_lifespan_ended_on_the_link_is_followed_by_a_key(edge: Edge) -> None:
+    edge.lifespan_s = SHORT_S / 10
+    rig = Rig(edge)
+    rig.feed()
+    rig.lose.add(2)
+    assert rig.feed(deadline_s=SHORT_S) is F
+    assert [rig.feed(), rig.feed()] == [E, E], "its request is given up as soon as it cannot arrive any more"
+    assert rig.keys() == [True, False, True, False]
+
+
+def test_after_an_open_circuit_the_stream_goes_on_with_a_key(edge: Edge) -> None:
+    rig = Rig(edge)
+    rig.feed()
+    for _ in range(SILENT_FRAMES):
+        assert rig.feed_lost() is F
+    assert rig.robot.processor.uplink.breaker.state is Circuit.OPEN
+    sent = len(rig.keys())
+    end_s = time.monotonic() + LONG_S
+    while rig.feed() is Outcome.ON_DEVICE:
+        assert len(rig.keys()) == sent, "no frame is encoded for the edge"
+        assert time.monotonic() < end_s
+    tests = [request for request in edge.requests if request.key.kind is Kind.SAMPLE]
+    assert tests and all(test.reference == 0 and test.tensors[0].codec == NAME for test in tests)
+    assert rig.robot.sink.results[-1].outcome is E
+    assert rig.keys()[sent:] == [True]
+    assert edge.server.streams.counts.not_held == 0
 
 
 def test_a_refusal_for_load_does_not_break_the_stream(edge: Edge) -> None:
