@@ -22,7 +22,7 @@ _OUTCOMES = {
     Status.MODEL_MISMATCH: "of another model",
     Status.FAILED: "failed",
     Status.NOT_HELD: "without their reference",
-    Status.DIVERGED: "diverged",
+    Status.DIVERGED: "of a stream that diverged",
 }
 
 _STAGES = {

@@ -31,8 +31,9 @@ STREAM_BYTES = 64 << 20
 #: A stream that was not used for this many seconds begins again: its reference shows another scene.
 LONGEST_PAUSE_S = 5.0
 
-#: After this many keys in a row that the edge refused, other than for load, an arm sends its tensors without memory.
-MOST_REFUSED_KEYS = 3
+#: After this many failures in a row, an arm sends its tensors without memory. A failure is a key that the edge refused,
+#: other than for load, or a frame that an encoder failed on.
+MOST_FAILURES = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,24 +86,32 @@ class _Stream:
     """
     One stream.
 
-    :param encoders: one for each tensor that the codec with memory carries, by its position.
+    :param encoders: one for each tensor that the codec with memory carries, by its position; empty before the first
+        key.
     :param newest: sequence of the newest frame that was encoded and sent; 0: none.
     :param is_key_due: whether the next frame has to be a key.
     :param used_s: clock time of the newest frame.
     :param unanswered: the newest key and the frames after it, as far as their answers are unknown.
-    :param refused_keys: keys that the edge refused, since it last accepted one.
+    :param failures: failures since the edge last accepted a key.
     """
 
-    encoders: dict[int, StreamEncoder]
+    encoders: dict[int, StreamEncoder] = field(default_factory=dict)
     newest: int = 0
     is_key_due: bool = True
     used_s: float = 0.0
     unanswered: list[_Sent] = field(default_factory=list)
-    refused_keys: int = 0
+    failures: int = 0
 
     @property
     def held_bytes(self) -> int:
         return sum(encoder.held_bytes for encoder in self.encoders.values())
+
+    def fail(self) -> bool:
+        """Begin again with new encoders. Return whether it failed so often that its arm goes on without memory."""
+        self.encoders.clear()
+        self.is_key_due = True
+        self.failures += 1
+        return self.failures >= MOST_FAILURES
 
 
 class RobotStreams:
@@ -161,10 +170,11 @@ class RobotStreams:
         :param sequence: number of the accepted frame.
         :raises CodecError: if an encoder fails and the tensors have no plain codec.
         """
-        stream = self._stream(arm)
+        stream = self._streams.setdefault(arm.name, _Stream())
+        self._streams.move_to_end(arm.name)
         self._settle(stream, arm)
         self._unsent, now_s = None, self._clock()
-        if stream.refused_keys >= MOST_REFUSED_KEYS:
+        if stream.failures >= MOST_FAILURES:
             return EncodedFrame(self._engine.encode_plainly(arm.point, tensors))
         is_key = stream.is_key_due or now_s - stream.used_s > LONGEST_PAUSE_S
         stream.used_s = now_s
@@ -172,9 +182,10 @@ class RobotStreams:
         try:
             encoded = self._encode(stream, arm, tensors, key=is_key)
         except Exception as problem:  # the frame still goes to the edge, and the next one with a new encoder
-            del self._streams[arm.name]
-            self.problem = f"{arm.name} failed and travelled without memory: {type(problem).__name__}: {problem}"
+            often = f" {MOST_FAILURES} times, and goes on without memory" if stream.fail() else ""
+            self.problem = f"{arm.name} could not be encoded{often}: {type(problem).__name__}: {problem}"
             self.counts = replace(self.counts, failed=self.counts.failed + 1)
+            self._count_held()
             return EncodedFrame(self._engine.encode_plainly(arm.point, tensors))
         streamed = [index for index in stream.encoders if is_stream_codec(encoded[index].codec)]
         is_complete = len(streamed) == len(stream.encoders)
@@ -200,16 +211,6 @@ class RobotStreams:
         stream.unanswered.append(_Sent(request, is_key))
         self.counts = replace(self.counts, keys=self.counts.keys + is_key)
 
-    def _stream(self, arm: Arm) -> _Stream:
-        stream = self._streams.get(arm.name)
-        if stream is None:
-            specs = self._engine.partitioned.points[arm.point].tensors
-            carriers = enumerate(zip(arm.carriers, specs, strict=True))
-            encoders = {i: one.encoder(spec) for i, (one, spec) in carriers if isinstance(one, StreamCodec)}
-            stream = self._streams[arm.name] = _Stream(encoders)
-        self._streams.move_to_end(arm.name)
-        return stream
-
     def _encode(
         self, stream: _Stream, arm: Arm, tensors: Sequence[torch.Tensor], *, key: bool
     ) -> tuple[EncodedTensor, ...]:
@@ -217,6 +218,8 @@ class RobotStreams:
         specs = self._engine.partitioned.points[arm.point].tensors
         for index, (carrier, tensor, spec) in enumerate(zip(arm.carriers, tensors, specs, strict=True)):
             if isinstance(carrier, StreamCodec):
+                if index not in stream.encoders:
+                    stream.encoders[index] = carrier.encoder(spec)
                 encoded.append(stream.encoders[index].encode(tensor, key=key))
             else:
                 encoded.append(carrier.encode(tensor, spec))
@@ -233,7 +236,7 @@ class RobotStreams:
                 self._begin_again(stream, arm, sent)
                 return
             if sent.is_key:
-                stream.refused_keys = 0
+                stream.failures = 0
 
     def _is_held(self, request: OutstandingRequest) -> bool | None:
         """Return whether the edge held a frame once it had decoded it; None while that is unknown."""
@@ -254,13 +257,13 @@ class RobotStreams:
             broken=self.counts.broken + 1,
             diverged=self.counts.diverged + (status is Status.DIVERGED),
         )
-        if sent.is_key and feedback is not None and status is not Status.OVERLOADED:
-            stream.refused_keys += 1
-            if stream.refused_keys == MOST_REFUSED_KEYS:
-                self.problem = f"{arm.name} goes on without memory, the edge refused its keys: {feedback.error}"
+        is_refused = sent.is_key and feedback is not None and status is not Status.OVERLOADED
+        if is_refused and feedback is not None and stream.fail():
+            self.problem = f"{arm.name} goes on without memory, the edge refused its keys: {feedback.error}"
 
     def _count_held(self) -> None:
         """Drop streams until the memory suffices, and count those that are left."""
         while (held_bytes := sum(stream.held_bytes for stream in self._streams.values())) > self._memory_bytes:
             self._streams.popitem(last=False)
-        self.counts = replace(self.counts, held=len(self._streams), held_bytes=held_bytes)
+        held = sum(bool(stream.encoders) for stream in self._streams.values())
+        self.counts = replace(self.counts, held=held, held_bytes=held_bytes)

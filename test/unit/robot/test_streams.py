@@ -20,14 +20,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from robots import LONG_S, SHORT_S, SIDE, Chooser, Edge, Robot, equal, make_robot, picture, small_engine, whole
-from stream_codec import NAME, Encoder, register
+from stream_codec import NAME, Difference, Encoder, register
 
 from neurosurgeon_ros.calibration.arm_table import ArmTable, build_arm_table
+from neurosurgeon_ros.codecs import CodecError
 from neurosurgeon_ros.learning.interface import Choice, Kind
 from neurosurgeon_ros.protocol.requests import Reply, Request
 from neurosurgeon_ros.robot.arrival import Arrival
 from neurosurgeon_ros.robot.decision import Outcome
-from neurosurgeon_ros.robot.streams import LONGEST_PAUSE_S, MOST_REFUSED_KEYS
+from neurosurgeon_ros.robot.streams import LONGEST_PAUSE_S, MOST_FAILURES
 from neurosurgeon_ros.robot.uplink.breaker import SILENT_FRAMES, Circuit
 from neurosurgeon_ros.robot.uplink.link import NO_EDGE
 
@@ -312,6 +313,20 @@ def test_an_encoder_that_fails_travels_without_memory_and_the_next_is_a_key(
     assert (rig.streams.counts.failed, rig.streams.counts.keys, rig.streams.counts.broken) == (1, 2, 0)
 
 
+def test_an_encoder_that_cannot_be_made_is_given_up(edge: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object, __: object) -> Encoder:
+        made.append(1)
+        raise CodecError("the library is missing")
+
+    made: list[int] = []
+    rig = Rig(edge)
+    monkeypatch.setattr(Difference, "encoder", fail)
+    assert [rig.feed() for _ in range(MOST_FAILURES + 2)] == [E] * (MOST_FAILURES + 2)
+    assert {tensor.codec for request in edge.requests for tensor in request.tensors} == {"uint8"}
+    assert len(made) == MOST_FAILURES == rig.streams.counts.failed
+    assert "goes on without memory: CodecError: the library is missing" in rig.streams.problem
+
+
 def test_a_frame_that_was_encoded_and_not_sent_is_followed_by_a_key(edge: Edge) -> None:
     rig = Rig(edge)
     rig.feed()
@@ -403,10 +418,10 @@ def test_an_arm_whose_keys_are_refused_goes_on_without_memory(edge: Edge) -> Non
     edge.publish = lambda request: publish(  # type: ignore[method-assign]
         replace(request, checksum=request.checksum ^ 1) if request.checksum else request
     )
-    outcomes = [rig.feed() for _ in range(MOST_REFUSED_KEYS + 2)]
-    assert outcomes == [F] * MOST_REFUSED_KEYS + [E, E]
+    outcomes = [rig.feed() for _ in range(MOST_FAILURES + 2)]
+    assert outcomes == [F] * MOST_FAILURES + [E, E]
     assert "goes on without memory" in rig.streams.problem and "checksum" in rig.streams.problem
-    assert (rig.streams.counts.diverged, edge.server.streams.counts.diverged) == (MOST_REFUSED_KEYS,) * 2
+    assert (rig.streams.counts.diverged, edge.server.streams.counts.diverged) == (MOST_FAILURES,) * 2
     edge.publish = publish  # type: ignore[method-assign]
     edge.edge_session += 1  # another edge is given another chance
     assert [rig.feed(), rig.feed()] == [E, E]
