@@ -14,16 +14,19 @@ import zstandard
 from numpy.typing import NDArray
 
 from neurosurgeon_ros import codecs
-from neurosurgeon_ros.codecs import CodecError, EncodedTensor, StreamCodec, TensorSpec, get_codec
+from neurosurgeon_ros.codecs import CameraImage, CodecError, EncodedTensor, StreamCodec, TensorSpec, get_codec
 from neurosurgeon_ros.codecs.codec import check_spec, elements, flat_bytes, from_memory_order, to_memory_order
 from neurosurgeon_ros.codecs.streams.stream import StreamDecoder, StreamEncoder
 from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.protocol.requests import Key, Kind, Request, stream_checksum
 
-NAME = "test-difference"
+NAME, IMAGES = "test-difference", "test-image-difference"
 
 #: Lowest value and step of the 8-bit values of a float tensor.
 _RANGE = struct.Struct("<ff")
+
+#: Height and width of an image.
+_SIZE = struct.Struct("<II")
 
 Codes = NDArray[np.uint8]
 
@@ -125,6 +128,75 @@ class Difference(StreamCodec):
         return Decoder(spec)
 
 
+class ImageEncoder(StreamEncoder):
+    """The robot's end of a stream of camera images: their difference, which must have the same size."""
+
+    def __init__(self, spec: TensorSpec) -> None:
+        self.checksum = 0
+        self._spec = spec
+        self._pixels: Codes | None = None
+
+    @property
+    def held_bytes(self) -> int:
+        return 0 if self._pixels is None else self._pixels.nbytes
+
+    def encode(self, tensor: torch.Tensor, *, key: bool) -> EncodedTensor:
+        raise CodecError("the image cannot be recovered from a tensor")
+
+    def carry(self, image: CameraImage, *, key: bool) -> EncodedTensor:
+        pixels, before = image.pixels, self._pixels
+        if not key and (before is None or before.shape != pixels.shape):
+            raise CodecError("an image of another size must be a key")
+        sent = pixels if key or before is None else pixels - before
+        self._pixels = pixels.copy()
+        self.checksum = zlib.crc32(self._pixels.data)
+        data = _SIZE.pack(*pixels.shape[:2]) + zstandard.compress(sent.tobytes(), 1)
+        return EncodedTensor(self._spec.name, self._spec.dtype, self._spec.shape, IMAGES, memoryview(data))
+
+
+class ImageDecoder(StreamDecoder):
+    """The edge's end."""
+
+    def __init__(self, spec: TensorSpec) -> None:
+        self.checksum = 0
+        self._pixels: Codes | None = None
+
+    @property
+    def held_bytes(self) -> int:
+        return 0 if self._pixels is None else self._pixels.nbytes
+
+    def decode(self, encoded: EncodedTensor, *, key: bool) -> torch.Tensor:
+        raise CodecError("this codec gives an image")
+
+    def image(self, encoded: EncodedTensor, *, key: bool) -> Codes:
+        data = bytes(flat_bytes(encoded))
+        height, width = _SIZE.unpack_from(data)
+        sent = np.frombuffer(zstandard.decompress(data[_SIZE.size :]), np.uint8).reshape(height, width, 3)
+        if not key and (self._pixels is None or self._pixels.shape != sent.shape):
+            raise CodecError("an image of another size came as a difference")
+        self._pixels = sent.copy() if key or self._pixels is None else self._pixels + sent
+        self.checksum = zlib.crc32(self._pixels.data)
+        return self._pixels.copy()
+
+
+class ImageDifference(Difference):
+    """Makes the two ends of a stream of camera images."""
+
+    name = IMAGES
+
+    def accepts(self, spec: TensorSpec) -> bool:
+        return len(spec.shape) == 4 and spec.shape[:2] == (1, 3)
+
+    def max_bytes(self, spec: TensorSpec) -> int:
+        return 1 << 24
+
+    def encoder(self, spec: TensorSpec) -> ImageEncoder:  # type: ignore[override]
+        return ImageEncoder(spec)
+
+    def decoder(self, spec: TensorSpec) -> ImageDecoder:  # type: ignore[override]
+        return ImageDecoder(spec)
+
+
 class Speaker:
     """
     A robot's end of one stream, played by a test: encodes pictures, and makes requests of them.
@@ -164,5 +236,6 @@ class Speaker:
 
 
 def register(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Register the codec for one test."""
-    monkeypatch.setitem(codecs._STREAMS, NAME, Difference())
+    """Register the codecs for one test."""
+    for codec in (Difference(), ImageDifference()):
+        monkeypatch.setitem(codecs._STREAMS, codec.name, codec)

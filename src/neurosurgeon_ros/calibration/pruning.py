@@ -105,7 +105,7 @@ def useful_arms(costs: Costs, *, camera: BoolArray, received: BoolArray, stream:
     """
     last = len(camera) - 1
     worth = {*np.flatnonzero(received).tolist()}
-    for group in (np.flatnonzero(~camera & ~stream), np.flatnonzero(camera & ~received)):
+    for group in (np.flatnonzero(~camera & ~stream), np.flatnonzero(camera & ~received & ~stream)):
         if len(group):
             among = np.union1d(group, [last])
             worth |= {*among[worth_having(costs.of(among), speed)].tolist()}

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 
 import torch
 
-from neurosurgeon_ros.codecs import EncodedTensor, TensorSpec, get_codec, get_stream_codec, is_stream_codec
+from neurosurgeon_ros.codecs import CodecError, TensorSpec, get_codec, get_stream_codec, is_stream_codec
+from neurosurgeon_ros.codecs.streams.camera_stream import ImageDecoder
 from neurosurgeon_ros.codecs.streams.stream import StreamDecoder
 from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.protocol.requests import Request, stream_checksum
@@ -93,8 +94,9 @@ class _Stream:
     held_bytes: int = 0
     decoders: dict[int, StreamDecoder] = field(default_factory=dict)
 
-    def decode(self, index: int, encoded: EncodedTensor, spec: TensorSpec, *, key: bool) -> torch.Tensor:
+    def decode(self, index: int, request: Request, engine: Engine, spec: TensorSpec) -> torch.Tensor:
         """Decode one tensor; raises NotHeld or CodecError."""
+        encoded, key = request.tensors[index], not request.reference
         if not is_stream_codec(encoded.codec):
             if key:
                 self.decoders.pop(index, None)
@@ -104,7 +106,16 @@ class _Stream:
             if not key:
                 raise NotHeld(f"the last key had no tensor {spec.name} with {encoded.codec}: send a key")
             decoder = self.decoders[index] = get_stream_codec(encoded.codec).decoder(spec)
-        return decoder.decode(encoded, key=key)
+        if not isinstance(decoder, ImageDecoder):
+            return decoder.decode(encoded, key=key)
+        image = decoder.image(encoded, key=key)
+        height, width = image.shape[:2]
+        told = request.letterbox
+        if told is None or (width, height) != (told.image_width, told.image_height):
+            raise CodecError(
+                f"tensor {spec.name} is a picture of {width} x {height} pixels, the request says otherwise"
+            )
+        return engine.preprocessed(image, spec)
 
 
 class StreamStore:
@@ -144,14 +155,11 @@ class StreamStore:
         :raises Diverged: the robot holds something else. The stream is dropped, as it is after any other error.
         :raises CodecError: a tensor cannot be decoded.
         """
-        name, key = StreamName.of(request), not request.reference
+        name = StreamName.of(request)
         stream = self._find(name, request)
         specs = engine.partitioned.points[request.partition_point].tensors
         try:
-            tensors = tuple(
-                stream.decode(index, encoded, spec, key=key)
-                for index, (encoded, spec) in enumerate(zip(request.tensors, specs, strict=True))
-            )
+            tensors = tuple(stream.decode(index, request, engine, spec) for index, spec in enumerate(specs))
         except Exception as problem:
             is_incomplete = isinstance(problem, NotHeld)
             reason = "its last key was incomplete" if is_incomplete else "its last frame could not be decoded"

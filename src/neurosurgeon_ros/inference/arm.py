@@ -11,6 +11,7 @@ from types import MappingProxyType
 from neurosurgeon_ros.codecs import CameraPicture, Codec, CodecError, StreamCodec, TensorSpec, find_codec, get_codec
 from neurosurgeon_ros.codecs.camera import AS_RECEIVED
 from neurosurgeon_ros.codecs.limits import CrossingLimits
+from neurosurgeon_ros.codecs.streams.camera_stream import sends_images
 from neurosurgeon_ros.partition import PartitionPoint
 
 #: Codecs for tensors that an arm's codec does not accept. The first one that accepts a tensor carries it unchanged.
@@ -29,12 +30,14 @@ class Arm:
     :param codec: registered name; empty for `on_device`. Tensors that it does not accept are sent unchanged.
     :param name: "point/codec", or `on_device`.
     :param carriers: codec of each tensor that crosses.
+    :param sends_image: whether the camera's image is sent in place of the network's input.
     """
 
     point: int
     codec: str
     name: str
     carriers: tuple[Codec | StreamCodec, ...] = field(default=(), compare=False, repr=False)
+    sends_image: bool = field(default=False, compare=False, repr=False)
 
     @property
     def is_lossless(self) -> bool:
@@ -43,7 +46,7 @@ class Arm:
 
     @property
     def camera_codec(self) -> CameraPicture | None:
-        """Return the codec of an arm that sends the camera's image; None for any other arm."""
+        """Return the codec without memory of an arm that sends the camera's image; None for any other arm."""
         codec = find_codec(self.codec) if self.codec else None
         return codec if isinstance(codec, CameraPicture) else None
 
@@ -80,7 +83,10 @@ def list_arms(
         seen: set[tuple[str, ...]] = set()
         for codec in chosen:
             name = f"{point.name}/{codec.name}"
-            if isinstance(codec, CameraPicture) and not (point.index == 0 and len(point.tensors) == 1):
+            sends_image = isinstance(codec, CameraPicture) or (
+                isinstance(codec, StreamCodec) and sends_images(codec, point.tensors)
+            )
+            if sends_image and not (point.index == 0 and len(point.tensors) == 1):
                 continue
             if codec is AS_RECEIVED and not as_received:
                 continue
@@ -91,7 +97,7 @@ def list_arms(
             if carriers and names not in seen:
                 seen.add(names)
                 fitted = limited(carriers, point.tensors, limits[name]) if codec.calibrated else carriers
-                arms.append(Arm(point.index, codec.name, name, fitted))
+                arms.append(Arm(point.index, codec.name, name, fitted, sends_image))
     return (*arms, Arm(len(points) - 1, "", points[-1].name))
 
 

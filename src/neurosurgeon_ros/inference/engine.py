@@ -23,6 +23,7 @@ from neurosurgeon_ros.codecs import (
     find_codec,
 )
 from neurosurgeon_ros.codecs.limits import CrossingLimits
+from neurosurgeon_ros.codecs.streams.camera_stream import ImageDecoder, ImageEncoder
 from neurosurgeon_ros.inference.arm import NO_LIMITS, Arm, list_arms, plain_codec
 from neurosurgeon_ros.inference.device import CPU, DeviceBackEnds, choose_device
 from neurosurgeon_ros.inference.padding_elimination import PaddingElimination
@@ -180,14 +181,20 @@ class Engine:
 
     def encode_image(self, arm: Arm, image: CameraImage) -> tuple[EncodedTensor, ...]:
         """
-        Encode the camera's image in place of the network's input, for an arm that has a camera codec.
+        Encode the camera's image in place of the network's input, for an arm that sends it.
+
+        A codec with memory encodes a key that belongs to no stream, with an encoder that is used only once.
 
         :raises CodecError: if the image cannot be sent this way.
         """
-        codec = arm.camera_codec
-        if codec is None:
-            raise CodecError(f"Arm {arm.name} sends tensors, not the camera's image; encode what run_front returned.")
-        return (codec.carry(image, self.partitioned.points[arm.point].tensors[0]),)
+        codec, spec = next(iter(arm.carriers), None), self.partitioned.points[arm.point].tensors[0]
+        if isinstance(codec, CameraPicture):
+            return (codec.carry(image, spec),)
+        if isinstance(codec, StreamCodec):
+            encoder = codec.encoder(spec)
+            if isinstance(encoder, ImageEncoder):
+                return (encoder.carry(image, key=True),)
+        raise CodecError(f"Arm {arm.name} sends tensors, not the camera's image; encode what run_front returned.")
 
     def encode(self, arm: Arm, tensors: Sequence[torch.Tensor]) -> tuple[EncodedTensor, ...]:
         """
@@ -228,10 +235,24 @@ class Engine:
         specs = self.partitioned.points[point].tensors
         codecs = [find_codec(one.codec) for one in encoded]
         if point == 0 and len(codecs) == len(specs) == 1 and isinstance(codecs[0], CameraPicture):
-            return (self._preprocessed(codecs[0].image(encoded[0], specs[0]), specs[0]),)
-        return tuple(_decode(codec, one, spec) for codec, one, spec in zip(codecs, encoded, specs, strict=True))
+            return (self.preprocessed(codecs[0].image(encoded[0], specs[0]), specs[0]),)
+        return tuple(self._decode(codec, one, spec) for codec, one, spec in zip(codecs, encoded, specs, strict=True))
 
-    def _preprocessed(self, image: NDArray[np.uint8], spec: TensorSpec) -> torch.Tensor:
+    def _decode(self, codec: Codec | StreamCodec, encoded: EncodedTensor, spec: TensorSpec) -> torch.Tensor:
+        if not isinstance(codec, StreamCodec):
+            return codec.decode(encoded, spec)
+        decoder = codec.decoder(spec)
+        if isinstance(decoder, ImageDecoder):
+            return self.preprocessed(decoder.image(encoded, key=True), spec)
+        return decoder.decode(encoded, key=True)
+
+    def preprocessed(self, image: NDArray[np.uint8], spec: TensorSpec) -> torch.Tensor:
+        """
+        Return the network's input for an image of a camera.
+
+        :param image: BGR, shape (height, width, 3).
+        :raises CodecError: if it is not what crosses at the partition point.
+        """
         x, _ = self.model.preprocess(image)
         if tuple(x.shape) != spec.shape:
             raise CodecError(f"{self.model.name} makes {tuple(x.shape)} of the image, and takes {spec.shape}.")
@@ -249,9 +270,3 @@ def _encode(codec: Codec | StreamCodec, tensor: torch.Tensor, spec: TensorSpec) 
     if isinstance(codec, StreamCodec):
         return codec.encoder(spec).encode(tensor, key=True)
     return codec.encode(tensor, spec)
-
-
-def _decode(codec: Codec | StreamCodec, encoded: EncodedTensor, spec: TensorSpec) -> torch.Tensor:
-    if isinstance(codec, StreamCodec):
-        return codec.decoder(spec).decode(encoded, key=True)
-    return codec.decode(encoded, spec)

@@ -85,6 +85,7 @@ class ArmStatistics:
         if share in (0.0, 1.0):
             return
         features, robot_s, means_s = self.features.copy(), self.robot_s.copy(), self._encode_s.copy()
+        self.key_bytes = np.where(self._camera, share * self.key_bytes, self.key_bytes)
         robot_s[self._camera] += (share - 1.0) * means_s[self._camera]
         means_s[self._camera] *= share
         features[self._camera, PSI] *= share

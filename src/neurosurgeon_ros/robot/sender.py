@@ -84,8 +84,9 @@ class Sender:
         if not table.arms[arm].is_stream:
             return EncodedFrame(self._encode_alone(flight, arm))
         self._streams.follow(table, self._uplink.edge_session, frame.image.pixels.shape)
-        tensors = flight.tensors(int(table.point[arm]), self._local, self._clock)
-        return self._streams.encode(table.arms[arm], tensors, frame.sequence)
+        return self._streams.encode(
+            table.arms[arm], lambda: flight.tensors(flight.point, self._local, self._clock), frame.image
+        )
 
     def _encode_alone(self, flight: Flight, arm: int) -> tuple[EncodedTensor, ...]:
         table = flight.selector.table

@@ -13,12 +13,14 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import torch
 
 from neurosurgeon_ros.calibration.arm_table import ArmTable
-from neurosurgeon_ros.codecs import EncodedTensor, StreamCodec, is_stream_codec
+from neurosurgeon_ros.codecs import CameraImage, CodecError, EncodedTensor, StreamCodec, is_stream_codec
+from neurosurgeon_ros.codecs.streams.camera_stream import ImageEncoder
 from neurosurgeon_ros.codecs.streams.stream import StreamEncoder
 from neurosurgeon_ros.inference.arm import Arm
 from neurosurgeon_ros.inference.engine import Engine
@@ -159,15 +161,15 @@ class RobotStreams:
                 stream.is_key_due = True
         self._table, self._edge_session, self._shape = table, edge_session, shape
 
-    def encode(self, arm: Arm, tensors: Sequence[torch.Tensor], sequence: int) -> EncodedFrame:
+    def encode(self, arm: Arm, tensors: Callable[[], Sequence[torch.Tensor]], image: CameraImage) -> EncodedFrame:
         """
         Encode a frame as the next one of its arm's stream. Call :meth:`sent` once it is sent.
 
         A tensor that cannot be part of a stream is sent without memory, and so are all tensors if an encoder fails.
 
         :param arm: an arm whose codec has memory.
-        :param tensors: the tensors at the arm's partition point.
-        :param sequence: number of the accepted frame.
+        :param tensors: returns the tensors at the arm's partition point.
+        :param image: the camera's image, for an arm that sends it.
         :raises CodecError: if an encoder fails and the tensors have no plain codec.
         """
         stream = self._streams.setdefault(arm.name, _Stream())
@@ -175,23 +177,23 @@ class RobotStreams:
         self._settle(stream, arm)
         self._unsent, now_s = None, self._clock()
         if stream.failures >= MOST_FAILURES:
-            return EncodedFrame(self._engine.encode_plainly(arm.point, tensors))
+            return EncodedFrame(self._engine.encode_plainly(arm.point, tensors()))
         is_key = stream.is_key_due or now_s - stream.used_s > LONGEST_PAUSE_S
         stream.used_s = now_s
-        was_due, stream.is_key_due = is_key, True  # until the frame is sent, robot and edge differ
+        stream.is_key_due = True  # until the frame is sent, robot and edge differ
         try:
-            encoded = self._encode(stream, arm, tensors, key=is_key)
+            encoded, is_key = self._encode(stream, arm, tensors, image, key=is_key)
         except Exception as problem:  # the frame still goes to the edge, and the next one with a new encoder
             often = f" {MOST_FAILURES} times, and goes on without memory" if stream.fail() else ""
             self.problem = f"{arm.name} could not be encoded{often}: {type(problem).__name__}: {problem}"
             self.counts = replace(self.counts, failed=self.counts.failed + 1)
             self._count_held()
-            return EncodedFrame(self._engine.encode_plainly(arm.point, tensors))
+            return EncodedFrame(self._engine.encode_plainly(arm.point, tensors()))
         streamed = [index for index in stream.encoders if is_stream_codec(encoded[index].codec)]
         is_complete = len(streamed) == len(stream.encoders)
         self._engine.unquantised += len(stream.encoders) - len(streamed)
         if not streamed:
-            stream.is_key_due = was_due
+            stream.is_key_due = is_key
             return EncodedFrame(encoded)
         self._unsent = stream, is_key, is_complete
         checksum = stream_checksum([stream.encoders[index].checksum for index in streamed])
@@ -212,18 +214,44 @@ class RobotStreams:
         self.counts = replace(self.counts, keys=self.counts.keys + is_key)
 
     def _encode(
-        self, stream: _Stream, arm: Arm, tensors: Sequence[torch.Tensor], *, key: bool
+        self,
+        stream: _Stream,
+        arm: Arm,
+        tensors: Callable[[], Sequence[torch.Tensor]],
+        image: CameraImage,
+        *,
+        key: bool,
+    ) -> tuple[tuple[EncodedTensor, ...], bool]:
+        """Encode a frame, as a key if it cannot build on another one. Return whether it is one."""
+        if not key:
+            with suppress(CodecError):  # the picture has other margins than the key, for example
+                return self._encode_as(stream, arm, tensors, image, key=False), False
+            stream.encoders.clear()
+        return self._encode_as(stream, arm, tensors, image, key=True), True
+
+    def _encode_as(
+        self,
+        stream: _Stream,
+        arm: Arm,
+        tensors: Callable[[], Sequence[torch.Tensor]],
+        image: CameraImage,
+        *,
+        key: bool,
     ) -> tuple[EncodedTensor, ...]:
-        encoded = []
         specs = self._engine.partitioned.points[arm.point].tensors
-        for index, (carrier, tensor, spec) in enumerate(zip(arm.carriers, tensors, specs, strict=True)):
-            if isinstance(carrier, StreamCodec):
-                if index not in stream.encoders:
-                    stream.encoders[index] = carrier.encoder(spec)
-                encoded.append(stream.encoders[index].encode(tensor, key=key))
-            else:
-                encoded.append(carrier.encode(tensor, spec))
-        return tuple(encoded)
+        for index, (carrier, spec) in enumerate(zip(arm.carriers, specs, strict=True)):
+            if isinstance(carrier, StreamCodec) and index not in stream.encoders:
+                stream.encoders[index] = carrier.encoder(spec)
+        if arm.sends_image:
+            encoder = stream.encoders[0]
+            assert isinstance(encoder, ImageEncoder)
+            return (encoder.carry(image, key=key),)
+        return tuple(
+            stream.encoders[index].encode(tensor, key=key)
+            if isinstance(carrier, StreamCodec)
+            else carrier.encode(tensor, spec)
+            for index, (carrier, tensor, spec) in enumerate(zip(arm.carriers, tensors(), specs, strict=True))
+        )
 
     def _settle(self, stream: _Stream, arm: Arm) -> None:
         """Compare what the edge says that it holds with what was sent, and make a key due if they differ."""

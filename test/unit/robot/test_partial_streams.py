@@ -12,10 +12,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from robots import SIDE, small_model
+from robots import SIDE, picture, small_model
 from stream_codec import NAME, Encoder, register
 from torch import nn
 
+from neurosurgeon_ros.codecs import CameraImage
 from neurosurgeon_ros.codecs.codec import from_memory_order
 from neurosurgeon_ros.edge.streams import NotHeld, StreamStore
 from neurosurgeon_ros.inference.arm import Arm
@@ -86,7 +87,7 @@ class Pair:
         for tensor, is_finite in zip(tensors, finite, strict=True):
             if not is_finite:
                 tensor[0, 0, 0, 0] = torch.nan
-        sent = self.robot.encode(self.arm, tensors, self.number)
+        sent = self.robot.encode(self.arm, lambda: tensors, CameraImage(picture(1)))
         request = Request(
             Key("robot", 7, self.number, Kind.FRAME), None, "f", self.arm.point, sent.tensors, None, 0.0, 0.5,
             reference=sent.reference, checksum=sent.checksum,
