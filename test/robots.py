@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from neurosurgeon_ros.calibration.arm_table import ArmTable, build_arm_table
-from neurosurgeon_ros.edge.server import STREAM_BYTES, EdgeServer
+from neurosurgeon_ros.edge.server import EdgeServer
+from neurosurgeon_ros.edge.streams import STREAM_BYTES
 from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.inference.throttle import Throttle
 from neurosurgeon_ros.learning import make_policy

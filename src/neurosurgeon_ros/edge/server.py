@@ -21,8 +21,8 @@ import torch
 from neurosurgeon_ros.codecs import CodecError
 from neurosurgeon_ros.edge.fair_queue import FairQueue, Refusal, Waiting
 from neurosurgeon_ros.edge.load import EdgeCounts, Load
-from neurosurgeon_ros.edge.stream_worker import StreamWorker
-from neurosurgeon_ros.edge.streams import StreamStore
+from neurosurgeon_ros.edge.stream_worker import LONGER, StreamWorker
+from neurosurgeon_ros.edge.streams import STREAM_BYTES, StreamStore
 from neurosurgeon_ros.inference.batching import ALONE, Batching
 from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.inference.threads import use_threads
@@ -30,9 +30,6 @@ from neurosurgeon_ros.learning.interface import Kind
 from neurosurgeon_ros.models import Detections
 from neurosurgeon_ros.protocol.requests import Feedback, Reply, Request, Status
 from neurosurgeon_ros.protocol.validation import InvalidRequest, check_probe, check_request
-
-#: Default maximum memory of all streams, in bytes.
-STREAM_BYTES = 256 << 20
 
 
 class EdgeServer:
@@ -77,7 +74,7 @@ class EdgeServer:
         self.streams = StreamStore(stream_bytes)
         self._decoder = StreamWorker(
             self.streams,
-            max_waiting=max_queue,
+            max_waiting=LONGER * max_queue,
             then=self._enqueue,
             refuse=self._refuse,
             on_problem=on_problem,
@@ -222,6 +219,8 @@ class EdgeServer:
         for size in batching.split(first.partition_point, len(decoded)):
             together, decoded = decoded[:size], decoded[size:]
             self._run_back(together, batching)
+        for one in batch:
+            one.tensors = None  # the worker keeps the batch until the next one
         if complete and len(batch) > 1:
             with self._condition:
                 self._queue.times.took(first, self._clock() - begin, len(batch))

@@ -25,6 +25,10 @@ from neurosurgeon_ros.edge.streams import Diverged, NotHeld, StreamStore
 from neurosurgeon_ros.inference.threads import use_threads
 from neurosurgeon_ros.protocol.requests import Request, Status
 
+#: An edge lets this many times as many frames wait to be decoded as for the back-end: decoding is short, and a frame
+#: that is not decoded costs its stream a key.
+LONGER = 4
+
 
 class Refuse(Protocol):
     """Refuses requests."""
@@ -130,6 +134,7 @@ class StreamWorker:
         with torch.inference_mode():
             while (one := self._next()) is not None:
                 self._handle(one)
+                del one  # its tensors may be large
 
     def _next(self) -> Waiting | None:
         """Wait for a request, and take it out of its robot's line; None once the worker stops."""

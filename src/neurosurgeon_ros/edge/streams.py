@@ -22,6 +22,9 @@ from neurosurgeon_ros.codecs.streams.stream import StreamDecoder
 from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.protocol.requests import Request, stream_checksum
 
+#: Default maximum memory of all streams, in bytes.
+STREAM_BYTES = 256 << 20
+
 #: Maximum number of dropped streams whose reason is kept for their robots.
 MOST_REASONS = 1024
 
@@ -125,7 +128,7 @@ class StreamStore:
     :param memory_bytes: maximum memory of all streams together. While a frame is decoded, its stream comes on top.
     """
 
-    def __init__(self, memory_bytes: int) -> None:
+    def __init__(self, memory_bytes: int = STREAM_BYTES) -> None:
         self._memory_bytes = memory_bytes
         self._lock = threading.Lock()
         self._streams: OrderedDict[StreamName, _Stream] = OrderedDict()

@@ -17,12 +17,14 @@ from stream_codec import NAME, Difference, Speaker, register
 from neurosurgeon_ros import codecs
 from neurosurgeon_ros.codecs import get_codec
 from neurosurgeon_ros.edge.server import EdgeServer
+from neurosurgeon_ros.edge.stream_worker import LONGER
 from neurosurgeon_ros.learning.interface import Kind
 from neurosurgeon_ros.protocol.requests import Feedback, Reply, Request, Status
 from neurosurgeon_ros.protocol.validation import InvalidRequest, _check_stream
 
 #: Requests that wait for the back-end, and that wait to be decoded.
-MAX_QUEUE = 3
+MAX_QUEUE = 2
+MAX_LINE = LONGER * MAX_QUEUE
 
 
 class Gates:
@@ -153,16 +155,16 @@ def test_a_robot_that_floods_the_decoder_loses_its_own_requests_and_is_told_what
     begun, opened = gates.close(gates.server.streams, "decode")
     gates.submit(greedy.frame(2, picture(2)))
     assert begun.acquire(timeout=LONG_S)
-    for number in range(3, MAX_QUEUE + 3):
+    for number in range(3, MAX_LINE + 3):
         gates.submit(greedy.frame(number, picture(number)))
-    refused = gates.ask(greedy.frame(MAX_QUEUE + 3, picture(1)))
-    assert (refused.key.sequence, refused.status, refused.held) == (MAX_QUEUE + 3, Status.OVERLOADED, 1)
+    refused = gates.ask(greedy.frame(MAX_LINE + 3, picture(1)))
+    assert (refused.key.sequence, refused.status, refused.held) == (MAX_LINE + 3, Status.OVERLOADED, 1)
     assert "wait to be decoded" in refused.error
     refused = gates.ask(modest.frame(1, picture(1), key=True))
-    assert (refused.key.robot_id, refused.key.sequence, refused.held) == ("greedy", MAX_QUEUE + 2, 1)
+    assert (refused.key.robot_id, refused.key.sequence, refused.held) == ("greedy", MAX_LINE + 2, 1)
     opened.set()
-    held = {(one.key.robot_id, one.key.sequence): one.held for one in (gates.get() for _ in range(MAX_QUEUE + 1))}
-    assert held == {("modest", 1): 1} | {("greedy", number): number for number in range(2, MAX_QUEUE + 2)}
+    held = {(one.key.robot_id, one.key.sequence): one.held for one in (gates.get() for _ in range(MAX_LINE + 1))}
+    assert held == {("modest", 1): 1} | {("greedy", number): number for number in range(2, MAX_LINE + 2)}
 
 
 def test_robots_are_decoded_in_turn(gates: Gates) -> None:
