@@ -64,8 +64,9 @@ class Sender:
         """
         Send tensors that the front-end has computed anyway, as a sample or a test, if no frame is on the link.
 
-        A sample never changes a stream. An arm whose codec has memory sends a key that both sides forget. Without such
-        samples, a robot that has only such arms could not test an edge that was silent.
+        A sample never changes a stream. An arm whose codec has memory sends a key that both sides forget, or, after a
+        failure of such a codec, its plain tensors. Without such samples, a robot that has only such arms could not test
+        an edge that was silent.
         """
         arm, table = flight.sample_arm, flight.selector.table
         if arm is None or not self._uplink.may_send_sample(is_test=flight.is_test):
@@ -89,7 +90,9 @@ class Sender:
         )
 
     def _encode_alone(self, flight: Flight, arm: int) -> tuple[EncodedTensor, ...]:
-        table = flight.selector.table
+        table, point = flight.selector.table, int(flight.selector.table.point[arm])
+        if table.arms[arm].is_stream and self._streams.have_failed():
+            return self._engine.encode_plainly(point, flight.tensors(point, self._local, self._clock))
         if table.camera[arm]:
             return self._engine.encode_image(table.arms[arm], flight.frame.image)
-        return self._engine.encode(table.arms[arm], flight.tensors(int(table.point[arm]), self._local, self._clock))
+        return self._engine.encode(table.arms[arm], flight.tensors(point, self._local, self._clock))

@@ -97,6 +97,7 @@ class _Stream:
     :param failures: failures since the edge last accepted a key.
     """
 
+    arm: Arm
     encoders: dict[int, StreamEncoder] = field(default_factory=dict)
     newest: int = 0
     is_key_due: bool = True
@@ -172,9 +173,9 @@ class RobotStreams:
         :param image: the camera's image, for an arm that sends it.
         :raises CodecError: if an encoder fails and the tensors have no plain codec.
         """
-        stream = self._streams.setdefault(arm.name, _Stream())
+        stream = self._streams.setdefault(arm.name, _Stream(arm))
         self._streams.move_to_end(arm.name)
-        self._settle(stream, arm)
+        self._settle(stream)
         self._unsent, now_s = None, self._clock()
         if stream.failures >= MOST_FAILURES:
             return EncodedFrame(self._engine.encode_plainly(arm.point, tensors()))
@@ -182,7 +183,7 @@ class RobotStreams:
         stream.used_s = now_s
         stream.is_key_due = True  # until the frame is sent, robot and edge differ
         try:
-            encoded, is_key = self._encode(stream, arm, tensors, image, key=is_key)
+            encoded, is_key = self._encode(stream, tensors, image, key=is_key)
         except Exception as problem:  # the frame still goes to the edge, and the next one with a new encoder
             often = f" {MOST_FAILURES} times, and goes on without memory" if stream.fail() else ""
             self.problem = f"{arm.name} could not be encoded{often}: {type(problem).__name__}: {problem}"
@@ -213,31 +214,26 @@ class RobotStreams:
         stream.unanswered.append(_Sent(request, is_key))
         self.counts = replace(self.counts, keys=self.counts.keys + is_key)
 
+    def have_failed(self) -> bool:
+        """Return whether the last key of any stream failed, so that samples had better do without memory."""
+        for stream in self._streams.values():
+            self._settle(stream)
+        return any(stream.failures for stream in self._streams.values())
+
     def _encode(
-        self,
-        stream: _Stream,
-        arm: Arm,
-        tensors: Callable[[], Sequence[torch.Tensor]],
-        image: CameraImage,
-        *,
-        key: bool,
+        self, stream: _Stream, tensors: Callable[[], Sequence[torch.Tensor]], image: CameraImage, *, key: bool
     ) -> tuple[tuple[EncodedTensor, ...], bool]:
         """Encode a frame, as a key if it cannot build on another one. Return whether it is one."""
         if not key:
             with suppress(CodecError):  # the picture has other margins than the key, for example
-                return self._encode_as(stream, arm, tensors, image, key=False), False
+                return self._encode_as(stream, tensors, image, key=False), False
             stream.encoders.clear()
-        return self._encode_as(stream, arm, tensors, image, key=True), True
+        return self._encode_as(stream, tensors, image, key=True), True
 
     def _encode_as(
-        self,
-        stream: _Stream,
-        arm: Arm,
-        tensors: Callable[[], Sequence[torch.Tensor]],
-        image: CameraImage,
-        *,
-        key: bool,
+        self, stream: _Stream, tensors: Callable[[], Sequence[torch.Tensor]], image: CameraImage, *, key: bool
     ) -> tuple[EncodedTensor, ...]:
+        arm = stream.arm
         specs = self._engine.partitioned.points[arm.point].tensors
         for index, (carrier, spec) in enumerate(zip(arm.carriers, specs, strict=True)):
             if isinstance(carrier, StreamCodec) and index not in stream.encoders:
@@ -253,7 +249,7 @@ class RobotStreams:
             for index, (carrier, tensor, spec) in enumerate(zip(arm.carriers, tensors(), specs, strict=True))
         )
 
-    def _settle(self, stream: _Stream, arm: Arm) -> None:
+    def _settle(self, stream: _Stream) -> None:
         """Compare what the edge says that it holds with what was sent, and make a key due if they differ."""
         for sent in tuple(stream.unanswered):
             is_held = self._is_held(sent.request)
@@ -261,7 +257,7 @@ class RobotStreams:
                 continue
             stream.unanswered.remove(sent)
             if not is_held:
-                self._begin_again(stream, arm, sent)
+                self._begin_again(stream, sent)
                 return
             if sent.is_key:
                 stream.failures = 0
@@ -272,7 +268,7 @@ class RobotStreams:
             return request.feedback.held == request.key.sequence
         return None if self._is_outstanding(request.key) else request.detections is not None
 
-    def _begin_again(self, stream: _Stream, arm: Arm, sent: _Sent) -> None:
+    def _begin_again(self, stream: _Stream, sent: _Sent) -> None:
         """Make a key due, because the edge does not hold a frame that was sent."""
         stream.is_key_due = True
         stream.unanswered.clear()
@@ -287,7 +283,7 @@ class RobotStreams:
         )
         is_refused = sent.is_key and feedback is not None and status is not Status.OVERLOADED
         if is_refused and feedback is not None and stream.fail():
-            self.problem = f"{arm.name} goes on without memory, the edge refused its keys: {feedback.error}"
+            self.problem = f"{stream.arm.name} goes on without memory, the edge refused its keys: {feedback.error}"
 
     def _count_held(self) -> None:
         """Drop streams until the memory suffices, and count those that are left."""

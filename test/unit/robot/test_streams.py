@@ -430,6 +430,25 @@ def test_an_arm_whose_keys_are_refused_goes_on_without_memory(edge: Edge) -> Non
     edge.problems.clear()
 
 
+def test_an_edge_that_lacks_the_codec_is_used_without_memory(edge: Edge) -> None:
+    rig = Rig(edge)
+    publish = edge.publish
+
+    def foreign(request: Request) -> None:
+        tensors = tuple(replace(one, codec="of-later" if one.codec == NAME else one.codec) for one in request.tensors)
+        publish(replace(request, tensors=tensors))
+
+    edge.publish = foreign  # type: ignore[method-assign]
+    assert [rig.feed() for _ in range(MOST_FAILURES)] == [F] * MOST_FAILURES
+    assert rig.robot.processor.uplink.breaker.state is Circuit.OPEN
+    end_s = time.monotonic() + LONG_S
+    while rig.feed() is not E:
+        assert time.monotonic() < end_s, "the test of the edge is without memory as well"
+    assert edge.requests[-1].tensors[0].codec == "uint8"
+    assert "'of-later' is not known" in rig.streams.problem
+    assert rig.robot.processor.uplink.breaker.state is Circuit.CLOSED
+
+
 def test_a_wrong_checksum_costs_one_frame_and_the_next_is_a_key(edge: Edge) -> None:
     rig = Rig(edge)
     rig.feed()
