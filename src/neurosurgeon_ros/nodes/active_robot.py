@@ -30,8 +30,8 @@ from neurosurgeon_ros.ros.managed import ManagedNode
 #: Seconds without an image after which images are considered missing, if somebody publishes them.
 MISSED_S = 1.0
 
-#: Kinds of the complaints about NaN and about codecs with memory, the same for all arms.
-_NAN, _STREAM = "NaN", "stream"
+#: Kind of the complaint about NaN, the same for all arms.
+_NAN = "NaN"
 
 
 class ActiveRobot:
@@ -136,7 +136,7 @@ class ActiveRobot:
             self._complain(text, _NAN)
         problem = self._pipeline.processor.streams.problem
         if problem:
-            self._complain(problem, _STREAM)
+            self._complain(problem, problem.partition(":")[0])
         self._health.decided(decision, time.monotonic())
         self._outputs.decision(decision)
 

@@ -88,6 +88,7 @@ class _Stream:
     """
     One stream.
 
+    :param arm: its arm, whose codec has memory.
     :param encoders: one for each tensor that the codec with memory carries, by its position; empty before the first
         key.
     :param newest: sequence of the newest frame that was encoded and sent; 0: none.
