@@ -184,4 +184,5 @@ def _recorded_table(arms: Sequence[Mapping[str, Any]]) -> ArmTable:
         fidelity=column("fidelity"),
         allowed=np.ones(len(arms), dtype=np.bool_),
         camera=np.array([bool(arm["camera"]) for arm in arms]),
+        key_bytes=np.zeros(len(arms)),
     )

@@ -20,8 +20,10 @@ SIDE = 416
 class Asker:
     """A robot played by the test: says hello, sends requests, receives answers."""
 
-    def __init__(self, watcher: Watcher) -> None:
+    def __init__(self, watcher: Watcher, robot_id: str = "asker", session: int = 5) -> None:
         self.watcher = watcher
+        self.robot_id = robot_id
+        self.session = session
         self.feedback: list[DelayFeedback] = []
         self.detections: list[EdgeDetections] = []
         self.fingerprint = ""
@@ -31,7 +33,7 @@ class Asker:
         self._requests = node.create_publisher(
             PartialInference, "/neurosurgeon/partial_inference", qos.PARTIAL_INFERENCE
         )
-        base = "/neurosurgeon/asker"
+        base = f"/neurosurgeon/{robot_id}"
         self._heard = (
             node.create_subscription(DelayFeedback, f"{base}/delay_feedback", self.feedback.append, qos.ANSWERS),
             node.create_subscription(EdgeDetections, f"{base}/detections", self.detections.append, qos.ANSWERS),
@@ -39,15 +41,21 @@ class Asker:
         node.create_timer(0.2, self.hello)
 
     def hello(self) -> None:
-        message = RobotHello(protocol_version=PROTOCOL_VERSION, robot_id="asker", session=5, fingerprint="f" * 64)
-        self._hello.publish(message)
+        self._hello.publish(
+            RobotHello(
+                protocol_version=PROTOCOL_VERSION,
+                robot_id=self.robot_id,
+                session=self.session,
+                fingerprint=self.fingerprint or "f" * 64,
+            )
+        )
 
     def meet(self) -> None:
         """Wait until the edge serves this robot."""
         self.watcher.until(
             lambda: (
                 self.watcher.statuses
-                and "asker" in self.watcher.statuses[-1].robots
+                and self.robot_id in self.watcher.statuses[-1].robots
                 and self._requests.get_subscription_count() > 0
                 and all(self.watcher.node.count_publishers(one.topic_name) > 0 for one in self._heard)
             ),
@@ -61,8 +69,8 @@ class Asker:
         data = array.array("B", bytes([128]) * (SIDE * SIDE * 3))
         request = PartialInference(
             protocol_version=PROTOCOL_VERSION,
-            robot_id="asker",
-            session=5,
+            robot_id=self.robot_id,
+            session=self.session,
             sequence=self.sequence,
             fingerprint=self.fingerprint,
             image_width=SIDE,

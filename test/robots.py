@@ -17,6 +17,7 @@ from torch import nn
 
 from neurosurgeon_ros.calibration.arm_table import ArmTable, build_arm_table
 from neurosurgeon_ros.edge.server import EdgeServer
+from neurosurgeon_ros.edge.streams import STREAM_BYTES
 from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.inference.throttle import Throttle
 from neurosurgeon_ros.learning import make_policy
@@ -27,6 +28,7 @@ from neurosurgeon_ros.models.letterbox import letterbox
 from neurosurgeon_ros.protocol.requests import Identity, Reply, Request
 from neurosurgeon_ros.robot.arrival import Arrival, Counts
 from neurosurgeon_ros.robot.decision import Decision, FrameResult, RobotSettings
+from neurosurgeon_ros.robot.frame import Flight
 from neurosurgeon_ros.robot.processor import FrameProcessor
 from neurosurgeon_ros.robot.uplink.inbox import Inbox
 from neurosurgeon_ros.robot.uplink.link import NO_EDGE, Obstacle
@@ -161,19 +163,30 @@ class Edge:
     An uplink to a real edge server in this process, with answers that a test can handle.
 
     :param handle: called with each answer instead of :meth:`deliver`, from the server's thread.
+    :param stream_bytes: maximum memory of its streams.
     """
 
     lifespan_s = math.inf
 
-    def __init__(self, handle: Callable[[Edge, Reply], None] | None = None) -> None:
+    def __init__(
+        self, handle: Callable[[Edge, Reply], None] | None = None, *, stream_bytes: int = STREAM_BYTES
+    ) -> None:
+        self.edge_session = 1
+        self._stream_bytes = stream_bytes
         self.requests: list[Request] = []
         self.problems: list[str] = []
         self.blocked: Obstacle | None = None
         self.inbox: Inbox | None = None
         self.handle = handle or Edge.deliver
+        self.server = self._new_server()
+
+    def _new_server(self) -> EdgeServer:
         engine = small_engine()
-        self.server = EdgeServer(
-            {engine.fingerprint: engine}, lambda reply: self.handle(self, reply), on_problem=self.problems.append
+        return EdgeServer(
+            {engine.fingerprint: engine},
+            lambda reply: self.handle(self, reply),
+            on_problem=self.problems.append,
+            stream_bytes=self._stream_bytes,
         )
 
     def __enter__(self) -> Edge:
@@ -189,6 +202,12 @@ class Edge:
     def publish(self, request: Request) -> None:
         self.requests.append(request)
         self.server.submit(request)
+
+    def restart(self) -> None:
+        """Begin again with nothing held, so quickly that the robot never misses the edge."""
+        self.server.stop()
+        self.server = self._new_server()
+        self.server.start()
 
     def vanish(self) -> None:
         """Disappear, as seen by the robot."""
@@ -220,13 +239,17 @@ class Robot:
 
     def feed(self, image: NDArray[np.uint8] | None = None, *, deadline_s: float = LONG_S) -> FrameResult:
         """Process one frame completely, and return its result."""
+        self.processor.finish(self.begin(image, deadline_s=deadline_s))
+        return self.sink.results[-1]
+
+    def begin(self, image: NDArray[np.uint8] | None = None, *, deadline_s: float = LONG_S) -> Flight:
+        """Process one frame up to the point where the robot waits for an answer."""
         number = self.counts.accepted + 1
         self.counts = replace(self.counts, received=number, accepted=number)
         self.processor.settings = replace(self.processor.settings, deadline_s=deadline_s)
         image = picture(number) if image is None else image
         arrival = Arrival(f"header {number}", time.monotonic(), lambda: image)
-        self.processor.finish(self.processor.begin(arrival, image, self.counts, self.processor.clock()))
-        return self.sink.results[-1]
+        return self.processor.begin(arrival, image, self.counts, self.processor.clock())
 
 
 def make_robot(
@@ -235,9 +258,10 @@ def make_robot(
     *,
     throttle: Throttle | None = None,
     clock: Callable[[], float] = time.monotonic,
+    table: ArmTable | None = None,
 ) -> Robot:
-    """Return a robot that runs the small network."""
-    table = small_table()
+    """Return a robot that runs the small network, with its usual arms or those of another table."""
+    table = small_table() if table is None else table
     spy = Spy(make_policy(policy, n_arms=len(table.arms)) if isinstance(policy, str) else policy)
     sink = Sink()
     processor = FrameProcessor(

@@ -178,6 +178,7 @@ class _Nowhere:
     """An uplink and a sink that accept and discard everything."""
 
     lifespan_s = math.inf
+    edge_session = 1
 
     def obstacle(self) -> None:
         """Return None: the edge may be used."""

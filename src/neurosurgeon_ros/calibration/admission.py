@@ -75,7 +75,7 @@ class Admission:
         known = self.fidelity.arms.get(arm.name) if self.fidelity else None
         if known is None or self.fidelity is None:
             return float(engine.expected_bytes(arm))
-        if customary and arm.camera_codec is not None and self.fidelity.pixels:
+        if customary and arm.sends_image and self.fidelity.pixels:
             return known.sent_bytes * CUSTOMARY_PIXELS / self.fidelity.pixels
         return known.sent_bytes
 

@@ -36,6 +36,7 @@ class ArmTable:
     :param allowed: whether the arm may be chosen at all. Shape (n,).
     :param camera: whether the arm sends the camera's image; its bytes and encoding time are those of an image of
         ``CUSTOMARY_PIXELS``. Shape (n,).
+    :param key_bytes: expected bytes of a stream's key; 0 for arms whose codec has no memory. Shape (n,).
     :param left_out: arms that may not be used, or that are never noticeably better than the arms in this table.
     """
 
@@ -48,6 +49,7 @@ class ArmTable:
     fidelity: FloatArray
     allowed: BoolArray
     camera: BoolArray
+    key_bytes: FloatArray
     left_out: tuple[Arm, ...] = ()
 
     @property
@@ -85,8 +87,8 @@ def build_arm_table(
     """
     Measure every arm of a network on this machine.
 
-    :param codecs: registered names; every partition point is combined with each codec that can carry some of its
-        tensors.
+    :param codecs: registered names, with or without memory; every partition point is combined with each codec that can
+        carry some of its tensors.
     :param admission: which of these arms may be used.
     :param speed: speed of the emulated robot as a fraction of this machine's speed.
     :param threads: number of torch threads that frames will run with; 0 keeps torch's default.
@@ -105,7 +107,8 @@ def build_arm_table(
     point = np.array([arm.point for arm in candidates], dtype=np.int64)
     features = np.array([points[arm.point].features for arm in candidates], dtype=np.float64)
     features[:, PSI] = [admission.expected_bytes(engine, arm, customary=True) for arm in candidates]
-    camera = np.array([arm.camera_codec is not None for arm in candidates], dtype=np.bool_)
+    camera = np.array([arm.sends_image for arm in candidates], dtype=np.bool_)
+    key_bytes = np.array([engine.expected_bytes(arm, key=True) if arm.is_stream else 0.0 for arm in candidates])
     robot_s = robot_seconds(measured, point, camera)
 
     fidelity = np.array([admission.fidelity_of(engine, arm) for arm in candidates])
@@ -118,7 +121,7 @@ def build_arm_table(
             sent_bytes=features[:, PSI],
         )
         received = np.array([arm.codec == AS_RECEIVED.name for arm in candidates])
-        kept = useful_arms(costs, camera=camera, received=received, speed=speed)
+        kept = useful_arms(costs, camera=camera, received=received, stream=key_bytes > 0.0, speed=speed)
     profile = replace(measured, encode_s=measured.encode_s[kept], decode_s=measured.decode_s[kept])
     table = ArmTable(
         arms=tuple(candidates[index] for index in kept),
@@ -130,10 +133,12 @@ def build_arm_table(
         fidelity=fidelity[kept],
         allowed=np.ones(len(kept), dtype=np.bool_),
         camera=camera[kept],
+        key_bytes=key_bytes[kept],
         left_out=tuple(arm for arm in every if arm not in {candidates[index] for index in kept}),
     )
     for array in (
         *(table.robot_s, table.features, table.decode_s, table.point, table.fidelity, table.allowed, table.camera),
+        table.key_bytes,
         *(profile.front_s, profile.encode_s, profile.decode_s),
     ):
         array.flags.writeable = False

@@ -7,12 +7,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
 import torch
 
-from neurosurgeon_ros.codecs import CameraImage, EncodedTensor
+from neurosurgeon_ros.codecs import CameraImage, EncodedTensor, StreamCodec
+from neurosurgeon_ros.codecs.streams.camera_stream import ImageDecoder, ImageEncoder
 from neurosurgeon_ros.inference.arm import Arm
 from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.inference.timing import least_seconds
@@ -87,13 +89,44 @@ def _front_seconds(engine: Engine, x: torch.Tensor, repeats: int) -> FloatArray:
 
 
 def _codec_seconds(engine: Engine, arm: Arm, tensors: Sequence[torch.Tensor], repeats: int) -> tuple[float, float]:
-    if arm.camera_codec is not None:
+    if arm.is_stream:
+        return _stream_seconds(engine, arm, tensors, repeats)
+    if arm.sends_image:
         image = customary_image()
         encode: Callable[[], tuple[EncodedTensor, ...]] = lambda: engine.encode_image(arm, image)  # noqa: E731
     else:
         encode = lambda: engine.encode(arm, tensors)  # noqa: E731
     encoded = encode()
     return least_seconds(encode, repeats), least_seconds(lambda: engine.decode(arm.point, encoded), repeats)
+
+
+def _stream_seconds(engine: Engine, arm: Arm, tensors: Sequence[torch.Tensor], repeats: int) -> tuple[float, float]:
+    """Return the fastest encoding and decoding of a frame that builds on another one, whose values are shifted."""
+    encode_s, decode_s = 0.0, 0.0
+    for carrier, tensor, spec in zip(arm.carriers, tensors, engine.partitioned.points[arm.point].tensors, strict=True):
+        if not isinstance(carrier, StreamCodec):
+            encoded = carrier.encode(tensor, spec)
+            encode_s += least_seconds(partial(carrier.encode, tensor, spec), repeats)
+            decode_s += least_seconds(partial(carrier.decode, encoded, spec), repeats)
+            continue
+        encoder, decoder, image = carrier.encoder(spec), carrier.decoder(spec), customary_image().pixels
+        encodings, decodings = [], []
+        for number in range(repeats + 1):  # the first one is a key
+            key, shifted, moved = not number, tensor.roll(number, dims=-1), CameraImage(np.roll(image, number, axis=1))
+            begin_s = time.perf_counter()
+            if isinstance(encoder, ImageEncoder):
+                encoded = encoder.carry(moved, key=key)
+            else:
+                encoded = encoder.encode(shifted, key=key)
+            between_s = time.perf_counter()
+            if isinstance(decoder, ImageDecoder):
+                engine.preprocessed(decoder.image(encoded, key=key), spec)
+            else:
+                decoder.decode(encoded, key=key)
+            encodings.append(between_s - begin_s)
+            decodings.append(time.perf_counter() - between_s)
+        encode_s, decode_s = encode_s + min(encodings[1:]), decode_s + min(decodings[1:])
+    return encode_s, decode_s
 
 
 def customary_image() -> CameraImage:

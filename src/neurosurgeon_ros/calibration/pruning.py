@@ -88,24 +88,30 @@ def worth_having(costs: Costs, speed: float) -> list[int]:
     return sorted(chosen)
 
 
-def useful_arms(costs: Costs, *, camera: BoolArray, received: BoolArray, speed: float) -> list[int]:
+def useful_arms(costs: Costs, *, camera: BoolArray, received: BoolArray, stream: BoolArray, speed: float) -> list[int]:
     """
     Choose the arms of an arm table with :func:`worth_having`.
 
     An arm that sends the camera's image does not displace any other arm, because its size is only known once the camera
-    runs. An arm that sends the image as received always stays.
+    runs. An arm that sends the image as received always stays. An arm whose codec has memory does not displace an arm
+    without memory, because it needs its few bytes only while the edge holds its reference; it stays if it is noticeably
+    better than those.
 
     :param camera: whether the arm sends the camera's image. Shape (n,).
     :param received: whether it sends this image as received. Shape (n,).
+    :param stream: whether its codec has memory. Shape (n,).
     :param speed: the robot's speed as a fraction of this machine's speed.
     :returns: indices in ascending order, including `on_device`.
     """
     last = len(camera) - 1
     worth = {*np.flatnonzero(received).tolist()}
-    for group in (np.flatnonzero(~camera), np.flatnonzero(camera & ~received)):
+    for group in (np.flatnonzero(~camera & ~stream), np.flatnonzero(camera & ~received & ~stream)):
         if len(group):
             among = np.union1d(group, [last])
             worth |= {*among[worth_having(costs.of(among), speed)].tolist()}
+    if stream.any():
+        among = np.union1d(np.flatnonzero(stream), [*worth, last])
+        worth |= {arm for arm in among[worth_having(costs.of(among), speed)].tolist() if stream[arm]}
     return sorted(worth)
 
 

@@ -3,7 +3,8 @@
 """
 Convert tensors to bytes and back with codecs. An arm is a partition point with one codec.
 
-To add a codec, add one file with a :class:`Codec` and one line in the table below.
+To add a codec, add one file with a :class:`Codec` and one line in the table below. To add a codec with memory, add one
+file with a :class:`StreamCodec` to `streams/` and one line in the second table.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from neurosurgeon_ros.codecs.half import Fp16
 from neurosurgeon_ros.codecs.limits import Limits
 from neurosurgeon_ros.codecs.picture import Jpeg, WebP
 from neurosurgeon_ros.codecs.raw import Fp32, Raw, Uint8
-from neurosurgeon_ros.codecs.streams.delta_codecs import DELTA_CODECS
+from neurosurgeon_ros.codecs.streams import delta_codecs
 from neurosurgeon_ros.codecs.streams.stream import StreamCodec, StreamDecoder, StreamEncoder
-from neurosurgeon_ros.codecs.streams.video.table import VIDEO_CODECS
+from neurosurgeon_ros.codecs.streams.video import table as video_table
 from neurosurgeon_ros.codecs.tensor import EncodedTensor, TensorSpec
 from neurosurgeon_ros.codecs.zstd import Zstd
 
@@ -83,7 +84,9 @@ _REGISTERED: dict[str, Codec] = {
 #: Registered names of codecs without memory.
 CODECS: tuple[str, ...] = tuple(_REGISTERED)
 
-_STREAMS: dict[str, StreamCodec] = {codec.name: codec for codec in (*DELTA_CODECS, *VIDEO_CODECS)}
+_STREAMS: dict[str, StreamCodec] = {
+    codec.name: codec for codec in (*delta_codecs.DELTA_CODECS, *video_table.VIDEO_CODECS)
+}
 
 #: Registered names of codecs with memory.
 STREAM_CODECS: tuple[str, ...] = tuple(_STREAMS)
@@ -101,16 +104,35 @@ def get_codec(name: str) -> Codec:
     return codec
 
 
+def is_stream_codec(name: str) -> bool:
+    """Return whether a codec with memory has this name."""
+    return name in _STREAMS
+
+
 def get_stream_codec(name: str) -> StreamCodec:
     """
-    Return the codec with memory with this name.
+    Return the codec with memory that has this name.
 
     :raises ValueError: there is no such codec.
     """
     codec = _STREAMS.get(name)
     if codec is None:
-        raise ValueError(f"Codec with memory {name!r} is not known; choose one of {', '.join(STREAM_CODECS)}.")
+        raise ValueError(f"Codec with memory {name!r} is not known; choose one of {', '.join(_STREAMS) or 'none'}.")
     return codec
+
+
+def absent_codecs() -> list[str]:
+    """Return why codecs with memory are absent, one sentence for each library that is not installed."""
+    return [reason for reason in (delta_codecs.why_absent(), video_table.why_absent()) if reason is not None]
+
+
+def find_codec(name: str) -> Codec | StreamCodec:
+    """
+    Return the codec with this name, with or without memory.
+
+    :raises ValueError: there is no such codec.
+    """
+    return _STREAMS[name] if name in _STREAMS else get_codec(name)
 
 
 def decode(encoded: EncodedTensor, spec: TensorSpec) -> torch.Tensor:
@@ -142,7 +164,10 @@ __all__ = [
     "StreamDecoder",
     "StreamEncoder",
     "TensorSpec",
+    "absent_codecs",
     "decode",
+    "find_codec",
     "get_codec",
     "get_stream_codec",
+    "is_stream_codec",
 ]

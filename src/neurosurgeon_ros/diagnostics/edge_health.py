@@ -11,6 +11,7 @@ from collections import Counter
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from neurosurgeon_ros.diagnostics.window import WINDOW_S, Recent, Totals
+from neurosurgeon_ros.edge.streams import StreamCounts
 from neurosurgeon_ros.protocol.requests import Feedback, Status
 
 #: Names for answers of each status.
@@ -20,6 +21,8 @@ _OUTCOMES = {
     Status.INVALID: "invalid",
     Status.MODEL_MISMATCH: "of another model",
     Status.FAILED: "failed",
+    Status.NOT_HELD: "without their reference",
+    Status.DIVERGED: "of a stream that diverged",
 }
 
 _STAGES = {
@@ -72,6 +75,18 @@ class EdgeHealth:
         return recent, values
 
 
+def stream_values(counts: StreamCounts) -> dict[str, object]:
+    """Return what the edge holds of its robots' streams, and what happened to them since the start, for display."""
+    return {
+        "streams held": counts.held,
+        "memory of streams [MiB]": f"{counts.held_bytes / 2**20:.1f}",
+        "keys": counts.keys,
+        "references not held": counts.not_held,
+        "streams evicted": counts.evicted,
+        "streams diverged": counts.diverged,
+    }
+
+
 def edge_level(recent: Counter[Status], robots: int) -> tuple[bytes, str]:
     """
     Return an edge's health: ERROR if requests fail, WARN if it cannot serve all requests.
@@ -82,7 +97,7 @@ def edge_level(recent: Counter[Status], robots: int) -> tuple[bytes, str]:
     within = f"in the last {WINDOW_S:.0f} s"
     if recent[Status.FAILED]:
         return DiagnosticStatus.ERROR, f"{recent[Status.FAILED]} requests failed {within}"
-    for status in (Status.INVALID, Status.MODEL_MISMATCH, Status.OVERLOADED):
+    for status in (Status.INVALID, Status.MODEL_MISMATCH, Status.DIVERGED, Status.OVERLOADED):
         if recent[status]:
             return (
                 DiagnosticStatus.WARN,

@@ -15,6 +15,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from neurosurgeon_ros.diagnostics.window import WINDOW_S, Recent, Totals
 from neurosurgeon_ros.robot.arrival import Counts
 from neurosurgeon_ros.robot.decision import Decision, Delays, Outcome
+from neurosurgeon_ros.robot.streams.stream import StreamCounts
 
 #: Seconds without an image, or since the start, after which the diagnostics report that no image arrives.
 SILENCE_S = 3.0
@@ -133,6 +134,18 @@ def level(trend: Trend, *, obstacle: str, image_topic: str, silence: str = "", l
     if obstacle:
         return DiagnosticStatus.WARN, f"works without the edge: {obstacle}"
     return DiagnosticStatus.OK, "works with the edge"
+
+
+def stream_values(counts: StreamCounts) -> dict[str, object]:
+    """Return the robot's streams, and what happened to them since the start, for display."""
+    return {
+        "streams": counts.held,
+        "memory of streams [MiB]": f"{counts.held_bytes / 2**20:.1f}",
+        "keys": counts.keys,
+        "streams broken": counts.broken,
+        "streams diverged": counts.diverged,
+        "frames that an encoder failed on": counts.failed,
+    }
 
 
 def link_rate(decisions: list[Decision]) -> float:

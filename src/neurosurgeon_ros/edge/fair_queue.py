@@ -8,6 +8,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import torch
+
 from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.learning.interface import Kind
 from neurosurgeon_ros.protocol.requests import Request
@@ -23,20 +25,36 @@ class Waiting:
 
     :param arrived_s: when it arrived, in monotonic seconds.
     :param behind: whether another request had to be answered first when it arrived.
+    :param tensors: its decoded tensors; None until it is decoded, which for a frame of a stream is before it waits.
+    :param decode_s: seconds that decoding them took.
+    :param held: frame that the edge holds of its stream after it; 0: nothing, or no stream.
     """
 
     request: Request
     engine: Engine
     arrived_s: float
     behind: bool = False
+    tensors: tuple[torch.Tensor, ...] | None = None
+    decode_s: float = 0.0
+    held: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Refusal:
-    """A refused request and the reason, in one sentence."""
+    """
+    A refused request and the reason, in one sentence.
+
+    :param held: as in :class:`Waiting`.
+    """
 
     request: Request
     reason: str
+    held: int = 0
+
+    @classmethod
+    def of(cls, one: Waiting, reason: str) -> Refusal:
+        """Return the refusal of a request for load."""
+        return cls(one.request, reason, one.held)
 
 
 class ServiceTimes:
@@ -100,18 +118,18 @@ class FairQueue:
         key = arrived.request.key
         alike = [one for one in self._robots.get(key.robot_id, {}).values() if one.request.key.kind is key.kind]
         if any(_is_newer(one.request, arrived.request) for one in alike):
-            return [Refusal(arrived.request, "a newer request of this robot came before it")]
+            return [Refusal.of(arrived, "a newer request of this robot came before it")]
         refused = []
         for older in alike:
             if not self._is_awaited_beside(older, arrived):
-                refused.append(Refusal(older.request, "a newer request of this robot took its place in the queue"))
+                refused.append(Refusal.of(older, "a newer request of this robot took its place in the queue"))
                 self._remove(older)
         if len(self) >= self._max_waiting:
             spared = self._spared_for(arrived)
             if spared is None:
-                return [Refusal(arrived.request, f"the queue is full ({self._max_waiting} requests wait)")]
+                return [Refusal.of(arrived, f"the queue is full ({self._max_waiting} requests wait)")]
             what = spared.request.key.kind.name.lower()
-            refused.append(Refusal(spared.request, f"a frame took the place of this {what} in the full queue"))
+            refused.append(Refusal.of(spared, f"a frame took the place of this {what} in the full queue"))
             self._remove(spared)
 
         self._robots.setdefault(key.robot_id, {})[key.kind, key.sequence] = arrived
@@ -124,7 +142,7 @@ class FairQueue:
         late = self._late(arrived, ahead_s, ahead)
         if late:
             self._remove(arrived)
-            refused.append(Refusal(arrived.request, late))
+            refused.append(Refusal.of(arrived, late))
         return refused
 
     def take(self, now_s: float) -> tuple[list[Waiting], list[Refusal]]:
@@ -151,7 +169,7 @@ class FairQueue:
                     self._robots.move_to_end(companion.request.key.robot_id)
             if not late:
                 return batch, refused
-            refused.append(Refusal(one.request, late))
+            refused.append(Refusal.of(one, late))
         return [], refused
 
     def forget(self, robot_id: str) -> None:

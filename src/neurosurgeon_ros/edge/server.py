@@ -4,22 +4,25 @@
 Edge server: validates, queues and decodes requests, runs the back-end, post-processes, and answers.
 
 The edge answers every request whose key can be read, at least with an error and its reason. One worker thread runs the
-back-ends. The thread that submits a request validates it and answers probes. Requests of several robots that wait for
-the same back-end share one run if that is faster; each request gets its own answer.
+back-ends. The thread that submits a request validates it and answers probes. Frames of streams are decoded in a third
+thread before they are queued, see :mod:`.stream_worker`. Requests of several robots that wait for the same back-end
+share one run if that is faster; each request gets its own answer.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 
 from neurosurgeon_ros.codecs import CodecError
 from neurosurgeon_ros.edge.fair_queue import FairQueue, Refusal, Waiting
+from neurosurgeon_ros.edge.load import EdgeCounts, Load
+from neurosurgeon_ros.edge.stream_worker import LONGER, StreamWorker
+from neurosurgeon_ros.edge.streams import STREAM_BYTES, StreamStore
 from neurosurgeon_ros.inference.batching import ALONE, Batching
 from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.inference.threads import use_threads
@@ -27,33 +30,6 @@ from neurosurgeon_ros.learning.interface import Kind
 from neurosurgeon_ros.models import Detections
 from neurosurgeon_ros.protocol.requests import Feedback, Reply, Request, Status
 from neurosurgeon_ros.protocol.validation import InvalidRequest, check_probe, check_request
-
-#: Seconds over which the load is averaged.
-LOAD_WINDOW_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class EdgeCounts:
-    """
-    Number of requests since the edge started.
-
-    :param requests: received.
-    :param refused: of these, answered with an error.
-    :param batched: of these, answered from a shared back-end run.
-    """
-
-    requests: int = 0
-    refused: int = 0
-    batched: int = 0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Decoded:
-    """A request with its decoded tensors."""
-
-    waiting: Waiting
-    tensors: tuple[torch.Tensor, ...]
-    decode_s: float
 
 
 class EdgeServer:
@@ -66,6 +42,9 @@ class EdgeServer:
     :param max_queue: maximum number of waiting requests; more are refused with the load as the reason.
     :param threads: number of torch threads of the worker; 0 keeps torch's default.
     :param batching: useful batches by fingerprint; a network that is missing here gets no batches.
+    :param stream_bytes: maximum memory of the streams of all robots, in bytes.
+
+    :ivar streams: the streams; other threads may read their counts.
     """
 
     def __init__(
@@ -77,6 +56,7 @@ class EdgeServer:
         max_queue: int = 8,
         threads: int = 0,
         batching: Mapping[str, Batching] | None = None,
+        stream_bytes: int = STREAM_BYTES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.engines = dict(engines)
@@ -90,7 +70,17 @@ class EdgeServer:
         self._busy_until_s: float | None = None
         self._stopping = False
         self._counts = EdgeCounts()
-        self._busy: deque[tuple[float, float]] = deque()
+        self._load = Load()
+        self.streams = StreamStore(stream_bytes)
+        self._decoder = StreamWorker(
+            self.streams,
+            max_waiting=LONGER * max_queue,
+            then=self._enqueue,
+            refuse=self._refuse,
+            on_problem=on_problem,
+            threads=threads,
+            clock=clock,
+        )
         self._worker = threading.Thread(target=self._run, name="edge server", daemon=True)
 
     @property
@@ -105,27 +95,28 @@ class EdgeServer:
 
     def load(self) -> float:
         """Return the share of the last second that the worker spent on requests, in [0, 1]."""
-        now_s = self._clock()
         with self._condition:
-            busy_s = sum(max(0.0, end - max(begin, now_s - LOAD_WINDOW_S)) for begin, end in self._busy)
-        return min(1.0, busy_s / LOAD_WINDOW_S)
+            return self._load.share(self._clock())
 
     def start(self) -> None:
-        """Start the worker."""
+        """Start the worker, and the one of the streams."""
         self._worker.start()
+        self._decoder.start()
 
     def stop(self) -> None:
-        """Finish the current request, refuse the waiting requests, and join the worker."""
+        """Finish the current request, refuse the waiting requests, and join the workers."""
+        waiting = self._decoder.stop()
         with self._condition:
             self._stopping = True
-            waiting = self._queue.clear()
+            waiting += self._queue.clear()
             self._condition.notify_all()
         for request in waiting:
             self._refuse(request, Status.OVERLOADED, "the edge is shutting down")
         self._worker.join()
 
     def forget(self, robot_id: str) -> None:
-        """Drop the waiting requests of a robot that is gone, without an answer."""
+        """Drop the streams of a robot that is gone, and its waiting requests without an answer."""
+        self._decoder.forget(robot_id)
         with self._condition:
             self._queue.forget(robot_id)
 
@@ -157,12 +148,14 @@ class EdgeServer:
         except InvalidRequest as problem:
             self._refuse(request, Status.INVALID, str(problem))
             return
-        self._enqueue(Waiting(request, engine, arrived_s))
+        arrived = Waiting(request, engine, arrived_s)
+        if not self._decoder.take(arrived):
+            self._enqueue(arrived)
 
     def _enqueue(self, arrived: Waiting) -> None:
         with self._condition:
             if self._stopping:
-                refused = [Refusal(arrived.request, "the edge is shutting down")]
+                refused = [Refusal.of(arrived, "the edge is shutting down")]
             else:
                 until_s = self._busy_until_s
                 busy_s = -1.0 if until_s is None else max(0.0, until_s - arrived.arrived_s)
@@ -172,12 +165,15 @@ class EdgeServer:
 
     def _refuse_all(self, refused: list[Refusal]) -> None:
         for one in refused:
-            self._refuse(one.request, Status.OVERLOADED, one.reason)
+            self._refuse(one.request, Status.OVERLOADED, one.reason, one.held)
 
-    def _refuse(self, request: Request, status: Status, reason: str) -> None:
+    def _refuse(self, request: Request, status: Status, reason: str, held: int = 0) -> None:
         with self._condition:
             self._counts = replace(self._counts, refused=self._counts.refused + 1)
-        self._send(Reply(Feedback(request.key, status, reason), request.header))
+        self._send(Reply(Feedback(request.key, status, reason, held=held), request.header))
+
+    def _fail(self, one: Waiting, problem: Exception) -> None:
+        self._refuse(one.request, Status.FAILED, f"{type(problem).__name__}: {problem}", one.held)
 
     def _send(self, reply: Reply) -> None:
         """Send an answer. A failure to send it must not stop the edge or lose other robots' answers."""
@@ -208,9 +204,7 @@ class EdgeServer:
                 end = self._clock()
                 with self._condition:
                     self._busy_until_s = None
-                    while self._busy and self._busy[0][1] < end - LOAD_WINDOW_S:
-                        self._busy.popleft()
-                    self._busy.append((begin, end))
+                    self._load.add(begin, end)
                     is_idle = not len(self._queue)
                 if batch and is_idle:
                     batch[0].engine.prepare()
@@ -219,44 +213,46 @@ class EdgeServer:
         """Answer requests of the same network and partition point. A failure of one does not affect the others."""
         first = batch[0].request
         begin = self._clock()
-        decoded = [one for one in map(self._decode, batch) if one is not None]
+        decoded = [one for one in batch if self._decode(one)]
         complete = len(decoded) == len(batch)
         batching = self._batching.get(first.fingerprint, ALONE)
         for size in batching.split(first.partition_point, len(decoded)):
             together, decoded = decoded[:size], decoded[size:]
             self._run_back(together, batching)
+        for one in batch:
+            one.tensors = None  # the worker keeps the batch until the next one
         if complete and len(batch) > 1:
             with self._condition:
                 self._queue.times.took(first, self._clock() - begin, len(batch))
 
-    def _decode(self, one: Waiting) -> _Decoded | None:
-        """Decode a request's tensors. Refuse the request and return None if that fails."""
+    def _decode(self, one: Waiting) -> bool:
+        """Decode a request's tensors, if that is not done. Refuse the request and return False if that fails."""
+        if one.tensors is not None:
+            return True
         begin = self._clock()
         try:
-            tensors = one.engine.decode(one.request.partition_point, one.request.tensors)
+            one.tensors = one.engine.decode(one.request.partition_point, one.request.tensors)
         except CodecError as problem:
             self._refuse(one.request, Status.INVALID, str(problem))
         except Exception as problem:  # one robot's request must not stop the edge for all
-            self._refuse(one.request, Status.FAILED, f"{type(problem).__name__}: {problem}")
-        else:
-            return _Decoded(one, tensors, self._clock() - begin)
-        return None
+            self._fail(one, problem)
+        one.decode_s = self._clock() - begin
+        return one.tensors is not None
 
-    def _run_back(self, together: list[_Decoded], batching: Batching) -> None:
+    def _run_back(self, together: list[Waiting], batching: Batching) -> None:
         """Run a back-end for one request or for several, and answer them."""
-        engine, point = together[0].waiting.engine, together[0].waiting.request.partition_point
+        engine, point = together[0].engine, together[0].request.partition_point
         begin = self._clock()
         try:
-            if len(together) == 1:
-                outputs = [engine.run_back(together[0].tensors, point)]
-            else:
-                outputs = engine.run_back_together([one.tensors for one in together], point)
+            tensors = [one.tensors for one in together if one.tensors is not None]
+            alone = len(together) == 1
+            outputs = [engine.run_back(tensors[0], point)] if alone else engine.run_back_together(tensors, point)
         except Exception as problem:
             if len(together) > 1:  # run each request alone, to find out which one fails
                 for one in together:
                     self._run_back([one], batching)
             else:
-                self._refuse(together[0].waiting.request, Status.FAILED, f"{type(problem).__name__}: {problem}")
+                self._fail(together[0], problem)
             return
         compute_s = batching.alone_s(point, len(together), self._clock() - begin)
         if len(together) > 1:
@@ -265,14 +261,14 @@ class EdgeServer:
         for one, output in zip(together, outputs, strict=True):
             self._finish(one, output, compute_s)
 
-    def _finish(self, one: _Decoded, output: object, compute_s: float) -> None:
+    def _finish(self, one: Waiting, output: object, compute_s: float) -> None:
         """
         Post-process the back-end's outputs for a request, and answer it.
 
         :param compute_s: seconds that the back-end would have taken for this request alone; any time beyond that was
             spent on other requests, and counts as queueing.
         """
-        request, engine = one.waiting.request, one.waiting.engine
+        request, engine = one.request, one.engine
         detections: Detections | None = None
         begin = self._clock()
         try:
@@ -281,18 +277,19 @@ class EdgeServer:
                     output, request.letterbox, confidence=request.confidence, iou=request.iou
                 )
         except Exception as problem:  # one robot's request must not stop the edge for all
-            self._refuse(request, Status.FAILED, f"{type(problem).__name__}: {problem}")
+            self._fail(one, problem)
             return
         end = self._clock()
         postprocess_s = end - begin
         own_s = one.decode_s + compute_s + postprocess_s
         feedback = Feedback(
             request.key,
-            queue_s=max(0.0, end - one.waiting.arrived_s - own_s),
+            queue_s=max(0.0, end - one.arrived_s - own_s),
             decode_s=one.decode_s,
             compute_s=compute_s,
             postprocess_s=postprocess_s,
+            held=one.held,
         )
         with self._condition:
-            self._queue.times.took(request, own_s)
+            self._queue.times.took(request, own_s - one.decode_s if request.is_of_stream else own_s)
         self._send(Reply(feedback, request.header, detections if request.key.kind is Kind.FRAME else None))

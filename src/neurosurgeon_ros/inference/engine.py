@@ -12,9 +12,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from neurosurgeon_ros.codecs import CameraImage, CameraPicture, CodecError, EncodedTensor, TensorSpec, get_codec
+from neurosurgeon_ros.codecs import (
+    CameraImage,
+    CameraPicture,
+    Codec,
+    CodecError,
+    EncodedTensor,
+    StreamCodec,
+    TensorSpec,
+    find_codec,
+)
 from neurosurgeon_ros.codecs.limits import CrossingLimits
-from neurosurgeon_ros.inference.arm import NO_LIMITS, Arm, list_arms
+from neurosurgeon_ros.codecs.streams.camera_stream import ImageDecoder, ImageEncoder
+from neurosurgeon_ros.inference.arm import NO_LIMITS, Arm, list_arms, plain_codec
 from neurosurgeon_ros.inference.device import CPU, DeviceBackEnds, choose_device
 from neurosurgeon_ros.inference.padding_elimination import PaddingElimination
 from neurosurgeon_ros.inference.timing import least_seconds
@@ -146,10 +156,17 @@ class Engine:
         """Return every partition point with every codec, see :func:`~neurosurgeon_ros.inference.arm.list_arms`."""
         return list_arms(self.partitioned.points, codecs, limits=limits, as_received=as_received)
 
-    def expected_bytes(self, arm: Arm) -> int:
-        """Return the number of bytes that an arm usually sends."""
+    def expected_bytes(self, arm: Arm, *, key: bool = False) -> int:
+        """
+        Return the number of bytes that an arm usually sends.
+
+        :param key: of a stream's key; no different for codecs without memory.
+        """
         specs = self.partitioned.points[arm.point].tensors
-        return sum(codec.expected_bytes(spec) for codec, spec in zip(arm.carriers, specs, strict=True))
+        return sum(
+            codec.expected_key_bytes(spec) if key and isinstance(codec, StreamCodec) else codec.expected_bytes(spec)
+            for codec, spec in zip(arm.carriers, specs, strict=True)
+        )
 
     def fitted(self, shape: tuple[int, ...]) -> Letterbox:
         """
@@ -166,41 +183,78 @@ class Engine:
 
     def encode_image(self, arm: Arm, image: CameraImage) -> tuple[EncodedTensor, ...]:
         """
-        Encode the camera's image in place of the network's input, for an arm that has a camera codec.
+        Encode the camera's image in place of the network's input, for an arm that sends it.
+
+        A codec with memory encodes a key that belongs to no stream, with an encoder that is used only once.
 
         :raises CodecError: if the image cannot be sent this way.
         """
-        codec = arm.camera_codec
-        if codec is None:
-            raise CodecError(f"Arm {arm.name} sends tensors, not the camera's image; encode what run_front returned.")
-        return (codec.carry(image, self.partitioned.points[arm.point].tensors[0]),)
+        codec, spec = next(iter(arm.carriers), None), self.partitioned.points[arm.point].tensors[0]
+        if isinstance(codec, CameraPicture):
+            return (codec.carry(image, spec),)
+        if isinstance(codec, StreamCodec):
+            encoder = codec.encoder(spec)
+            if isinstance(encoder, ImageEncoder):
+                return (encoder.carry(image, key=True),)
+        raise CodecError(f"Arm {arm.name} sends tensors, not the camera's image; encode what run_front returned.")
 
     def encode(self, arm: Arm, tensors: Sequence[torch.Tensor]) -> tuple[EncodedTensor, ...]:
         """
         Encode the tensors at an arm's partition point, and count those that cannot be quantised.
 
+        A codec with memory encodes a key that belongs to no stream, with an encoder that is used only once.
+
         :raises CodecError: if the arm sends the camera's image; use :meth:`encode_image` for that.
         """
         specs, codecs = self.partitioned.points[arm.point].tensors, arm.carriers
-        encoded = tuple(codec.encode(tensor, spec) for codec, tensor, spec in zip(codecs, tensors, specs, strict=True))
+        encoded = tuple(_encode(codec, one, spec) for codec, one, spec in zip(codecs, tensors, specs, strict=True))
         self.unquantised += sum(one.codec != codec.name for one, codec in zip(encoded, codecs, strict=True))
         return encoded
+
+    def encode_plainly(self, point: int, tensors: Sequence[torch.Tensor]) -> tuple[EncodedTensor, ...]:
+        """
+        Encode the tensors at a partition point with plain codecs, which change nothing.
+
+        :raises CodecError: if no plain codec accepts a tensor.
+        """
+        encoded = []
+        for tensor, spec in zip(tensors, self.partitioned.points[point].tensors, strict=True):
+            codec = plain_codec(spec)
+            if codec is None:
+                raise CodecError(f"Tensor {spec.name!r} of type {spec.dtype} has no plain codec; finish on the robot.")
+            encoded.append(codec.encode(tensor, spec))
+        return tuple(encoded)
 
     def decode(self, point: int, encoded: Sequence[EncodedTensor]) -> tuple[torch.Tensor, ...]:
         """
         Decode the tensors received for a partition point.
 
-        If the camera's image was received, it is pre-processed as on the robot.
+        If the camera's image was received, it is pre-processed as on the robot. A tensor of a codec with memory is
+        taken for a key that belongs to no stream.
 
         :raises CodecError: if the tensors do not match the partition point.
         """
         specs = self.partitioned.points[point].tensors
-        codecs = [get_codec(one.codec) for one in encoded]
+        codecs = [find_codec(one.codec) for one in encoded]
         if point == 0 and len(codecs) == len(specs) == 1 and isinstance(codecs[0], CameraPicture):
-            return (self._preprocessed(codecs[0].image(encoded[0], specs[0]), specs[0]),)
-        return tuple(codec.decode(one, spec) for codec, one, spec in zip(codecs, encoded, specs, strict=True))
+            return (self.preprocessed(codecs[0].image(encoded[0], specs[0]), specs[0]),)
+        return tuple(self._decode(codec, one, spec) for codec, one, spec in zip(codecs, encoded, specs, strict=True))
 
-    def _preprocessed(self, image: NDArray[np.uint8], spec: TensorSpec) -> torch.Tensor:
+    def _decode(self, codec: Codec | StreamCodec, encoded: EncodedTensor, spec: TensorSpec) -> torch.Tensor:
+        if not isinstance(codec, StreamCodec):
+            return codec.decode(encoded, spec)
+        decoder = codec.decoder(spec)
+        if isinstance(decoder, ImageDecoder):
+            return self.preprocessed(decoder.image(encoded, key=True), spec)
+        return decoder.decode(encoded, key=True)
+
+    def preprocessed(self, image: NDArray[np.uint8], spec: TensorSpec) -> torch.Tensor:
+        """
+        Return the network's input for an image of a camera.
+
+        :param image: BGR, shape (height, width, 3).
+        :raises CodecError: if it is not what crosses at the partition point.
+        """
         x, _ = self.model.preprocess(image)
         if tuple(x.shape) != spec.shape:
             raise CodecError(f"{self.model.name} makes {tuple(x.shape)} of the image, and takes {spec.shape}.")
@@ -212,3 +266,9 @@ class Engine:
         with torch.inference_mode():
             for point in self.partitioned.points[: self.on_device]:
                 self.run_back(self.partitioned.run_front(x, point.index)[point.index], point.index)
+
+
+def _encode(codec: Codec | StreamCodec, tensor: torch.Tensor, spec: TensorSpec) -> EncodedTensor:
+    if isinstance(codec, StreamCodec):
+        return codec.encoder(spec).encode(tensor, key=True)
+    return codec.encode(tensor, spec)

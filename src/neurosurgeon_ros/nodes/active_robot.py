@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from neurosurgeon_ros.camera.camera import Camera
-from neurosurgeon_ros.diagnostics.robot_health import SILENCE_S, Health, Trend, level
+from neurosurgeon_ros.diagnostics.robot_health import SILENCE_S, Health, Trend, level, stream_values
 from neurosurgeon_ros.inference.throttle import Throttle
 from neurosurgeon_ros.learning.key_frames import KeyFrameDetector
 from neurosurgeon_ros.nodes.configured_robot import ConfiguredRobot, named
@@ -140,6 +140,9 @@ class ActiveRobot:
         if self._configured.engine.unquantised:
             text = f"{decision.arm} gave NaN or infinity, which cannot be quantised and travels as fp32"
             self._complain(text, _NAN)
+        problem = self._pipeline.processor.streams.problem
+        if problem:
+            self._complain(problem, problem.partition(":")[0])
         self._health.decided(decision, time.monotonic())
         self._outputs.decision(decision)
 
@@ -218,6 +221,7 @@ class ActiveRobot:
             "edge load": f"{edge.load:.2f}" if edge is not None else "unknown",
             "edge queue length": edge.queue_length if edge is not None else "unknown",
             "answers to no request": uplink.requests.strays,
+            **stream_values(self._pipeline.processor.streams.counts),
             **self.link.intake.diagnostics(),
         }
         why = "" if obstacle is None else obstacle.text

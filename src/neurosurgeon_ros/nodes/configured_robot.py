@@ -15,6 +15,7 @@ from neurosurgeon_ros.calibration.kept_delays import KeptDelays
 from neurosurgeon_ros.calibration.table_builder import TableBuilder
 from neurosurgeon_ros.camera.images import COMPRESSED
 from neurosurgeon_ros.inference.engine import Engine
+from neurosurgeon_ros.nodes.network_notes import log_network
 from neurosurgeon_ros.nodes.robot_parameters import ARM_PARAMETERS, RobotParameters
 from neurosurgeon_ros.robot.saved_policy import SavedPolicy
 from neurosurgeon_ros.ros.hellos import Hellos
@@ -92,12 +93,7 @@ class ConfiguredRobot:
         )
         if self.engine.model.family:
             log.info(f"the outputs are read as {self.engine.model.family}, {len(self.engine.model.labels)} classes")
-        for note in self.engine.model.notes:
-            log.warning(note)
-        if parameters.random_weights:
-            log.warning("the weights are random: delays mean something, detections do not")
-        if self.engine.partitioned.obstacle:
-            log.warning(self.engine.partitioned.obstacle)
+        log_network(log, self.engine, random_weights=parameters.random_weights)
         if self._fidelity is not None:
             log.info(f"fidelity was calibrated on {self._fidelity.images}")
         elif parameters.min_fidelity > 0.0:

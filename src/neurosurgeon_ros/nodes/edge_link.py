@@ -108,6 +108,12 @@ class EdgeLink:
         return self._discovery.edge(time.monotonic())
 
     @property
+    def edge_session(self) -> int:
+        """Return the number of the edge's present start; 0 if there is no edge."""
+        edge = self.edge
+        return 0 if edge is None else edge.session
+
+    @property
     def status_topic(self) -> str:
         """Return the topic on which edges publish their status."""
         return str(self._status.topic_name)

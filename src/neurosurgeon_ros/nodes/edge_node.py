@@ -15,13 +15,14 @@ from pathlib import Path
 from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
 
-from neurosurgeon_ros.diagnostics.edge_health import EdgeHealth, edge_level
+from neurosurgeon_ros.diagnostics.edge_health import EdgeHealth, edge_level, stream_values
 from neurosurgeon_ros.edge.robots import RequestBudget, RobotRegistry
 from neurosurgeon_ros.edge.server import EdgeServer
 from neurosurgeon_ros.inference.batching import ALONE, try_batches
 from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.msg import DelayFeedback, EdgeDetections, EdgeStatus, PartialInference, RobotHello
 from neurosurgeon_ros.nodes.edge_parameters import EdgeParameters
+from neurosurgeon_ros.nodes.network_notes import log_network
 from neurosurgeon_ros.protocol.presence import session_of, to_id
 from neurosurgeon_ros.protocol.requests import PROTOCOL_VERSION, Feedback, Reply, Status
 from neurosurgeon_ros.ros import qos
@@ -89,12 +90,7 @@ class EdgeNode(ManagedNode[EdgeParameters]):
         points = self._engine.partitioned.points
         shared = [f"{points[p].name} by {max(sizes)}" for p, sizes in self._batching.stretch.items() if sizes]
         self.get_logger().info(f"back-ends that robots may share: {', '.join(shared) or 'none'}")
-        for note in self._engine.model.notes:
-            self.get_logger().warning(note)
-        if self.parameters.random_weights:
-            self.get_logger().warning("the weights are random: delays mean something, detections do not")
-        if self._engine.partitioned.obstacle:
-            self.get_logger().warning(self._engine.partitioned.obstacle)
+        log_network(self.get_logger(), self._engine, random_weights=self.parameters.random_weights)
 
     def activate(self) -> None:
         """Start the server and subscribe."""
@@ -109,6 +105,7 @@ class EdgeNode(ManagedNode[EdgeParameters]):
             max_queue=self.parameters.max_queue,
             threads=self.parameters.threads,
             batching={self._engine.fingerprint: self._batching},
+            stream_bytes=self.parameters.stream_memory_mib << 20,
         )
         self._server.start()
         namespace = self.parameters.edge_namespace
@@ -163,6 +160,7 @@ class EdgeNode(ManagedNode[EdgeParameters]):
             "batched": self._server.counts.batched,
             "queue length": self._server.queue_length,
             "load": f"{self._server.load():.2f}",
+            **stream_values(self._server.streams.counts),
             **self._intake.diagnostics(),
         }
         how, text = edge_level(recent, len(robots))
@@ -181,10 +179,13 @@ class EdgeNode(ManagedNode[EdgeParameters]):
             self._intake.refused["of a node with other message types"] += 1
             return
         name = message.robot_id
+        before = self._registry.sessions().get(name)
         refused = self._registry.hello(name, message.session, message.fingerprint, time.monotonic())
         if refused:
             self._intake.refuse("robot", refused)
             return
+        if before not in (None, message.session) and self._server is not None:
+            self._server.forget(name)  # its predecessor fell silent
         if message.fingerprint != self._engine.fingerprint:
             theirs = shorten(f"{message.model} {message.fingerprint[:12]}")
             self.get_logger().error(
@@ -258,7 +259,7 @@ class EdgeNode(ManagedNode[EdgeParameters]):
                 labels = self._engine.model.labels
                 robot.detections.publish(from_edge_detections(key, reply.detections, labels, reply.header))
             robot.feedback.publish(from_feedback(reply.feedback))
-        if reply.feedback.error:
+        if reply.feedback.error and reply.feedback.status not in (Status.NOT_HELD, Status.DIVERGED):
             text = shorten(f"robot {key.robot_id}, frame {key.sequence}: {reply.feedback.error}")
             self.get_logger().warning(text, throttle_duration_sec=1.0)
 

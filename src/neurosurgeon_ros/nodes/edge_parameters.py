@@ -44,6 +44,14 @@ class EdgeParameters:
     max_request_rate: float = parameter(
         200.0, "maximum number of requests per second of one robot; more are refused", unit="1/s", low=1.0, high=1e6
     )
+    stream_memory_mib: int = parameter(
+        256,
+        "maximum memory of what the edge holds for codecs with memory; the stream that was not used for the longest "
+        "time is dropped first",
+        unit="MiB",
+        low=1,
+        high=65536,
+    )
     threads: int = parameter(0, "threads of the back-end; 0: one per core", low=0, high=256)
     device: str = parameter(
         AUTO, "device of the back-ends; `auto`: a GPU if torch finds one, else the CPU", choices=DEVICES

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from neurosurgeon_ros.calibration.admission import AUTO
 from neurosurgeon_ros.camera.encodings import MAX_BITS
 from neurosurgeon_ros.camera.images import RAW, TRANSPORTS
-from neurosurgeon_ros.codecs import CODECS
+from neurosurgeon_ros.codecs import CODECS, STREAM_CODECS
 from neurosurgeon_ros.learning import DEFAULT_POLICY, POLICIES
 from neurosurgeon_ros.models import MODELS, OWN_MODEL
 from neurosurgeon_ros.ros.parameters import parameter
@@ -54,8 +54,8 @@ class RobotParameters:
     )
     codecs: tuple[str, ...] = parameter(
         (AUTO,),
-        "codecs that tensors may be sent with; `auto`: all that `min_fidelity` admits",
-        choices=(AUTO, *CODECS),
+        "codecs that tensors may be sent with; `auto`: all without memory that `min_fidelity` admits",
+        choices=(AUTO, *CODECS, *STREAM_CODECS),
         live=True,
     )
     min_fidelity: float = parameter(

@@ -5,14 +5,17 @@
 from __future__ import annotations
 
 import enum
+import struct
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from neurosurgeon_ros.codecs import EncodedTensor
+from neurosurgeon_ros.codecs import EncodedTensor, is_stream_codec
 from neurosurgeon_ros.learning.interface import Kind as Kind
 from neurosurgeon_ros.models import Detections, Letterbox
 
 #: Version of the messages; both sides refuse any other version.
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 
 class Status(enum.IntEnum):
@@ -23,6 +26,8 @@ class Status(enum.IntEnum):
     MODEL_MISMATCH = 2
     OVERLOADED = 3
     FAILED = 4
+    NOT_HELD = 5
+    DIVERGED = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,8 @@ class Request:
     :param header: the camera image's header, opaque here.
     :param deadline_s: seconds that the robot waits; 0: no limit.
     :param letterbox: how the image was placed into the network's input; None in a probe.
+    :param reference: sequence of the frame that the tensors build on; 0: none, see a key if a codec has memory.
+    :param checksum: :func:`stream_checksum` of what the edge must hold after this request; 0: no stream.
     """
 
     key: Key
@@ -74,6 +81,18 @@ class Request:
     confidence: float
     iou: float
     deadline_s: float = 0.0
+    reference: int = 0
+    checksum: int = 0
+
+    @property
+    def stream_codec(self) -> str:
+        """Return the codec with memory that the tensors are encoded with; empty if there is none."""
+        return next((tensor.codec for tensor in self.tensors if is_stream_codec(tensor.codec)), "")
+
+    @property
+    def is_of_stream(self) -> bool:
+        """Return whether the request changes a stream; samples and probes never do."""
+        return self.key.kind is Kind.FRAME and bool(self.stream_codec)
 
     @property
     def payload_bytes(self) -> int:
@@ -83,7 +102,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """Delays of a request at the edge, in seconds; 0 if a step did not run. See neurosurgeon_ros/DelayFeedback."""
+    """
+    Delays of a request at the edge, in seconds; 0 if a step did not run. See neurosurgeon_ros/DelayFeedback.
+
+    :param held: sequence of the frame that the edge now holds of the request's stream; 0: nothing, or no stream.
+    """
 
     key: Key
     status: Status = Status.OK
@@ -92,6 +115,7 @@ class Feedback:
     decode_s: float = 0.0
     compute_s: float = 0.0
     postprocess_s: float = 0.0
+    held: int = 0
 
     @property
     def is_ok(self) -> bool:
@@ -116,3 +140,12 @@ class Reply:
     feedback: Feedback
     header: object
     detections: Detections | None = None
+
+
+def stream_checksum(parts: Sequence[int]) -> int:
+    """
+    Return one checksum of all tensors of a stream, in [0, 2**32).
+
+    :param parts: checksum of each tensor that a request sends with a codec with memory, in their order, in [0, 2**32).
+    """
+    return zlib.crc32(struct.pack(f"<{len(parts)}I", *parts)) if parts else 0

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import math
 
-from neurosurgeon_ros.codecs import CameraPicture, EncodedTensor, TensorSpec, get_codec
+from neurosurgeon_ros.codecs import CameraPicture, EncodedTensor, TensorSpec, find_codec, is_stream_codec
 from neurosurgeon_ros.codecs.camera import may_show, sendable_size
 from neurosurgeon_ros.models import Letterbox
 from neurosurgeon_ros.partition import PartitionedNetwork
-from neurosurgeon_ros.protocol.requests import Request
+from neurosurgeon_ros.protocol.requests import Kind, Request
 
 #: Maximum width and height of a camera image, in pixels.
 MAX_IMAGE_SIDE = 16384
@@ -35,7 +35,7 @@ def check_request(request: Request, network: PartitionedNetwork, name: str) -> N
 
     :param name: human-readable name of the network.
     :raises InvalidRequest: if the partition point, the letterbox, a threshold, or any tensor's name, type, shape, codec
-        or length does not match the model.
+        or length does not match the model, or if the request cannot belong to a stream as it says.
     """
     points = network.points
     p = request.partition_point
@@ -54,8 +54,23 @@ def check_request(request: Request, network: PartitionedNetwork, name: str) -> N
         )
     for tensor, spec in zip(request.tensors, specs, strict=True):
         _check_tensor(tensor, spec)
-        if isinstance(get_codec(tensor.codec), CameraPicture):
+        if isinstance(find_codec(tensor.codec), CameraPicture):
             _check_picture(tensor, request)
+    _check_stream(request)
+
+
+def _check_stream(request: Request) -> None:
+    """Check what a request says about its stream; whether the edge holds the reference is found when it is decoded."""
+    codecs = sorted({tensor.codec for tensor in request.tensors if is_stream_codec(tensor.codec)})
+    if len(codecs) > 1:
+        raise InvalidRequest(f"the tensors name {' and '.join(codecs)}, a request takes one codec with memory")
+    reference, sequence = request.reference, request.key.sequence
+    if reference and not codecs:
+        raise InvalidRequest(f"reference is {reference}, but no tensor names a codec with memory: it must be 0")
+    if reference and request.key.kind is not Kind.FRAME:
+        raise InvalidRequest(f"reference is {reference}, but the request is no frame: it must be 0")
+    if reference and reference >= sequence:
+        raise InvalidRequest(f"reference is {reference}, it must be less than the frame's own sequence, {sequence}")
 
 
 def _check_letterbox(letterbox: Letterbox | None) -> None:
@@ -89,7 +104,7 @@ def _check_picture(tensor: EncodedTensor, request: Request) -> None:
 
 def _check_tensor(tensor: EncodedTensor, spec: TensorSpec) -> None:
     try:
-        codec = get_codec(tensor.codec)
+        codec = find_codec(tensor.codec)
     except ValueError as problem:
         raise InvalidRequest(f"tensor {spec.name}: {problem}") from None
     if not codec.accepts(spec):

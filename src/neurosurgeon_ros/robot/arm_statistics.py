@@ -30,6 +30,7 @@ class ArmStatistics:
 
     :ivar period_s: expected seconds between two images of the camera; 0 until two frames have been accepted.
     :ivar features: the table's features, with psi updated from the bytes sent recently. Read-only, shape (n, 7).
+    :ivar key_bytes: the table's bytes of keys, updated from the keys sent recently. Read-only, shape (n,).
     :ivar robot_s: the table's robot delays, updated from recent encoding times. Read-only, shape (n,).
     :ivar finish_s: seconds to finish a frame on the robot after an arm's tensors were published. Read-only, shape (n,).
     """
@@ -37,6 +38,7 @@ class ArmStatistics:
     def __init__(self, table: ArmTable, speed: float) -> None:
         self.period_s = 0.0
         self.features: FloatArray = table.features
+        self.key_bytes: FloatArray = table.key_bytes
         self.robot_s: FloatArray = table.robot_s
         self._on_device_s = float(table.robot_s[table.on_device])
         self._padding_saving_s = 0.0
@@ -83,6 +85,7 @@ class ArmStatistics:
         if share in (0.0, 1.0):
             return
         features, robot_s, means_s = self.features.copy(), self.robot_s.copy(), self._encode_s.copy()
+        self.key_bytes = np.where(self._camera, share * self.key_bytes, self.key_bytes)
         robot_s[self._camera] += (share - 1.0) * means_s[self._camera]
         means_s[self._camera] *= share
         features[self._camera, PSI] *= share
@@ -99,10 +102,20 @@ class ArmStatistics:
         self._padding_saving_s = seconds
         self._replace(self.features, robot_s)
 
-    def record_encoding(self, arm: int, encode_s: float, sent_bytes: int) -> None:
-        """Record how many seconds encoding an arm's tensors took, and their size in bytes."""
+    def record_encoding(self, arm: int, encode_s: float, sent_bytes: int, *, is_key: bool = False) -> None:
+        """
+        Record how many seconds encoding an arm's tensors took, and their size in bytes.
+
+        :param is_key: whether they are a stream's key, whose size says nothing about the frames after it.
+        """
         features, robot_s, means_s = self.features.copy(), self.robot_s.copy(), self._encode_s.copy()
-        features[arm, PSI] += NEWEST * (sent_bytes - features[arm, PSI])
+        if is_key:
+            key_bytes = self.key_bytes.copy()
+            key_bytes[arm] += NEWEST * (sent_bytes - key_bytes[arm])
+            key_bytes.flags.writeable = False
+            self.key_bytes = key_bytes
+        else:
+            features[arm, PSI] += NEWEST * (sent_bytes - features[arm, PSI])
         step_s = NEWEST * (encode_s - means_s[arm])
         means_s[arm] += step_s
         robot_s[arm] += step_s
@@ -116,6 +129,19 @@ class ArmStatistics:
         features[arm, PSI] += newest * (received_bytes - features[arm, PSI])
         self._replace(features, self.robot_s)
         self._has_received_bytes = True
+
+    @property
+    def excess_key_bytes(self) -> FloatArray:
+        """Return by how many bytes a stream's key exceeds a later frame; 0 for codecs without memory. Shape (n,)."""
+        excess: FloatArray = np.maximum(0.0, self.key_bytes - self.features[:, PSI])
+        excess[self.key_bytes == 0.0] = 0.0
+        return excess
+
+    @property
+    def sample_bytes(self) -> FloatArray:
+        """Return the bytes of a sample of each arm: those of a key if its codec has memory. Shape (n,)."""
+        sample_bytes: FloatArray = np.where(self.key_bytes > 0.0, self.key_bytes, self.features[:, PSI])
+        return sample_bytes
 
     @property
     def deadline_s(self) -> float:

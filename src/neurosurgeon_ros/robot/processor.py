@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from neurosurgeon_ros.calibration.arm_table import ArmTable
 from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.inference.throttle import Throttle
-from neurosurgeon_ros.learning.interface import Context, Observation, Policy
+from neurosurgeon_ros.learning.interface import BoolArray, Context, Observation, Policy
 from neurosurgeon_ros.learning.key_frames import KeyFrame, KeyFrameDetector
 from neurosurgeon_ros.protocol.requests import Identity, Kind
 from neurosurgeon_ros.robot.arm_statistics import ArmStatistics
@@ -32,6 +32,7 @@ from neurosurgeon_ros.robot.local_inference import LocalInference
 from neurosurgeon_ros.robot.results import ResultDelivery
 from neurosurgeon_ros.robot.selector import ArmSelector
 from neurosurgeon_ros.robot.sender import Sender
+from neurosurgeon_ros.robot.streams.streams import RobotStreams
 from neurosurgeon_ros.robot.uplink.link import Link
 from neurosurgeon_ros.robot.uplink.uplink import Availability, EdgeUplink
 
@@ -49,6 +50,7 @@ class FrameProcessor:
     :param seed: seed of the probes' bytes and the breaker's jitter.
 
     :ivar uplink: connection to the edge that frames may go to.
+    :ivar streams: streams to this edge; other threads may read their counts.
     """
 
     def __init__(
@@ -77,7 +79,8 @@ class FrameProcessor:
         self._selector = ArmSelector(table, policy, policy_name, ArmStatistics(table, throttle.speed))
         self._replacement: tuple[ArmTable, Policy, str] | None = None
         self._local = LocalInference(engine, throttle)
-        self._sender = Sender(self.uplink, engine, self._local, throttle=throttle, clock=clock)
+        self.streams = RobotStreams(engine, is_outstanding=self.uplink.requests.is_outstanding, clock=clock)
+        self._sender = Sender(self.uplink, engine, self._local, self.streams, throttle=throttle, clock=clock)
         self._finisher = Finisher(self.uplink, engine, self._local, clock=clock)
 
     @property
@@ -170,7 +173,15 @@ class FrameProcessor:
             link_free=available.link_free,
             link_busy=available.link_busy,
             has_picture=has_picture,
+            keys_due=self._keys_due(frame),
         )
+
+    def _keys_due(self, frame: Frame) -> BoolArray | None:
+        table = self._selector.table
+        if not table.key_bytes.any():
+            return None
+        self.streams.follow(table, self.uplink.edge_session, frame.image.pixels.shape)
+        return self.streams.keys_due()
 
     def _preprocess(self, image: NDArray[np.uint8]) -> tuple[torch.Tensor, float]:
         begin_s = self.clock()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from neurosurgeon_ros.calibration.arm_table import PSI, ArmTable
+from neurosurgeon_ros.calibration.arm_table import ArmTable
 from neurosurgeon_ros.calibration.pruning import fidelity_penalty_s
 from neurosurgeon_ros.codecs import CameraImage
 from neurosurgeon_ros.codecs.camera import may_show, sendable_size
@@ -48,6 +48,7 @@ class ArmSelector:
         link_free: bool,
         link_busy: bool,
         has_picture: bool = False,
+        keys_due: BoolArray | None = None,
     ) -> Context:
         """
         Return the context in which the policy chooses an arm for one frame.
@@ -59,6 +60,7 @@ class ArmSelector:
         :param link_free: whether no earlier request can still fill the link; if not, only `on_device` is allowed.
         :param link_busy: whether any request of this robot is outstanding.
         :param has_picture: whether the camera's picture may be sent as received.
+        :param keys_due: arms with which the frame would be a stream's key; shape (n,). None if no codec has memory.
         """
         table = self.table
         allowed = self.allowed(has_picture)
@@ -82,6 +84,7 @@ class ArmSelector:
             link_busy=link_busy,
             penalty_s=fidelity_penalty_s(table.fidelity, fidelity_price_s),
             finish_s=self.statistics.finish_s,
+            key_bytes=0.0 if keys_due is None else np.where(keys_due, self.statistics.excess_key_bytes, 0.0),
         )
 
     def camera_image(self, arrival: Arrival, pixels: NDArray[np.uint8]) -> CameraImage:
@@ -137,7 +140,7 @@ class ArmSelector:
         offloading[self.table.on_device] = False
         if not offloading.any():
             return None
-        return int(np.argmin(np.where(offloading, self.statistics.features[:, PSI], np.inf)))
+        return int(np.argmin(np.where(offloading, self.statistics.sample_bytes, np.inf)))
 
     def followed_by(self, table: ArmTable, policy: Policy, policy_name: str) -> ArmSelector:
         """Return a selector with another policy and its arms, for the same camera."""

@@ -62,6 +62,8 @@ def from_request(request: Request) -> PartialInference:
         deadline=request.deadline_s,
         confidence_threshold=request.confidence,
         iou_threshold=request.iou,
+        reference=request.reference,
+        checksum=request.checksum,
         tensors=[_from_tensor(tensor) for tensor in request.tensors],
     )
     if letterbox is not None:
@@ -101,6 +103,8 @@ def to_request(message: PartialInference) -> Request:
         confidence=message.confidence_threshold,
         iou=message.iou_threshold,
         deadline_s=message.deadline,
+        reference=message.reference,
+        checksum=message.checksum,
     )
 
 
@@ -119,6 +123,7 @@ def from_feedback(feedback: Feedback) -> DelayFeedback:
         postprocess_delay=feedback.postprocess_s,
         status=int(feedback.status),
         error=feedback.error[:MAX_TEXT],
+        held=feedback.held,
     )
 
 
@@ -139,6 +144,7 @@ def to_feedback(message: DelayFeedback) -> Feedback:
         Status(message.status),
         message.error,
         *durations,
+        held=message.held,
     )
 
 

@@ -69,6 +69,7 @@ def arm_table(environment: Environment) -> ArmTable:
         fidelity=coding.fidelity,
         allowed=np.ones(n, dtype=np.bool_),
         camera=np.zeros(n, dtype=np.bool_),
+        key_bytes=np.zeros(n),
     )
 
 

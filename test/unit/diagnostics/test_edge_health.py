@@ -7,8 +7,9 @@ from __future__ import annotations
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from neurosurgeon_ros.diagnostics.edge_health import EdgeHealth, edge_level
+from neurosurgeon_ros.diagnostics.edge_health import EdgeHealth, edge_level, stream_values
 from neurosurgeon_ros.diagnostics.window import WINDOW_S
+from neurosurgeon_ros.edge.streams import StreamCounts
 from neurosurgeon_ros.learning.interface import Kind
 from neurosurgeon_ros.protocol.requests import Feedback, Key, Status
 
@@ -44,6 +45,8 @@ def test_rates_are_those_of_the_last_seconds_and_delays_those_of_answers() -> No
         (Status.INVALID, DiagnosticStatus.WARN, "1 of 1 requests were invalid"),
         (Status.MODEL_MISMATCH, DiagnosticStatus.WARN, "1 of 1 requests were of another model"),
         (Status.FAILED, DiagnosticStatus.ERROR, "1 requests failed"),
+        (Status.DIVERGED, DiagnosticStatus.WARN, "1 of 1 requests were of a stream that diverged"),
+        (Status.NOT_HELD, DiagnosticStatus.OK, "serves 2 robots"),
     ],
 )
 def test_levels(status: Status, level: bytes, said: str) -> None:
@@ -52,3 +55,15 @@ def test_levels(status: Status, level: bytes, said: str) -> None:
     given, text = edge_level(health.look(1.0)[0], 2)
     assert given == level
     assert text.startswith(said)
+
+
+def test_streams() -> None:
+    counts = StreamCounts(held=2, held_bytes=3 << 19, keys=4, evicted=5, not_held=6, diverged=7)
+    assert stream_values(counts) == {
+        "streams held": 2,
+        "memory of streams [MiB]": "1.5",
+        "keys": 4,
+        "references not held": 6,
+        "streams evicted": 5,
+        "streams diverged": 7,
+    }

@@ -8,10 +8,11 @@ import math
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from neurosurgeon_ros.diagnostics.robot_health import SILENCE_S, Health, level
+from neurosurgeon_ros.diagnostics.robot_health import SILENCE_S, Health, level, stream_values
 from neurosurgeon_ros.diagnostics.window import WINDOW_S
 from neurosurgeon_ros.robot.arrival import Counts
 from neurosurgeon_ros.robot.decision import Decision, Delays, Outcome
+from neurosurgeon_ros.robot.streams.stream import StreamCounts
 
 
 def decision(sequence: int, outcome: Outcome, delays: Delays, sent_bytes: int = 0) -> Decision:
@@ -87,3 +88,15 @@ def test_frames_that_are_lost_are_an_error() -> None:
     assert math.isclose(trend.in_hz, 2.5)
     later = health.trend(Counts(received=50, accepted=50), 2.0 + WINDOW_S)
     assert level(later, obstacle="", image_topic="/image_raw")[0] == DiagnosticStatus.OK
+
+
+def test_streams() -> None:
+    counts = StreamCounts(held=2, held_bytes=3 << 19, keys=4, broken=5, diverged=6, failed=7)
+    assert stream_values(counts) == {
+        "streams": 2,
+        "memory of streams [MiB]": "1.5",
+        "keys": 4,
+        "streams broken": 5,
+        "streams diverged": 6,
+        "frames that an encoder failed on": 7,
+    }

@@ -170,6 +170,7 @@ def test_one_message_for_each_accepted_frame_in_order_whatever_the_edge_does(
 
 class Link:
     lifespan_s = math.inf
+    edge_session = 1
 
     def obstacle(self) -> None:
         return None

@@ -52,7 +52,8 @@ def request(kind: Kind = Kind.FRAME) -> Request:
         EncodedTensor("route", "float32", (1, 2), "int8c", data[:2], scale=(0.5, 0.25), zero_point=(-3, 4)),
     )
     letterbox = None if kind is Kind.PROBE else Letterbox(640, 272, 0.65, 0.651, 1.0, 119.5)
-    return Request(replace(KEY, kind=kind), HEADER, "f" * 64, 7, tensors, letterbox, 0.3, 0.45, 0.125)
+    key = replace(KEY, kind=kind)
+    return Request(key, HEADER, "f" * 64, 7, tensors, letterbox, 0.3, 0.45, 0.125, 2**63 + 4, 2**32 - 1)
 
 
 @pytest.mark.parametrize("kind", Kind)
@@ -61,6 +62,7 @@ def test_a_request_arrives_as_it_was_sent(kind: Kind) -> None:
     got = to_request(travel(from_request(sent)))
     assert (got.key, got.header, got.fingerprint, got.partition_point) == (sent.key, HEADER, "f" * 64, 7)
     assert (got.letterbox, got.deadline_s, got.payload_bytes) == (sent.letterbox, 0.125, 14)
+    assert (got.reference, got.checksum) == (2**63 + 4, 2**32 - 1)
     # Thresholds are sent as float32: the nearest value, which is within [0, 1] if the threshold is.
     assert (got.confidence, got.iou) == (float(np.float32(0.3)), float(np.float32(0.45)))
     for one, other in zip(got.tensors, sent.tensors, strict=True):
@@ -92,7 +94,7 @@ def test_a_request_of_an_unknown_kind_is_refused(kind: int) -> None:
 
 
 @pytest.mark.parametrize("make", [PartialInference, DelayFeedback, EdgeDetections, EdgeStatus])
-@pytest.mark.parametrize("version", [0, 2, 65535])
+@pytest.mark.parametrize("version", [0, 1, PROTOCOL_VERSION + 1, 65535])
 def test_another_version_is_refused_and_said(make: Any, version: int) -> None:
     with pytest.raises(InvalidMessage, match=rf"{make.__name__} has protocol version {version}, .* {PROTOCOL_VERSION}"):
         check_version(make(protocol_version=version))

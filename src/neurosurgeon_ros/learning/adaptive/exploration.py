@@ -16,7 +16,7 @@ from neurosurgeon_ros.learning.phases import interval, phase
 
 _PSI = FEATURES.index("psi")
 #: Like :data:`.belief.HOPE`, for a sample on the critical path.
-_FORCED_HOPE = 1.5
+_FORCED_HOPE = 1.25
 #: Share of a frame's delay that an arm must be able to save before it is sampled.
 _WORTH = 0.05
 #: Bytes of the first probe, and the bounds for later probes.

@@ -51,6 +51,10 @@ class Link(Protocol):
     def lifespan_s(self) -> float:
         """Return the seconds after which a request that has not reached the edge is no longer sent; may be infinite."""
 
+    @property
+    def edge_session(self) -> int:
+        """Return the number of the edge's present start; 0 if there is no edge."""
+
     def obstacle(self) -> Obstacle | None:
         """Return why the edge cannot be used now; None if it can."""
 

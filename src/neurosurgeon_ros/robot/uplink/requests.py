@@ -258,7 +258,7 @@ class Requests:
         request = self._outstanding.find(answer.key)
         if request is None:
             return False
-        if answer.feedback is not None and request.feedback is None:
+        if answer.feedback is not None and request.feedback is None and not _is_of_duplicate(answer.feedback):
             request.feedback, request.feedback_s = answer.feedback, answer.received_s
             self._answered.append(request)
             return True
@@ -266,3 +266,8 @@ class Requests:
             request.detections, request.detections_s = answer.detections, answer.received_s
             return True
         return False
+
+
+def _is_of_duplicate(feedback: Feedback) -> bool:
+    """Return whether a feedback refuses a request that came twice. The answer to the first one is on its way."""
+    return feedback.status is Status.NOT_HELD and feedback.held == feedback.key.sequence

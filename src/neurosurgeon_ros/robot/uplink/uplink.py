@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from neurosurgeon_ros.calibration.arm_table import ArmTable
 from neurosurgeon_ros.codecs import EncodedTensor
 from neurosurgeon_ros.learning.interface import Context
 from neurosurgeon_ros.models import Letterbox
-from neurosurgeon_ros.protocol.requests import Identity, Key, Kind, Request
+from neurosurgeon_ros.protocol.requests import Identity, Key, Kind, Request, Status
 from neurosurgeon_ros.protocol.validation import MAX_PROBE_BYTES
 from neurosurgeon_ros.robot.arm_statistics import DEADLINE_FACTOR
 from neurosurgeon_ros.robot.uplink.breaker import PROBE_BYTES, TEST_TIMEOUT_S, CircuitBreaker
@@ -129,11 +129,27 @@ class EdgeUplink:
             obstacle = self.breaker.obstacle
         return Availability(obstacle, link_free, self.requests.is_open(), test_due)
 
+    @property
+    def edge_session(self) -> int:
+        """Return the number of the edge's present start; 0 if there is no edge."""
+        return self._link.edge_session
+
     def send_frame(
-        self, caption: Caption, arm: int, point: int, tensors: tuple[EncodedTensor, ...]
+        self,
+        caption: Caption,
+        arm: int,
+        point: int,
+        tensors: tuple[EncodedTensor, ...],
+        *,
+        reference: int = 0,
+        checksum: int = 0,
     ) -> OutstandingRequest:
-        """Send a frame whose detections the robot will wait for."""
-        request = self._request(caption, Kind.FRAME, point, tensors)
+        """
+        Send a frame whose detections the robot will wait for.
+
+        :param reference: as in :class:`~neurosurgeon_ros.protocol.requests.Request`, like `checksum`.
+        """
+        request = replace(self._request(caption, Kind.FRAME, point, tensors), reference=reference, checksum=checksum)
         return self.requests.send(request, arm, caption.context, is_awaited=True)
 
     def may_send_sample(self, *, is_test: bool) -> bool:
@@ -181,6 +197,8 @@ class EdgeUplink:
         measured = self.requests.take_measured()
         for one in measured:
             seen = one.observation
+            if one.feedback.status in (Status.NOT_HELD, Status.DIVERGED):
+                continue  # the edge is well, and the next frame of the stream will be a key
             self.breaker.judge(
                 one.request.key,
                 is_refused=not one.feedback.is_ok,

@@ -108,8 +108,8 @@ class CodecTable:
             back_s=self.back_s,
             sent_bytes=self.features[:, PSI],
         )
-        received = np.zeros(len(self.arms), dtype=np.bool_)
-        return np.array(useful_arms(costs, camera=self.camera, received=received, speed=speed), dtype=np.int64)
+        no = np.zeros(len(self.arms), dtype=np.bool_)
+        return np.array(useful_arms(costs, camera=self.camera, received=no, stream=no, speed=speed), dtype=np.int64)
 
     def of(self, chosen: IntArray) -> CodecTable:
         """Return a table of the chosen arms. The last of them must be `on_device`."""

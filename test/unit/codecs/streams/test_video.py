@@ -259,7 +259,7 @@ def test_registration(before: str, holds: str) -> None:
 def test_names_are_registered() -> None:
     assert {codec.name for codec in VIDEO_CODECS} <= set(STREAM_CODECS)
     assert max(len(name) for name in STREAM_CODECS) <= 64
-    with pytest.raises(ValueError, match="'h264' is not known; choose one of h264-veryfast"):
+    with pytest.raises(ValueError, match="'h264' is not known; choose one of .*h264-veryfast"):
         get_stream_codec("h264")
 
 

@@ -23,6 +23,7 @@ class Link:
         self.published: list[Request] = []
 
     lifespan_s = math.inf
+    edge_session = 1
 
     def obstacle(self) -> Obstacle | None:
         return self.blocked
