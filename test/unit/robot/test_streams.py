@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -24,7 +25,7 @@ from stream_codec import NAME, Difference, Encoder, register
 
 from neurosurgeon_ros.calibration.arm_table import ArmTable, build_arm_table
 from neurosurgeon_ros.codecs import CodecError
-from neurosurgeon_ros.learning.interface import Choice, Kind
+from neurosurgeon_ros.learning.interface import Choice, Context, Kind
 from neurosurgeon_ros.protocol.requests import Reply, Request
 from neurosurgeon_ros.robot.arrival import Arrival
 from neurosurgeon_ros.robot.decision import Outcome
@@ -47,17 +48,19 @@ class Rig:
 
     :ivar chosen: arm of the next frames.
     :ivar lose: sequences that never reach the edge.
+    :ivar told: whether the policy was told, for each frame, that the frame would be a key.
     """
 
     def __init__(self, edge: Edge, *, max_in_flight: int = 1) -> None:
         self.edge = edge
         self.chosen = 0
         self.lose: set[int] = set()
+        self.told: list[bool] = []
         self.now_s = 1000.0
         self.sample: int | None = None
         self.robot: Robot = make_robot(
             edge,
-            Chooser(lambda _: Choice(self.chosen, sample_arm=self.sample)),
+            Chooser(self._choose),
             table=stream_table(),
         )
         processor = self.robot.processor
@@ -73,6 +76,10 @@ class Rig:
                 publish(request)
 
         edge.publish = lossy  # type: ignore[method-assign]
+
+    def _choose(self, context: Context) -> Choice:
+        self.told.append(bool(np.broadcast_to(context.key_bytes, len(context.point))[self.chosen] > 0.0))
+        return Choice(self.chosen, sample_arm=self.sample)
 
     def feed(self, *, deadline_s: float = LONG_S) -> Outcome:
         return self.robot.feed(deadline_s=deadline_s).outcome
@@ -127,7 +134,7 @@ def test_a_lost_frame_costs_itself_and_the_next_is_a_key(edge: Edge) -> None:
     rig.feed()
     assert rig.feed_lost() is F
     assert [rig.feed() for _ in range(3)] == [E, E, E]
-    assert rig.keys() == [True, False, True, False, False]
+    assert rig.keys() == rig.told == [True, False, True, False, False]
     assert rig.streams.counts.broken == 1
     assert edge.server.streams.counts.not_held == 0, "the robot knew it before the edge"
     rig.assert_nothing_is_lost()
@@ -519,6 +526,8 @@ def test_whatever_happens_each_frame_has_its_own_result(events: list[tuple[str, 
                 result = rig.robot.feed(images[-1], deadline_s=SHORT_S if event == "lost" else LONG_S)
                 rig.robot.processor.uplink.requests.forget() if event == "lost" else None
                 sent = [request for request in edge.requests[before:] if request.key.kind is Kind.FRAME]
+                if sent:
+                    assert rig.told[-1] == (sent[0].reference == 0), "the policy knows when a frame is a key"
                 if arm in broken and sent:
                     assert sent[0].reference == 0, "the next one of a broken stream is a key"
                 broken.discard(arm)
