@@ -147,7 +147,7 @@ class DelayModel:
             robot_s = self.robot.mean_of(context.robot_s[:, None])
         robot_s = robot_s + context.penalty_s
         key_s = None
-        if np.any(context.key_bytes):
+        if isinstance(context.key_bytes, np.ndarray) and context.key_bytes.any():
             self._fill_link(context.features[:, _PSI] + context.key_bytes)
             key_s = self.link.predict(self._link_x)[0]
             self._fill_link(context.features[:, _PSI] + key_share * context.key_bytes)

@@ -90,7 +90,7 @@ class Exploration:
 
         :param arm: arm of the frame.
         """
-        sample = self._promising(context, expected, self._hopeful(expected, HOPE), arm)
+        sample = self._promising(context, expected, arm)
         if sample is None and arm == context.on_device:
             sample = self._look_at_edge(context, expected)
         return sample
@@ -176,12 +176,14 @@ class Exploration:
         Small tensors reveal little about the delay of large tensors, because the round trip hides their bytes. If an
         arm with many more bytes may be better, a large probe in the link's idle time measures the link.
         """
-        total_s = expected.total_s
+        total_s = float(expected.total_s[arm])
+        idle_s = min(self._allowance_s, context.period_s - total_s)
+        if idle_s * self._model.rate < _LARGEST_PROBE:
+            return 0
         hopeful_s = expected.robot_s + np.exp(-_HEAVY_HOPE * expected.link_sd) * expected.link_s + expected.edge_s
         sent_bytes = context.features[:, _PSI]
-        heavier = context.allowed & (sent_bytes > _HEAVIER * sent_bytes[arm]) & (hopeful_s < total_s[arm])
-        idle_s = min(self._allowance_s, context.period_s - float(total_s[arm]))
-        if not heavier.any() or idle_s * self._model.rate < _LARGEST_PROBE:
+        heavier = context.allowed & (sent_bytes > _HEAVIER * sent_bytes[arm]) & (hopeful_s < total_s)
+        if not heavier.any():
             return 0
         size = int(min(idle_s * self._model.rate, np.max(sent_bytes[heavier]), _HEAVIEST_PROBE))
         self._allowance_s -= size / self._model.rate
@@ -189,17 +191,20 @@ class Exploration:
 
     # The edge.
 
-    def _promising(self, context: Context, expected: Expectation, hopeful_s: FloatArray, arm: int) -> int | None:
+    def _promising(self, context: Context, expected: Expectation, arm: int) -> int | None:
         """Return the arm with the most gain per link time, among those that the front-end computes anyway; or None."""
         if not self._samples or context.link_busy:
             return None
         total_s = float(expected.total_s[arm])
-        gain_s = total_s - hopeful_s
         idle_s = self._allowance_s
         if arm != context.on_device:
             idle_s = min(idle_s, context.period_s - total_s)
         computed = context.allowed & (context.point < context.point[arm])
-        can = computed & (gain_s > _WORTH * total_s) & (expected.link_s <= idle_s)
+        can = computed & (expected.link_s <= idle_s)
+        if not can.any():
+            return None
+        gain_s = total_s - self._hopeful(expected, HOPE)
+        can &= gain_s > _WORTH * total_s
         if not can.any():
             return None
         best = int(np.argmax(np.where(can, gain_s / np.maximum(expected.link_s, 1e-6), -np.inf)))
