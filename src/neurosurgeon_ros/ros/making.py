@@ -5,17 +5,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
 
+from neurosurgeon_ros.ros.managed import N, remake
 from neurosurgeon_ros.ros.process.dds import Transport, applied_transport
 from neurosurgeon_ros.ros.process.process import NeedsUdp, StartError
-from neurosurgeon_ros.ros.process.restart_state import RestartState, take_restart_state
-
-if TYPE_CHECKING:
-    from neurosurgeon_ros.ros.managed import ManagedNode
-
-N = TypeVar("N", bound="ManagedNode[Any]")
+from neurosurgeon_ros.ros.process.restart_state import take_restart_state
 
 
 def make(kind: type[N]) -> N:
@@ -49,12 +43,4 @@ def make(kind: type[N]) -> N:
         )
     if parameters.autostart:
         node.autostart()
-    return node
-
-
-def remake(kind: Callable[..., N], state: RestartState) -> N:
-    """Make a node from its restart state; raises StartError if a transition fails."""
-    node = kind(overrides=state.parameters)
-    node.take_over(state.handover)
-    node.reach(state.state)
     return node

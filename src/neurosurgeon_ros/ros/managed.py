@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
@@ -23,7 +23,6 @@ from rclpy.parameter import Parameter
 
 from neurosurgeon_ros.ros import qos
 from neurosurgeon_ros.ros.entities import steady_timer
-from neurosurgeon_ros.ros.making import remake
 from neurosurgeon_ros.ros.parameters import changed, check_changes, declare, read, unknown_names
 from neurosurgeon_ros.ros.process.malloc import give_back_memory
 from neurosurgeon_ros.ros.process.process import StartError
@@ -32,6 +31,7 @@ from neurosurgeon_ros.ros.result_messages import key_values
 from neurosurgeon_ros.ros.unheard_peers import Unheard, UnheardPeers
 
 P = TypeVar("P")
+N = TypeVar("N", bound="ManagedNode[Any]")
 
 
 class Refused(Exception):
@@ -288,3 +288,11 @@ class ManagedNode(LifecycleNode, Generic[P]):
         message = DiagnosticArray(status=[status])
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
+
+
+def remake(kind: Callable[..., N], state: RestartState) -> N:
+    """Make a node from its restart state; raises StartError if a transition fails."""
+    node = kind(overrides=state.parameters)
+    node.take_over(state.handover)
+    node.reach(state.state)
+    return node
