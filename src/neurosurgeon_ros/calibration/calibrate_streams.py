@@ -58,9 +58,8 @@ def calibrate_streams(
     Agreement is measured on frames that are no keys, since a robot sends few keys. Its interval comes from blocks of
     one second that are drawn with replacement; streams of the same second share a block.
 
-    At each rate, from the lowest to the highest, an arm is left out if another arm of its point agrees as well with
-    fewer bytes, so that few arms go on to the next rate. Arms that send the camera's image are compared with each other
-    only. An arm is also left out if its codec cannot carry these frames.
+    An arm is kept if at some rate no other arm of its point agrees as well with fewer bytes. Arms that send the
+    camera's image are compared with each other only. An arm is also left out if its codec cannot carry these frames.
 
     The time is bounded, however long the footage is: for each rate, at most 3 streams of 40 frames are sent, of which
     15 are judged.
@@ -71,18 +70,13 @@ def calibrate_streams(
     :returns: agreement at each rate in ascending order, by name of the arm; empty if the footage is too short.
     """
     arms = [arm for arm in engine.arms(codecs) if arm.is_stream]
-    found: dict[str, list[StreamFidelity]] = {}
-    plans = footage.plans()
     with torch.inference_mode():
-        for plan in plans:
-            measured = _measure(engine, footage, plan, arms, step)
-            arms = frontier([arm for arm in arms if arm in measured], measured)
-            for arm in arms:
-                found.setdefault(arm.name, []).append(measured[arm])
-    return {arm.name: tuple(found[arm.name]) for arm in arms} if plans else {}
+        measured = [_measure(engine, footage, plan, arms, step) for plan in footage.plans()]
+    best = {arm for at_rate in measured for arm in frontier(at_rate)}
+    return {arm.name: tuple(at_rate[arm] for at_rate in measured if arm in at_rate) for arm in arms if arm in best}
 
 
-def frontier(arms: Sequence[Arm], measured: Mapping[Arm, StreamFidelity]) -> list[Arm]:
+def frontier(measured: Mapping[Arm, StreamFidelity]) -> list[Arm]:
     """Return the arms for which no other arm of the same point agrees as well with fewer bytes."""
 
     def is_better(other: Arm, arm: Arm) -> bool:
@@ -93,7 +87,7 @@ def frontier(arms: Sequence[Arm], measured: Mapping[Arm, StreamFidelity]) -> lis
             and one.fidelity >= than.fidelity
         )
 
-    return [arm for arm in arms if not any(is_better(other, arm) for other in arms)]
+    return [arm for arm in measured if not any(is_better(other, arm) for other in measured)]
 
 
 def _measure(

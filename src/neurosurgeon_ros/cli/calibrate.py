@@ -87,9 +87,6 @@ def run(args: argparse.Namespace) -> int:
     console = Console(stderr=True)
     for note in notes(engine):
         console.print(note, highlight=False, soft_wrap=True)
-    if footage is not None and not plans:
-        short = f"{source.name} has less than {LEAST_S:g} s, so codecs with memory are left out"
-        console.print(short, highlight=False, soft_wrap=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
         with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
@@ -102,6 +99,9 @@ def run(args: argparse.Namespace) -> int:
         path = write_fidelity(table, args.out)
     except CalibrationProblem as problem:
         raise UsageError(str(problem)) from problem
+    if footage is not None and not plans:
+        short = f"{source.name} has less than {LEAST_S:g} s, so codecs with memory are left out"
+        console.print(short, highlight=False, soft_wrap=True)
     _show(table, args.min_fidelity)
     print(path)
     return 0

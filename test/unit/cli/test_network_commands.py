@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -245,7 +246,10 @@ def test_codecs_with_memory_are_calibrated_on_successive_frames(
 
 
 def test_footage_that_is_none_is_refused_in_one_sentence(tmp_path: Path) -> None:
-    timeless, mixed = film(tmp_path / "timeless.avi", 100_000.0), tmp_path / "mixed"
+    timeless, mixed = film(tmp_path / "timeless.avi", 10.0), tmp_path / "mixed"
+    content = bytearray(timeless.read_bytes())
+    struct.pack_into("<II", content, content.index(b"strh") + 28, 1, 100_000)  # the clock in place of the rate
+    timeless.write_bytes(content)
     with pytest.raises(UsageError, match=r"timeless.avi has a rate of 100000 frames per second: give its rate with"):
         read_footage(timeless, None, "--images")
     known = read_footage(timeless, 10.0, "--images")
