@@ -7,14 +7,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from neurosurgeon_ros.calibration.fidelity import FidelityTable
-from neurosurgeon_ros.codecs import CODECS
+from neurosurgeon_ros.calibration.fidelity import ArmFidelity, FidelityTable
+from neurosurgeon_ros.codecs import CODECS, is_stream_codec
 from neurosurgeon_ros.codecs.camera import CUSTOMARY_PIXELS
 from neurosurgeon_ros.codecs.limits import CrossingLimits
 from neurosurgeon_ros.inference.arm import NO_LIMITS, Arm
 from neurosurgeon_ros.inference.engine import Engine
 
-#: In a list of codecs: all codecs.
+#: In a list of codecs: all codecs without memory, and those with memory that the network's calibration has.
 AUTO = "auto"
 
 #: Codecs that lose so little that they are used without a calibration.
@@ -30,12 +30,14 @@ class Admission:
     :param fidelity: measured agreement; None if there is none: only lossless arms and fp16 may be used then.
     :param allow_raw_images: whether a tensor of the input's own shape may leave the robot.
     :param min_partition_point: name of the earliest point whose tensors may leave the robot; empty: any point.
+    :param rate_hz: the camera's images per second, for arms with memory; 0 if it is unknown.
     """
 
     min_fidelity: float = 0.95
     fidelity: FidelityTable | None = None
     allow_raw_images: bool = True
     min_partition_point: str = ""
+    rate_hz: float = 0.0
 
     @property
     def limits(self) -> Mapping[str, CrossingLimits]:
@@ -62,27 +64,48 @@ class Admission:
 
     def fidelity_of(self, engine: Engine, arm: Arm) -> float:
         """Return an arm's expected agreement, in [0, 1]; 1 if it is unknown."""
-        known = self.fidelity.arms.get(arm.name) if self.fidelity and not arm.is_lossless else None
+        known = None if arm.is_lossless else self._known(arm)
         return known.fidelity if known else 1.0
 
     def expected_bytes(self, engine: Engine, arm: Arm, *, customary: bool = False) -> float:
         """
         Return the number of bytes that an arm is expected to send: the measured number, or else the usual one.
 
+        If the arm's codec has memory, these are the bytes of a frame that is no key.
+
         :param customary: if the arm sends the camera's image itself, return the bytes of an image of
             ``CUSTOMARY_PIXELS`` instead of those of the measured images.
         """
-        known = self.fidelity.arms.get(arm.name) if self.fidelity else None
-        if known is None or self.fidelity is None:
+        known = self._known(arm)
+        if known is None:
             return float(engine.expected_bytes(arm))
-        if customary and arm.sends_image and self.fidelity.pixels:
-            return known.sent_bytes * CUSTOMARY_PIXELS / self.fidelity.pixels
-        return known.sent_bytes
+        return self._scaled(arm, known.sent_bytes) if customary else known.sent_bytes
+
+    def expected_key_bytes(self, engine: Engine, arm: Arm) -> float:
+        """
+        Return the number of bytes that a stream's key is expected to have; 0 if the arm's codec has no memory.
+
+        If the arm sends the camera's image, these are the bytes for an image of ``CUSTOMARY_PIXELS``.
+        """
+        if not arm.is_stream:
+            return 0.0
+        known = self.fidelity.stream_at(arm.name, self.rate_hz) if self.fidelity else None
+        return float(engine.expected_bytes(arm, key=True)) if known is None else self._scaled(arm, known.key_bytes)
+
+    def _scaled(self, arm: Arm, measured: float) -> float:
+        """Return measured bytes for an image of ``CUSTOMARY_PIXELS``, if the arm sends the camera's image."""
+        pixels = self.fidelity.pixels if self.fidelity else 0.0
+        return measured * CUSTOMARY_PIXELS / pixels if arm.sends_image and pixels else measured
+
+    def _known(self, arm: Arm) -> ArmFidelity | None:
+        if self.fidelity is None:
+            return None
+        return self.fidelity.stream_at(arm.name, self.rate_hz) if arm.is_stream else self.fidelity.arms.get(arm.name)
 
     def _agrees(self, engine: Engine, arm: Arm) -> bool:
         if self.min_fidelity == 0.0 or arm.is_lossless:
             return True
-        known = self.fidelity.arms.get(arm.name) if self.fidelity else None
+        known = self._known(arm)
         return known.reaches(self.min_fidelity) if known else arm.codec in _ALMOST_LOSSLESS
 
     def _first_point(self, engine: Engine) -> int:
@@ -101,9 +124,20 @@ class Admission:
 ALL_ARMS = Admission(min_fidelity=0.0)
 
 
-def expand(codecs: Sequence[str]) -> tuple[str, ...]:
-    """Return the codecs that a list names; `auto` stands for all codecs."""
-    return CODECS if AUTO in codecs else tuple(codecs)
+def expand(codecs: Sequence[str], fidelity: FidelityTable | None = None) -> tuple[str, ...]:
+    """
+    Return the codecs that a list names.
+
+    `auto` stands for all codecs without memory, and for those with memory of which the calibration has an arm. Names
+    beside `auto` add codecs.
+
+    :param fidelity: the network's calibration; None if there is none.
+    """
+    if AUTO not in codecs:
+        return tuple(codecs)
+    judged = [name.rpartition("/")[2] for name in (fidelity.streams if fidelity else ())]
+    named = [name for name in (*judged, *codecs) if is_stream_codec(name)]
+    return (*CODECS, *dict.fromkeys(named))
 
 
 def _shows_image(engine: Engine, point: int) -> bool:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from neurosurgeon_ros.codecs import CODECS, CameraImage, EncodedTensor, get_code
 from neurosurgeon_ros.codecs.limits import CrossingLimits
 from neurosurgeon_ros.inference.arm import Arm
 from neurosurgeon_ros.inference.engine import Engine
-from neurosurgeon_ros.models import Detections
+from neurosurgeon_ros.models import Detections, Letterbox
 from neurosurgeon_ros.models.classification import Classification
 
 #: Overlap above which the weaker box of a class is suppressed, as by default on a robot.
@@ -26,11 +27,37 @@ SUPPRESSION_IOU = 0.45
 FITTED_TO = 16
 
 
+class Judge:
+    """
+    Compares outputs of a network.
+
+    :ivar measure: ``top-1`` for a classification, otherwise ``f1``.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._is_top_1 = isinstance(engine.model.postprocess, Classification)
+        self.measure = "top-1" if self._is_top_1 else "f1"
+
+    def compare(self, whole: Any, other: Any, letterbox: Letterbox) -> Matches:
+        """
+        Match the detections of two outputs for one image.
+
+        :param letterbox: how the image was fitted into the network's input.
+        """
+        match = match_top_1 if self._is_top_1 else match_detections
+        return match(self._detect(whole, letterbox), self._detect(other, letterbox))
+
+    def _detect(self, outputs: Any, letterbox: Letterbox) -> Detections:
+        confidence = 0.0 if self._is_top_1 else LEAST_SCORE
+        return self._engine.model.postprocess(outputs, letterbox, confidence=confidence, iou=SUPPRESSION_IOU)
+
+
 def calibrate(
     engine: Engine, images: Sequence[NDArray[np.uint8]], *, described: str, step: Callable[[], None] = lambda: None
 ) -> FidelityTable:
     """
-    Measure every arm on the images.
+    Measure every arm without memory on the images.
 
     Limits of quantisation are found on half of the images, and arms with such limits are measured on the other half.
     Other arms are measured on all images. One pass through the network serves all arms of an image: each arm continues
@@ -49,23 +76,17 @@ def calibrate(
     arms = [arm for arm in engine.arms(CODECS, limits=limits) if arm.codec]
     sent: dict[str, list[int]] = {arm.name: [] for arm in arms}
     matches: dict[str, list[Matches]] = {arm.name: [] for arm in arms if not arm.is_lossless}
-    top_1 = isinstance(engine.model.postprocess, Classification)
-    match = match_top_1 if top_1 else match_detections
+    judge = Judge(engine)
     with torch.inference_mode():
         for number, image in enumerate(images):
             x, letterbox = engine.model.preprocess(image)
             held = engine.partitioned.run_front(x, engine.on_device, keep=range(engine.on_device))
-
-            def detect(outputs: object, letterbox: object = letterbox) -> Detections:
-                confidence = 0.0 if top_1 else LEAST_SCORE
-                return engine.model.postprocess(outputs, letterbox, confidence=confidence, iou=SUPPRESSION_IOU)  # type: ignore[arg-type]
-
-            whole = detect(held[engine.on_device])
+            whole = held[engine.on_device]
             for arm in arms:
                 encoded = encode(engine, arm, held[arm.point], image)
                 sent[arm.name].append(sum(map(bytes_of, encoded)))
                 if arm.name in matches and (held_out[number] or not get_codec(arm.codec).calibrated):
-                    matches[arm.name].append(match(whole, detect(through(engine, arm, encoded))))
+                    matches[arm.name].append(judge.compare(whole, through(engine, arm, encoded), letterbox))
             step()
     measured = {arm: _judged(matches.get(arm.name), sent[arm.name]) for arm in arms}
     agreement = {arm: _on_the_same(matches.get(arm.name), held_out) for arm in arms}
@@ -73,7 +94,7 @@ def calibrate(
     return FidelityTable(
         model=engine.model.name,
         fingerprint=engine.fingerprint,
-        measure="top-1" if top_1 else "f1",
+        measure=judge.measure,
         images=described,
         calibrated=int(np.sum(~held_out)),
         judged=len(images),

@@ -29,6 +29,10 @@ FORMAT = 1
 INTERVAL_TOLERANCE = 0.02
 
 
+#: A judged rate may exceed the camera's by this factor and still be its own: measured rates are never exact.
+RATE_MARGIN = 1.05
+
+
 class CalibrationProblem(ValueError):
     """A calibration cannot be made, read or written; the message is one sentence."""
 
@@ -54,6 +58,21 @@ class ArmFidelity:
         return self.low >= min_fidelity - INTERVAL_TOLERANCE
 
 
+@dataclass(frozen=True, slots=True)
+class StreamFidelity(ArmFidelity):
+    """
+    Agreement of one arm whose codec has memory, at one rate.
+
+    Agreement and `sent_bytes` are those of frames that are no keys.
+
+    :param rate_hz: frames per second of the stream.
+    :param key_bytes: mean number of bytes sent for a key.
+    """
+
+    rate_hz: float
+    key_bytes: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class FidelityTable:
     """
@@ -65,9 +84,10 @@ class FidelityTable:
     :param images: description of the images that it was measured on.
     :param calibrated: number of images used to find the limits.
     :param judged: number of images used to measure agreement; arms with limits use only those not used for limits.
-    :param arms: agreement of the arms, by name.
+    :param arms: agreement of the arms without memory, by name.
     :param pixels: mean number of pixels of an image; 0 if unknown.
     :param limits: limits of quantisation, by name of the arm, for codecs that use limits.
+    :param streams: agreement of the arms with memory at each rate, in ascending order, by name; none is empty.
     """
 
     model: str
@@ -79,6 +99,22 @@ class FidelityTable:
     arms: Mapping[str, ArmFidelity]
     pixels: float = 0.0
     limits: Mapping[str, CrossingLimits] = field(default_factory=dict)
+    streams: Mapping[str, tuple[StreamFidelity, ...]] = field(default_factory=dict)
+
+    def stream_at(self, name: str, rate_hz: float) -> StreamFidelity | None:
+        """
+        Return what is known of an arm with memory for a camera.
+
+        Fewer frames per second differ more, so the nearest rate that is not above the camera's is used. A camera that
+        is slower than all judged rates, or whose rate is unknown, has the lowest.
+
+        :param rate_hz: the camera's rate; 0 if it is unknown.
+        :returns: None if the arm was not judged.
+        """
+        judged = self.streams.get(name)
+        if judged is None:
+            return None
+        return max((one for one in judged if one.rate_hz <= rate_hz * RATE_MARGIN), default=judged[0], key=_rate)
 
 
 def calibrations_folder() -> Path:
@@ -122,6 +158,7 @@ def read_fidelity(path: Path | Traversable) -> FidelityTable:
             arms={str(name): _read_arm(name, arm) for name, arm in content["arms"].items()},
             pixels=max(0.0, float(content.get("pixels", 0.0))),
             limits={str(name): _read_limits(limits) for name, limits in content.get("limits", {}).items()},
+            streams={str(name): _read_stream(name, rates) for name, rates in content.get("streams", {}).items()},
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
         said = f"{problem.args[0]!r} is missing" if isinstance(problem, KeyError) else str(problem)
@@ -144,6 +181,10 @@ def write_fidelity(table: FidelityTable, folder: Path | None = None) -> Path:
     content["arms"] = {
         name: {key: round(value, 4) for key, value in arm.items()} for name, arm in content["arms"].items()
     }
+    content["streams"] = {
+        name: [{key: round(value, 4) for key, value in one.items()} for one in rates]
+        for name, rates in content["streams"].items()
+    }
     content["limits"] = {name: [_short(one) for one in limits] for name, limits in table.limits.items()}
     try:
         write_text_atomically(path, json.dumps(content, indent=1) + "\n")
@@ -158,6 +199,24 @@ def _read_arm(name: str, content: Mapping[str, Any]) -> ArmFidelity:
     if not all(0.0 <= share <= 1.0 for share in shares) or not (math.isfinite(arm.sent_bytes) and arm.sent_bytes >= 0):
         raise ValueError(f"arm {name!r} has a figure out of its range")
     return arm
+
+
+def _read_stream(name: str, content: Sequence[Mapping[str, Any]]) -> tuple[StreamFidelity, ...]:
+    rates = []
+    for one in content:
+        arm = _read_arm(name, one)
+        rate_hz, key_bytes = float(one["rate_hz"]), float(one["key_bytes"])
+        if not (0.0 < rate_hz < math.inf and 0.0 <= key_bytes < math.inf):
+            raise ValueError(f"arm {name!r} has a figure out of its range")
+        shares = (arm.fidelity, arm.low, arm.high, arm.sent_bytes)
+        rates.append(StreamFidelity(*shares, rate_hz=rate_hz, key_bytes=key_bytes))
+    if not rates:
+        raise ValueError(f"arm {name!r} has no rate")
+    return tuple(sorted(rates, key=_rate))
+
+
+def _rate(known: StreamFidelity) -> float:
+    return known.rate_hz
 
 
 def _short(limits: Limits | None) -> dict[str, list[float]] | None:

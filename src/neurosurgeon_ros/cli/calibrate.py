@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,9 @@ from neurosurgeon_ros.cli.arguments import UsageError, number, whole_number
 from neurosurgeon_ros.cli.network import add_network_options, load_engine, make_console, notes
 
 if TYPE_CHECKING:
-    from neurosurgeon_ros.calibration.fidelity import FidelityTable
+    from rich.table import Table
+
+    from neurosurgeon_ros.calibration.fidelity import ArmFidelity, FidelityTable
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -22,7 +25,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="measure how well each arm agrees with the whole network",
         description="For every partition point and codec, measure how well the result agrees with the whole network's "
         "(F1 of boxes, or the top class) and how many bytes are sent, and save this for the robot. Limits of "
-        "quantisation are found on half of the images; codecs with such limits are measured on the other half only.",
+        "quantisation are found on half of the images; codecs with such limits are measured on the other half only. "
+        "Codecs with memory are measured on successive frames of a video at several rates.",
         allow_abbrev=False,
     )
     add_network_options(parser)
@@ -35,6 +39,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         default=100,
         metavar="N",
         help="use at most N images (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--rate",
+        type=number(0.1, 1000.0, "Hz"),
+        metavar="HZ",
+        help="frames per second of the video, or of a folder whose pictures are successive frames in the order of "
+        "their names (default: the video's own rate; a folder has single pictures)",
+    )
+    parser.add_argument(
+        "--no-memory", action="store_true", help="leave out the codecs with memory, which takes much less time"
     )
     parser.add_argument(
         "--min-fidelity",
@@ -59,10 +73,16 @@ def run(args: argparse.Namespace) -> int:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from neurosurgeon_ros.calibration.calibrate import calibrate
+    from neurosurgeon_ros.calibration.calibrate_streams import calibrate_streams
     from neurosurgeon_ros.calibration.fidelity import CalibrationProblem, write_fidelity
-    from neurosurgeon_ros.cli.images import read_images
+    from neurosurgeon_ros.calibration.footage import LEAST_S
+    from neurosurgeon_ros.cli.footage import read_footage
+    from neurosurgeon_ros.cli.images import found, read_images
 
     images, described = read_images(args.images, args.most, "--images")
+    source = found(args.images, "--images")
+    footage = None if args.no_memory else read_footage(source, args.rate, "--images")
+    plans = () if footage is None else footage.plans()
     engine = load_engine(args)
     console = Console(stderr=True)
     for note in notes(engine):
@@ -72,9 +92,16 @@ def run(args: argparse.Namespace) -> int:
         with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
             task = progress.add_task(f"{args.model}, {described}", total=len(images))
             table = calibrate(engine, images, described=described, step=lambda: progress.advance(task))
+            if footage is not None and plans:
+                task = progress.add_task("codecs with memory", total=sum(plan.steps for plan in plans))
+                streams = calibrate_streams(engine, footage, step=lambda: progress.advance(task))
+                table = replace(table, streams=streams)
         path = write_fidelity(table, args.out)
     except CalibrationProblem as problem:
         raise UsageError(str(problem)) from problem
+    if footage is not None and not plans:
+        short = f"{source.name} has less than {LEAST_S:g} s, so codecs with memory are left out"
+        console.print(short, highlight=False, soft_wrap=True)
     _show(table, args.min_fidelity)
     print(path)
     return 0
@@ -82,14 +109,31 @@ def run(args: argparse.Namespace) -> int:
 
 def _show(table: FidelityTable, min_fidelity: float) -> None:
     """Print every arm: agreement, interval, bytes, and whether a robot may use it."""
+    shown = _table(table.measure, min_fidelity)
+    for name, arm in table.arms.items():
+        shown.add_row(name, *_figures(arm, min_fidelity))
+    held_out = table.judged - table.calibrated
+    print(f"{table.model}: {table.measure} on {table.images}; of arms with limits on the {held_out} that gave none")
+    console = make_console()
+    console.print(shown)
+    if table.streams:
+        shown = _table(table.measure, min_fidelity, "Hz", "bytes of a key")
+        for name, rates in table.streams.items():
+            for one in rates:
+                shown.add_row(name, *_figures(one, min_fidelity), f"{one.rate_hz:.1f}", f"{one.key_bytes:,.0f}")
+        print("arms with memory, on successive frames:")
+        console.print(shown)
+
+
+def _table(measure: str, min_fidelity: float, *more: str) -> Table:
     from rich.table import Table
 
     shown = Table("arm")
-    for header in (table.measure, "90 % interval", "bytes", f"at {min_fidelity:g}"):
+    for header in (measure, "90 % interval", "bytes", f"at {min_fidelity:g}", *more):
         shown.add_column(header, justify="right")
-    for name, arm in table.arms.items():
-        allowed = "yes" if arm.reaches(min_fidelity) else "no"
-        shown.add_row(name, f"{arm.fidelity:.3f}", f"{arm.low:.3f} – {arm.high:.3f}", f"{arm.sent_bytes:,.0f}", allowed)
-    held_out = table.judged - table.calibrated
-    print(f"{table.model}: {table.measure} on {table.images}; of arms with limits on the {held_out} that gave none")
-    make_console().print(shown)
+    return shown
+
+
+def _figures(arm: ArmFidelity, min_fidelity: float) -> tuple[str, str, str, str]:
+    allowed = "yes" if arm.reaches(min_fidelity) else "no"
+    return f"{arm.fidelity:.3f}", f"{arm.low:.3f} – {arm.high:.3f}", f"{arm.sent_bytes:,.0f}", allowed

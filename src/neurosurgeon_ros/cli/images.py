@@ -32,10 +32,7 @@ def read_images(source: Path | None, most: int, option: str) -> tuple[list[Image
     :returns: BGR images of shape (H, W, 3), and their description.
     :raises UsageError: if there is no image.
     """
-    try:
-        path = find(STREET_VIDEO) if source is None else source
-    except FileProblem as problem:
-        raise UsageError(f"{problem}; or give others with {option}") from problem
+    path = found(source, option)
     try:
         images = _from_folder(path, most) if path.is_dir() else _from_video(path, most)
     except OSError as problem:
@@ -44,6 +41,29 @@ def read_images(source: Path | None, most: int, option: str) -> tuple[list[Image
         what = f"has no pictures ({', '.join(PICTURES)})" if path.is_dir() else "has no picture that can be decoded"
         raise UsageError(f"{option}: {path} {what}: give a folder with pictures, or a video")
     return images, f"{len(images)} {'pictures' if path.is_dir() else 'frames'} of {path.name}"
+
+
+def found(source: Path | None, option: str) -> Path:
+    """
+    Return a source of images; None stands for the video that set-up downloads.
+
+    :raises UsageError: if that video is missing.
+    """
+    try:
+        return find(STREET_VIDEO) if source is None else source
+    except FileProblem as problem:
+        raise UsageError(f"{problem}; or give others with {option}") from problem
+
+
+def picture_paths(folder: Path) -> list[Path]:
+    """Return the pictures of a folder in the order of their names."""
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
+
+
+def picture(path: Path) -> Image | None:
+    """Return a picture, BGR, shape (H, W, 3); None if it cannot be decoded."""
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    return None if image is None else np.asarray(image, dtype=np.uint8)
 
 
 def read_image(source: Path | None, option: str) -> Image:
@@ -55,15 +75,15 @@ def read_image(source: Path | None, option: str) -> Image:
     """
     if source is None:
         return read_images(None, 1, option)[0][0]
-    image = _picture(source) if source.is_file() else None
+    image = picture(source) if source.is_file() else None
     if image is None:
         raise UsageError(f"{option}: {source} is no picture that can be read: give one of {', '.join(PICTURES)}")
     return image
 
 
 def _from_folder(folder: Path, most: int) -> list[Image]:
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
-    images = (_picture(paths[index]) for index in _spread(len(paths), most))
+    paths = picture_paths(folder)
+    images = (picture(paths[index]) for index in _spread(len(paths), most))
     return [image for image in images if image is not None]
 
 
@@ -82,11 +102,6 @@ def _from_video(path: Path, most: int) -> list[Image]:
         return images
     finally:
         capture.release()
-
-
-def _picture(path: Path) -> Image | None:
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    return None if image is None else np.asarray(image, dtype=np.uint8)
 
 
 def _spread(count: int, most: int) -> list[int]:

@@ -164,7 +164,7 @@ class ActiveRobot:
 
     def _replace_policy(self, wanted: RobotParameters) -> None:
         """Give the pipeline another policy and its arms; runs in a separate thread, so that frames continue."""
-        table = self._configured.measure(wanted)
+        table = self._configured.measure(wanted, rate_hz=self._pipeline.processor.rate_hz)
         policy = self._load_policy(wanted)
         self._pipeline.processor.replace(table, policy.policy, wanted.policy)
         self._policy = policy

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
@@ -58,10 +59,14 @@ class ConfiguredRobot:
         """Release the id."""
         self.hellos.close()
 
-    def measure(self, wanted: RobotParameters) -> ArmTable:
-        """Return the arms for these parameters; they are measured again only if they differ from the last ones."""
+    def measure(self, wanted: RobotParameters, *, rate_hz: float = 0.0) -> ArmTable:
+        """
+        Return the arms for these parameters; they are measured again only if they differ from the last ones.
+
+        :param rate_hz: the camera's images per second; 0 if it is unknown.
+        """
         if any(getattr(self.measured, name) != getattr(wanted, name) for name in ARM_PARAMETERS):
-            self._build(wanted)
+            self._build(wanted, rate_hz)
         self.measured = wanted
         return self.table
 
@@ -104,9 +109,10 @@ class ConfiguredRobot:
         if len(self.table.arms) == 1:
             log.warning("no arm may be sent to the edge: every frame stays on the robot")
 
-    def _build(self, parameters: RobotParameters) -> None:
-        admission = _admission(parameters, self._fidelity)
-        self.table = self._builder.build(expand(parameters.codecs), admission, parameters.fidelity_price_ms / 1e3)
+    def _build(self, parameters: RobotParameters, rate_hz: float = 0.0) -> None:
+        admission = replace(_admission(parameters, self._fidelity), rate_hz=rate_hz)
+        codecs = expand(parameters.codecs, self._fidelity)
+        self.table = self._builder.build(codecs, admission, parameters.fidelity_price_ms / 1e3)
 
 
 def named(table: ArmTable) -> str:

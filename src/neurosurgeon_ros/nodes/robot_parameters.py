@@ -54,7 +54,7 @@ class RobotParameters:
     )
     codecs: tuple[str, ...] = parameter(
         (AUTO,),
-        "codecs that tensors may be sent with; `auto`: all without memory that `min_fidelity` admits",
+        "codecs that tensors may be sent with; `auto`: all that `min_fidelity` admits, with memory only if calibrated",
         choices=(AUTO, *CODECS, *STREAM_CODECS),
         live=True,
     )

@@ -89,6 +89,12 @@ class FrameProcessor:
         return self._selector.table
 
     @property
+    def rate_hz(self) -> float:
+        """Return the camera's images per second; 0 until two frames have been accepted."""
+        period_s = self._selector.statistics.period_s
+        return 1.0 / period_s if period_s > 0.0 else 0.0
+
+    @property
     def policy(self) -> Policy:
         """Return the current policy."""
         return self._selector.policy

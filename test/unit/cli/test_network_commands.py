@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,10 @@ from robots import picture, small_engine
 
 from neurosurgeon_ros.calibration.fidelity import read_fidelity
 from neurosurgeon_ros.cli import main
+from neurosurgeon_ros.cli.arguments import UsageError
+from neurosurgeon_ros.cli.footage import read_footage
 from neurosurgeon_ros.cli.verify import verify
+from neurosurgeon_ros.codecs import is_stream_codec
 from neurosurgeon_ros.inference.arm import Arm
 from neurosurgeon_ros.models.files import find
 
@@ -204,15 +208,61 @@ def test_a_calibration_is_kept_and_used(own: str, pictures: Path, capfd: pytest.
     assert all(name in every for name in known.arms)
 
 
-def test_images_are_spread_over_a_video(own: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "short.avi"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, (64, 48))
-    for level in range(10):
+def film(path: Path, rate_hz: float, frames: int = 10) -> Path:
+    """Write a video whose frames differ."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), rate_hz, (64, 48))
+    for level in range(frames):
         writer.write(np.full((48, 64, 3), 20 * level, dtype=np.uint8))
     writer.release()
+    return path
+
+
+def test_images_are_spread_over_a_video(own: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = film(tmp_path / "short.avi", 10.0)
     said = printed(capfd, "calibrate", f"{own}:make", "--images", path, "--most", "3", "--out", tmp_path / "out")
     assert "top-1 on 3 frames of short.avi; of arms with limits on the 1 that gave none" in said
     assert [file.suffix for file in (tmp_path / "out").iterdir()] == [".json"]
+    (written,) = (tmp_path / "out").iterdir()
+    assert not read_fidelity(written).streams, "the video is too short"
+
+
+@pytest.mark.parametrize("source", ["video", "pictures"])
+def test_codecs_with_memory_are_calibrated_on_successive_frames(
+    own: str, source: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = film(tmp_path / "film.avi", 2.0) if source == "video" else tmp_path / "pictures"
+    if source == "pictures":
+        path.mkdir()
+        for number in range(10):
+            cv2.imwrite(str(path / f"{number}.png"), np.full((48, 64, 3), 20 * number, dtype=np.uint8))
+    rate = ["--rate", "2"] if source == "pictures" else []
+    command = ["calibrate", f"{own}:make", "--images", path, "--most", "3", "--out", tmp_path / "out"]
+    said = printed(capfd, *command, *rate)
+    known = read_fidelity(Path(said.splitlines()[-1]))
+    assert "arms with memory, on successive frames" in said
+    assert {is_stream_codec(name.partition("/")[2]) for name in known.streams} == {True}
+    assert {one.rate_hz for rates in known.streams.values() for one in rates} == {2.0}
+    assert not read_fidelity(Path(printed(capfd, *command, *rate, "--no-memory").splitlines()[-1])).streams
+
+
+def test_footage_that_is_none_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    timeless, mixed = film(tmp_path / "timeless.avi", 10.0), tmp_path / "mixed"
+    content = bytearray(timeless.read_bytes())
+    struct.pack_into("<II", content, content.index(b"strh") + 28, 1, 100_000)  # the clock in place of the rate
+    timeless.write_bytes(content)
+    with pytest.raises(UsageError, match=r"timeless.avi has a rate of 100000 frames per second: give its rate with"):
+        read_footage(timeless, None, "--images")
+    known = read_footage(timeless, 10.0, "--images")
+    assert known is not None and (known.rate_hz, known.count, len(list(known.read(4)))) == (10.0, 10, 6)
+    mixed.mkdir()
+    cv2.imwrite(str(mixed / "1.png"), picture(0))
+    assert read_footage(mixed, None, "--images") is None, "single pictures"
+    cv2.imwrite(str(mixed / "2.png"), picture(0, 30, 30))
+    with pytest.raises(UsageError, match=r"2.png has 30 x 30 pixels where the first picture has 40 x 24: give"):
+        read_footage(mixed, 5.0, "--images")
+    (mixed / "2.png").write_text("no picture")
+    with pytest.raises(UsageError, match=r"2.png cannot be decoded: remove it"):
+        read_footage(mixed, 5.0, "--images")
 
 
 @pytest.mark.parametrize(
@@ -242,6 +292,8 @@ def test_images_are_spread_over_a_video(own: str, tmp_path: Path, capfd: pytest.
         (["calibrate", "{own}:make", "--images", "{one}"], ["at least 2 images"]),
         (["calibrate", "yolo", "--images", "{pictures}"], ["'yolo'", "mobilenet_v2"]),
         (["calibrate", "{own}:make", "--images", "{pictures}", "--out", "{broken}"], ["cannot be written"]),
+        (["calibrate", "{own}:make", "--images", "{still}"], ["at least 2 images, 1 came"]),
+        (["calibrate", "{own}:make", "--images", "{pictures}", "--rate", "0"], ["--rate", "'0'", "0.1 to 1000 Hz"]),
         (["calibrate", "{own}:make", "--most", "1"], ["--most", "'1'", "2"]),
     ],
 )
@@ -253,6 +305,7 @@ def test_bad_input_is_answered_in_one_sentence(
         (tmp_path / name).mkdir()
     cv2.imwrite(str(tmp_path / "one" / "only.png"), picture(0))
     (tmp_path / "broken.pt2").write_text("neither network nor video")
+    places["still"] = str(film(tmp_path / "still.avi", 10.0, frames=1))
     places["broken"] = str(tmp_path / "broken.pt2")
     (tmp_path / "three.txt").write_text("nut\nbolt\nwasher\n", encoding="utf-8")
     places["three"] = str(tmp_path / "three.txt")

@@ -445,6 +445,7 @@ def test_a_replaced_policy_chooses_from_the_next_frame_on(edge: Edge) -> None:
     robot = make_robot(edge)
     assert robot.feed().outcome is Outcome.EDGE
     period_s = robot.policy.contexts[-1].period_s
+    assert robot.processor.rate_hz == 0.0, "one image has no rate"
     fewer = build_arm_table(small_engine(), ("fp32",), repeats=1, keep_all=True)
     first, skipped, second = robot.policy, Spy(Chooser(lambda _: Choice(0))), Spy(Chooser(lambda _: Choice(1)))
     robot.processor.replace(fewer, skipped, "skipped")
@@ -458,6 +459,7 @@ def test_a_replaced_policy_chooses_from_the_next_frame_on(edge: Edge) -> None:
     assert (robot.sink.decisions[-1].policy, robot.sink.decisions[-1].arm) == ("second", fewer.arms[1].name)
     assert robot.sink.events == [(what, n) for n in (1, 2) for what in ("detections", "decision")]
     assert second.contexts[0].period_s > 0.0 and period_s == 0.0, "the camera's period goes on"
+    assert robot.processor.rate_hz == pytest.approx(1.0 / second.contexts[0].period_s)
 
 
 def test_a_new_policy_is_told_nothing_that_its_predecessor_asked(edge: Edge) -> None:

@@ -1,0 +1,137 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Measure how well each arm with memory agrees with the whole network, and how much it sends, at several rates."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from neurosurgeon_ros.calibration.agreement import Matches, bootstrap, f1
+from neurosurgeon_ros.calibration.calibrate import Judge
+from neurosurgeon_ros.calibration.fidelity import StreamFidelity
+from neurosurgeon_ros.calibration.footage import Footage, Image, StreamPlan
+from neurosurgeon_ros.calibration.stream_trial import SentFrame, StreamTrial
+from neurosurgeon_ros.codecs import STREAM_CODECS, CameraImage, CodecError
+from neurosurgeon_ros.inference.arm import Arm
+from neurosurgeon_ros.inference.engine import Engine
+from neurosurgeon_ros.models import Letterbox
+
+#: Successive frames show the same objects, so the bootstrap draws blocks of this duration, in seconds.
+BLOCK_S = 1.0
+
+
+@dataclass(slots=True, eq=False)
+class _Tally:
+    """What is measured of one arm at one rate: matches by block, and bytes of frames and of keys."""
+
+    blocks: defaultdict[int, list[Matches]] = field(default_factory=lambda: defaultdict(list))
+    sent: list[int] = field(default_factory=list)
+    keys: list[int] = field(default_factory=list)
+
+    def fidelity(self, rate_hz: float) -> StreamFidelity:
+        blocks = [
+            Matches(sum(m.both for m in block), sum(m.one for m in block), sum(m.other for m in block))
+            for block in self.blocks.values()
+        ]
+        low, high = bootstrap(blocks)
+        return StreamFidelity(
+            f1(blocks), low, high, float(np.mean(self.sent)), rate_hz=rate_hz, key_bytes=float(np.mean(self.keys))
+        )
+
+
+def calibrate_streams(
+    engine: Engine,
+    footage: Footage,
+    *,
+    codecs: Sequence[str] = STREAM_CODECS,
+    step: Callable[[], None] = lambda: None,
+) -> dict[str, tuple[StreamFidelity, ...]]:
+    """
+    Measure the arms with memory on successive frames, at each rate that the footage allows.
+
+    Agreement is measured on frames that are no keys, since a robot sends few keys. Its interval comes from blocks of
+    one second that are drawn with replacement; streams of the same second share a block.
+
+    An arm is kept if at some rate no other arm of its point agrees as well with fewer bytes. Arms that send the
+    camera's image are compared with each other only. An arm is also left out if its codec cannot carry these frames.
+
+    The time is bounded, however long the footage is: for each rate, at most 3 streams of 40 frames are sent, of which
+    15 are judged.
+
+    :param codecs: registered names; those without memory are ignored.
+    :param step: called after each frame of each stream, :attr:`.StreamPlan.steps` times for a plan unless the footage
+        ends early.
+    :returns: agreement at each rate in ascending order, by name of the arm; empty if the footage is too short.
+    """
+    arms = [arm for arm in engine.arms(codecs) if arm.is_stream]
+    with torch.inference_mode():
+        measured = [_measure(engine, footage, plan, arms, step) for plan in footage.plans()]
+    best = {arm for at_rate in measured for arm in frontier(at_rate)}
+    return {arm.name: tuple(at_rate[arm] for at_rate in measured if arm in at_rate) for arm in arms if arm in best}
+
+
+def frontier(measured: Mapping[Arm, StreamFidelity]) -> list[Arm]:
+    """Return the arms for which no other arm of the same point agrees as well with fewer bytes."""
+
+    def is_better(other: Arm, arm: Arm) -> bool:
+        one, than = measured[other], measured[arm]
+        return (
+            (other.point, other.sends_image) == (arm.point, arm.sends_image)
+            and (one.sent_bytes, -one.fidelity) < (than.sent_bytes, -than.fidelity)
+            and one.fidelity >= than.fidelity
+        )
+
+    return [arm for arm in measured if not any(is_better(other, arm) for other in measured)]
+
+
+def _measure(
+    engine: Engine, footage: Footage, plan: StreamPlan, arms: Sequence[Arm], step: Callable[[], None]
+) -> dict[Arm, StreamFidelity]:
+    """Measure arms at one rate; those that could not be judged are left out."""
+    judge, judged = Judge(engine), plan.judged
+    tallies = {arm: _Tally() for arm in arms}
+    for begin in plan.begins:
+        # One stream at a time, since the ends of a stream take memory.
+        trials = {arm: StreamTrial(engine, arm) for arm in tallies}
+        for number, image in enumerate(footage.stream(begin, plan)):
+            block = int((begin + number * plan.every) / footage.rate_hz / BLOCK_S)
+            sent = _send(engine, trials, image, whole=number in judged)
+            for arm in tallies.keys() - sent.frames.keys():
+                del tallies[arm], trials[arm]
+            for arm, frame in sent.frames.items():
+                (tallies[arm].keys if frame.is_key else tallies[arm].sent).append(frame.sent_bytes)
+                if number in judged and not frame.is_key:
+                    outputs = engine.partitioned.run_back(frame.tensors, arm.point)
+                    tallies[arm].blocks[block].append(judge.compare(sent.outputs, outputs, sent.letterbox))
+            step()
+    return {arm: tally.fidelity(plan.rate_hz) for arm, tally in tallies.items() if tally.blocks}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sent:
+    """One frame: the whole network's outputs if it is judged, and what each arm made of it."""
+
+    outputs: Any
+    letterbox: Letterbox
+    frames: dict[Arm, SentFrame]
+
+
+def _send(engine: Engine, trials: Mapping[Arm, StreamTrial], image: Image, *, whole: bool) -> _Sent:
+    """Send an image through the stream of each arm; arms whose codec cannot carry it are left out."""
+    points = sorted({arm.point for arm in trials})
+    x, letterbox = engine.model.preprocess(image)
+    last = engine.on_device if whole or not points else points[-1]
+    held = engine.partitioned.run_front(x, last, keep=points)
+    frames = {}
+    for arm, trial in trials.items():
+        try:
+            frames[arm] = trial.send(held[arm.point], CameraImage(image))
+        except CodecError:
+            continue
+    return _Sent(held.get(engine.on_device), letterbox, frames)
