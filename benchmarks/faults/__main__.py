@@ -60,7 +60,8 @@ def main() -> int:
                 f"{fault.name}: {result.accepted} accepted, {result.published} published, "
                 f"p99 {result.p99_delay_ms:.0f}, worst {result.worst_delay_ms:.0f} ms, "
                 f"back after {result.recovered_s} s; "
-                f"{', '.join(failures) or 'all kept'}"
+                + (f"{result.streams}; " if result.streams else "")
+                + f"{', '.join(failures) or 'all kept'}"
             )
             progress.advance(task)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.faults.fault import GROUPS, Fault
 from benchmarks.faults.run import RECOVERY_S, Result
-from benchmarks.faults.stage import ROBOT_SPEED
+from benchmarks.faults.stage.stage import ROBOT_SPEED
 
 HEAD = f"""# Faults, and what holds under them
 
@@ -25,11 +25,21 @@ fault that ends. The on-device delay is the p95 of the same robot alone, under t
 """
 
 #: Module that defines the faults of each group.
-MODULES = {group: group.replace(" ", "_") for group in GROUPS} | {"camera": "camera_faults"}
+MODULES = {group: group.replace(" ", "_") for group in GROUPS} | {
+    "camera": "camera_faults",
+    "streams": "streams/faults",
+}
 
 COLUMNS = (
     "| fault | what holds | accepted | published | lost | p99 / worst, ms | bounds, ms | back, s | not kept | test |"
 )
+
+#: What the group of streams counts in addition.
+STREAMS_HEAD = """The codecs have memory. A stream is broken when the edge does not hold a frame that the robot sent, or
+when no answer says that it does. No frame but the first one of a broken stream may be refused and finished on the
+robot, and the frame after it must be a key. The messages on the link are counted, of both robots where there are two.
+"""
+STREAMS_COLUMNS = "| fault | frames of streams | keys | streams broken | frames finished on the robot |"
 
 
 def to_markdown(faults: Mapping[str, Fault], results: Sequence[Result]) -> str:
@@ -56,4 +66,11 @@ def to_markdown(faults: Mapping[str, Fault], results: Sequence[Result]) -> str:
         ]
         if rows:
             parts.append("\n".join([f"## {group.capitalize()}", "", COLUMNS, "|" + " --- |" * 10, *rows]) + "\n")
+        streams = [
+            f"| {result.name} | {tally.sent} | {tally.keys} | {tally.broken} | {tally.finished} |"
+            for result in results
+            if result.group == group and (tally := result.streams) is not None
+        ]
+        if streams:
+            parts.append("\n".join([STREAMS_HEAD, STREAMS_COLUMNS, "|" + " --- |" * 5, *streams]) + "\n")
     return "\n".join(parts)

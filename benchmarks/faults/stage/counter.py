@@ -14,7 +14,7 @@ from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from vision_msgs.msg import Detection2DArray
 
-from benchmarks.faults.camera import Key, Shown
+from benchmarks.faults.stage.camera import Key, Shown
 from neurosurgeon_ros.msg import PartitionDecision
 from neurosurgeon_ros.robot.decision import Outcome
 from neurosurgeon_ros.ros import qos
