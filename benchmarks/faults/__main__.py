@@ -54,7 +54,7 @@ def main() -> int:
             (options.out / "summary.json").write_text(json.dumps(to_summary(results), indent=1) + "\n")
             if options.write_docs:
                 PAGE.write_text(to_markdown({one.name: one for one in FAULTS}, results))
-            failures = result.failures(ends=fault.ends)
+            failures = result.failures(fault)
             broken.extend(f"{fault.name}: {failure}" for failure in failures)
             progress.console.print(
                 f"{fault.name}: {result.accepted} accepted, {result.published} published, "

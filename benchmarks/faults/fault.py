@@ -30,6 +30,7 @@ class Fault:
 
     :param ends: False if the fault lasts for good, so that the edge does not come back.
     :param stage: kind of stage that the fault needs, one of :data:`STAGES`.
+    :param breaks: whether the fault may break streams; False if they go on.
     :param load: load under which the on-device delay is measured, if the fault is a load; None otherwise.
     """
 
@@ -39,6 +40,7 @@ class Fault:
     inject: Inject
     ends: bool = True
     stage: str = "plain"
+    breaks: bool = True
     load: Load | None = None
 
 

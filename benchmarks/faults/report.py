@@ -45,7 +45,7 @@ STREAMS_COLUMNS = "| fault | frames of streams | keys | streams broken | frames 
 def to_markdown(faults: Mapping[str, Fault], results: Sequence[Result]) -> str:
     """Return the page's text."""
     missing = [group for group in GROUPS if not any(result.group == group for result in results)]
-    kept = sum(not result.failures(ends=faults[result.name].ends) for result in results)
+    kept = sum(not result.failures(faults[result.name]) for result in results)
     parts = [
         HEAD,
         f"The last run injected {len(results)} of {len(faults)} faults; all guarantees held under {kept}."
@@ -59,7 +59,7 @@ def to_markdown(faults: Mapping[str, Fault], results: Sequence[Result]) -> str:
             f"| {result.deadline_ms + 1.2 * result.on_device_ms:.0f} / "
             f"{result.deadline_ms + 2.0 * result.on_device_ms:.0f} "
             f"| {'–' if result.recovered_s is None else f'{result.recovered_s:.1f}'} "
-            f"| {', '.join(result.failures(ends=faults[result.name].ends)) or '–'} "
+            f"| {', '.join(result.failures(faults[result.name])) or '–'} "
             f"| `benchmarks/faults/{MODULES[group]}.py` |"
             for result in results
             if result.group == group

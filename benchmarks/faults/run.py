@@ -63,8 +63,8 @@ class Result:
     streams: StreamTally | None = None
     problem: str = ""
 
-    def failures(self, *, ends: bool) -> list[str]:
-        """Return the promises that were not kept."""
+    def failures(self, fault: Fault) -> list[str]:
+        """Return the promises of the fault that were not kept."""
         return [
             text
             for text, kept in (
@@ -78,11 +78,11 @@ class Result:
                 ("worst over its bound", self.worst_delay_ms <= self.deadline_ms + 2.0 * self.on_device_ms),
                 (
                     "the edge did not come back in time",
-                    not ends or (self.recovered_s is not None and self.recovered_s <= RECOVERY_S),
+                    not fault.ends or (self.recovered_s is not None and self.recovered_s <= RECOVERY_S),
                 ),
             )
             if not kept
-        ] + (self.streams.failures() if self.streams else [])
+        ] + (self.streams.failures(breaks=fault.breaks) if self.streams else [])
 
 
 def run_faults(

@@ -56,6 +56,10 @@ def _of(faults: tuple[Fault, ...], name: str) -> Inject:
     return next(fault.inject for fault in faults if fault.name == name)
 
 
+def _fault(name: str, promise: str, inject: Inject, *, breaks: bool = True) -> Fault:
+    return Fault(name, GROUP, promise, inject, stage=GROUP, breaks=breaks)
+
+
 def _every(meddle: Callable[[bytes], Fate], every: int = EVERY) -> Inject:
     """Return a fault that applies `meddle` to one in `every` requests."""
 
@@ -187,43 +191,34 @@ def _alternating(stage: Stage) -> int:
 
 
 NEXT_IS_KEY = "at most one frame of each broken stream is finished on the robot, and the next one is a key"
+BEGINS = "no stream breaks, and each new one begins with a key"
 UNTOUCHED = "the requests are refused, and no other robot's stream breaks"
 FAULTS = (
-    Fault("requests of a stream lost", GROUP, NEXT_IS_KEY, _every(lambda message: []), stage=GROUP),
-    Fault(
+    _fault("requests of a stream lost", NEXT_IS_KEY, _every(lambda message: [])),
+    _fault(
         "requests of a stream twice",
-        GROUP,
-        "the second one is refused, and the stream goes on",
+        "the second one is refused, and no stream breaks",
         _every(lambda message: [(0.0, message), (0.05, message)], 2),
-        stage=GROUP,
+        breaks=False,
     ),
-    Fault("requests of a stream out of order", GROUP, NEXT_IS_KEY, _reordered, stage=GROUP),
-    Fault("checksums of a stream changed", GROUP, NEXT_IS_KEY, _every(_checksum), stage=GROUP),
-    Fault("arms changed in mid-stream", GROUP, "each stream begins with a key", _other_arms, stage=GROUP),
-    Fault(
+    _fault("requests of a stream out of order", NEXT_IS_KEY, _reordered),
+    _fault("checksums of a stream changed", NEXT_IS_KEY, _every(_checksum)),
+    _fault("arms changed in mid-stream", BEGINS, _other_arms, breaks=False),
+    _fault(
         "wrong references of a hostile robot",
-        GROUP,
         UNTOUCHED,
         _hostile(_wrong_reference, DelayFeedback.INVALID, DelayFeedback.NOT_HELD),
-        stage=GROUP,
+        breaks=False,
     ),
-    Fault(
-        "wrong checksums of a hostile robot",
-        GROUP,
-        UNTOUCHED,
-        _hostile(_wrong_checksum, DelayFeedback.DIVERGED),
-        stage=GROUP,
+    _fault(
+        "wrong checksums of a hostile robot", UNTOUCHED, _hostile(_wrong_checksum, DelayFeedback.DIVERGED), breaks=False
     ),
-    Fault("two robots and memory for one stream", GROUP, NEXT_IS_KEY, _evicted, stage=GROUP),
-    Fault("two robots with alternating arms", GROUP, NEXT_IS_KEY, _alternating, stage=GROUP),
-    Fault(
-        "edge of a stream killed and restarted", GROUP, NEXT_IS_KEY, _of(EDGE, "edge killed and restarted"), stage=GROUP
-    ),
-    Fault(
+    _fault("two robots and memory for one stream", NEXT_IS_KEY, _evicted),
+    _fault("two robots with alternating arms", NEXT_IS_KEY, _alternating),
+    _fault("edge of a stream killed and restarted", NEXT_IS_KEY, _of(EDGE, "edge killed and restarted")),
+    _fault(
         "robot of a stream killed and restarted",
-        GROUP,
-        "its new streams begin with a key",
+        "its new stream begins with a key",
         _of(ROBOT, "robot killed and restarted"),
-        stage=GROUP,
     ),
 )

@@ -68,12 +68,17 @@ class StreamTally:
     more: int = 0
     astray: int = 0
 
-    def failures(self) -> list[str]:
-        """Return the promises that were not kept."""
+    def failures(self, *, breaks: bool) -> list[str]:
+        """
+        Return the promises that were not kept.
+
+        :param breaks: whether streams may have broken.
+        """
         return [
             text
             for text, kept in (
                 ("no frame of a stream was sent", self.sent > 0),
+                (f"{self.broken} streams broken", breaks or self.broken == 0),
                 (f"{self.more} more frames finished on the robot than streams broken", self.more == 0),
                 (f"{self.astray} broken streams that went on without a key", self.astray == 0),
             )
