@@ -22,7 +22,7 @@ from benchmarks.faults.stage.stage import START_S, Stage
 from benchmarks.faults.streams.hostile import HostileRobot
 from neurosurgeon_ros.codecs.streams import delta_codecs as deltas
 from neurosurgeon_ros.codecs.streams.video import table as videos
-from neurosurgeon_ros.msg import DelayFeedback, PartialInference
+from neurosurgeon_ros.msg import DelayFeedback, PartialInference, PartitionDecision
 from neurosurgeon_ros.ros import qos
 
 GROUP = "streams"
@@ -94,25 +94,59 @@ def _checksum(message: bytes) -> Fate:
 
 
 def _other_arms(stage: Stage) -> int:
-    changes = ([DELTA], [CAMERA_VIDEO], [VIDEO, "uint8"], [VIDEO])
-    for codecs in changes:
-        set_parameters(stage.node, ROBOTS[0], codecs=codecs)
-        pass_time(1.5)
-    return len(changes)
+    codecs = (DELTA, CAMERA_VIDEO, "uint8", VIDEO)
+    with _arms(stage, ROBOTS[0]) as arms:
+        for codec in codecs:
+            _change_to(stage, ROBOTS[0], codec, arms)
+            pass_time(1.0)
+    return len(codecs)
+
+
+@contextlib.contextmanager
+def _arms(stage: Stage, robot: str) -> Iterator[list[str]]:
+    """Yield the arms that a robot chooses, one for each frame."""
+    arms: list[str] = []
+
+    def hear(decision: PartitionDecision) -> None:
+        arms.append(decision.arm)
+
+    heard = stage.node.create_subscription(PartitionDecision, f"{robot}/decision", hear, qos.DECISION)
+    try:
+        yield arms
+    finally:
+        stage.node.destroy_subscription(heard)
+
+
+def _change_to(stage: Stage, robot: str, codec: str, arms: list[str]) -> None:
+    """Change a robot's codec, and wait until it uses it; raises AssertionError if it does not."""
+    set_parameters(stage.node, robot, codecs=[codec])
+    if not stage.counter.wait_for(lambda: arms and arms[-1].endswith(f"/{codec}"), START_S):
+        raise AssertionError(f"{robot} did not change to {codec} within {START_S:g} s: {arms[-1:]}")
 
 
 def _hostile(change: Callable[[PartialInference, int], None], *expected: int) -> Inject:
-    """Return a fault that is a robot which sends changed requests; the edge must answer some with each status."""
+    """
+    Return a fault that is a robot which sends changed requests; the edge must answer some with each expected status.
+
+    The robot whose requests it copies begins another stream meanwhile, so that it copies keys as well.
+    """
 
     def inject(stage: Stage) -> int:
         robot = HostileRobot(stage, change)
         try:
-            pass_time(4.0)
+            with _arms(stage, ROBOTS[0]) as arms:
+                if not stage.counter.wait_for(lambda: robot.statuses, START_S):
+                    raise AssertionError("the edge answered the hostile robot not once")
+                for codec in (DELTA, VIDEO):
+                    _change_to(stage, ROBOTS[0], codec, arms)
+                    pass_time(1.0)
+            if not stage.counter.wait_for(lambda: set(expected) <= set(robot.statuses), START_S):
+                raise AssertionError(
+                    f"the edge answered {robot.sent} requests of the hostile robot with the statuses "
+                    f"{sorted(set(robot.statuses))}, expected {sorted(expected)}"
+                )
         finally:
             robot.close()
-        missing = sorted(set(expected) - set(robot.statuses))
-        if missing:
-            raise AssertionError(f"the edge answered the hostile robot with no status of {missing}")
         return robot.sent
 
     return inject
@@ -123,7 +157,7 @@ def _wrong_reference(request: PartialInference, number: int) -> None:
 
 
 def _wrong_checksum(request: PartialInference, number: int) -> None:
-    request.reference, request.checksum = 0, (1, 0, 2**32 - 1)[number % 3]
+    request.checksum = (1, 0, 2**32 - 1)[number % 3]
 
 
 @contextlib.contextmanager
@@ -180,14 +214,14 @@ def _evicted(stage: Stage) -> int:
 
 
 def _alternating(stage: Stage) -> int:
-    arms = ([VIDEO], [DELTA])
-    with _second_robot(stage, arms[1]):
-        for turn in range(6):
-            set_parameters(stage.node, ROBOTS[0], codecs=arms[turn % 2])
-            set_parameters(stage.node, SECOND, codecs=arms[1 - turn % 2])
+    codecs = (DELTA, VIDEO)
+    robots = (ROBOTS[0], SECOND)
+    with _second_robot(stage, [DELTA]), _arms(stage, robots[0]) as first, _arms(stage, robots[1]) as second:
+        for turn in range(4):
+            for offset, arms in enumerate((first, second)):
+                _change_to(stage, robots[offset], codecs[(turn + offset) % 2], arms)
             pass_time(1.0)
-        set_parameters(stage.node, ROBOTS[0], codecs=[VIDEO])
-    return 2 * 6
+    return 2 * 4
 
 
 NEXT_IS_KEY = "at most one frame of each broken stream is finished on the robot, and the next one is a key"
@@ -211,7 +245,10 @@ FAULTS = (
         breaks=False,
     ),
     _fault(
-        "wrong checksums of a hostile robot", UNTOUCHED, _hostile(_wrong_checksum, DelayFeedback.DIVERGED), breaks=False
+        "wrong checksums of a hostile robot",
+        UNTOUCHED,
+        _hostile(_wrong_checksum, DelayFeedback.DIVERGED, DelayFeedback.NOT_HELD),
+        breaks=False,
     ),
     _fault("two robots and memory for one stream", NEXT_IS_KEY, _evicted),
     _fault("two robots with alternating arms", NEXT_IS_KEY, _alternating),
