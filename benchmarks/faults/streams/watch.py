@@ -7,6 +7,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rclpy.serialization import deserialize_message
@@ -86,6 +87,25 @@ class StreamTally:
         ]
 
 
+def tally_of(streams: Sequence[Sequence[SentFrame]]) -> StreamTally:
+    """Count the frames of streams, each in the order in which it was sent."""
+    runs = [
+        list(run)
+        for stream in streams
+        for is_broken, run in itertools.groupby(stream, key=lambda frame: frame.is_broken)
+        if is_broken
+    ]
+    pairs = [pair for stream in streams for pair in itertools.pairwise(stream)]
+    return StreamTally(
+        sent=sum(map(len, streams)),
+        keys=sum(frame.is_key for stream in streams for frame in stream),
+        broken=len(runs),
+        finished=sum(frame.is_finished for run in runs for frame in run),
+        more=sum(frame.is_refused and frame.is_finished for run in runs for frame in run[1:]),
+        astray=sum(before.is_broken and not after.is_key for before, after in pairs),
+    )
+
+
 class StreamWatch:
     """Follows the streams of all robots of a relay. Its callbacks run in the relay's threads."""
 
@@ -104,22 +124,7 @@ class StreamWatch:
     def tally(self) -> StreamTally:
         """Count the frames since :meth:`begin`. No frame may be under way."""
         with self._lock:
-            streams = list(self._streams.values())
-        runs = [
-            list(run)
-            for stream in streams
-            for is_broken, run in itertools.groupby(stream, key=lambda frame: frame.is_broken)
-            if is_broken
-        ]
-        pairs = [pair for stream in streams for pair in itertools.pairwise(stream)]
-        return StreamTally(
-            sent=sum(map(len, streams)),
-            keys=sum(frame.is_key for stream in streams for frame in stream),
-            broken=len(runs),
-            finished=sum(frame.is_finished for run in runs for frame in run),
-            more=sum(frame.is_refused and frame.is_finished for run in runs for frame in run[1:]),
-            astray=sum(before.is_broken and not after.is_key for before, after in pairs),
-        )
+            return tally_of(list(self._streams.values()))
 
     def _on_taken(self, kind: str, message: bytes) -> None:
         if kind != "partial_inference":
