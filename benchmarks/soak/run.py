@@ -27,7 +27,7 @@ from benchmarks.faults.robot_process import FAULTS as ROBOT
 from benchmarks.faults.stage.counter import Counter, Tally
 from benchmarks.faults.stage.make import make_stage
 from benchmarks.faults.stage.services import set_parameters
-from benchmarks.faults.stage.stage import Stage
+from benchmarks.faults.stage.stage import SILENCE_S
 from benchmarks.faults.streams.faults import DELTA, ROBOT_PARAMETERS, VIDEO
 from neurosurgeon_ros.cli.demo.children import Child
 
@@ -137,7 +137,8 @@ def run_soak(seconds: float, *, seed: int, logs: Path, on_fault: Callable[[str, 
             stage.await_edge(10.0)
             time.sleep(generator.uniform(0.0, PAUSE_S))
         last = _use(processes()) if first else {}
-        _drain_both(stage, other)
+        stage.drain()
+        other.wait_for_silence(SILENCE_S)
         tallies = {name: counter.tally(since[name], stage.camera.shown) for name, counter in counters.items()}
         for name, child in processes().items():
             if child.ended:
@@ -146,14 +147,6 @@ def run_soak(seconds: float, *, seed: int, logs: Path, on_fault: Callable[[str, 
     bound_s = 2.0 * stage.deadline_s
     late = {name: int((tally.delays_s > bound_s).sum()) for name, tally in tallies.items()}
     return SoakResult(seed, settled_s >= SETTLED_S, number, tallies, late, first, last)
-
-
-def _drain_both(stage: Stage, other: Counter) -> None:
-    stage.drain()
-    while True:
-        heard = other.mark()
-        if not other.wait_for(lambda heard=heard: other.mark() != heard, 0.7):
-            return
 
 
 def _use(processes: dict[str, Child]) -> dict[str, Use]:

@@ -93,6 +93,13 @@ class Counter:
         """Return the start of an interval for :meth:`tally`. No frame may be under way."""
         return len(self.published), len(self.decided)
 
+    def wait_for_silence(self, seconds: float) -> None:
+        """Wait until nothing has arrived for some seconds."""
+        while True:
+            heard = self.mark()
+            if not self.wait_for(lambda heard=heard: self.mark() != heard, seconds):
+                return
+
     def tally(self, since: tuple[int, int], shown: Sequence[Shown], stops: Sequence[tuple[float, float]] = ()) -> Tally:
         """
         Count what arrived since a mark. No frame may be under way.

@@ -18,7 +18,7 @@ from benchmarks.faults.robot_process import FAULTS as ROBOT
 from benchmarks.faults.stage.counter import Counter
 from benchmarks.faults.stage.relay import EDGE_SIDE, Fate
 from benchmarks.faults.stage.services import set_parameters
-from benchmarks.faults.stage.stage import START_S, Stage
+from benchmarks.faults.stage.stage import SILENCE_S, START_S, Stage
 from benchmarks.faults.streams.hostile import HostileRobot
 from neurosurgeon_ros.codecs.streams import delta_codecs as deltas
 from neurosurgeon_ros.codecs.streams.video import table as videos
@@ -167,9 +167,11 @@ def _second_robot(stage: Stage, codecs: list[str]) -> Iterator[None]:
     child = stage.start_robot("second", remappings={"__ns": "/two", "/two/image_raw": "/image_raw"}, codecs=codecs)
     try:
         counter.wait_for(lambda: counter.decided or child.ended, START_S)
+        _drain(stage, counter)
         since = counter.mark()
+        stage.camera.play()
         yield
-        stage.drain()
+        _drain(stage, counter)
         tally = counter.tally(since, stage.camera.shown)
         stage.camera.play()
     finally:
@@ -181,6 +183,12 @@ def _second_robot(stage: Stage, codecs: list[str]) -> Iterator[None]:
             f"the second robot accepted {tally.accepted} frames and lost {tally.lost}, {tally.duplicated} were "
             f"duplicated and {tally.out_of_order} out of order"
         )
+
+
+def _drain(stage: Stage, other: Counter) -> None:
+    """Pause the camera, and wait until no frame of either robot is under way."""
+    stage.drain()
+    other.wait_for_silence(SILENCE_S)
 
 
 @contextlib.contextmanager
