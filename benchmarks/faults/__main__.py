@@ -27,7 +27,7 @@ def main() -> int:
     parser.add_argument("--group", choices=GROUPS, help="only faults of this group")
     parser.add_argument("--seed", type=int, default=0, help="seed of all random choices (%(default)s)")
     parser.add_argument("--out", type=Path, default=Path("out/faults"), help="folder for the results (%(default)s)")
-    parser.add_argument("--write-docs", action="store_true", help="write docs/reliability.md")
+    parser.add_argument("--write-docs", action="store_true", help="write docs/reliability.md; keep its other groups")
     options = parser.parse_args()
     faults = [
         fault
@@ -42,6 +42,8 @@ def main() -> int:
     shutil.rmtree(logs, ignore_errors=True)
     # When this process is terminated, it must also end the nodes.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    # A run of all faults keeps nothing of the page before it.
+    before = PAGE.read_text() if options.only or options.group else ""
     broken: list[str] = []
     results: list[Result] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -53,14 +55,15 @@ def main() -> int:
             # Written after each fault, so that an interrupted run keeps its results.
             (options.out / "summary.json").write_text(json.dumps(to_summary(results), indent=1) + "\n")
             if options.write_docs:
-                PAGE.write_text(to_markdown({one.name: one for one in FAULTS}, results))
-            failures = result.failures(ends=fault.ends)
+                PAGE.write_text(to_markdown({one.name: one for one in FAULTS}, results, before=before))
+            failures = result.failures(fault)
             broken.extend(f"{fault.name}: {failure}" for failure in failures)
             progress.console.print(
                 f"{fault.name}: {result.accepted} accepted, {result.published} published, "
                 f"p99 {result.p99_delay_ms:.0f}, worst {result.worst_delay_ms:.0f} ms, "
                 f"back after {result.recovered_s} s; "
-                f"{', '.join(failures) or 'all kept'}"
+                + (f"{result.streams}; " if result.streams else "")
+                + f"{', '.join(failures) or 'all kept'}"
             )
             progress.advance(task)
 

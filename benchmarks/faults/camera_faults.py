@@ -9,9 +9,9 @@ import array
 import numpy as np
 from sensor_msgs.msg import Image
 
-from benchmarks.faults.camera import Bend
 from benchmarks.faults.fault import Fault, Inject, pass_time
-from benchmarks.faults.stage import Stage
+from benchmarks.faults.stage.camera import Bend
+from benchmarks.faults.stage.stage import Stage
 from neurosurgeon_ros.camera.images import from_bgr
 
 GROUP = "camera"

@@ -18,7 +18,7 @@ from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock
 
 from benchmarks.faults.fault import Fault, Inject, pass_time
-from benchmarks.faults.stage import Stage
+from benchmarks.faults.stage.stage import Stage
 from neurosurgeon_ros.ros.process.dds import PROFILES_FILE, apply_profile
 
 GROUP = "clock"

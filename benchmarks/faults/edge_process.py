@@ -5,16 +5,13 @@
 from __future__ import annotations
 
 import signal
-import threading
 
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 
 from benchmarks.faults.fault import Fault, Inject, pass_time
-from benchmarks.faults.stage import Stage, StageError
-
-#: Maximum number of seconds for a node's transition.
-TRANSITION_S = 10.0
+from benchmarks.faults.stage.services import call
+from benchmarks.faults.stage.stage import Stage, StageError
 
 GROUP = "edge process"
 ALONE = "the robot finishes the frame under way and works alone until the edge is back"
@@ -88,17 +85,9 @@ def _cut_off(stage: Stage) -> int:
 
 def _ask(stage: Stage, transition: int) -> None:
     """Request a transition from the edge, and raise StageError if it fails."""
-    client = stage.node.create_client(ChangeState, "edge_node/change_state")
-    try:
-        if not client.wait_for_service(TRANSITION_S):
-            raise StageError("the edge offers no lifecycle services")
-        answered = threading.Event()
-        future = client.call_async(ChangeState.Request(transition=Transition(id=transition)))
-        future.add_done_callback(lambda _: answered.set())
-        if not answered.wait(TRANSITION_S) or not future.result().success:
-            raise StageError(f"the edge did not make transition {transition} within {TRANSITION_S:g} s")
-    finally:
-        stage.node.destroy_client(client)
+    request = ChangeState.Request(transition=Transition(id=transition))
+    if not call(stage.node, ChangeState, "edge_node/change_state", request).success:
+        raise StageError(f"the edge did not make transition {transition}")
 
 
 FAULTS = (

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from benchmarks.faults.stage import Stage
+from benchmarks.faults.stage.stage import Stage
 
 #: Injects a fault into a running stage and takes it back; returns how often the fault was injected.
 Inject = Callable[[Stage], int]
@@ -17,7 +17,10 @@ Inject = Callable[[Stage], int]
 #: Returns a context in which a load acts on a stage; its value is the size of the load.
 Load = Callable[[Stage], AbstractContextManager[int]]
 
-GROUPS = ("edge process", "link", "camera", "messages", "robot process", "clock", "load")
+GROUPS = ("edge process", "link", "camera", "messages", "robot process", "clock", "load", "streams")
+
+#: Kinds of stages, in the order in which they are used.
+STAGES = ("plain", "streams", "sim_time", "wall_clock")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,8 @@ class Fault:
     A fault and the promise that holds under it.
 
     :param ends: False if the fault lasts for good, so that the edge does not come back.
-    :param stage: kind of stage that the fault needs: plain, sim_time or wall_clock.
+    :param stage: kind of stage that the fault needs, one of :data:`STAGES`.
+    :param breaks: whether the fault may break streams; False if they go on.
     :param load: load under which the on-device delay is measured, if the fault is a load; None otherwise.
     """
 
@@ -36,6 +40,7 @@ class Fault:
     inject: Inject
     ends: bool = True
     stage: str = "plain"
+    breaks: bool = True
     load: Load | None = None
 
 

@@ -8,8 +8,8 @@ import random
 from collections.abc import Callable
 
 from benchmarks.faults.fault import Fault, Inject, pass_time
-from benchmarks.faults.relay import Fate
-from benchmarks.faults.stage import Stage
+from benchmarks.faults.stage.relay import Fate
+from benchmarks.faults.stage.stage import Stage
 
 GROUP = "link"
 AT_DEADLINE = "a frame whose answer is late is finished on the robot from the tensors that it holds"

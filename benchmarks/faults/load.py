@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray
 
-from benchmarks.faults.counter import RELIABLE
 from benchmarks.faults.fault import Fault, Load, pass_time
-from benchmarks.faults.relay import Fate
-from benchmarks.faults.stage import Stage
+from benchmarks.faults.stage.counter import RELIABLE
+from benchmarks.faults.stage.relay import Fate
+from benchmarks.faults.stage.stage import Stage
 from neurosurgeon_ros.ros import qos
 
 GROUP = "load"

@@ -12,7 +12,7 @@ from rclpy.serialization import deserialize_message, serialize_message
 
 from benchmarks.faults.fault import Fault, Inject
 from benchmarks.faults.link import meddling
-from benchmarks.faults.relay import Fate
+from benchmarks.faults.stage.relay import Fate
 from neurosurgeon_ros.msg import DelayFeedback, EdgeDetections, EdgeStatus, PartialInference, RobotHello
 
 GROUP = "messages"

@@ -8,7 +8,7 @@ import signal
 import time
 
 from benchmarks.faults.fault import Fault, Inject, pass_time
-from benchmarks.faults.stage import START_S, Stage
+from benchmarks.faults.stage.stage import START_S, Stage
 
 GROUP = "robot process"
 

@@ -11,8 +11,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.faults import camera_faults, clock, edge_process, link, load, messages, robot_process
-from benchmarks.faults.fault import Fault, Load
-from benchmarks.faults.stage import Stage, make_stage
+from benchmarks.faults.fault import STAGES, Fault, Load
+from benchmarks.faults.stage.make import make_stage
+from benchmarks.faults.stage.stage import Stage
+from benchmarks.faults.streams import faults as streams
+from benchmarks.faults.streams.watch import StreamTally, StreamWatch
 from neurosurgeon_ros.robot.decision import Outcome
 
 #: All faults. Each stage runs its faults in this order. Faults that restart a robot, which then measures its arms
@@ -24,6 +27,7 @@ FAULTS: tuple[Fault, ...] = (
     *load.FAULTS,
     *edge_process.FAULTS,
     *robot_process.FAULTS,
+    *streams.FAULTS,
     *clock.FAULTS,
 )
 
@@ -39,6 +43,7 @@ class Result:
     """
     Result of one fault. Delays are in milliseconds, as in the report.
 
+    :param streams: counts of the frames of streams; None if no codec had memory.
     :param problem: one sentence: why the fault could not be injected, or what else went wrong; empty if nothing.
     """
 
@@ -55,10 +60,11 @@ class Result:
     deadline_ms: float
     on_device_ms: float
     recovered_s: float | None
+    streams: StreamTally | None = None
     problem: str = ""
 
-    def failures(self, *, ends: bool) -> list[str]:
-        """Return the promises that were not kept."""
+    def failures(self, fault: Fault) -> list[str]:
+        """Return the promises of the fault that were not kept."""
         return [
             text
             for text, kept in (
@@ -72,11 +78,11 @@ class Result:
                 ("worst over its bound", self.worst_delay_ms <= self.deadline_ms + 2.0 * self.on_device_ms),
                 (
                     "the edge did not come back in time",
-                    not ends or (self.recovered_s is not None and self.recovered_s <= RECOVERY_S),
+                    not fault.ends or (self.recovered_s is not None and self.recovered_s <= RECOVERY_S),
                 ),
             )
             if not kept
-        ]
+        ] + (self.streams.failures(breaks=fault.breaks) if self.streams else [])
 
 
 def run_faults(
@@ -94,7 +100,7 @@ def run_faults(
     :param on_skip: called with the reason for each fault that cannot run here.
     """
     results: list[Result] = []
-    order = sorted(faults, key=lambda fault: (("plain", "sim_time", "wall_clock").index(fault.stage), not fault.ends))
+    order = sorted(faults, key=lambda fault: (STAGES.index(fault.stage), not fault.ends))
     for kind, shared in itertools.groupby(order, key=lambda fault: fault.stage):
         folder = logs / kind
         environment = clock.wall_clock_environment(folder) if kind == "wall_clock" else {}
@@ -102,12 +108,25 @@ def run_faults(
             for fault in shared:
                 on_skip(fault, "there is no C compiler `cc`")
             continue
-        parameters: dict[str, object] = {"use_sim_time": True} if kind == "sim_time" else {}
-        with make_stage(logs=folder, seed=seed, parameters=parameters, environment=environment) as stage:
+        has_streams = kind == "streams"
+        if has_streams and (why := streams.why_absent()):
+            for fault in shared:
+                on_skip(fault, why)
+            continue
+        with make_stage(
+            logs=folder,
+            seed=seed,
+            parameters={"use_sim_time": True} if kind == "sim_time" else {},
+            environment=environment,
+            robot_parameters=streams.ROBOT_PARAMETERS if has_streams else {},
+            edge_parameters=streams.EDGE_PARAMETERS if has_streams else {},
+            robots=streams.ROBOTS if has_streams else ("robot_node",),
+        ) as stage:
+            watch = StreamWatch(stage.relay) if has_streams else None
             on_device_s = measure_on_device(stage)
             for fault in shared:
                 stage.restore()
-                result = run_fault(stage, fault, on_device_s)
+                result = run_fault(stage, fault, on_device_s, watch)
                 results.append(result)
                 on_result(fault, result)
     return results
@@ -143,14 +162,20 @@ def _on_device(stage: Stage) -> float:
     return stage.tally(since).delay_s(0.95)
 
 
-def run_fault(stage: Stage, fault: Fault, on_device_s: float) -> Result:
-    """Run one fault on a stage whose edge is in use or about to be."""
+def run_fault(stage: Stage, fault: Fault, on_device_s: float, watch: StreamWatch | None = None) -> Result:
+    """
+    Run one fault on a stage whose edge is in use or about to be.
+
+    :param watch: follows the stage's streams; None if no codec has memory.
+    """
     if fault.load is not None:
         on_device_s = measure_under_load(stage, fault.load)
     stage.camera.play()
     stage.await_edge()
     stage.drain()
     since = stage.counter.mark()
+    if watch is not None:
+        watch.begin()
     stage.camera.play()
     stage.await_edge(PATIENCE_S)
     injected, problem = 0, ""
@@ -177,6 +202,7 @@ def run_fault(stage: Stage, fault: Fault, on_device_s: float) -> Result:
         deadline_ms=round(1e3 * stage.deadline_s, 1),
         on_device_ms=round(1e3 * on_device_s, 1),
         recovered_s=None if recovered_s is None else round(recovered_s, 2),
+        streams=None if watch is None else watch.tally(),
         problem=problem,
     )
 

@@ -1,9 +1,14 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Two robots, an edge, and faults drawn from a seed, for a given time."""
+"""
+Two robots, an edge, and faults drawn from a seed, for a given time.
+
+The codecs have memory: one robot sends a video and the other one changes of a feature map, in turns.
+"""
 
 from __future__ import annotations
 
+import itertools
 import random
 import signal
 import time
@@ -14,13 +19,16 @@ from pathlib import Path
 import psutil
 
 from benchmarks.faults.camera_faults import FAULTS as CAMERA
-from benchmarks.faults.counter import Counter, Tally
 from benchmarks.faults.edge_process import FAULTS as EDGE
 from benchmarks.faults.fault import Fault
 from benchmarks.faults.link import FAULTS as LINK
 from benchmarks.faults.messages import FAULTS as MESSAGES
 from benchmarks.faults.robot_process import FAULTS as ROBOT
-from benchmarks.faults.stage import Stage, make_stage
+from benchmarks.faults.stage.counter import Counter, Tally
+from benchmarks.faults.stage.make import make_stage
+from benchmarks.faults.stage.services import set_parameters
+from benchmarks.faults.stage.stage import SILENCE_S
+from benchmarks.faults.streams.faults import DELTA, ROBOT_PARAMETERS, VIDEO
 from neurosurgeon_ros.cli.demo.children import Child
 
 #: Faults that do not end a process.
@@ -37,7 +45,11 @@ SETTLED_S, GROWTH = 60.0, 0.05
 #: Longest pause between two faults, in seconds.
 PAUSE_S = 3.0
 
-ROBOTS = ("robot_node", "two_robot_node")
+#: Ids of the robots, and the names of their nodes.
+ROBOTS, NODES = ("robot_node", "two_robot_node"), ("robot_node", "two/robot_node")
+
+#: Codec of each robot, in turns. The codecs change before each fault.
+TURNS = ((VIDEO, DELTA), (DELTA, VIDEO))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +103,8 @@ def run_soak(seconds: float, *, seed: int, logs: Path, on_fault: Callable[[str, 
     :param on_fault: called before each fault with its name and the seconds since the start.
     """
     generator = random.Random(seed)
-    with make_stage(logs=logs, seed=seed, robots=ROBOTS) as stage:
-        other = Counter(stage.node, robot="two/robot_node", detections="two/detections")
+    with make_stage(logs=logs, seed=seed, robot_parameters=ROBOT_PARAMETERS, robots=ROBOTS) as stage:
+        other = Counter(stage.node, robot=NODES[1], detections="two/detections")
         stage.start_edge()
         stage.start_robot()
         second = stage.start_robot("second", remappings={"__ns": "/two", "/two/image_raw": "/image_raw"})
@@ -112,18 +124,21 @@ def run_soak(seconds: float, *, seed: int, logs: Path, on_fault: Callable[[str, 
         first: dict[str, Use] = {}
         settled_s = min(SETTLED_S, seconds / 2)
         kills = generator.sample(KILLS, len(KILLS))
-        number = 0
+        number, turns = 0, itertools.cycle(TURNS)
         while (passed_s := time.monotonic() - begin_s) < seconds:
             if passed_s >= settled_s and not first:
                 first = _use(processes())
             fault = kills.pop() if kills else generator.choice(DRAWN)
             on_fault(fault.name, passed_s)
+            for node, codec in zip(NODES, next(turns), strict=True):
+                set_parameters(stage.node, node, codecs=[codec])
             fault.inject(stage)
             number += 1
             stage.await_edge(10.0)
             time.sleep(generator.uniform(0.0, PAUSE_S))
         last = _use(processes()) if first else {}
-        _drain_both(stage, other)
+        stage.drain()
+        other.wait_for_silence(SILENCE_S)
         tallies = {name: counter.tally(since[name], stage.camera.shown) for name, counter in counters.items()}
         for name, child in processes().items():
             if child.ended:
@@ -132,14 +147,6 @@ def run_soak(seconds: float, *, seed: int, logs: Path, on_fault: Callable[[str, 
     bound_s = 2.0 * stage.deadline_s
     late = {name: int((tally.delays_s > bound_s).sum()) for name, tally in tallies.items()}
     return SoakResult(seed, settled_s >= SETTLED_S, number, tallies, late, first, last)
-
-
-def _drain_both(stage: Stage, other: Counter) -> None:
-    stage.drain()
-    while True:
-        heard = other.mark()
-        if not other.wait_for(lambda heard=heard: other.mark() != heard, 0.7):
-            return
 
 
 def _use(processes: dict[str, Child]) -> dict[str, Use]:

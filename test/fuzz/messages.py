@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2D, ObjectHypothesisWithPose
 
-from neurosurgeon_ros.codecs import TensorSpec
+from neurosurgeon_ros.codecs import StreamCodec, TensorSpec
 from neurosurgeon_ros.msg import DelayFeedback, EdgeDetections, EdgeStatus, PartialInference, RobotHello, Tensor
-from neurosurgeon_ros.protocol.requests import PROTOCOL_VERSION
+from neurosurgeon_ros.protocol.requests import PROTOCOL_VERSION, stream_checksum
 
 FINGERPRINT = "f" * 64
 
@@ -60,6 +61,43 @@ def request(spec: TensorSpec, *, robot_id: str = "robot", session: int = 5, fing
     )
 
 
+def stream(
+    codec: StreamCodec,
+    spec: TensorSpec,
+    *,
+    robot_id: str = "robot",
+    session: int = 5,
+    fingerprint: str = "",
+    p: int = 0,
+) -> tuple[PartialInference, ...]:
+    """Return the requests for the first three frames of a stream: a key, and two that build on the one before."""
+    encoder, requests = codec.encoder(spec), []
+    still = np.broadcast_to(np.arange(spec.shape[-1]) % 200, spec.shape).copy()
+    for sequence in (1, 2, 3):
+        still[..., sequence] = 16 * sequence
+        tensor = torch.tensor(still).to(dtype=getattr(torch, spec.dtype))
+        if spec.channels_last:
+            tensor = tensor.contiguous(memory_format=torch.channels_last)
+        encoded = encoder.encode(tensor, key=sequence == 1)
+        message = request(spec, robot_id=robot_id, session=session, fingerprint=fingerprint)
+        message.sequence, message.partition_point = sequence, p
+        message.image_width, message.image_height = 64, 48
+        message.reference, message.checksum = sequence - 1, stream_checksum([encoder.checksum])
+        message.tensors = [
+            Tensor(
+                name=spec.name,
+                dtype=spec.dtype,
+                shape=spec.shape,
+                codec=codec.name,
+                scale=encoded.scale,
+                zero_point=encoded.zero_point,
+                data=bytes(encoded.data),
+            )
+        ]
+        requests.append(message)
+    return tuple(requests)
+
+
 def probe(*, robot_id: str = "robot", session: int = 5, sequence: int = 1) -> PartialInference:
     """Return a probe of the link."""
     return PartialInference(
@@ -72,7 +110,9 @@ def probe(*, robot_id: str = "robot", session: int = 5, sequence: int = 1) -> Pa
     )
 
 
-def feedback(robot_id: str = "robot", session: int = 5) -> DelayFeedback:
+def feedback(
+    robot_id: str = "robot", session: int = 5, *, status: int = DelayFeedback.FAILED, held: int = 0
+) -> DelayFeedback:
     """Return the feedback for a frame."""
     return DelayFeedback(
         protocol_version=PROTOCOL_VERSION,
@@ -80,7 +120,8 @@ def feedback(robot_id: str = "robot", session: int = 5) -> DelayFeedback:
         session=session,
         sequence=1,
         compute_delay=0.1,
-        status=DelayFeedback.FAILED,
+        held=held,
+        status=status,
         error="it went wrong",
     )
 

@@ -20,10 +20,11 @@ from std_msgs.msg import Header
 from neurosurgeon_ros.camera.compressed import decode_compressed, to_compressed
 from neurosurgeon_ros.camera.encodings import ENCODINGS
 from neurosurgeon_ros.camera.images import check_image, from_bgr, to_bgr
-from neurosurgeon_ros.codecs import CodecError
+from neurosurgeon_ros.codecs import CodecError, get_stream_codec
 from neurosurgeon_ros.diagnostics.markers import frustums, obstacle
+from neurosurgeon_ros.edge.streams import Diverged, NotHeld, StreamStore
 from neurosurgeon_ros.models import Detections
-from neurosurgeon_ros.msg import PartialInference
+from neurosurgeon_ros.msg import DelayFeedback, PartialInference
 from neurosurgeon_ros.protocol.validation import InvalidRequest, check_probe, check_request
 from neurosurgeon_ros.robot.arrival import ImageRejected
 from neurosurgeon_ros.ros.intake import read
@@ -39,6 +40,9 @@ from neurosurgeon_ros.ros.messages import (
 IMAGE = np.random.default_rng(0).integers(0, 256, (16, 24, 3), dtype=np.uint8)
 MOST_BYTES = 65536
 
+#: References, sequences and checksums; all fit into 32 bits.
+NUMBERS = (0, 1, 2, 3, 4, 7, 2**31, 2**32 - 1)
+
 
 def damaged(case: Case, kind: type[Any], good: bytes) -> Any:
     """Return what a node's intake reads from damaged bytes."""
@@ -50,6 +54,8 @@ def damaged(case: Case, kind: type[Any], good: bytes) -> Any:
     [
         (messages.hello(), check_version),
         (messages.feedback(), to_feedback),
+        (messages.feedback(status=DelayFeedback.NOT_HELD, held=1), to_feedback),
+        (messages.feedback(status=DelayFeedback.DIVERGED), to_feedback),
         (messages.detections(), lambda message: to_edge_detections(message, {"person": 0})),
         (messages.status(), to_edge_report),
     ],
@@ -84,6 +90,34 @@ def test_a_damaged_request_is_refused_or_decoded_to_what_the_model_takes(fuzz: F
 
     torch.set_num_threads(1)
     fuzz(attempt, InvalidMessage, InvalidRequest, CodecError)
+
+
+@pytest.mark.parametrize(("codec", "point"), [("h264-veryfast-crf18", 0), ("int6-delta-d0.75", 1)])
+def test_a_damaged_frame_of_a_stream_is_refused_or_held(fuzz: Fuzz, codec: str, point: int) -> None:
+    """Also with another reference, sequence or checksum, as from somebody who knows the protocol."""
+    engine = small_engine()
+    (spec,) = engine.partitioned.points[point].tensors
+    good = messages.stream(get_stream_codec(codec), spec, fingerprint=engine.fingerprint, p=point)
+    data = tuple(serialize_message(message) for message in good)
+
+    def attempt(case: Case) -> None:
+        store, victim = StreamStore(), case.randrange(len(good))
+        for position in range(len(good)):
+            message = read(PartialInference, data[position], max_bytes=MOST_BYTES)
+            if position == victim and case.random() < 0.5:
+                message = damaged(case, PartialInference, data[position])
+            elif position == victim:
+                setattr(message, case.choice(("reference", "sequence", "checksum")), case.choice(NUMBERS))
+            request = to_request(message)
+            check_request(request, engine.partitioned, "yolov3_tiny")
+            if not request.is_of_stream:
+                return
+            tensors, held = store.decode(request, engine)
+            assert [tuple(one.shape) for one in tensors] == [spec.shape]
+            assert held == store.held(request) == request.key.sequence
+
+    torch.set_num_threads(1)
+    fuzz(attempt, InvalidMessage, InvalidRequest, CodecError, NotHeld, Diverged)
 
 
 def test_a_damaged_image_is_rejected_or_converted(fuzz: Fuzz) -> None:

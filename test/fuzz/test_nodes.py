@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
-from asker import Asker
+from asker import SIDE, Asker
 from fuzz import messages
 from fuzz.cases import LONGEST_S, Case, Fuzz
 from mcap.reader import make_reader
@@ -31,6 +31,7 @@ from watcher import Watcher, watching
 
 from neurosurgeon_ros.camera.compressed import to_compressed
 from neurosurgeon_ros.camera.images import from_bgr
+from neurosurgeon_ros.codecs import TensorSpec, get_stream_codec
 from neurosurgeon_ros.msg import (
     DelayFeedback,
     EdgeDetections,
@@ -118,7 +119,11 @@ def test_an_edge_outlives_any_bytes(fuzz: Fuzz, processes: Processes) -> None:
         node = Asked(watcher, process, "edge_node")
         key: dict[str, Any] = {"robot_id": "asker", "session": 5}
         spec = messages.IMAGE_SPEC
-        requests = (messages.probe(**key), messages.request(spec, fingerprint=asker.fingerprint, **key))
+        image = TensorSpec("image", (1, 3, SIDE, SIDE), "uint8", channels_last=True)
+        requests = (
+            *(messages.probe(**key), messages.request(spec, fingerprint=asker.fingerprint, **key)),
+            *messages.stream(get_stream_codec("h264-veryfast-crf18"), image, fingerprint=asker.fingerprint, **key),
+        )
         for topic in (
             Topic(RobotHello, "/neurosurgeon/hello", qos.PRESENCE, (messages.hello(**key),)),
             Topic(PartialInference, "/neurosurgeon/partial_inference", qos.PARTIAL_INFERENCE, requests),
@@ -154,6 +159,11 @@ def test_a_robot_outlives_any_bytes(fuzz: Fuzz, processes: Processes, of: str) -
         base, picture = "/neurosurgeon/robot_node", np.full((16, 24, 3), 99, np.uint8)
         small = from_bgr(picture, Header(frame_id="small"))
         jpeg = to_compressed(picture, small.header)
+        feedback = (
+            messages.feedback(**key),
+            messages.feedback(**key, status=DelayFeedback.NOT_HELD, held=1),
+            messages.feedback(**key, status=DelayFeedback.DIVERGED),
+        )
         topics = {
             "camera": (
                 Topic(Image, "image_raw", qos.SENSOR_DATA, (small,)),
@@ -164,7 +174,7 @@ def test_a_robot_outlives_any_bytes(fuzz: Fuzz, processes: Processes, of: str) -
                 Topic(RobotHello, "/neurosurgeon/hello", qos.PRESENCE, (messages.hello(),)),
                 Topic(EdgeStatus, "/neurosurgeon/status", qos.PRESENCE, (messages.status(**key),)),
                 Topic(EdgeDetections, f"{base}/detections", qos.ANSWERS, (messages.detections(**key),)),
-                Topic(DelayFeedback, f"{base}/delay_feedback", qos.ANSWERS, (messages.feedback(**key),)),
+                Topic(DelayFeedback, f"{base}/delay_feedback", qos.ANSWERS, feedback),
             ),
         }
         for topic in topics[of]:

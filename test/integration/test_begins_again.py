@@ -9,7 +9,7 @@ import signal
 from support import Process, Processes
 from watcher import watching
 
-from benchmarks.faults.stage import has_others, remove_ports
+from benchmarks.faults.stage.ports import has_others, remove_ports
 from neurosurgeon_ros.robot.decision import Outcome
 
 

@@ -8,7 +8,7 @@ import pytest
 from support import Process, Processes
 from watcher import Watcher, watching
 
-from benchmarks.faults.stage import has_others, remove_ports
+from benchmarks.faults.stage.ports import has_others, remove_ports
 from neurosurgeon_ros.msg import RobotHello
 from neurosurgeon_ros.protocol.presence import new_secret
 from neurosurgeon_ros.protocol.requests import PROTOCOL_VERSION

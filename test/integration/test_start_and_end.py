@@ -14,8 +14,9 @@ import pytest
 from rclpy.serialization import deserialize_message
 from support import Processes
 
-from benchmarks.faults.relay import Fate
-from benchmarks.faults.stage import Stage, make_stage
+from benchmarks.faults.stage.make import make_stage
+from benchmarks.faults.stage.relay import Fate
+from benchmarks.faults.stage.stage import Stage
 from neurosurgeon_ros.models.files import FILES, HOW_TO_GET
 from neurosurgeon_ros.msg import PartialInference
 

@@ -14,7 +14,7 @@ from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from vision_msgs.msg import Detection2DArray
 
-from benchmarks.faults.camera import Key, Shown
+from benchmarks.faults.stage.camera import Key, Shown
 from neurosurgeon_ros.msg import PartitionDecision
 from neurosurgeon_ros.robot.decision import Outcome
 from neurosurgeon_ros.ros import qos
@@ -92,6 +92,13 @@ class Counter:
     def mark(self) -> tuple[int, int]:
         """Return the start of an interval for :meth:`tally`. No frame may be under way."""
         return len(self.published), len(self.decided)
+
+    def wait_for_silence(self, seconds: float) -> None:
+        """Wait until nothing has arrived for some seconds."""
+        while True:
+            heard = self.mark()
+            if not self.wait_for(lambda heard=heard: self.mark() != heard, seconds):
+                return
 
     def tally(self, since: tuple[int, int], shown: Sequence[Shown], stops: Sequence[tuple[float, float]] = ()) -> Tally:
         """

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import sys
 import threading
@@ -19,14 +18,13 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from benchmarks.faults.camera import Camera
-from benchmarks.faults.counter import Counter, Tally
-from benchmarks.faults.relay import EDGE_SIDE, ROBOT_SIDE, Relay
+from benchmarks.faults.stage.camera import Camera
+from benchmarks.faults.stage.counter import Counter, Tally
+from benchmarks.faults.stage.ports import has_others, remove_ports
+from benchmarks.faults.stage.relay import EDGE_SIDE, ROBOT_SIDE, Relay
 from neurosurgeon_ros.cli.demo.children import Child, start_node, wait_for_end
-from neurosurgeon_ros.cli.demo.domain import private_domain
 from neurosurgeon_ros.robot.decision import Outcome
 from neurosurgeon_ros.ros.process.dds import apply_profile
-from neurosurgeon_ros.ros.process.shared_memory import read_ports
 
 #: Maximum number of seconds until a started node works.
 START_S = 60.0
@@ -58,6 +56,7 @@ class Stage:
     :param logs: folder for the nodes' logs.
     :param parameters: additional parameters for both robot and edge.
     :param environment: additional environment variables for both robot and edge.
+    :param robot_parameters, edge_parameters: additional parameters for every robot and for every edge.
     :param robots: ids of the robots that the relay serves.
     :ivar stops: intervals in which the robot's process was stopped, monotonic seconds.
     """
@@ -71,6 +70,8 @@ class Stage:
         period_s: float,
         parameters: Mapping[str, object] | None = None,
         environment: Mapping[str, str] | None = None,
+        robot_parameters: Mapping[str, object] | None = None,
+        edge_parameters: Mapping[str, object] | None = None,
         robots: Sequence[str] = ("robot_node",),
     ) -> None:
         apply_profile()
@@ -82,6 +83,8 @@ class Stage:
         self.edge: Child | None = None
         self.robot: Child | None = None
         self._both = {"model": MODEL, "threads": 1, **(parameters or {})}
+        self._robot_parameters = robot_parameters or {}
+        self._edge_parameters = edge_parameters or {}
         self._environment = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", **(environment or {})}
         self._context = Context()
         rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
@@ -114,6 +117,7 @@ class Stage:
                 "robot_speed": ROBOT_SPEED,
                 "edge_namespace": ROBOT_SIDE,
                 "seed": self.seed,
+                **self._robot_parameters,
                 **parameters,
             },
             remappings,
@@ -124,7 +128,7 @@ class Stage:
 
     def start_edge(self, name: str = "edge", **parameters: object) -> Child:
         """Start an edge; it becomes the stage's edge unless it has another name."""
-        child = self._start("edge_node", name, {"edge_namespace": EDGE_SIDE, **parameters})
+        child = self._start("edge_node", name, {"edge_namespace": EDGE_SIDE, **self._edge_parameters, **parameters})
         if name == "edge":
             self.edge = child
         return child
@@ -257,50 +261,3 @@ class Stage:
     def _spin(self) -> None:
         while not self._ending.is_set():
             self._executor.spin_once(timeout_sec=0.1)
-
-
-def remove_ports(pid: int) -> set[str]:
-    """Remove the shared memory through which a process receives, and return the paths of its ports."""
-    ports = read_ports(Path(f"/proc/{pid}"))
-    for port in ports:
-        Path(port).unlink()
-    return ports
-
-
-def has_others(pid: int, ports: set[str]) -> bool:
-    """Return whether a process now receives through ports, and through none of these."""
-    now = read_ports(Path(f"/proc/{pid}"))
-    return bool(now) and not now & ports
-
-
-@contextlib.contextmanager
-def make_stage(
-    *,
-    logs: Path,
-    seed: int,
-    deadline_s: float = 0.25,
-    period_s: float = 0.1,
-    parameters: Mapping[str, object] | None = None,
-    environment: Mapping[str, str] | None = None,
-    robots: Sequence[str] = ("robot_node",),
-) -> Iterator[Stage]:
-    """Yield a stage in its own ROS domain; the caller starts robot and edge."""
-    logs.mkdir(parents=True, exist_ok=True)
-    with private_domain() as domain:
-        before = dict(os.environ)
-        os.environ.update({**domain, "ROS_LOG_DIR": str(logs / "ros")})
-        stage = Stage(
-            logs=logs,
-            seed=seed,
-            deadline_s=deadline_s,
-            period_s=period_s,
-            parameters=parameters,
-            environment={**(environment or {}), **domain, "ROS_LOG_DIR": str(logs / "ros")},
-            robots=robots,
-        )
-        try:
-            yield stage
-        finally:
-            stage.close()
-            os.environ.clear()
-            os.environ.update(before)

@@ -31,6 +31,13 @@ Fate = Sequence[tuple[float, bytes]]
 #: Decides the fate of a message from its kind (hello, partial_inference, status, detections, delay_feedback) and bytes.
 Plan = Callable[[str, bytes], Fate]
 
+#: Is told the kind and the bytes of a message.
+Tap = Callable[[str, bytes], None]
+
+
+def _ignore(kind: str, message: bytes) -> None:
+    """Do nothing."""
+
 
 class Relay:
     """
@@ -38,13 +45,17 @@ class Relay:
 
     :param robots: ids of the robots.
     :ivar plan: decides the fate of each message; None delivers every message at once.
+    :ivar on_taken: called with the kind and the bytes of each message that the relay takes.
+    :ivar on_delivered: called likewise before each message that the relay delivers.
     """
 
     def __init__(self, node: Node, robots: Sequence[str] = ("robot_node",)) -> None:
         self.plan: Plan | None = None
+        self.on_taken: Tap = _ignore
+        self.on_delivered: Tap = _ignore
         self._node = node
         self._condition = threading.Condition()
-        self._queue: list[tuple[float, int, Publisher, bytes]] = []
+        self._queue: list[tuple[float, int, Publisher, str, bytes]] = []
         self._order = itertools.count()
         self._closed = False
         self._keep: list[Any] = []
@@ -77,17 +88,18 @@ class Relay:
 
         def take(message: bytes) -> None:
             plan = self.plan
-            self._put(publisher, [(0.0, message)] if plan is None else plan(name, message))
+            self.on_taken(name, message)
+            self._put(publisher, name, [(0.0, message)] if plan is None else plan(name, message))
 
         self._keep.append(
             self._node.create_subscription(kind, f"{source}/{topic}", take, profile, raw=True)  # type: ignore[arg-type]
         )
 
-    def _put(self, publisher: Publisher, fate: Fate) -> None:
+    def _put(self, publisher: Publisher, name: str, fate: Fate) -> None:
         now_s = time.monotonic()
         with self._condition:
             for delay_s, message in fate:
-                heapq.heappush(self._queue, (now_s + delay_s, next(self._order), publisher, message))
+                heapq.heappush(self._queue, (now_s + delay_s, next(self._order), publisher, name, message))
             self._condition.notify_all()
 
     def _spin(self) -> None:
@@ -101,5 +113,6 @@ class Relay:
                     self._condition.wait(self._queue[0][0] - time.monotonic() if self._queue else None)
                 if self._closed:
                     return
-                _, _, publisher, message = heapq.heappop(self._queue)
+                _, _, publisher, name, message = heapq.heappop(self._queue)
+            self.on_delivered(name, message)
             publisher.publish(message)
