@@ -8,6 +8,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from neurosurgeon_ros.camera.video_source import DEFAULT_VIDEO, SHIPPED_VIDEOS
 from testbed.scenario import WARM_UP_FRAMES
 
 _ABOUT = (
@@ -71,6 +72,12 @@ def _parser() -> argparse.ArgumentParser:
         default="1,2,3",
         metavar="LIST",
         help="values of max_in_flight for which frames per second are measured (%(default)s)",
+    )
+    add(
+        "--video",
+        choices=tuple(SHIPPED_VIDEOS),
+        default=DEFAULT_VIDEO,
+        help="shipped video that the camera plays (%(default)s)",
     )
     add("--model", default="yolov3_tiny", help="network (%(default)s)")
     add(

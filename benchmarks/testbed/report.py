@@ -61,7 +61,7 @@ def page(
         "",
         f"Machine: {summary['machine']}. Link: {summary['link']}. The emulated robot has one core and "
         f"{summary['robot_speed']:g} of its speed. The edge has the other cores. Network: {summary['model']}. Camera: "
-        f"{width} × {height}, {summary['camera_hz']:g} Hz, from the shipped video.",
+        f"{width} × {height}, {summary['camera_hz']:g} Hz, from the shipped {summary.get('video', 'street')} video.",
         "",
         "A delay lasts from the camera's stamp to the detections on the robot. Every camera frame counts equally. The "
         "delay of a dropped frame is one period plus the delay of the next frame. Bytes are those of the interface, in "
