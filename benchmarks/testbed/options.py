@@ -52,7 +52,8 @@ def _parser() -> argparse.ArgumentParser:
         "--systems",
         default="",
         metavar="LIST",
-        help="systems to run (all; on recorded links default, mu_lin_ucb, jpeg_80, jpeg_lowest and detector_on_robot)",
+        help="systems to run; jpeg_lowest and h264_stream are those of the qualities that were found (all; on "
+        "recorded links default, mu_lin_ucb, jpeg_80, jpeg_lowest and detector_on_robot)",
     )
     add("--rounds", type=int, metavar="N", help="runs of each system on each link (4; 1 on recorded links)")
     add("--changing-rounds", type=int, default=1, metavar="N", help="the same on the changing link (%(default)s)")

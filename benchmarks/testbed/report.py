@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from testbed.aims import Aim, aims
+from testbed.systems import H264_STREAM
 from testbed.trace_report import links_section
 
 #: Hand-written text about the aims that are not met.
@@ -17,6 +18,15 @@ LIMITS = Path(__file__).with_name("limits.md")
 _HEAD = (
     "| system | mean | p50 | p95 | p99 | frames/s | bytes/frame | robot CPU | edge CPU | F1 | rounds |",
     "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+)
+
+_ABOUT_STREAMS = (
+    "`h264_stream` encodes an image only when the edge has acknowledged the one before. Until then the newest image "
+    "waits, and older ones are dropped before encoding, so nothing is skipped behind the encoder, and the delay does "
+    "not grow on a slow link. After a lost or damaged packet, the edge decodes nothing and asks for a key; the next "
+    "image is one. Without an acknowledgement within 5 s, a packet counts as lost. The time to encode is stretched to "
+    "the robot's speed, as for jpeg.",
+    "",
 )
 
 
@@ -73,6 +83,7 @@ def page(
         "",
         *described,
         "",
+        *(_ABOUT_STREAMS if any(name.startswith(H264_STREAM) for name in ran) else ()),
         table(summary).rstrip(),
         "",
         "![Delays](images/bench.png)",

@@ -19,10 +19,12 @@ from testbed.h264_stream import KEY_DISTANCE, H264Decoder, H264Encoder, encode_s
 from testbed.newest import Newest
 from testbed.options import parse
 from testbed.preparation import choose
+from testbed.report import page
 from testbed.run import RunProblem
 from testbed.stream_accuracy import CRFS, PRESETS, Effect, FittedStream, fit_streams, highest_crf, stream_effect
 from testbed.stream_sender import StreamSender
-from testbed.systems import H264_STREAM, systems
+from testbed.summary import Row, make_summary
+from testbed.systems import H264_STREAM, JPEG_80, systems
 
 from neurosurgeon_ros.codecs import CodecError
 from neurosurgeon_ros.inference.throttle import Throttle
@@ -280,6 +282,21 @@ def test_fitted_streams_are_systems_that_are_chosen_together() -> None:
     assert [one.name for one in choose(everything, "jpeg_lowest")] == ["jpeg_90"]
     with pytest.raises(RunProblem, match="h264_stream_slow"):
         choose(everything, "h264_stream_slow")
+
+
+def test_the_page_says_how_a_stream_goes_on_after_a_loss_where_one_ran() -> None:
+    everything = systems(90, (FittedStream("ultrafast", 20, 0.96, 9e3, "F1 ≥ 0.95"),))
+    about = {"machine": "m", "link": "l", "model": "m", "robot_speed": 0.2, "camera_hz": 4.0, "image": [768, 576]}
+    about |= {"warm_up_frames": 4, "video": "fixed"}
+    delay_ms = dict.fromkeys(("mean", "p50", "p95", "p99"), 90.0)
+    pages = [
+        page(make_summary([Row(name, 4.0, delay_ms, 4.0, 1e4, 0.1, 0.1, 0.96, 60, 60)], everything, about, {}))
+        for name in (everything[-1].name, JPEG_80)
+    ]
+    assert all("from the shipped fixed video" in one for one in pages)
+    assert "| `h264_stream_ultrafast_crf20` | 90 ms |" in pages[0]
+    assert ["After a lost or damaged packet" in one for one in pages] == [True, False]
+    assert ["- `h264_stream_ultrafast_crf20`: an H.264 stream" in one for one in pages] == [True, False]
 
 
 def test_the_video_is_one_of_those_that_are_shipped(capsys: pytest.CaptureFixture) -> None:
