@@ -115,7 +115,7 @@ class Camera(Node):
 
     def _publish_packet(self, header: Header, data: memoryview) -> None:
         # foxglove_msgs/CompressedVideo, which is not installed, has the same fields.
-        self._images.publish(CompressedImage(header=header, format="h264", data=array.array("B", data)))
+        self._images.publish(CompressedImage(header=header, format="h264", data=array.array("B", data.tobytes())))
 
     def run(self) -> None:
         """Publish all frames at the camera's rate, and wait for the last answer."""
