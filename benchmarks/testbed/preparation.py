@@ -77,7 +77,7 @@ def prepare(arguments: argparse.Namespace, network: NamespaceNetwork | LoopbackN
     f1_80, quality = judgement.f1_80, judgement.lowest_quality
     say(f"F1 of jpeg 80: {f1_80:.3f}; lowest quality with F1 ≥ {LEAST_F1}: {quality}")
     for one in judgement.streams:
-        say(f"H.264 {one.preset} crf {one.crf}: F1 {one.f1:.3f}, {one.mean_bytes / 1e3:.1f} kB; for {one.in_words}")
+        say(f"H.264 {one.preset} crf {one.crf}: F1 {one.f1:.3f}, {one.mean_bytes / 1e3:.1f} kB; {one.in_words}")
     everything = list(systems(quality, judgement.streams))
     if f1_80 < LEAST_F1:
         everything.append(at_fidelity(fidelity_with_jpeg(engine, 80) or f1_80))

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -41,10 +40,10 @@ class FittedStream:
     A preset with the crf that was found for it.
 
     :param preset: preset of x264.
-    :param crf: highest crf with the wanted agreement.
+    :param crf: highest crf with the wanted agreement, or the one with the best agreement if none has it.
     :param f1: its agreement.
     :param mean_bytes: mean size of a packet, keys included.
-    :param in_words: wanted agreement, for the report.
+    :param in_words: how the crf was found, for the report.
     """
 
     preset: str
@@ -63,12 +62,20 @@ def fit_streams(
     :param effect_of: returns the effect of a preset and a crf.
     :param wanted: least F1, and what it is in words.
     """
-    effect_of = functools.cache(effect_of)
     fitted: dict[tuple[str, int], FittedStream] = {}
     for preset in PRESETS:
+        effects: dict[int, Effect] = {}
+
+        def f1_of(crf: int, preset: str = preset, effects: dict[int, Effect] = effects) -> float:
+            if crf not in effects:
+                effects[crf] = effect_of(preset, crf)
+            return effects[crf].f1
+
         for least_f1, words in wanted:
-            crf = highest_crf(lambda crf, preset=preset: effect_of(preset, crf).f1, least_f1)
-            fitted.setdefault((preset, crf), FittedStream(preset, crf, *effect_of(preset, crf), words))
+            crf, found = highest_crf(f1_of, least_f1), f"the highest crf with {words}"
+            if f1_of(crf) < least_f1:
+                crf, found = max(effects, key=f1_of), f"the best F1 that was found, because no crf has {words}"
+            fitted.setdefault((preset, crf), FittedStream(preset, crf, *effects[crf], found))
     return tuple(fitted.values())
 
 

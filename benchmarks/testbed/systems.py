@@ -93,7 +93,7 @@ def systems(lowest_quality: int, streams: Sequence[FittedStream] = ()) -> tuple[
 def _stream(fitted: FittedStream) -> System:
     words = (
         f"an H.264 stream of the camera's images to a detector on the edge: x264 `{fitted.preset}`, crf {fitted.crf}, "
-        f"a key every {KEY_DISTANCE} images, the highest crf with {fitted.in_words}"
+        f"a key every {KEY_DISTANCE} images, {fitted.in_words}"
     )
     return System(
         f"{H264_STREAM}_{fitted.preset}_crf{fitted.crf}",

@@ -234,13 +234,19 @@ def test_each_preset_is_fitted_to_each_agreement_and_nothing_is_judged_twice() -
 
     fitted = fit_streams(effect_of, [(0.95, "0.95"), (0.97, "jpeg 80")])
     assert [(one.preset, one.crf, one.in_words) for one in fitted] == [
-        ("ultrafast", 24, "0.95"),
-        ("ultrafast", 14, "jpeg 80"),
-        ("veryfast", 20, "0.95"),
-        ("veryfast", 10, "jpeg 80"),
+        ("ultrafast", 24, "the highest crf with 0.95"),
+        ("ultrafast", 14, "the highest crf with jpeg 80"),
+        ("veryfast", 20, "the highest crf with 0.95"),
+        ("veryfast", 10, "the highest crf with jpeg 80"),
     ]
     assert len(judged) == len(set(judged))
     assert len(fit_streams(effect_of, [(0.95, "0.95"), (0.9499, "the same")])) == len(PRESETS)
+
+
+def test_where_no_crf_agrees_well_enough_the_best_one_is_taken_and_named_so() -> None:
+    fitted = fit_streams(lambda _, crf: Effect(0.94 if crf == 14 else 0.9, 1e3), [(0.95, "F1 ≥ 0.95")])
+    assert [(one.preset, one.crf, one.f1) for one in fitted] == [(preset, 14, 0.94) for preset in PRESETS]
+    assert all(one.in_words == "the best F1 that was found, because no crf has F1 ≥ 0.95" for one in fitted)
 
 
 def test_a_stream_is_judged_as_it_is_played() -> None:
