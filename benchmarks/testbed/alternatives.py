@@ -13,6 +13,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from dataclasses import dataclass
 
 # torch reads this when it is imported. Threads that spin while they wait slow down all other processes.
@@ -26,16 +27,19 @@ from numpy.typing import NDArray
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import Header
+from std_msgs.msg import Empty, Header
 from vision_msgs.msg import Detection2DArray
 
 from neurosurgeon_ros.calibration.delay_profile import measure_delays
 from neurosurgeon_ros.camera.images import to_bgr
+from neurosurgeon_ros.codecs import CodecError
 from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.inference.throttle import Throttle
 from neurosurgeon_ros.ros import qos
 from neurosurgeon_ros.ros.result_messages import from_detections
-from testbed.qos import IMAGES_OVER_A_LINK, NEWEST_IMAGE
+from testbed.h264_stream import H264Decoder
+from testbed.newest import Newest
+from testbed.qos import IMAGES_OVER_A_LINK, NEWEST_IMAGE, STREAM_ANSWERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,8 @@ class DetectorTask:
     Task of the detector.
 
     :param model: name of the network.
-    :param compressed: whether it subscribes to CompressedImage instead of Image.
+    :param images: what it subscribes to: `raw` for Image, `jpeg` for CompressedImage, or `h264` for the packets of a
+        stream in CompressedImage.
     :param over_a_link: whether the images come from another machine.
     :param topic: topic of the images; empty for the camera's topic.
     :param speed: speed of the emulated robot as a fraction of one core's; 1 on the edge.
@@ -52,7 +57,7 @@ class DetectorTask:
     """
 
     model: str
-    compressed: bool = False
+    images: str = "raw"
     over_a_link: bool = False
     topic: str = ""
     speed: float = 1.0
@@ -78,7 +83,9 @@ class Detector(Node):
             self._network_s = float(cost.front_s[-1]) + cost.postprocess_s
         self._detections = self.create_publisher(Detection2DArray, "detections", qos.DETECTIONS)
         profile = IMAGES_OVER_A_LINK if task.over_a_link else NEWEST_IMAGE
-        if task.compressed:
+        if task.images == "h264":
+            self._receive_stream(task.topic or "image_raw/compressed")
+        elif task.images == "jpeg":
             topic = task.topic or "image_raw/compressed"
             self.create_subscription(CompressedImage, topic, self._on_compressed, profile)
         else:
@@ -93,6 +100,29 @@ class Detector(Node):
             self.get_logger().error("an image could not be decompressed", throttle_duration_sec=5.0)
             return
         self._detect(np.asarray(image, dtype=np.uint8), message.header)
+
+    def _receive_stream(self, topic: str) -> None:
+        """Decode every packet when it arrives. A second thread runs the network on the newest image."""
+        self._decoder = H264Decoder()
+        self._newest: Newest[tuple[NDArray[np.uint8], Header]] = Newest()
+        self._decoded = self.create_publisher(Header, "image_raw/decoded", STREAM_ANSWERS)
+        self._key_requests = self.create_publisher(Empty, "image_raw/key_request", STREAM_ANSWERS)
+        self.create_subscription(CompressedImage, topic, self._on_packet, IMAGES_OVER_A_LINK)
+        threading.Thread(target=self._detect_newest, daemon=True).start()
+
+    def _on_packet(self, message: CompressedImage) -> None:
+        try:
+            image = self._decoder.decode(memoryview(message.data))
+        except CodecError as problem:
+            self.get_logger().warning(str(problem), throttle_duration_sec=5.0)
+            self._key_requests.publish(Empty())
+            return
+        self._decoded.publish(message.header)
+        self._newest.put((image, message.header))
+
+    def _detect_newest(self) -> None:
+        while (item := self._newest.take()) is not None:
+            self._detect(*item)
 
     def _detect(self, image: NDArray[np.uint8], header: Header) -> None:
         model = self._engine.model

@@ -28,7 +28,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import Header
+from std_msgs.msg import Empty, Header
 from vision_msgs.msg import Detection2DArray
 
 from neurosurgeon_ros.camera.images import from_bgr
@@ -38,7 +38,9 @@ from neurosurgeon_ros.inference.throttle import Throttle
 from neurosurgeon_ros.msg import PartitionDecision
 from neurosurgeon_ros.ros import qos
 from neurosurgeon_ros.ros.process.dds import apply_profile
-from testbed.qos import IMAGES_OVER_A_LINK, SENSOR_DATA
+from testbed.h264_stream import H264Encoder, encode_seconds
+from testbed.qos import IMAGES_OVER_A_LINK, SENSOR_DATA, STREAM_ANSWERS
+from testbed.stream_sender import StreamSender
 
 #: Maximum seconds until all nodes have started, and for which the camera waits for the last answers.
 START_S, LAST_ANSWERS_S = 90.0, 4.0
@@ -55,6 +57,7 @@ class CameraTask:
     :param frames: number of counted frames.
     :param warm_up: number of frames before the counted ones.
     :param jpeg_quality: quality of the published CompressedImage; 0 to publish Image.
+    :param h264: preset and crf of the published H.264 stream; None for images without memory.
     :param over_a_link: whether the images go to another machine, which requires reliable QoS.
     :param speed: speed of the emulated robot as a fraction of one core's, for the encoding.
     :param await_topics: topics that must have a subscription before the first frame.
@@ -68,6 +71,7 @@ class CameraTask:
     frames: int
     warm_up: int
     jpeg_quality: int = 0
+    h264: tuple[str, int] | None = None
     over_a_link: bool = False
     speed: float = 1.0
     await_topics: tuple[str, ...] = ()
@@ -88,8 +92,12 @@ class Camera(Node):
         self._answers: dict[int, dict[str, Any]] = {}
         self._decisions: list[dict[str, Any]] = []
         self._last = threading.Event()
+        self._sender: StreamSender | None = None
         profile = IMAGES_OVER_A_LINK if task.over_a_link else SENSOR_DATA
-        if task.jpeg_quality:
+        if task.h264:
+            self._images = self.create_publisher(CompressedImage, "image_raw/compressed", profile)
+            self._sender = self._open_stream(*task.h264)
+        elif task.jpeg_quality:
             self._images = self.create_publisher(CompressedImage, "image_raw/compressed", profile)
             self._encode_s = least_seconds(lambda: to_jpeg(self._frames[0], task.jpeg_quality))
         else:
@@ -97,6 +105,17 @@ class Camera(Node):
         self.create_subscription(Detection2DArray, "detections", self._on_detections, qos.DETECTIONS)
         if task.package:
             self.create_subscription(PartitionDecision, "robot_node/decision", self._on_decision, qos.DECISION)
+
+    def _open_stream(self, preset: str, crf: int) -> StreamSender:
+        seconds = encode_seconds(preset, crf, self._frames)
+        sender = StreamSender(H264Encoder(preset, crf), seconds, self._throttle, self._publish_packet)
+        self.create_subscription(Header, "image_raw/decoded", sender.acknowledge, STREAM_ANSWERS)
+        self.create_subscription(Empty, "image_raw/key_request", lambda _: sender.request_key(), STREAM_ANSWERS)
+        return sender
+
+    def _publish_packet(self, header: Header, data: memoryview) -> None:
+        # foxglove_msgs/CompressedVideo, which is not installed, has the same fields.
+        self._images.publish(CompressedImage(header=header, format="h264", data=array.array("B", data.tobytes())))
 
     def run(self) -> None:
         """Publish all frames at the camera's rate, and wait for the last answer."""
@@ -110,6 +129,8 @@ class Camera(Node):
             self._publish(index)
             due_s += period_s
         self._last.wait(LAST_ANSWERS_S)
+        if self._sender:
+            self._sender.close()
         print("end", flush=True)
 
     def write(self) -> None:
@@ -123,8 +144,10 @@ class Camera(Node):
 
     def _await_listeners(self) -> None:
         end_s = time.monotonic() + START_S
-        while self._images.get_subscription_count() == 0 or not all(
-            self.count_subscribers(topic) for topic in self._task.await_topics
+        while (
+            self._images.get_subscription_count() == 0
+            or not all(self.count_subscribers(topic) for topic in self._task.await_topics)
+            or (self._sender and not self.count_publishers("image_raw/decoded"))
         ):
             if time.monotonic() > end_s:
                 raise SystemExit("camera: nobody listens to the images")
@@ -139,6 +162,9 @@ class Camera(Node):
         self._index[now.nanoseconds] = index
         self._sent_s.append(time.monotonic())
         header = Header(stamp=now.to_msg(), frame_id="camera")
+        if self._sender:
+            self._sender.put(header, frame)
+            return
         if not task.jpeg_quality:
             self._images.publish(from_bgr(frame, header))
             return

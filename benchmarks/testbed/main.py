@@ -37,7 +37,7 @@ IN_FLIGHT_MBPS, IN_FLIGHT_HZ, IN_FLIGHT_S = 16.0, 30.0, 5.0
 REACH = 2.0
 
 #: Prefixes of the systems that run on the changing link.
-ON_CHANGING = ("default", "neurosurgeon", "mu_lin_ucb", "jpeg_", "detector_on_robot")
+ON_CHANGING = ("default", "neurosurgeon", "mu_lin_ucb", "jpeg_", "h264_stream", "detector_on_robot")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -8,6 +8,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from neurosurgeon_ros.camera.video_source import DEFAULT_VIDEO, SHIPPED_VIDEOS
 from testbed.scenario import WARM_UP_FRAMES
 
 _ABOUT = (
@@ -51,7 +52,8 @@ def _parser() -> argparse.ArgumentParser:
         "--systems",
         default="",
         metavar="LIST",
-        help="systems to run (all; on recorded links default, mu_lin_ucb, jpeg_80, jpeg_lowest and detector_on_robot)",
+        help="systems to run; jpeg_lowest and h264_stream are those of the qualities that were found (all; on "
+        "recorded links default, mu_lin_ucb, jpeg_80, jpeg_lowest and detector_on_robot)",
     )
     add("--rounds", type=int, metavar="N", help="runs of each system on each link (4; 1 on recorded links)")
     add("--changing-rounds", type=int, default=1, metavar="N", help="the same on the changing link (%(default)s)")
@@ -71,6 +73,12 @@ def _parser() -> argparse.ArgumentParser:
         default="1,2,3",
         metavar="LIST",
         help="values of max_in_flight for which frames per second are measured (%(default)s)",
+    )
+    add(
+        "--video",
+        choices=tuple(SHIPPED_VIDEOS),
+        default=DEFAULT_VIDEO,
+        help="shipped video that the camera plays (%(default)s)",
     )
     add("--model", default="yolov3_tiny", help="network (%(default)s)")
     add(

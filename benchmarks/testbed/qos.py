@@ -25,3 +25,6 @@ IMAGES_OVER_A_LINK = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.VOLATILE,
 )
+
+#: For the answers of a stream's receiver: each packet has one, and the next packet waits for it.
+STREAM_ANSWERS = IMAGES_OVER_A_LINK

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from testbed.aims import Aim, aims
+from testbed.systems import H264_STREAM
 from testbed.trace_report import links_section
 
 #: Hand-written text about the aims that are not met.
@@ -17,6 +18,15 @@ LIMITS = Path(__file__).with_name("limits.md")
 _HEAD = (
     "| system | mean | p50 | p95 | p99 | frames/s | bytes/frame | robot CPU | edge CPU | F1 | rounds |",
     "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+)
+
+_ABOUT_STREAMS = (
+    "`h264_stream` encodes an image only when the edge has acknowledged the one before. Until then the newest image "
+    "waits, and older ones are dropped before encoding, so nothing is skipped behind the encoder, and the delay does "
+    "not grow on a slow link. After a lost or damaged packet, the edge decodes nothing and asks for a key; the next "
+    "image is one. Without an acknowledgement within 5 s, a packet counts as lost. The time to encode is stretched to "
+    "the robot's speed, as for jpeg.",
+    "",
 )
 
 
@@ -61,7 +71,7 @@ def page(
         "",
         f"Machine: {summary['machine']}. Link: {summary['link']}. The emulated robot has one core and "
         f"{summary['robot_speed']:g} of its speed. The edge has the other cores. Network: {summary['model']}. Camera: "
-        f"{width} × {height}, {summary['camera_hz']:g} Hz, from the shipped video.",
+        f"{width} × {height}, {summary['camera_hz']:g} Hz, from the shipped {summary.get('video', 'street')} video.",
         "",
         "A delay lasts from the camera's stamp to the detections on the robot. Every camera frame counts equally. The "
         "delay of a dropped frame is one period plus the delay of the next frame. Bytes are those of the interface, in "
@@ -73,6 +83,7 @@ def page(
         "",
         *described,
         "",
+        *(_ABOUT_STREAMS if any(name.startswith(H264_STREAM) for name in ran) else ()),
         table(summary).rstrip(),
         "",
         "![Delays](images/bench.png)",

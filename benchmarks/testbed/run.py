@@ -109,7 +109,7 @@ def run_system(system: System, scenario: Scenario, setting: Setting, *, number: 
         camera = processes.module(
             Side.ROBOT, "camera", _camera_task(system, scenario, setting, str(out), warm_up, number)
         )
-        raw = warm_up + scenario.frames if system.sends_images and not system.jpeg_quality else 0
+        raw = warm_up + scenario.frames if system.sends_images and system.images == "raw" else 0
         patience_s = PATIENCE_S + RAW_IMAGE_S * raw
         return _follow(scenario, setting, processes, camera, relay, competitor, out, patience_s)
 
@@ -151,13 +151,11 @@ def _start_nodes(
     if system.on_robot:
         processes.module(Side.ROBOT, "alternatives", DetectorTask(setting.model, speed=setting.robot_speed, threads=1))
         return None
-    kind, topic = ("CompressedImage", "image_raw/compressed") if system.jpeg_quality else ("Image", "image_raw")
+    kind, topic = ("Image", "image_raw") if system.images == "raw" else ("CompressedImage", "image_raw/compressed")
     if setting.network.emulated:
         relay = processes.module(Side.ROBOT, "relay", RelayTask(kind, topic, "uplink_images", rate))
         topic = "uplink_images"
-    task = DetectorTask(
-        setting.model, compressed=bool(system.jpeg_quality), over_a_link=True, topic=topic, threads=edge_threads
-    )
+    task = DetectorTask(setting.model, system.images, over_a_link=True, topic=topic, threads=edge_threads)
     processes.module(Side.EDGE, "alternatives", task)
     return relay
 
@@ -177,6 +175,7 @@ def _camera_task(
         frames=scenario.frames,
         warm_up=warm_up,
         jpeg_quality=system.jpeg_quality,
+        h264=system.h264,
         over_a_link=system.sends_images,
         speed=setting.robot_speed,
         offset=number * scenario.frames,

@@ -4,13 +4,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from neurosurgeon_ros.learning import DEFAULT_POLICY
+from testbed.accuracy import LEAST_F1
+from testbed.h264_stream import KEY_DISTANCE
+from testbed.stream_accuracy import FittedStream
 
 #: Names of two systems.
 OURS = "default"
 JPEG_80 = "jpeg_80"
+
+#: Prefix of the systems that send an H.264 stream.
+H264_STREAM = "h264_stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +32,7 @@ class System:
     :param max_in_flight: this package's parameter.
     :param on_robot: whether the alternative's detector runs on the robot.
     :param jpeg_quality: JPEG quality of the alternative's images; 0 for raw images.
+    :param h264: preset and crf of the alternative's stream; None for images without memory.
     :param listed: whether the default policy is compared with it.
     :param judged: whether it agreed well enough before the runs.
     :param in_words: description for the report.
@@ -37,6 +45,7 @@ class System:
     max_in_flight: int = 1
     on_robot: bool = False
     jpeg_quality: int = 0
+    h264: tuple[str, int] | None = None
     listed: bool = False
     judged: bool = False
     in_words: str = ""
@@ -51,12 +60,18 @@ class System:
         """Return whether it sends whole images over the link as ROS messages."""
         return not self.is_package and not self.on_robot
 
+    @property
+    def images(self) -> str:
+        """Return how it sends images: `raw`, `jpeg` or `h264`."""
+        return "h264" if self.h264 else "jpeg" if self.jpeg_quality else "raw"
 
-def systems(lowest_quality: int) -> tuple[System, ...]:
+
+def systems(lowest_quality: int, streams: Sequence[FittedStream] = ()) -> tuple[System, ...]:
     """
     Return all systems.
 
     :param lowest_quality: lowest JPEG quality that agrees well enough.
+    :param streams: qualities of H.264 to run.
     """
     everything = [
         System(OURS, DEFAULT_POLICY, in_words=f"this package, default policy `{DEFAULT_POLICY}`"),
@@ -72,7 +87,21 @@ def systems(lowest_quality: int) -> tuple[System, ...]:
         name = f"jpeg_{lowest_quality}"
         words = f"the same with jpeg {lowest_quality}, the lowest quality with F1 ≥ 0.95"
         everything.append(System(name, jpeg_quality=lowest_quality, listed=True, judged=True, in_words=words))
-    return tuple(everything)
+    return (*everything, *(_stream(one) for one in streams))
+
+
+def _stream(fitted: FittedStream) -> System:
+    words = (
+        f"an H.264 stream of the camera's images to a detector on the edge: x264 `{fitted.preset}`, crf {fitted.crf}, "
+        f"a key every {KEY_DISTANCE} images, {fitted.in_words}"
+    )
+    return System(
+        f"{H264_STREAM}_{fitted.preset}_crf{fitted.crf}",
+        h264=(fitted.preset, fitted.crf),
+        listed=True,
+        judged=fitted.f1 >= LEAST_F1,
+        in_words=words,
+    )
 
 
 def in_flight(frames: int) -> System:

@@ -26,11 +26,14 @@ def video():
         pytest.skip(str(problem))
 
 
-def test_a_system_runs_over_the_emulated_link_and_every_frame_is_counted(tmp_path, video):
+@pytest.mark.parametrize(
+    "system", [System("jpeg_80", jpeg_quality=80), System("h264", h264=("ultrafast", 20))], ids=lambda one: one.name
+)
+def test_a_system_runs_over_the_emulated_link_and_every_frame_is_counted(tmp_path, video, system):
     scenario = constant(50.0, camera_hz=4.0, frames=6)
     with LoopbackNetwork() as network:
         setting = Setting(network, share_out(usable_cores()), video, "yolov3_tiny", 1.0, tmp_path)
-        seen = run_system(System("jpeg_80", jpeg_quality=80), scenario, setting, warm_up=4)
+        seen = run_system(system, scenario, setting, warm_up=4)
     assert len(seen.delays_s) == len(seen.frames) == 6
     assert all(delay > 0.0 for delay in seen.delays_s)
     assert seen.answered > 0
