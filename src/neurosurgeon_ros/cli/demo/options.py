@@ -141,7 +141,7 @@ def read_options(args: argparse.Namespace) -> DemoOptions:
     """
     # These import torch, so import them only when the command runs.
     from neurosurgeon_ros.calibration.admission import AUTO
-    from neurosurgeon_ros.codecs import CODECS
+    from neurosurgeon_ros.codecs import CODECS, STREAM_CODECS
     from neurosurgeon_ros.learning import DEFAULT_POLICY, POLICIES
     from neurosurgeon_ros.models import MODELS, OWN_MODEL
 
@@ -150,7 +150,7 @@ def read_options(args: argparse.Namespace) -> DemoOptions:
     for option, names, choices in (
         ("--policy", (args.policy or DEFAULT_POLICY,), POLICIES),
         ("--model", () if own_model else (args.model,), MODELS),
-        ("--codecs", codecs, (AUTO, *CODECS)),
+        ("--codecs", codecs, (AUTO, *CODECS, *STREAM_CODECS)),
     ):
         _check_names(option, names, choices)
     if args.weights is not None and not args.weights.is_file():
