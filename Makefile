@@ -6,7 +6,7 @@
 WORKERS ?= 2
 RUN := tools/run
 
-.PHONY: bench bench-docs bench-engine bench-micro help setup demo experiments test test-full lint format docs clean faults fuzz soak
+.PHONY: bench bench-codecs bench-docs bench-engine bench-micro help setup demo experiments test test-full lint format docs clean faults fuzz soak
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -22,6 +22,9 @@ experiments: ## run every experiment in the simulator and write plots and figure
 
 bench: ## measure delays beside what one would use instead, over links of given rates (root for real ones): out/bench
 	@$(RUN) python benchmarks/bench.py $(BENCH)
+
+bench-codecs: ## measure codecs on both videos; BENCH=--docs writes docs/codecs.md from it, BENCH=--quick is short: out/bench
+	@$(RUN) python benchmarks/bench_codecs.py $(BENCH)
 
 bench-engine: ## measure the engine against eager torch and onnxruntime, on a machine with nothing else to do
 	@$(RUN) python benchmarks/engine.py
