@@ -49,6 +49,10 @@ class Page:
         capture = cv2.VideoCapture(str(find("bikes.mp4")))
         for number in range(6):
             cv2.imwrite(str(pictures / f"{number}.png"), capture.read()[1])
+        drive = cv2.VideoWriter(str(folder / "drive.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 10.0, (320, 136))
+        for _ in range(50):
+            drive.write(cv2.resize(capture.read()[1], (320, 136)))
+        drive.release()
         self._environment = {
             "HOME": str(folder),
             "NEUROSURGEON_CACHE": str(cache),
