@@ -148,9 +148,9 @@ class DelayModel:
         robot_s = robot_s + context.penalty_s
         key_s = None
         if isinstance(context.key_bytes, np.ndarray) and context.key_bytes.any():
-            self._fill_link(context.features[:, _PSI] + context.key_bytes)
+            self._link_terms(self._link_x.T, context.features[:, _PSI] + context.key_bytes)
             key_s = self.link.predict(self._link_x)[0]
-            self._fill_link(context.features[:, _PSI] + key_share * context.key_bytes)
+            self._link_terms(self._link_x.T, context.features[:, _PSI] + key_share * context.key_bytes)
         link_s, link_sd = self.link.predict(self._link_x)
         if key_s is not None:
             key_s -= link_s
@@ -175,7 +175,7 @@ class DelayModel:
 
     def probe_s(self, sent_bytes: int) -> float:
         """Return the expected seconds of a probe of `sent_bytes` on the link, there and back."""
-        x = self._with_bytes(np.zeros(self._link_x.shape[1]), float(sent_bytes))
+        x = self._link_terms(np.zeros(self._link_x.shape[1]), float(sent_bytes))
         return float(self.link.mean_of(x[None, :], arm=-1)[0])
 
     def compute_s(self, arm: int) -> float:
@@ -192,7 +192,7 @@ class DelayModel:
             self._fill_terms(context)
         arm = observation.arm
         if observation.kind is Kind.PROBE:
-            x = self._with_bytes(np.zeros(self._link_x.shape[1]), float(observation.sent_bytes))
+            x = self._link_terms(np.zeros(self._link_x.shape[1]), float(observation.sent_bytes))
             if observation.sent_bytes > SMALL_PROBE or not self._passed_at_once(x, observation.transmit_s):
                 self._learn_link(x, -1, observation.transmit_s, observation)
             return
@@ -202,7 +202,7 @@ class DelayModel:
             return
         # The size of a picture is known only after encoding.
         sent_bytes = float(observation.sent_bytes or context.features[arm, _PSI])
-        link_x = self._with_bytes(self._link_x[arm].copy(), sent_bytes)
+        link_x = self._link_terms(self._link_x[arm].copy(), sent_bytes)
         if observation.censored:
             self._learn_bound(link_x, observation, context)
         elif self._parts.separate:
@@ -267,7 +267,7 @@ class DelayModel:
         if not self._has_terms:
             self._fill_edge(context)
             self._has_terms = True
-        self._fill_link(context.features[:, _PSI])
+        self._link_terms(self._link_x.T, context.features[:, _PSI])
 
     def _fill_edge(self, context: Context) -> None:
         if not self._parts.features_in_seconds:
@@ -284,14 +284,14 @@ class DelayModel:
         if not self._parts.separate:
             self._link_x[:, 3:] = edge_x
 
-    def _fill_link(self, sent_bytes: FloatArray) -> None:
-        x = self._link_x
-        x[:, 0] = self._nominal.round_trip_s
-        np.multiply(sent_bytes, 1.0 / self._nominal.bytes_per_s, out=x[:, _BYTES])
-        np.multiply(x[:, _BYTES], FRAGMENT_COST * (sent_bytes > FRAGMENT_BYTES), out=x[:, 2])
+    def _link_terms(self, x: FloatArray, sent_bytes: FloatArray | float) -> FloatArray:
+        """
+        Set the link's nominal seconds for a number of bytes, and return x.
 
-    def _with_bytes(self, x: FloatArray, sent_bytes: float) -> FloatArray:
-        """Set the terms of the link for a number of bytes in x, shape (d,), and return x."""
-        bytes_s = sent_bytes / self._nominal.bytes_per_s
-        x[:3] = self._nominal.round_trip_s, bytes_s, FRAGMENT_COST * bytes_s * (sent_bytes > FRAGMENT_BYTES)
+        :param x: one term in each row, shape (d,) or (d, n).
+        :param sent_bytes: one number, or shape (n,).
+        """
+        x[0] = self._nominal.round_trip_s
+        x[_BYTES] = sent_bytes / self._nominal.bytes_per_s
+        x[2] = FRAGMENT_COST * x[_BYTES] * (sent_bytes > FRAGMENT_BYTES)
         return x
