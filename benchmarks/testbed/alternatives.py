@@ -35,10 +35,10 @@ from neurosurgeon_ros.camera.images import to_bgr
 from neurosurgeon_ros.codecs import CodecError
 from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.inference.throttle import Throttle
+from neurosurgeon_ros.robot.slot import LatestSlot
 from neurosurgeon_ros.ros import qos
 from neurosurgeon_ros.ros.result_messages import from_detections
 from testbed.h264_stream import H264Decoder
-from testbed.newest import Newest
 from testbed.qos import IMAGES_OVER_A_LINK, NEWEST_IMAGE, STREAM_ANSWERS
 
 
@@ -104,7 +104,7 @@ class Detector(Node):
     def _receive_stream(self, topic: str) -> None:
         """Decode every packet when it arrives. A second thread runs the network on the newest image."""
         self._decoder = H264Decoder()
-        self._newest: Newest[tuple[NDArray[np.uint8], Header]] = Newest()
+        self._newest: LatestSlot[tuple[NDArray[np.uint8], Header]] = LatestSlot()
         self._decoded = self.create_publisher(Header, "image_raw/decoded", STREAM_ANSWERS)
         self._key_requests = self.create_publisher(Empty, "image_raw/key_request", STREAM_ANSWERS)
         self.create_subscription(CompressedImage, topic, self._on_packet, IMAGES_OVER_A_LINK)

@@ -20,8 +20,8 @@ from std_msgs.msg import Header
 
 from neurosurgeon_ros.codecs import CodecError
 from neurosurgeon_ros.inference.throttle import Throttle
+from neurosurgeon_ros.robot.slot import LatestSlot
 from testbed.h264_stream import H264Encoder
-from testbed.newest import Newest
 
 #: Seconds after which a packet that was not acknowledged counts as lost. A key of 100 kB takes 4 s at 0.2 Mbit/s.
 LOST_S = 5.0
@@ -48,7 +48,7 @@ class StreamSender:
     ) -> None:
         self._encoder, self._encode_s, self._throttle = encoder, encode_s, throttle
         self._publish, self._lost_s = publish, lost_s
-        self._newest: Newest[tuple[Header, NDArray[np.uint8]]] = Newest()
+        self._newest: LatestSlot[tuple[Header, NDArray[np.uint8]]] = LatestSlot()
         self._free, self._wants_key = threading.Event(), threading.Event()
         self._free.set()
         self._sent: tuple[int, int] | None = None

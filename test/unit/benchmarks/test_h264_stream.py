@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from std_msgs.msg import Header
 from testbed.accuracy import judged_images
 from testbed.h264_stream import KEY_DISTANCE, H264Decoder, H264Encoder, encode_seconds
-from testbed.newest import Newest
 from testbed.options import parse
 from testbed.preparation import choose
 from testbed.report import page
@@ -29,6 +28,7 @@ from testbed.systems import H264_STREAM, JPEG_80, systems
 from neurosurgeon_ros.codecs import CodecError
 from neurosurgeon_ros.inference.throttle import Throttle
 from neurosurgeon_ros.models import Detections
+from neurosurgeon_ros.robot.slot import LatestSlot
 
 pytest.importorskip("av")
 
@@ -210,7 +210,7 @@ def test_a_sender_closes_while_a_packet_is_on_the_way(link: Link) -> None:
 
 
 def test_the_newest_item_replaces_the_one_that_waits() -> None:
-    slot: Newest[int] = Newest()
+    slot: LatestSlot[int] = LatestSlot()
     slot.put(1)
     slot.put(2)
     assert slot.take() == 2
