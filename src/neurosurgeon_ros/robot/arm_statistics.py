@@ -85,12 +85,12 @@ class ArmStatistics:
         if share in (0.0, 1.0):
             return
         features, robot_s, means_s = self.features.copy(), self.robot_s.copy(), self._encode_s.copy()
-        self.key_bytes = np.where(self._camera, share * self.key_bytes, self.key_bytes)
+        key_bytes = np.where(self._camera, share * self.key_bytes, self.key_bytes)
         robot_s[self._camera] += (share - 1.0) * means_s[self._camera]
         means_s[self._camera] *= share
         features[self._camera, PSI] *= share
         self._encode_s, self._pixels = means_s, pixels
-        self._replace(features, robot_s)
+        self._replace(features, robot_s, key_bytes)
 
     def set_padding_saving(self, seconds: float) -> None:
         """Set the seconds that the whole network saves on the robot by skipping the image's padding."""
@@ -100,7 +100,7 @@ class ArmStatistics:
         robot_s[-1] -= seconds - self._padding_saving_s
         self._on_device_s -= seconds - self._padding_saving_s
         self._padding_saving_s = seconds
-        self._replace(self.features, robot_s)
+        self._replace(self.features, robot_s, self.key_bytes)
 
     def record_encoding(self, arm: int, encode_s: float, sent_bytes: int, *, is_key: bool = False) -> None:
         """
@@ -109,32 +109,27 @@ class ArmStatistics:
         :param is_key: whether they are a stream's key, whose size says nothing about the frames after it.
         """
         features, robot_s, means_s = self.features.copy(), self.robot_s.copy(), self._encode_s.copy()
-        if is_key:
-            key_bytes = self.key_bytes.copy()
-            key_bytes[arm] += NEWEST * (sent_bytes - key_bytes[arm])
-            key_bytes.flags.writeable = False
-            self.key_bytes = key_bytes
-        else:
-            features[arm, PSI] += NEWEST * (sent_bytes - features[arm, PSI])
+        key_bytes = self.key_bytes.copy()
+        sizes = key_bytes if is_key else features[:, PSI]
+        sizes[arm] += NEWEST * (sent_bytes - sizes[arm])
         step_s = NEWEST * (encode_s - means_s[arm])
         means_s[arm] += step_s
         robot_s[arm] += step_s
         self._encode_s = means_s
-        self._replace(features, robot_s)
+        self._replace(features, robot_s, key_bytes)
 
     def record_received_bytes(self, arm: int, received_bytes: int) -> None:
         """Record the size in bytes of a camera picture that `arm` would send as received."""
         features = self.features.copy()
         newest = NEWEST if self._has_received_bytes else 1.0
         features[arm, PSI] += newest * (received_bytes - features[arm, PSI])
-        self._replace(features, self.robot_s)
+        self._replace(features, self.robot_s, self.key_bytes)
         self._has_received_bytes = True
 
     @property
     def excess_key_bytes(self) -> FloatArray:
         """Return by how many bytes a stream's key exceeds a later frame; 0 for codecs without memory. Shape (n,)."""
         excess: FloatArray = np.maximum(0.0, self.key_bytes - self.features[:, PSI])
-        excess[self.key_bytes == 0.0] = 0.0
         return excess
 
     @property
@@ -148,10 +143,11 @@ class ArmStatistics:
         """Return the seconds after which the robot finishes a frame itself, used if the user sets no deadline."""
         return max(self.period_s, DEADLINE_FACTOR * self._on_device_s)
 
-    def _replace(self, features: FloatArray, robot_s: FloatArray) -> None:
+    def _replace(self, features: FloatArray, robot_s: FloatArray, key_bytes: FloatArray) -> None:
         """Replace the arrays. Contexts keep the old arrays, which do not change."""
-        features.flags.writeable = robot_s.flags.writeable = False
-        self.features, self.robot_s, self.finish_s = features, robot_s, self._finish_s(robot_s)
+        features.flags.writeable = robot_s.flags.writeable = key_bytes.flags.writeable = False
+        self.features, self.robot_s, self.key_bytes = features, robot_s, key_bytes
+        self.finish_s = self._finish_s(robot_s)
 
     def _finish_s(self, robot_s: FloatArray) -> FloatArray:
         whole_s = robot_s[-1] + np.where(self._is_input, 0.0, self._padding_saving_s)
