@@ -10,13 +10,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from neurosurgeon_ros.camera.video_source import DEFAULT_VIDEO, SHIPPED_VIDEOS
 from neurosurgeon_ros.cli.arguments import UsageError
 from neurosurgeon_ros.models.files import FileProblem, find
 
 Image = NDArray[np.uint8]
-
-#: The video that set-up downloads.
-STREET_VIDEO = "bikes.mp4"
 
 #: File extensions of pictures.
 PICTURES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -50,7 +48,7 @@ def found(source: Path | None, option: str) -> Path:
     :raises UsageError: if that video is missing.
     """
     try:
-        return find(STREET_VIDEO) if source is None else source
+        return find(SHIPPED_VIDEOS[DEFAULT_VIDEO]) if source is None else source
     except FileProblem as problem:
         raise UsageError(f"{problem}; or give others with {option}") from problem
 

@@ -77,9 +77,8 @@ def load_fidelity(args: argparse.Namespace, engine: Engine) -> FidelityTable | N
 
 
 def reading(engine: Engine) -> list[str]:
-    """Return how the outputs of a user's own network are read; nothing for a network with its own post-processing."""
-    model = engine.model
-    return [f"the outputs are read as {model.family}, {len(model.labels)} classes"] if model.family else []
+    """Return how the outputs of a user's own network are read, as notes; none for one with its own post-processing."""
+    return [engine.model.reading] if engine.model.reading else []
 
 
 def notes(engine: Engine) -> list[str]:

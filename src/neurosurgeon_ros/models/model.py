@@ -76,3 +76,8 @@ class Model:
     random_weights: bool = False
     family: str = ""
     notes: tuple[str, ...] = ()
+
+    @property
+    def reading(self) -> str:
+        """Return how the outputs of a user's own network are read; empty if it has its own post-processing."""
+        return f"the outputs are read as {self.family}, {len(self.labels)} classes" if self.family else ""

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
@@ -96,8 +95,8 @@ class ConfiguredRobot:
             f"{parameters.model} {self.engine.fingerprint[:12]} on {self.robot_id}: "
             f"{named(self.table)}, {on_device_ms:.0f} ms on the device"
         )
-        if self.engine.model.family:
-            log.info(f"the outputs are read as {self.engine.model.family}, {len(self.engine.model.labels)} classes")
+        if self.engine.model.reading:
+            log.info(self.engine.model.reading)
         log_network(log, self.engine, random_weights=parameters.random_weights)
         if self._fidelity is not None:
             log.info(f"fidelity was calibrated on {self._fidelity.images}")
@@ -110,7 +109,7 @@ class ConfiguredRobot:
             log.warning("no arm may be sent to the edge: every frame stays on the robot")
 
     def _build(self, parameters: RobotParameters, rate_hz: float = 0.0) -> None:
-        admission = replace(_admission(parameters, self._fidelity), rate_hz=rate_hz)
+        admission = _admission(parameters, self._fidelity, rate_hz)
         codecs = expand(parameters.codecs, self._fidelity)
         self.table = self._builder.build(codecs, admission, parameters.fidelity_price_ms / 1e3)
 
@@ -120,10 +119,11 @@ def named(table: ArmTable) -> str:
     return f"{len(table.arms)} arms ({', '.join(arm.name for arm in table.arms)})"
 
 
-def _admission(parameters: RobotParameters, fidelity: FidelityTable | None) -> Admission:
+def _admission(parameters: RobotParameters, fidelity: FidelityTable | None, rate_hz: float = 0.0) -> Admission:
     return Admission(
         min_fidelity=parameters.min_fidelity,
         fidelity=fidelity,
         allow_raw_images=parameters.allow_raw_images,
         min_partition_point=parameters.min_partition_point,
+        rate_hz=rate_hz,
     )

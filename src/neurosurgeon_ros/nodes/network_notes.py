@@ -11,7 +11,7 @@ from neurosurgeon_ros.inference.engine import Engine
 
 
 def log_network(log: RcutilsLogger, engine: Engine, *, random_weights: bool) -> None:
-    """Log how a network's outputs are read, what is left out of them, and what cannot be done with it."""
+    """Log the notes about a network's outputs, and what it and this installation lack."""
     for note in engine.model.notes:
         log.warning(note)
     if random_weights:
