@@ -49,9 +49,12 @@ def remove_dead_memory(folder: Path = SHARED_MEMORY, *, settled_s: float = SETTL
             with _dead(folder / name, settled_s) as dead:
                 freed += _remove(folder / found[1], folder / name) if dead else 0
         elif found := _PORT_LOCK.fullmatch(name):
-            with _mutex(f"{found[1]}_mutex") as free, _dead(folder / name, settled_s) as dead:
-                if free and dead:
-                    freed += _remove(folder / found[1], folder / name, folder / f"sem.{found[1]}_mutex")
+            with _mutex(f"{found[1]}_mutex") as free:
+                if not free:  # its owner may be about to lock the file, and fails if it is locked here
+                    continue
+                with _dead(folder / name, settled_s) as dead:
+                    paths = folder / found[1], folder / name, folder / f"sem.{found[1]}_mutex"
+                    freed += _remove(*paths) if dead else 0
     return freed
 
 
@@ -79,7 +82,7 @@ def remove_unused_ports(folder: Path = SHARED_MEMORY, *, settled_s: float = SETT
     freed = 0
     for name, path in ports.items():
         with _mutex(f"{name}_mutex") as free, contextlib.suppress(OSError):
-            if free and not 0.0 <= time.time() - path.lstat().st_mtime < settled_s:
+            if free and not _is_new(path, settled_s):
                 freed += _remove(path, folder / f"sem.{name}_mutex")
     return freed
 
@@ -93,8 +96,12 @@ def _names(folder: Path) -> list[str]:
 
 @contextlib.contextmanager
 def _dead(lock: Path, settled_s: float) -> Iterator[bool]:
-    """Lock a file unless a live process holds the lock; yields whether it is locked, this user's, and settled."""
+    """Lock a settled file unless a live process holds the lock; yields whether it is locked, and this user's."""
     try:
+        # The owner of a file that is not settled may be about to lock it, and fails if it is locked here.
+        if _is_new(lock, settled_s):
+            yield False
+            return
         file = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         yield False
@@ -102,12 +109,15 @@ def _dead(lock: Path, settled_s: float) -> Iterator[bool]:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         held, there = os.fstat(file), os.lstat(lock)
-        same = held.st_ino == there.st_ino and held.st_uid == os.geteuid()
-        yield same and not 0.0 <= time.time() - held.st_mtime < settled_s
+        yield held.st_ino == there.st_ino and held.st_uid == os.geteuid()
     except OSError:
         yield False
     finally:
         os.close(file)
+
+
+def _is_new(path: Path, settled_s: float) -> bool:
+    return 0.0 <= time.time() - path.lstat().st_mtime < settled_s
 
 
 def _remove(*paths: Path) -> int:

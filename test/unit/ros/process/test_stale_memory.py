@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import mmap
 import os
@@ -47,6 +48,15 @@ def alive(tmp_path: Path) -> Iterator[None]:
         os.close(file)
 
 
+@pytest.fixture
+def locked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return the files that the module locks, or tries to lock."""
+    files: list[int] = []
+    lock = fcntl.flock
+    monkeypatch.setattr(fcntl, "flock", lambda file, how: (files.append(file), lock(file, how)))
+    return files
+
+
 def test_what_dead_owners_left_is_removed(tmp_path: Path) -> None:
     make(tmp_path, SEGMENT, f"{SEGMENT}_el", PORT, f"{PORT}_el", f"sem.{PORT}_mutex")
     make(tmp_path, "fastdds_port7400", "fastdds_port7400_sl", "sem.fastdds_port7400_mutex")
@@ -60,12 +70,29 @@ def test_what_living_owners_hold_is_kept(tmp_path: Path, alive: None) -> None:
     assert left(tmp_path) == before
 
 
-def test_what_was_made_just_now_is_kept_for_an_owner_that_is_about_to_lock_it(tmp_path: Path) -> None:
+def test_what_was_made_just_now_is_kept_for_an_owner_that_is_about_to_lock_it(
+    tmp_path: Path, locked: list[int]
+) -> None:
     make(tmp_path, SEGMENT, f"{SEGMENT}_el", age=False)
     remove_dead_memory(tmp_path)
     assert left(tmp_path) == {SEGMENT, f"{SEGMENT}_el"}
+    assert locked == [], "its owner would fail to lock it"
     remove_dead_memory(tmp_path, settled_s=0.0)
     assert left(tmp_path) == set()
+
+
+def test_a_port_that_a_process_is_about_to_open_is_not_even_locked(tmp_path: Path, locked: list[int]) -> None:
+    port = f"fastrtps_port{10**6 + os.getpid()}"
+    make(tmp_path, port, f"{port}_el")
+    libc = ctypes.CDLL(None)
+    libc.sem_open.restype = ctypes.c_void_p
+    assert libc.sem_open(f"/{port}_mutex".encode(), os.O_CREAT | os.O_EXCL, 0o600, 0) is not None
+    try:
+        assert remove_dead_memory(tmp_path) == 0
+        assert locked == []
+    finally:
+        libc.sem_unlink(f"/{port}_mutex".encode())
+    assert remove_dead_memory(tmp_path) > 0
 
 
 def test_other_files_are_none_of_its_business(tmp_path: Path) -> None:
