@@ -47,9 +47,11 @@ def processes(request: pytest.FixtureRequest, ros_domain: int, tmp_path: Path) -
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Attach the output of the processes to the report of a failed test."""
+    """Attach the output of the processes to the report of a failed test, and where those that still run are."""
     report = yield
     started = getattr(item, "funcargs", {}).get("processes")
     if report.when == "call" and report.failed and isinstance(started, Processes):
+        for process in started.started:
+            process.abort()
         report.sections.extend((f"output of {process.name}", process.output) for process in started.started)
     return report

@@ -131,6 +131,18 @@ class Process:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.popen.pid, number)
 
+    def abort(self) -> None:
+        """End it now if it still runs; its log then has its threads, and where they are in a Python program."""
+        if self.popen.poll() is None:
+            with self.log.open("a") as log, contextlib.suppress(OSError):
+                for task in Path(f"/proc/{self.popen.pid}/task").iterdir():
+                    name, fields = (task / "comm").read_text().strip(), (task / "stat").read_text().rpartition(")")[2]
+                    state, seconds = fields.split()[0], sum(map(int, fields.split()[11:13])) / os.sysconf("SC_CLK_TCK")
+                    log.write(f"thread {task.name} {name}: {state}, {seconds:.2f} s of processor time\n")
+            self.popen.send_signal(signal.SIGABRT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.popen.wait(ENDING_S)
+
     def end(self, number: signal.Signals = signal.SIGINT, timeout: float = ENDING_S) -> int:
         """
         Ask it to end, and kill it if it does not.
@@ -177,13 +189,19 @@ class Processes:
         name = f"{len(self.started)}-{Path(program).name}"
         log = self._folder / f"{name}.log"
         stream: IO[bytes]
-        with log.open("wb") as stream, _signals_kept() if keep_signals else contextlib.nullcontext():
+        with log.open("ab") as stream, _signals_kept() if keep_signals else contextlib.nullcontext():
             popen = subprocess.Popen(
                 [program, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **self._environment, **(environment or {})},
+                env={
+                    **os.environ,
+                    "PYTHONUNBUFFERED": "1",
+                    "PYTHONFAULTHANDLER": "1",
+                    **self._environment,
+                    **(environment or {}),
+                },
                 start_new_session=True,
             )
         process = Process(name, popen, log)

@@ -163,12 +163,13 @@ def watching(namespace: str = "") -> Iterator[Watcher]:
     """Yield a watcher in the test's ROS domain, in the namespace of the robot to watch."""
     context = Context()
     rclpy.init(context=context, args=[])
+    node = Node("watcher", namespace=namespace, context=context)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
     try:
-        node = Node("watcher", namespace=namespace, context=context)
-        executor = SingleThreadedExecutor(context=context)
-        executor.add_node(node)
         yield Watcher(node, executor)
+    finally:
+        # The report of a failed test keeps the node, which would still publish in the next test's domain.
         executor.shutdown(timeout_sec=0.5)
         node.destroy_node()
-    finally:
         context.try_shutdown()
