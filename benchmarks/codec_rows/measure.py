@@ -13,18 +13,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from codec_rows.stream import Stream
 from neurosurgeon_ros.calibration.admission import Admission
 from neurosurgeon_ros.calibration.agreement import (
     INTERVAL,
-    LEAST_SCORE,
     RESAMPLES,
     Matches,
     f1,
-    match_detections,
 )
-from neurosurgeon_ros.calibration.calibrate import SUPPRESSION_IOU
+from neurosurgeon_ros.calibration.calibrate import Judge
 from neurosurgeon_ros.calibration.fidelity import find_fidelity
+from neurosurgeon_ros.calibration.stream_trial import StreamTrial
 from neurosurgeon_ros.camera.video_source import VideoSource, named_video
 from neurosurgeon_ros.codecs import CameraImage
 from neurosurgeon_ros.inference.arm import Arm
@@ -63,7 +61,7 @@ class _Cell:
     hz: float
     planned: list[range]
     every: int
-    open: dict[int, Stream] = field(default_factory=dict)
+    open: dict[int, StreamTrial] = field(default_factory=dict)
     blocks: defaultdict[int, defaultdict[int, list[Matches]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(list))
     )
@@ -84,12 +82,11 @@ class _Cell:
         self, engine: Engine, number: int, index: int, image: CameraImage, tensors: Sequence[torch.Tensor]
     ) -> tuple[torch.Tensor, ...]:
         """Send a frame in a stream, and return what the edge has of it."""
-        is_key = self.arm.is_stream and number not in self.open
         if number not in self.open:
-            self.open[number] = Stream(engine, self.arm)
-        sent = self.open[number].send(image, tensors)
-        (self.keys if is_key else self.sent).append(sent.nbytes)
-        if not is_key:
+            self.open[number] = StreamTrial(engine, self.arm)
+        sent = self.open[number].send(tensors, image)
+        (self.keys if sent.is_key else self.sent).append(sent.sent_bytes)
+        if not sent.is_key:
             self.encode_s.append(sent.encode_s)
             self.decode_s.append(sent.decode_s)
         if index == self.planned[number][-1]:
@@ -140,6 +137,7 @@ def measure(
     """
     extent = extent or Extent()
     engine = Engine.load(model)
+    judge = Judge(engine)
     chosen = find_arms(engine, arms)
     rate_hz, count = _length(video)
     cells = []
@@ -156,12 +154,13 @@ def measure(
             progress(1.0 / count)
             due = [(cell, number, judged) for cell in cells for number, judged in cell.due(index)]
             if due:
-                _send(engine, points, index, int(index / rate_hz / BLOCK_S), frame, due)
+                _send(engine, judge, points, index, int(index / rate_hz / BLOCK_S), frame, due)
     return [cell.row(video) for cell in cells]
 
 
 def _send(
     engine: Engine,
+    judge: Judge,
     points: Sequence[int],
     index: int,
     block: int,
@@ -171,17 +170,13 @@ def _send(
     """Send one frame of the video in each stream that it is due in, and judge what is to be judged."""
     x, letterbox = engine.model.preprocess(frame)
     held = engine.partitioned.run_front(x, points[-1], keep=points[:-1])
-
-    def detections(outputs: Any) -> Any:
-        return engine.model.postprocess(outputs, letterbox, confidence=LEAST_SCORE, iou=SUPPRESSION_IOU)
-
-    whole = detections(engine.run_whole(x)) if any(judged for _, _, judged in due) else None
+    whole = judge.detect(engine.run_whole(x), letterbox) if any(judged for _, _, judged in due) else None
     image = CameraImage(frame)
     for cell, number, judged in due:
         tensors = cell.send(engine, number, index, image, held[cell.arm.point])
-        if judged:
-            other = detections(engine.run_back(tensors, cell.arm.point))
-            cell.blocks[number][block].append(match_detections(whole, other))
+        if judged and whole is not None:
+            other = judge.detect(engine.run_back(tensors, cell.arm.point), letterbox)
+            cell.blocks[number][block].append(judge.match(whole, other))
 
 
 def plan(count: int, step: int, extent: Extent) -> list[range]:

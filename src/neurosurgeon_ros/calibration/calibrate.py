@@ -29,7 +29,7 @@ FITTED_TO = 16
 
 class Judge:
     """
-    Compares outputs of a network.
+    Detects objects in outputs of a network, and compares them.
 
     :ivar measure: ``top-1`` for a classification, otherwise ``f1``.
     """
@@ -39,16 +39,16 @@ class Judge:
         self._is_top_1 = isinstance(engine.model.postprocess, Classification)
         self.measure = "top-1" if self._is_top_1 else "f1"
 
-    def compare(self, whole: Any, other: Any, letterbox: Letterbox) -> Matches:
+    def match(self, whole: Detections, other: Detections) -> Matches:
+        """Match the detections of two outputs for one image."""
+        return match_top_1(whole, other) if self._is_top_1 else match_detections(whole, other)
+
+    def detect(self, outputs: Any, letterbox: Letterbox) -> Detections:
         """
-        Match the detections of two outputs for one image.
+        Return the detections in outputs.
 
         :param letterbox: how the image was fitted into the network's input.
         """
-        match = match_top_1 if self._is_top_1 else match_detections
-        return match(self._detect(whole, letterbox), self._detect(other, letterbox))
-
-    def _detect(self, outputs: Any, letterbox: Letterbox) -> Detections:
         confidence = 0.0 if self._is_top_1 else LEAST_SCORE
         return self._engine.model.postprocess(outputs, letterbox, confidence=confidence, iou=SUPPRESSION_IOU)
 
@@ -81,12 +81,13 @@ def calibrate(
         for number, image in enumerate(images):
             x, letterbox = engine.model.preprocess(image)
             held = engine.partitioned.run_front(x, engine.on_device, keep=range(engine.on_device))
-            whole = held[engine.on_device]
+            whole = judge.detect(held[engine.on_device], letterbox)
             for arm in arms:
                 encoded = encode(engine, arm, held[arm.point], image)
                 sent[arm.name].append(sum(map(bytes_of, encoded)))
                 if arm.name in matches and (held_out[number] or not get_codec(arm.codec).calibrated):
-                    matches[arm.name].append(judge.compare(whole, through(engine, arm, encoded), letterbox))
+                    other = judge.detect(through(engine, arm, encoded), letterbox)
+                    matches[arm.name].append(judge.match(whole, other))
             step()
     measured = {arm: _judged(matches.get(arm.name), sent[arm.name]) for arm in arms}
     agreement = {arm: _on_the_same(matches.get(arm.name), held_out) for arm in arms}

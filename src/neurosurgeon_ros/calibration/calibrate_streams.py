@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +19,7 @@ from neurosurgeon_ros.calibration.stream_trial import SentFrame, StreamTrial
 from neurosurgeon_ros.codecs import STREAM_CODECS, CameraImage, CodecError
 from neurosurgeon_ros.inference.arm import Arm
 from neurosurgeon_ros.inference.engine import Engine
-from neurosurgeon_ros.models import Letterbox
+from neurosurgeon_ros.models import Detections, Letterbox
 
 #: Successive frames show the same objects, so the bootstrap draws blocks of this duration, in seconds.
 BLOCK_S = 1.0
@@ -101,32 +100,32 @@ def _measure(
         trials = {arm: StreamTrial(engine, arm) for arm in tallies}
         for number, image in enumerate(footage.stream(begin, plan)):
             block = int((begin + number * plan.every) / footage.rate_hz / BLOCK_S)
-            sent = _send(engine, trials, image, whole=number in judged)
+            sent = _send(engine, trials, image, judge if number in judged else None)
             for arm in tallies.keys() - sent.frames.keys():
                 del tallies[arm], trials[arm]
             for arm, frame in sent.frames.items():
                 (tallies[arm].keys if frame.is_key else tallies[arm].sent).append(frame.sent_bytes)
-                if number in judged and not frame.is_key:
+                if sent.whole is not None and not frame.is_key:
                     outputs = engine.partitioned.run_back(frame.tensors, arm.point)
-                    tallies[arm].blocks[block].append(judge.compare(sent.outputs, outputs, sent.letterbox))
+                    tallies[arm].blocks[block].append(judge.match(sent.whole, judge.detect(outputs, sent.letterbox)))
             step()
     return {arm: tally.fidelity(plan.rate_hz) for arm, tally in tallies.items() if tally.blocks}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Sent:
-    """One frame: the whole network's outputs if it is judged, and what each arm made of it."""
+    """One frame: the whole network's detections if it is judged, and what each arm made of it."""
 
-    outputs: Any
+    whole: Detections | None
     letterbox: Letterbox
     frames: dict[Arm, SentFrame]
 
 
-def _send(engine: Engine, trials: Mapping[Arm, StreamTrial], image: Image, *, whole: bool) -> _Sent:
+def _send(engine: Engine, trials: Mapping[Arm, StreamTrial], image: Image, judge: Judge | None) -> _Sent:
     """Send an image through the stream of each arm; arms whose codec cannot carry it are left out."""
     points = sorted({arm.point for arm in trials})
     x, letterbox = engine.model.preprocess(image)
-    last = engine.on_device if whole or not points else points[-1]
+    last = engine.on_device if judge or not points else points[-1]
     held = engine.partitioned.run_front(x, last, keep=points)
     frames = {}
     for arm, trial in trials.items():
@@ -134,4 +133,5 @@ def _send(engine: Engine, trials: Mapping[Arm, StreamTrial], image: Image, *, wh
             frames[arm] = trial.send(held[arm.point], CameraImage(image))
         except CodecError:
             continue
-    return _Sent(held.get(engine.on_device), letterbox, frames)
+    whole = None if judge is None else judge.detect(held[engine.on_device], letterbox)
+    return _Sent(whole, letterbox, frames)

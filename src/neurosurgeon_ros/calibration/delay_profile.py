@@ -5,16 +5,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import cv2
 import numpy as np
 import torch
 
-from neurosurgeon_ros.codecs import CameraImage, EncodedTensor, StreamCodec
-from neurosurgeon_ros.codecs.streams.camera_stream import ImageDecoder, ImageEncoder
+from neurosurgeon_ros.calibration.stream_trial import StreamTrial
+from neurosurgeon_ros.codecs import CameraImage
 from neurosurgeon_ros.inference.arm import Arm
 from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.inference.timing import least_seconds
@@ -62,10 +61,10 @@ def measure_delays(engine: Engine, arms: Sequence[Arm], *, repeats: int = 7) -> 
         front_s = _front_seconds(engine, x, repeats)
         outputs = engine.partitioned.run_whole(x)
         fronts = engine.partitioned.run_front(x, engine.on_device - 1, keep=range(engine.on_device - 1))
-        encode_s, decode_s = np.zeros(len(arms)), np.zeros(len(arms))
+        sample, encode_s, decode_s = customary_image(), np.zeros(len(arms)), np.zeros(len(arms))
         for index, arm in enumerate(arms):
             if arm.codec:
-                encode_s[index], decode_s[index] = _codec_seconds(engine, arm, fronts[arm.point], repeats)
+                encode_s[index], decode_s[index] = _codec_seconds(engine, arm, fronts[arm.point], sample, repeats)
         key_frames = KeyFrameDetector()
         return DelayProfile(
             score_s=least_seconds(lambda: key_frames.score(image), repeats),
@@ -88,45 +87,16 @@ def _front_seconds(engine: Engine, x: torch.Tensor, repeats: int) -> FloatArray:
     return front_s
 
 
-def _codec_seconds(engine: Engine, arm: Arm, tensors: Sequence[torch.Tensor], repeats: int) -> tuple[float, float]:
-    if arm.is_stream:
-        return _stream_seconds(engine, arm, tensors, repeats)
-    if arm.sends_image:
-        image = customary_image()
-        encode: Callable[[], tuple[EncodedTensor, ...]] = lambda: engine.encode_image(arm, image)  # noqa: E731
-    else:
-        encode = lambda: engine.encode(arm, tensors)  # noqa: E731
-    encoded = encode()
-    return least_seconds(encode, repeats), least_seconds(lambda: engine.decode(arm.point, encoded), repeats)
-
-
-def _stream_seconds(engine: Engine, arm: Arm, tensors: Sequence[torch.Tensor], repeats: int) -> tuple[float, float]:
-    """Return the fastest encoding and decoding of a frame that builds on another one, whose values are shifted."""
-    encode_s, decode_s = 0.0, 0.0
-    for carrier, tensor, spec in zip(arm.carriers, tensors, engine.partitioned.points[arm.point].tensors, strict=True):
-        if not isinstance(carrier, StreamCodec):
-            encoded = carrier.encode(tensor, spec)
-            encode_s += least_seconds(partial(carrier.encode, tensor, spec), repeats)
-            decode_s += least_seconds(partial(carrier.decode, encoded, spec), repeats)
-            continue
-        encoder, decoder, image = carrier.encoder(spec), carrier.decoder(spec), customary_image().pixels
-        encodings, decodings = [], []
-        for number in range(repeats + 1):  # the first one is a key
-            key, shifted, moved = not number, tensor.roll(number, dims=-1), CameraImage(np.roll(image, number, axis=1))
-            begin_s = time.perf_counter()
-            if isinstance(encoder, ImageEncoder):
-                encoded = encoder.carry(moved, key=key)
-            else:
-                encoded = encoder.encode(shifted, key=key)
-            between_s = time.perf_counter()
-            if isinstance(decoder, ImageDecoder):
-                engine.preprocessed(decoder.image(encoded, key=key), spec)
-            else:
-                decoder.decode(encoded, key=key)
-            encodings.append(between_s - begin_s)
-            decodings.append(time.perf_counter() - between_s)
-        encode_s, decode_s = encode_s + min(encodings[1:]), decode_s + min(decodings[1:])
-    return encode_s, decode_s
+def _codec_seconds(
+    engine: Engine, arm: Arm, tensors: Sequence[torch.Tensor], image: CameraImage, repeats: int
+) -> tuple[float, float]:
+    """Return the fastest encoding and decoding; with memory, of a frame that builds on one with other values."""
+    trial, sent = StreamTrial(engine, arm), []
+    for number in range(repeats + 1):  # the first one is a key, or is slower than the others
+        moved = CameraImage(np.roll(image.pixels, number, axis=1)) if arm.is_stream and arm.sends_image else image
+        shifted = [tensor.roll(number, dims=-1) for tensor in tensors] if arm.is_stream else tensors
+        sent.append(trial.send(shifted, moved))
+    return min(frame.encode_s for frame in sent[1:]), min(frame.decode_s for frame in sent[1:])
 
 
 def customary_image() -> CameraImage:

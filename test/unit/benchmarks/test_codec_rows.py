@@ -15,9 +15,9 @@ from codec_rows import main as command
 from codec_rows.defaults import CAMERA, CAMERA_VIDEO, CHANGES, GROUPS, INPUT, INPUT_VIDEO, MAPS, family
 from codec_rows.measure import Extent, find_arms, lower_end, measure, plan
 from codec_rows.page import PAGE, best, draw, filled, frontier
-from codec_rows.stream import Stream
 
 from neurosurgeon_ros.calibration.agreement import Matches
+from neurosurgeon_ros.calibration.stream_trial import StreamTrial
 from neurosurgeon_ros.codecs import CameraImage
 from neurosurgeon_ros.inference.engine import Engine
 
@@ -62,11 +62,13 @@ def test_all_tensors_that_cross_are_counted() -> None:
     x, _ = engine.model.preprocess(image.pixels)
     tensors = engine.partitioned.run_front(x, point.index)[point.index]
     arms = {arm.codec: arm for arm in engine.arms(["int8", "int4-delta-d0.5"]) if arm.point == point.index}
-    assert Stream(engine, arms["int8"]).send(image, tensors).nbytes == sum(tensor.numel() for tensor in tensors)
-    stream = Stream(engine, arms["int4-delta-d0.5"])
-    key, same = stream.send(image, tensors), stream.send(image, tensors)
+    assert StreamTrial(engine, arms["int8"]).send(tensors, image).sent_bytes == sum(
+        tensor.numel() for tensor in tensors
+    )
+    stream = StreamTrial(engine, arms["int4-delta-d0.5"])
+    key, same = stream.send(tensors, image), stream.send(tensors, image)
     assert len(key.tensors) == len(same.tensors) == 2
-    assert same.nbytes < key.nbytes / 10
+    assert same.sent_bytes < key.sent_bytes / 10
 
 
 def test_a_tensor_that_cannot_be_part_of_a_stream_is_sent_alone(engine: Engine) -> None:
@@ -76,9 +78,9 @@ def test_a_tensor_that_cannot_be_part_of_a_stream_is_sent_alone(engine: Engine) 
     (good,) = engine.partitioned.run_front(x, arm.point)[arm.point]
     bad = good.clone()
     bad[0, 0, 0, 0] = float("nan")
-    stream = Stream(engine, arm)
-    stream.send(image, (good,))
-    (decoded,) = stream.send(image, (bad,)).tensors
+    stream = StreamTrial(engine, arm)
+    stream.send((good,), image)
+    (decoded,) = stream.send((bad,), image).tensors
     assert bool(decoded[0, 0, 0, 0].isnan()) and torch.equal(decoded.nan_to_num(), bad.nan_to_num())
 
 

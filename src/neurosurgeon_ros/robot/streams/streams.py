@@ -20,10 +20,10 @@ import numpy as np
 import torch
 
 from neurosurgeon_ros.calibration.arm_table import ArmTable
-from neurosurgeon_ros.codecs import CameraImage, CodecError, EncodedTensor, StreamCodec, is_stream_codec
-from neurosurgeon_ros.codecs.streams.camera_stream import ImageEncoder
+from neurosurgeon_ros.codecs import CameraImage, CodecError, EncodedTensor, is_stream_codec
 from neurosurgeon_ros.inference.arm import Arm
 from neurosurgeon_ros.inference.engine import Engine
+from neurosurgeon_ros.inference.stream_frames import encode_frame, new_encoders
 from neurosurgeon_ros.learning.interface import BoolArray
 from neurosurgeon_ros.protocol.requests import Key, Status, stream_checksum
 from neurosurgeon_ros.robot.streams.stream import MOST_FAILURES, EncodedFrame, SentFrame, Stream, StreamCounts
@@ -161,21 +161,10 @@ class RobotStreams:
     def _encode_as(
         self, stream: Stream, tensors: Callable[[], Sequence[torch.Tensor]], image: CameraImage, *, key: bool
     ) -> tuple[EncodedTensor, ...]:
-        arm = stream.arm
-        specs = self._engine.partitioned.points[arm.point].tensors
-        for index, (carrier, spec) in enumerate(zip(arm.carriers, specs, strict=True)):
-            if isinstance(carrier, StreamCodec) and index not in stream.encoders:
-                stream.encoders[index] = carrier.encoder(spec)
-        if arm.sends_image:
-            encoder = stream.encoders[0]
-            assert isinstance(encoder, ImageEncoder)
-            return (encoder.carry(image, key=key),)
-        return tuple(
-            stream.encoders[index].encode(tensor, key=key)
-            if isinstance(carrier, StreamCodec)
-            else carrier.encode(tensor, spec)
-            for index, (carrier, tensor, spec) in enumerate(zip(arm.carriers, tensors(), specs, strict=True))
-        )
+        specs = self._engine.partitioned.points[stream.arm.point].tensors
+        if not stream.encoders:
+            stream.encoders = new_encoders(stream.arm, specs)
+        return encode_frame(stream.arm, specs, stream.encoders, tensors, image, key=key)
 
     def _settle(self, stream: Stream) -> None:
         """Compare what the edge says that it holds with what was sent, and make a key due if they differ."""
