@@ -28,7 +28,7 @@ _CHANGES = {
     "pool3": ("int5-delta-d0.75",),
     "pool4": (
         *("int4-delta-d0.75", "int4-delta-d0.5", "int5-delta-d0.75", "int5-delta-d0.5"),
-        *("int6-delta-d1", "int6-delta-d0.75"),
+        *("int6-delta-d1", "int6-delta-d0.75", "int6-delta-d0.5"),
     ),
 }
 _INPUT_VIDEO = (

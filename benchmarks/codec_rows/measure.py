@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from neurosurgeon_ros.calibration.admission import Admission
 from neurosurgeon_ros.calibration.agreement import (
-    INTERVAL,
-    RESAMPLES,
     Matches,
+    bootstrap,
     f1,
+    total,
 )
 from neurosurgeon_ros.calibration.calibrate import Judge
 from neurosurgeon_ros.calibration.fidelity import find_fidelity
@@ -95,14 +95,14 @@ class _Cell:
 
     def row(self, video: str) -> dict[str, Any]:
         """Return the figures."""
-        streams = [[_sum(block) for block in blocks.values()] for blocks in self.blocks.values()]
+        streams = [[total(block) for block in blocks.values()] for blocks in self.blocks.values()]
         return {
             "video": video,
             "hz": self.hz,
             "codec": self.arm.codec,
             "point": self.arm.name.partition("/")[0],
             "f1": round(f1([block for stream in streams for block in stream]), 4),
-            "f1_low": round(lower_end(streams), 4),
+            "f1_low": round(bootstrap(streams)[0], 4),
             "bytes": round(_or_0(np.mean, self.sent)),
             "key_bytes": round(_or_0(np.mean, self.keys)),
             "encode_ms": round(1e3 * _or_0(np.median, self.encode_s), 3),
@@ -192,23 +192,6 @@ def plan(count: int, step: int, extent: Extent) -> list[range]:
     return [range(start, min(start + length, count), step) for start in starts]
 
 
-def lower_end(streams: Sequence[Sequence[Matches]], *, seed: int = 0) -> float:
-    """
-    Return the lower end of the 90 % interval of F1, from streams drawn with replacement, and blocks of each of them.
-
-    :param streams: blocks of each stream, at least one of each.
-    """
-    counts = [np.array([(b.both, b.one + b.other) for b in blocks], dtype=np.float64) for blocks in streams]
-    generator = np.random.default_rng(seed)
-    totals = np.zeros((RESAMPLES, 2))
-    for total, drawn in zip(totals, generator.integers(0, len(counts), (RESAMPLES, len(counts))), strict=True):
-        for blocks in (counts[stream] for stream in drawn):
-            total += blocks[generator.integers(0, len(blocks), len(blocks))].sum(axis=0)
-    both, found = totals.T
-    values = np.divide(2.0 * both, found, out=np.ones_like(both), where=found > 0.0)
-    return float(np.quantile(values, (1.0 - INTERVAL) / 2.0))
-
-
 def find_arms(engine: Engine, names: Sequence[str]) -> list[Arm]:
     """
     Return the arms with these names.
@@ -240,11 +223,6 @@ def _frames(video: str) -> Iterator[NDArray[np.uint8]]:
     with VideoSource(named_video(video)) as source:
         while (frame := source.read()) is not None:
             yield frame
-
-
-def _sum(matches: Iterable[Matches]) -> Matches:
-    both, one, other = (sum(part) for part in zip(*((m.both, m.one, m.other) for m in matches), strict=True))
-    return Matches(both, one, other)
 
 
 def _or_0(mean: Callable[[Sequence[float]], Any], values: Sequence[float]) -> float:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,14 +78,36 @@ def f1(matches: Sequence[Matches]) -> float:
     return 2.0 * sum(match.both for match in matches) / found if found else 1.0
 
 
-def bootstrap(matches: Sequence[Matches], *, seed: int = 0) -> tuple[float, float]:
-    """Return the lower and upper end of the 90 % interval of :func:`f1`, from images drawn with replacement."""
-    counts = np.array([(match.both, match.one + match.other) for match in matches], dtype=np.float64)
-    drawn = np.random.default_rng(seed).integers(0, len(matches), (RESAMPLES, len(matches)))
-    both, found = counts[drawn].sum(axis=1).T
+def bootstrap(streams: Sequence[Sequence[Matches]], *, seed: int = 0) -> tuple[float, float]:
+    """
+    Return the lower and upper end of the 90 % interval of :func:`f1`.
+
+    Streams are drawn with replacement, and parts of each stream likewise. What a stream began with may make all of it
+    good or bad, so its parts alone would give too narrow an interval.
+
+    :param streams: matches of each part of each stream; single images are one stream. None may be empty.
+    """
+    counts = [np.array([(part.both, part.one + part.other) for part in stream], dtype=np.float64) for stream in streams]
+    generator = np.random.default_rng(seed)
+    if len(counts) == 1:
+        totals = counts[0][generator.integers(0, len(counts[0]), (RESAMPLES, len(counts[0])))].sum(axis=1)
+    else:
+        totals = np.zeros((RESAMPLES, 2))
+        for total, drawn in zip(totals, generator.integers(0, len(counts), (RESAMPLES, len(counts))), strict=True):
+            for parts in (counts[stream] for stream in drawn):
+                total += parts[generator.integers(0, len(parts), len(parts))].sum(axis=0)
+    both, found = totals.T
     values = np.divide(2.0 * both, found, out=np.ones_like(both), where=found > 0.0)
     low, high = np.quantile(values, [(1.0 - INTERVAL) / 2.0, (1.0 + INTERVAL) / 2.0])
     return float(low), float(high)
+
+
+def total(matches: Iterable[Matches]) -> Matches:
+    """Return the matches of several images as those of one."""
+    both = one = other = 0
+    for match in matches:
+        both, one, other = both + match.both, one + match.one, other + match.other
+    return Matches(both, one, other)
 
 
 def overlaps(one: FloatArray, other: FloatArray) -> FloatArray:

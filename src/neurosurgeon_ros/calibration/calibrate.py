@@ -185,4 +185,4 @@ def _judged(matches: Sequence[Matches] | None, sent: Sequence[int]) -> ArmFideli
     sent_bytes = float(np.mean(sent))
     if matches is None:
         return ArmFidelity(1.0, 1.0, 1.0, sent_bytes)
-    return ArmFidelity(f1(matches), *bootstrap(matches), sent_bytes)
+    return ArmFidelity(f1(matches), *bootstrap([matches]), sent_bytes)

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
-from neurosurgeon_ros.calibration.agreement import Matches, bootstrap, f1
+from neurosurgeon_ros.calibration.agreement import Matches, bootstrap, f1, total
 from neurosurgeon_ros.calibration.calibrate import Judge
 from neurosurgeon_ros.calibration.fidelity import StreamFidelity
 from neurosurgeon_ros.calibration.footage import Footage, Image, StreamPlan
@@ -27,26 +27,24 @@ BLOCK_S = 1.0
 
 @dataclass(slots=True, eq=False)
 class _Tally:
-    """What is measured of one arm at one rate: matches by block, and bytes of frames and of keys."""
+    """What is measured of one arm at one rate: matches by stream and block, and bytes of frames and of keys."""
 
-    blocks: defaultdict[int, list[Matches]] = field(default_factory=lambda: defaultdict(list))
+    blocks: defaultdict[int, defaultdict[int, list[Matches]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(list))
+    )
     sent: list[int] = field(default_factory=list)
     keys: list[int] = field(default_factory=list)
 
     def fidelity(self, rate_hz: float) -> StreamFidelity:
-        blocks = [
-            Matches(sum(m.both for m in block), sum(m.one for m in block), sum(m.other for m in block))
-            for block in self.blocks.values()
-        ]
-        low, high = bootstrap(blocks)
-        return StreamFidelity(
-            f1(blocks), low, high, float(np.mean(self.sent)), rate_hz=rate_hz, key_bytes=float(np.mean(self.keys))
-        )
+        streams = [[total(block) for block in stream.values()] for stream in self.blocks.values()]
+        agreement = f1([block for stream in streams for block in stream])
+        sent_bytes, key_bytes = float(np.mean(self.sent)), float(np.mean(self.keys))
+        return StreamFidelity(agreement, *bootstrap(streams), sent_bytes, rate_hz=rate_hz, key_bytes=key_bytes)
 
 
 def calibrate_streams(
     engine: Engine,
-    footage: Footage,
+    footage: Sequence[Footage],
     *,
     codecs: Sequence[str] = STREAM_CODECS,
     step: Callable[[], None] = lambda: None,
@@ -54,25 +52,46 @@ def calibrate_streams(
     """
     Measure the arms with memory on successive frames, at each rate that the footage allows.
 
-    Agreement is measured on frames that are no keys, since a robot sends few keys. Its interval comes from blocks of
-    one second that are drawn with replacement; streams of the same second share a block.
+    Agreement is measured on frames that are no keys, since a robot sends few keys. Its interval comes from streams that
+    are drawn with replacement, and blocks of one second of each. If there is footage of several cameras, the one on
+    which an arm agrees least counts, and bytes are the mean of all.
 
     An arm is kept if at some rate no other arm of its point agrees as well with fewer bytes. Arms that send the
     camera's image are compared with each other only. An arm is also left out if its codec cannot carry these frames.
 
-    The time is bounded, however long the footage is: for each rate, at most 3 streams of 40 frames are sent, of which
-    15 are judged.
+    The time is bounded, however long the footage is: for each rate, at most 5 streams of 40 frames are sent, of which
+    10 are judged.
 
+    :param footage: of one camera or several.
     :param codecs: registered names; those without memory are ignored.
     :param step: called after each frame of each stream, :attr:`.StreamPlan.steps` times for a plan unless the footage
         ends early.
-    :returns: agreement at each rate in ascending order, by name of the arm; empty if the footage is too short.
+    :returns: agreement at each rate in ascending order, by name of the arm; empty if all footage is too short.
     """
     arms = [arm for arm in engine.arms(codecs) if arm.is_stream]
+    measured: defaultdict[float, list[dict[Arm, StreamFidelity]]] = defaultdict(list)
     with torch.inference_mode():
-        measured = [_measure(engine, footage, plan, arms, step) for plan in footage.plans()]
-    best = {arm for at_rate in measured for arm in frontier(at_rate)}
-    return {arm.name: tuple(at_rate[arm] for at_rate in measured if arm in at_rate) for arm in arms if arm in best}
+        for camera in footage:
+            for plan in camera.plans():
+                measured[plan.nominal_hz].append(_measure(engine, camera, plan, arms, step))
+    rates = [_of_all_cameras(measured[nominal_hz]) for nominal_hz in sorted(measured)]
+    best = {arm for at_rate in rates for arm in frontier(at_rate)}
+    return {arm.name: tuple(at_rate[arm] for at_rate in rates if arm in at_rate) for arm in arms if arm in best}
+
+
+def _of_all_cameras(cameras: Sequence[Mapping[Arm, StreamFidelity]]) -> dict[Arm, StreamFidelity]:
+    """Return what holds for every camera at one nominal rate; arms that could not be judged on all are left out."""
+    found = {}
+    for arm in cameras[0]:
+        known = [camera[arm] for camera in cameras if arm in camera]
+        if len(known) == len(cameras):
+            found[arm] = replace(
+                min(known, key=lambda one: one.low),
+                sent_bytes=float(np.mean([one.sent_bytes for one in known])),
+                key_bytes=float(np.mean([one.key_bytes for one in known])),
+                rate_hz=max(one.rate_hz for one in known),
+            )
+    return found
 
 
 def frontier(measured: Mapping[Arm, StreamFidelity]) -> list[Arm]:
@@ -95,7 +114,7 @@ def _measure(
     """Measure arms at one rate; those that could not be judged are left out."""
     judge, judged = Judge(engine), plan.judged
     tallies = {arm: _Tally() for arm in arms}
-    for begin in plan.begins:
+    for stream, begin in enumerate(plan.begins):
         # One stream at a time, since the ends of a stream take memory.
         trials = {arm: StreamTrial(engine, arm) for arm in tallies}
         for number, image in enumerate(footage.stream(begin, plan)):
@@ -107,7 +126,9 @@ def _measure(
                 (tallies[arm].keys if frame.is_key else tallies[arm].sent).append(frame.sent_bytes)
                 if sent.whole is not None and not frame.is_key:
                     outputs = engine.partitioned.run_back(frame.tensors, arm.point)
-                    tallies[arm].blocks[block].append(judge.match(sent.whole, judge.detect(outputs, sent.letterbox)))
+                    tallies[arm].blocks[stream][block].append(
+                        judge.match(sent.whole, judge.detect(outputs, sent.letterbox))
+                    )
             step()
     return {arm: tally.fidelity(plan.rate_hz) for arm, tally in tallies.items() if tally.blocks}
 

@@ -21,14 +21,15 @@ RATE_TOLERANCE = 0.01
 #: Minimum duration in seconds. The bootstrap draws blocks of one second, and fewer blocks have no useful interval.
 LEAST_S = 4.0
 
-#: Number of streams for each rate, begun at different frames.
-STREAMS = 3
+#: Number of streams for each rate, begun at different frames. What a key shows of the scene makes a whole stream agree
+#: more or less, so few streams have no useful interval.
+STREAMS = 5
 
 #: Maximum number of frames that are sent in a stream.
 MOST_SENT = 40
 
 #: Maximum number of frames of a stream that are judged; they are spread evenly over it.
-MOST_JUDGED = 15
+MOST_JUDGED = 10
 
 Image = NDArray[np.uint8]
 
@@ -38,12 +39,14 @@ class StreamPlan:
     """
     Streams of one rate.
 
+    :param nominal_hz: the one of :data:`RATES_HZ` that they stand for.
     :param rate_hz: the footage's rate divided by `every`.
     :param every: a stream sends every n-th frame.
     :param begins: first frame of each stream.
     :param sent: number of frames of each stream, at least 2.
     """
 
+    nominal_hz: float
     rate_hz: float
     every: int
     begins: tuple[int, ...]
@@ -98,4 +101,6 @@ class Footage:
         sent = min(MOST_SENT, self.count // every)
         last = self.count - every * (sent - 1) - 1
         begins = {int(begin) for begin in np.linspace(0, last, STREAMS).round()}
-        return StreamPlan(self.rate_hz / every, every, tuple(sorted(begins)), sent)
+        rate_hz = self.rate_hz / every
+        nominal_hz = next(hz for hz in RATES_HZ if rate_hz <= hz * (1.0 + RATE_TOLERANCE))
+        return StreamPlan(nominal_hz, rate_hz, every, tuple(sorted(begins)), sent)

@@ -31,7 +31,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     add_network_options(parser)
     parser.add_argument(
-        "--images", type=Path, metavar="FOLDER|VIDEO", help="your own pictures or video (default: the shipped video)"
+        "--images",
+        type=Path,
+        nargs="+",
+        metavar="FOLDER|VIDEO",
+        help="your own pictures or videos, of one camera or several (default: the shipped video)",
     )
     parser.add_argument(
         "--most",
@@ -76,13 +80,13 @@ def run(args: argparse.Namespace) -> int:
     from neurosurgeon_ros.calibration.calibrate_streams import calibrate_streams
     from neurosurgeon_ros.calibration.fidelity import CalibrationProblem, write_fidelity
     from neurosurgeon_ros.calibration.footage import LEAST_S
-    from neurosurgeon_ros.cli.footage import read_footage
-    from neurosurgeon_ros.cli.images import found, read_images
+    from neurosurgeon_ros.cli.footage import read_all_footage
+    from neurosurgeon_ros.cli.images import found, read_all_images
 
-    images, described = read_images(args.images, args.most, "--images")
-    source = found(args.images, "--images")
-    footage = None if args.no_memory else read_footage(source, args.rate, "--images")
-    plans = () if footage is None else footage.plans()
+    sources = [found(source, "--images") for source in args.images or (None,)]
+    images, described = read_all_images(sources, args.most, "--images")
+    footage = [] if args.no_memory else read_all_footage(sources, args.rate, "--images")
+    plans = [plan for camera in footage for plan in camera.plans()]
     engine = load_engine(args)
     console = Console(stderr=True)
     for note in notes(engine):
@@ -92,15 +96,17 @@ def run(args: argparse.Namespace) -> int:
         with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
             task = progress.add_task(f"{args.model}, {described}", total=len(images))
             table = calibrate(engine, images, described=described, step=lambda: progress.advance(task))
-            if footage is not None and plans:
+            if plans:
                 task = progress.add_task("codecs with memory", total=sum(plan.steps for plan in plans))
                 streams = calibrate_streams(engine, footage, step=lambda: progress.advance(task))
                 table = replace(table, streams=streams)
         path = write_fidelity(table, args.out)
     except CalibrationProblem as problem:
         raise UsageError(str(problem)) from problem
-    if footage is not None and not plans:
-        short = f"{source.name} has less than {LEAST_S:g} s, so codecs with memory are left out"
+    if footage and not plans:
+        names = " and ".join(source.name for source in sources)
+        verb = "has" if len(sources) == 1 else "have"
+        short = f"{names} {verb} less than {LEAST_S:g} s, so codecs with memory are left out"
         console.print(short, highlight=False, soft_wrap=True)
     _show(table, args.min_fidelity)
     print(path)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -15,6 +15,16 @@ from neurosurgeon_ros.calibration.footage import Footage
 from neurosurgeon_ros.camera.video_source import HIGHEST_RATE_HZ
 from neurosurgeon_ros.cli.arguments import UsageError
 from neurosurgeon_ros.cli.images import Image, picture, picture_paths
+
+
+def read_all_footage(sources: Sequence[Path], rate_hz: float | None, option: str) -> list[Footage]:
+    """
+    Read the sources that are successive frames, as :func:`read_footage` does; the others are left out.
+
+    :raises UsageError: see :func:`read_footage`.
+    """
+    footage = (read_footage(source, rate_hz, option) for source in sources)
+    return [one for one in footage if one is not None]
 
 
 def read_footage(path: Path, rate_hz: float | None, option: str) -> Footage | None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -39,6 +40,25 @@ def read_images(source: Path | None, most: int, option: str) -> tuple[list[Image
         what = f"has no pictures ({', '.join(PICTURES)})" if path.is_dir() else "has no picture that can be decoded"
         raise UsageError(f"{option}: {path} {what}: give a folder with pictures, or a video")
     return images, f"{len(images)} {'pictures' if path.is_dir() else 'frames'} of {path.name}"
+
+
+def read_all_images(sources: Sequence[Path], most: int, option: str) -> tuple[list[Image], str]:
+    """
+    Read images of several sources, about as many of each.
+
+    :param sources: folders with pictures, and videos; at least one.
+    :param most: maximum number of images, at least the number of sources.
+    :param option: name of the option that gave the sources, for errors.
+    :returns: BGR images of shape (H, W, 3), and their description.
+    :raises UsageError: if a source has no image.
+    """
+    images: list[Image] = []
+    described = []
+    for number, source in enumerate(sources):
+        more, text = read_images(source, (most - len(images)) // (len(sources) - number), option)
+        images += more
+        described.append(text)
+    return images, " and ".join(described)
 
 
 def found(source: Path | None, option: str) -> Path:

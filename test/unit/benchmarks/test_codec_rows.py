@@ -13,10 +13,9 @@ import pytest
 import torch
 from codec_rows import main as command
 from codec_rows.defaults import CAMERA, CAMERA_VIDEO, CHANGES, GROUPS, INPUT, INPUT_VIDEO, MAPS, family
-from codec_rows.measure import Extent, find_arms, lower_end, measure, plan
+from codec_rows.measure import Extent, find_arms, measure, plan
 from codec_rows.page import PAGE, best, draw, filled, frontier
 
-from neurosurgeon_ros.calibration.agreement import Matches
 from neurosurgeon_ros.calibration.stream_trial import StreamTrial
 from neurosurgeon_ros.codecs import CameraImage
 from neurosurgeon_ros.inference.engine import Engine
@@ -98,14 +97,6 @@ def test_streams_begin_at_different_places_and_stay_within_the_video() -> None:
     assert max(frames[-1] for frames in planned) < 250
     assert plan(10, 3, Extent(streams=1, frames=100)) == [range(0, 9, 3)]
     assert plan(1, 3, Extent(streams=4, frames=5)) == [range(0, 1, 3)]
-
-
-def test_a_bad_key_widens_the_interval_even_if_its_stream_is_bad_throughout() -> None:
-    good, bad = [Matches(9, 10, 10)] * 10, [Matches(5, 10, 10)] * 10
-    assert lower_end([good] * 4) == pytest.approx(0.9)
-    # The mean of these streams is 0.8, and no block differs from the others of its stream.
-    assert lower_end([good, good, good, bad]) < 0.75
-    assert lower_end([[Matches(0, 0, 0)]]) == 1.0
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from neurosurgeon_ros.calibration.agreement import (
     match_detections,
     match_top_1,
     overlaps,
+    total,
 )
 from neurosurgeon_ros.models import Detections
 
@@ -62,13 +63,13 @@ def test_top_1_counts_images_on_which_the_best_class_is_the_same() -> None:
 
 def test_the_interval_covers_the_value_and_shrinks_with_the_images() -> None:
     images = [Matches(9, 10, 10), Matches(10, 10, 10), Matches(7, 10, 10)]
-    low, high = bootstrap(images)
+    low, high = bootstrap([images])
     assert 0.7 <= low < f1(images) < high <= 1.0
-    more = bootstrap(images * 20)
+    more = bootstrap([images * 20])
     assert more[1] - more[0] < high - low
-    assert bootstrap(images) == (low, high)
-    assert bootstrap([Matches(5, 5, 5)] * 3) == (1.0, 1.0)
-    assert bootstrap([Matches(0, 0, 0)] * 3) == (1.0, 1.0)
+    assert bootstrap([images]) == (low, high)
+    assert bootstrap([[Matches(5, 5, 5)] * 3]) == (1.0, 1.0)
+    assert bootstrap([[Matches(0, 0, 0)] * 3]) == (1.0, 1.0)
 
 
 def test_the_largest_difference_goes_through_every_structure() -> None:
@@ -89,3 +90,16 @@ def test_a_single_bit_is_a_difference_and_equal_nans_are_none() -> None:
     assert largest_difference(nan, torch.tensor([0.0])) == math.inf
     assert largest_difference(infinite, torch.tensor([math.inf, 2.0])) == 1.0
     assert largest_difference(torch.zeros(0), torch.zeros(0)) == 0.0
+
+
+def test_a_bad_key_widens_the_interval_even_if_its_stream_is_bad_throughout() -> None:
+    good, bad = [Matches(9, 10, 10)] * 10, [Matches(5, 10, 10)] * 10
+    assert bootstrap([good] * 4) == pytest.approx((0.9, 0.9))
+    # The mean of these streams is 0.8, and no part differs from the others of its stream.
+    assert bootstrap([good, good, good, bad])[0] < 0.75
+    assert bootstrap([[Matches(0, 0, 0)]]) == (1.0, 1.0)
+
+
+def test_the_matches_of_several_images_are_summed() -> None:
+    assert total([Matches(1, 2, 3), Matches(4, 5, 6)]) == Matches(5, 7, 9)
+    assert total([]) == Matches(0, 0, 0)

@@ -86,13 +86,13 @@ def test_streams_have_the_rates_that_the_camera_allows(rate_hz: float, judged_hz
 def test_short_footage_has_no_streams() -> None:
     assert footage(10.0, 39).plans() == footage(0.2, 1).plans() == ()
     assert [plan.sent for plan in footage(10.0, 40).plans()] == [8, 20, 40]
-    assert calibrate_streams(small_engine(), footage(10.0, 39), codecs=(NAME,)) == {}
+    assert calibrate_streams(small_engine(), [footage(10.0, 39)], codecs=(NAME,)) == {}
 
 
 def test_arms_with_memory_are_judged_at_each_rate() -> None:
     engine, steps = small_engine(), list[None]()
     film = footage()
-    found = calibrate_streams(engine, film, codecs=(NAME, IMAGES, "fp32"), step=lambda: steps.append(None))
+    found = calibrate_streams(engine, [film], codecs=(NAME, IMAGES, "fp32"), step=lambda: steps.append(None))
     assert len(steps) == sum(plan.steps for plan in film.plans())
     assert found.keys() == {arm.name for arm in engine.arms((NAME, IMAGES)) if arm.is_stream}
     for rates in found.values():
@@ -102,6 +102,19 @@ def test_arms_with_memory_are_judged_at_each_rate() -> None:
         sent = [one.sent_bytes for one in rates]
         assert sent == sorted(sent, reverse=True), "more changes between frames that are further apart"
     assert {one.fidelity for name in (f"input/{NAME}", f"input/{IMAGES}") for one in found[name]} == {1.0}
+
+
+def test_of_several_cameras_the_one_with_the_least_agreement_counts() -> None:
+    engine = small_engine()
+    still = Footage(5.0, 30, lambda begin: (picture(3) for _ in range(begin, 30)))
+    alone = [calibrate_streams(engine, [one], codecs=(NAME,))[ARM] for one in (footage(), still)]
+    both = calibrate_streams(engine, [footage(), still], codecs=(NAME,))[ARM]
+    assert [one.rate_hz for one in both] == pytest.approx([2.0, 5.0, 10.0])
+    assert both[2] == alone[0][2], "the slower camera says nothing about 10 Hz"
+    for pooled, of_one, of_other in zip(both[:2], *(rates[:2] for rates in alone), strict=True):
+        assert pooled.low == min(of_one.low, of_other.low)
+        assert pooled.sent_bytes == pytest.approx((of_one.sent_bytes + of_other.sent_bytes) / 2)
+        assert pooled.key_bytes == pytest.approx((of_one.key_bytes + of_other.key_bytes) / 2)
 
 
 def test_the_bytes_are_those_of_the_codecs_own_frames() -> None:

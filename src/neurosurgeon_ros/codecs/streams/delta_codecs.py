@@ -32,6 +32,7 @@ def _delta_codecs() -> tuple[StreamCodec, ...]:
         Delta(5, 0.5, expected=0.07, expected_key=0.16),
         Delta(6, 1.0, expected=0.09, expected_key=0.21),
         Delta(6, 0.75, expected=0.1, expected_key=0.21),
+        Delta(6, 0.5, expected=0.13, expected_key=0.21),
     )
 
 
