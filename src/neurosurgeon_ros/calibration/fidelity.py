@@ -88,6 +88,7 @@ class FidelityTable:
     :param pixels: mean number of pixels of an image; 0 if unknown.
     :param limits: limits of quantisation, by name of the arm, for codecs that use limits.
     :param streams: agreement of the arms with memory at each rate, in ascending order, by name; none is empty.
+    :param footage: names of what they were measured on; empty if it is unknown.
     """
 
     model: str
@@ -100,6 +101,7 @@ class FidelityTable:
     pixels: float = 0.0
     limits: Mapping[str, CrossingLimits] = field(default_factory=dict)
     streams: Mapping[str, tuple[StreamFidelity, ...]] = field(default_factory=dict)
+    footage: str = ""
 
     def stream_at(self, name: str, rate_hz: float) -> StreamFidelity | None:
         """
@@ -159,6 +161,7 @@ def read_fidelity(path: Path | Traversable) -> FidelityTable:
             pixels=max(0.0, float(content.get("pixels", 0.0))),
             limits={str(name): _read_limits(limits) for name, limits in content.get("limits", {}).items()},
             streams={str(name): _read_stream(name, rates) for name, rates in content.get("streams", {}).items()},
+            footage=str(content.get("footage", "")),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
         said = f"{problem.args[0]!r} is missing" if isinstance(problem, KeyError) else str(problem)

@@ -51,8 +51,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="frames per second of the video, or of a folder whose pictures are successive frames in the order of "
         "their names (default: the video's own rate; a folder has single pictures)",
     )
-    parser.add_argument(
+    memory = parser.add_mutually_exclusive_group()
+    memory.add_argument(
         "--no-memory", action="store_true", help="leave out the codecs with memory, which takes much less time"
+    )
+    memory.add_argument(
+        "--only-memory",
+        action="store_true",
+        help="measure the codecs with memory alone, and keep the rest of the network's present calibration",
     )
     parser.add_argument(
         "--min-fidelity",
@@ -78,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
 
     from neurosurgeon_ros.calibration.calibrate import calibrate
     from neurosurgeon_ros.calibration.calibrate_streams import calibrate_streams
-    from neurosurgeon_ros.calibration.fidelity import CalibrationProblem, write_fidelity
+    from neurosurgeon_ros.calibration.fidelity import CalibrationProblem, find_fidelity, write_fidelity
     from neurosurgeon_ros.calibration.footage import LEAST_S
     from neurosurgeon_ros.cli.footage import read_all_footage
     from neurosurgeon_ros.cli.images import found, read_all_images
@@ -94,12 +100,17 @@ def run(args: argparse.Namespace) -> int:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
         with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-            task = progress.add_task(f"{args.model}, {described}", total=len(images))
-            table = calibrate(engine, images, described=described, step=lambda: progress.advance(task))
+            if args.only_memory:
+                table = find_fidelity(engine.fingerprint)
+                if table is None:
+                    raise UsageError(f"{args.model} has no calibration to keep: leave out --only-memory")
+            else:
+                task = progress.add_task(f"{args.model}, {described}", total=len(images))
+                table = calibrate(engine, images, described=described, step=lambda: progress.advance(task))
             if plans:
                 task = progress.add_task("codecs with memory", total=sum(plan.steps for plan in plans))
                 streams = calibrate_streams(engine, footage, step=lambda: progress.advance(task))
-                table = replace(table, streams=streams)
+                table = replace(table, streams=streams, footage=" and ".join(source.name for source in sources))
         path = write_fidelity(table, args.out)
     except CalibrationProblem as problem:
         raise UsageError(str(problem)) from problem
@@ -127,7 +138,7 @@ def _show(table: FidelityTable, min_fidelity: float) -> None:
         for name, rates in table.streams.items():
             for one in rates:
                 shown.add_row(name, *_figures(one, min_fidelity), f"{one.rate_hz:.1f}", f"{one.key_bytes:,.0f}")
-        print("arms with memory, on successive frames:")
+        print(f"arms with memory, on successive frames of {table.footage}:")
         console.print(shown)
 
 

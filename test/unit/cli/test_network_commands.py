@@ -242,7 +242,23 @@ def test_codecs_with_memory_are_calibrated_on_successive_frames(
     assert "arms with memory, on successive frames" in said
     assert {is_stream_codec(name.partition("/")[2]) for name in known.streams} == {True}
     assert {one.rate_hz for rates in known.streams.values() for one in rates} == {2.0}
+    assert known.footage == path.name
     assert not read_fidelity(Path(printed(capfd, *command, *rate, "--no-memory").splitlines()[-1])).streams
+
+
+def test_codecs_with_memory_are_added_to_a_calibration(
+    own: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    one, other = film(tmp_path / "one.avi", 2.0), film(tmp_path / "other.avi", 2.0)
+    assert main(["calibrate", f"{own}:make", "--images", str(one), "--only-memory"]) == 2
+    assert "has no calibration to keep: leave out --only-memory" in capfd.readouterr().err
+    path = Path(printed(capfd, "calibrate", f"{own}:make", "--images", one, "--no-memory").splitlines()[-1])
+    before = read_fidelity(path)
+    said = printed(capfd, "calibrate", f"{own}:make", "--images", one, other, "--only-memory")
+    known = read_fidelity(path)
+    assert "of one.avi and other.avi" in said and known.footage == "one.avi and other.avi"
+    assert known.streams and not before.streams
+    assert (known.arms, known.limits, known.images) == (before.arms, before.limits, before.images)
 
 
 def test_footage_that_is_none_is_refused_in_one_sentence(tmp_path: Path) -> None:
