@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 import pytest
@@ -46,6 +47,26 @@ def test_a_robot_that_was_killed_leaves_room_for_the_next(processes: Processes) 
 @pytest.mark.full
 def test_a_robot_that_was_killed_twenty_times_keeps_shared_memory(processes: Processes) -> None:
     assert_shared_memory_after_kills(processes, 20)
+
+
+def test_ports_that_killed_processes_left_half_made_keep_no_robot_from_starting(
+    processes: Processes, ros_domain: int
+) -> None:
+    with own_shared_memory(64) as memory:
+        own, common = 7400 + 250 * ros_domain, 7000
+        ports = [memory.folder / f"fastrtps_port{base + offset}" for base in (own, common) for offset in range(20)]
+        for port in ports:
+            port.write_bytes(bytes(52400))
+            os.utime(port, (0.0, 0.0))
+        robot = start_robot(processes, memory)
+        wait_for(lambda: sum("port" in name for name in segments_of(robot.popen.pid)) >= 2, 20.0, "ports of the robot")
+        # A robot that runs removes those that are left while it runs.
+        late = memory.folder / f"fastrtps_port{own + 50}"
+        late.write_bytes(bytes(52400))
+        os.utime(late, (0.0, 0.0))
+        wait_for(lambda: not late.exists(), 20.0, "the robot's look at its ports")
+        robot.send(signal.SIGINT)
+        assert robot.popen.wait(20) == 0, robot.output
 
 
 def test_a_robot_with_too_little_shared_memory_says_so_and_what_mends_it(processes: Processes) -> None:

@@ -28,6 +28,7 @@ from neurosurgeon_ros.ros.process.dds import PROFILES_FILE, apply_profile
 from neurosurgeon_ros.ros.process.malloc import give_back_memory, keep_memory
 from neurosurgeon_ros.ros.process.restart_state import VARIABLE, RestartState, transport_left
 from neurosurgeon_ros.ros.process.shared_memory import ReadPorts
+from neurosurgeon_ros.ros.process.stale_memory import release_half_made_ports
 
 #: Signals that tell the process to stop.
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -35,7 +36,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 #: Seconds between checks whether the process was told to stop.
 SPIN_S = 0.1
 
-#: Seconds between checks whether other processes still reach this one.
+#: Seconds between checks whether other processes still reach this one, and of the ports that killed processes left.
 LOOK_PERIOD_S = 1.5
 
 #: Seconds for which a thread may keep the interpreter while others wait. A frame changes threads several times, and the
@@ -235,6 +236,7 @@ def _spin(node: Node, executor: Executor, signals: Signals) -> _End:
         while not signals.stopping and rclpy.ok():
             if ports is not None and time.monotonic() >= look_s:
                 look_s = time.monotonic() + LOOK_PERIOD_S
+                release_half_made_ports()
                 if lost := ports.lost():
                     node.get_logger().error(f"{', '.join(sorted(lost))} was removed, nothing is heard: begins again")
                     return _End.PORTS_LOST

@@ -9,6 +9,9 @@ after it finds no room. Each segment and each port has a lock file. Its living o
 container. This module removes files whose lock nobody holds, as ``fastdds shm clean`` does. It removes only files of
 this user, and a port only while it holds Fast DDS's own mutex of the port, so that a process that starts at the same
 time keeps its port.
+
+A process that is killed while it makes a port leaves it half made. Fast DDS waits up to five minutes for somebody to
+finish such a port, in the thread that opens it: a node that starts then hangs. See :func:`release_half_made_ports`.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import errno
 import fcntl
 import os
 import re
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,19 +35,25 @@ _PORT_LOCK = re.compile(r"(fast(?:rtps|dds)_port\d+)_[es]l")
 
 _PORT = re.compile(r"fast(?:rtps|dds)_port\d+")
 
+#: State of a port, in its first four bytes, as Boost.Interprocess keeps it: being made, and unusable.
+_BEING_MADE, _UNUSABLE = (0, 1), 3
+
+#: Seconds after which a port that is still being made is half made: making one takes less than a millisecond.
+HALF_MADE_S = 1.0
+
 #: Minimum age of a lock file, seconds: its owner first creates the file, and then locks it.
 SETTLED_S = 0.5
 
 
 def remove_dead_memory(folder: Path = SHARED_MEMORY, *, settled_s: float = SETTLED_S) -> int:
     """
-    Remove segments and ports whose owners are dead.
+    Remove segments and ports whose owners are dead, and ports that are half made.
 
     :param folder: folder of the shared memory.
     :param settled_s: minimum age of a lock file, seconds.
     :returns: number of freed bytes.
     """
-    freed = 0
+    freed = release_half_made_ports(folder)
     for name in _names(folder):
         if found := _SEGMENT_LOCK.fullmatch(name):
             with _dead(folder / name, settled_s) as dead:
@@ -55,6 +65,29 @@ def remove_dead_memory(folder: Path = SHARED_MEMORY, *, settled_s: float = SETTL
                 with _dead(folder / name, settled_s) as dead:
                     paths = folder / found[1], folder / name, folder / f"sem.{found[1]}_mutex"
                     freed += _remove(*paths) if dead else 0
+    return freed
+
+
+def release_half_made_ports(folder: Path = SHARED_MEMORY, *, half_made_s: float = HALF_MADE_S) -> int:
+    """
+    Remove ports that are half made. A process that waits for one of them goes on at once, and makes the port anew.
+
+    :param folder: folder of the shared memory.
+    :param half_made_s: age from which a port that is still being made counts as half made, seconds.
+    :returns: number of freed bytes.
+    """
+    freed = 0
+    for path in (folder / name for name in _names(folder) if _PORT.fullmatch(name)):
+        with contextlib.suppress(OSError):
+            if _is_new(path, half_made_s) or path.lstat().st_uid != os.geteuid():
+                continue
+            file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                if int.from_bytes(os.pread(file, 4, 0), sys.byteorder) in _BEING_MADE:
+                    os.pwrite(file, _UNUSABLE.to_bytes(4, sys.byteorder), 0)
+                    freed += _remove(path)
+            finally:
+                os.close(file)
     return freed
 
 

@@ -13,16 +13,20 @@ from pathlib import Path
 
 import pytest
 
-from neurosurgeon_ros.ros.process.stale_memory import remove_dead_memory, remove_unused_ports
+from neurosurgeon_ros.ros.process.stale_memory import (
+    release_half_made_ports,
+    remove_dead_memory,
+    remove_unused_ports,
+)
 
 SEGMENT = "fastrtps_0123456789abcdef"
 PORT = "fastrtps_port7411"
 LONG_AGO_S = 1_000_000_000.0
 
 
-def make(folder: Path, *names: str, age: bool = True) -> None:
+def make(folder: Path, *names: str, age: bool = True, content: bytes = b"x" * 8192) -> None:
     for name in names:
-        (folder / name).write_bytes(b"x" * 8192)
+        (folder / name).write_bytes(content)
         if age:
             os.utime(folder / name, (LONG_AGO_S, LONG_AGO_S))
 
@@ -123,6 +127,22 @@ def test_a_link_with_the_name_of_a_lock_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / f"{SEGMENT}_el").symlink_to(tmp_path / "mine")
     remove_dead_memory(tmp_path)
     assert left(tmp_path) == {"mine", SEGMENT, f"{SEGMENT}_el"}
+
+
+@pytest.mark.parametrize("content", [b"", bytes(8192), b"\1" + bytes(8191)])
+def test_a_port_that_a_killed_process_was_making_is_removed_and_nobody_waits_for_it(
+    tmp_path: Path, content: bytes
+) -> None:
+    ready, new = "fastrtps_port7001", "fastdds_port7002"
+    make(tmp_path, PORT, SEGMENT, content=content)
+    make(tmp_path, ready, content=b"\2" + bytes(8191))
+    make(tmp_path, new, age=False, content=content)
+    with (tmp_path / PORT).open("rb") as file:
+        remove_dead_memory(tmp_path)
+        assert file.read(4) == b"\3\0\0\0", "those that wait for it read that it is unusable"
+    assert left(tmp_path) == {SEGMENT, ready, new}
+    assert release_half_made_ports(tmp_path, half_made_s=0.0) > 0
+    assert left(tmp_path) == {SEGMENT, ready}
 
 
 def test_there_may_be_no_shared_memory_at_all(tmp_path: Path) -> None:
