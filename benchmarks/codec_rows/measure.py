@@ -42,9 +42,9 @@ class Extent:
     :param judged: maximum number of frames of a stream that are compared with the whole network.
     """
 
-    streams: int = 6
-    frames: int = 80
-    judged: int = 15
+    streams: int = 12
+    frames: int = 50
+    judged: int = 10
 
 
 @dataclass(slots=True)

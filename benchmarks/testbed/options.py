@@ -36,7 +36,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bench", description=_ABOUT, allow_abbrev=False)
     add = parser.add_argument
-    add("--rates", default="4,16,50,changing", metavar="LIST", help="links: Mbit/s, or `changing` (%(default)s)")
+    add("--rates", default="1,4,16,50,changing", metavar="LIST", help="links: Mbit/s, or `changing` (%(default)s)")
     add(
         "--link-trace",
         type=Path,

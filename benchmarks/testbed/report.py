@@ -232,4 +232,6 @@ def _ratios(summary: Mapping[str, Any], scenario: float | str) -> list[str]:
         said.append(f"`default` / best alternative with F1 ≥ 0.95: **{summary['ratio_to_best'][key]:.2f}**")
     if key in summary["ratio_at_equal_f1"]:
         said.append(f"against jpeg 80 at equal F1: **{summary['ratio_at_equal_f1'][key]:.2f}**")
+    if key in summary.get("ratio_without_memory", {}):
+        said.append(f"against itself without memory: **{summary['ratio_without_memory'][key]:.2f}**")
     return ["; ".join(said) + "." if said else ""]

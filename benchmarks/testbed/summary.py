@@ -15,7 +15,7 @@ import numpy as np
 from testbed.accuracy import LEAST_F1
 from testbed.delays import percentiles_ms
 from testbed.run import Seen
-from testbed.systems import JPEG_80, OURS, System
+from testbed.systems import AT_FIDELITY, JPEG_80, OURS, WITHOUT_MEMORY, System
 
 #: Stages of a decision whose means are reported.
 STAGES = (
@@ -110,10 +110,11 @@ def ratios(rows: Sequence[Row], listed: Sequence[str], judged: Sequence[str] = (
         of a run does not decide which alternative is the best one.
     :returns: mean delay of the default policy divided by the alternative's, by key of summary.json and by scenario. An
         alternative that agrees too little is never the best one. If jpeg 80 agrees too little, it is compared with this
-        package at an equally low fidelity.
+        package at an equally low fidelity. The default policy is also divided by itself without codecs with memory.
     """
     best: dict[str, float] = {}
     equal: dict[str, float] = {}
+    memory: dict[str, float] = {}
     for scenario in dict.fromkeys(row.uplink_mbps for row in rows):
         here = {row.name: row for row in rows if row.uplink_mbps == scenario}
         if OURS not in here:
@@ -123,12 +124,14 @@ def ratios(rows: Sequence[Row], listed: Sequence[str], judged: Sequence[str] = (
         good = [row.mean_ms for row in agreeing]
         if good:
             best[key] = round(here[OURS].mean_ms / min(good), 4)
+        if WITHOUT_MEMORY in here:
+            memory[key] = round(here[OURS].mean_ms / here[WITHOUT_MEMORY].mean_ms, 4)
         if JPEG_80 in here:
             theirs = here[JPEG_80]
-            lowered = [row for name, row in here.items() if name.startswith("default_f")]
+            lowered = [row for name, row in here.items() if name.startswith(AT_FIDELITY)]
             ours = here[OURS] if theirs.f1 >= LEAST_F1 or not lowered else lowered[0]
             equal[key] = round(ours.mean_ms / theirs.mean_ms, 4)
-    return {"ratio_to_best": best, "ratio_at_equal_f1": equal}
+    return {"ratio_to_best": best, "ratio_at_equal_f1": equal, "ratio_without_memory": memory}
 
 
 def make_summary(

@@ -7,14 +7,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from neurosurgeon_ros.codecs import CODECS
 from neurosurgeon_ros.learning import DEFAULT_POLICY
 from testbed.accuracy import LEAST_F1
 from testbed.h264_stream import KEY_DISTANCE
 from testbed.stream_accuracy import FittedStream
 
-#: Names of two systems.
+#: Names of systems that figures are about.
 OURS = "default"
+WITHOUT_MEMORY = "default_without_memory"
 JPEG_80 = "jpeg_80"
+
+#: Prefix of this package with a lower `min_fidelity`.
+AT_FIDELITY = "default_f"
 
 #: Prefix of the systems that send an H.264 stream.
 H264_STREAM = "h264_stream"
@@ -75,6 +80,7 @@ def systems(lowest_quality: int, streams: Sequence[FittedStream] = ()) -> tuple[
     """
     everything = [
         System(OURS, DEFAULT_POLICY, in_words=f"this package, default policy `{DEFAULT_POLICY}`"),
+        System(WITHOUT_MEMORY, DEFAULT_POLICY, codecs=CODECS, in_words="the same, codecs without memory alone"),
         System("edge_only", "edge_only", in_words="this package, policy `edge_only`"),
         System("on_device", "on_device", in_words="this package, policy `on_device`"),
         System("neurosurgeon", "neurosurgeon", listed=True, in_words="this package, offline-profiled `neurosurgeon`"),
@@ -117,4 +123,4 @@ def at_fidelity(fidelity: float) -> System:
     """
     rounded = max(0.0, int(fidelity * 100) / 100)
     words = f"this package, default policy, `min_fidelity` {rounded:.2f}"
-    return System(f"default_f{rounded:.2f}", DEFAULT_POLICY, min_fidelity=rounded, in_words=words)
+    return System(f"{AT_FIDELITY}{rounded:.2f}", DEFAULT_POLICY, min_fidelity=rounded, in_words=words)

@@ -100,7 +100,7 @@ def get_codec(name: str) -> Codec:
     """
     codec = _REGISTERED.get(name)
     if codec is None:
-        raise ValueError(f"Codec {name!r} is not known; choose one of {', '.join(CODECS)}.")
+        raise ValueError(f"Codec {name!r} is not known; choose one of {', '.join((*CODECS, *STREAM_CODECS))}.")
     return codec
 
 

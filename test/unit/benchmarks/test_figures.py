@@ -13,7 +13,7 @@ from testbed.report import page, table
 from testbed.run import Seen
 from testbed.scenario import changing, constant
 from testbed.summary import Row, make_row, make_summary, ratios
-from testbed.systems import JPEG_80, OURS, System, at_fidelity, systems
+from testbed.systems import JPEG_80, OURS, WITHOUT_MEMORY, System, at_fidelity, systems
 
 from neurosurgeon_ros.models import Detections
 
@@ -73,6 +73,11 @@ def test_against_jpeg_80_this_package_may_agree_as_little():
     assert ratios(rows, [JPEG_80])["ratio_at_equal_f1"] == {"16": 0.75}
     rows[2] = row(JPEG_80, 80.0, f1=0.97)
     assert ratios(rows, [JPEG_80])["ratio_at_equal_f1"] == {"16": 1.125}
+
+
+def test_what_memory_gains_is_measured_in_the_same_run():
+    rows = [row(OURS, 60.0), row(WITHOUT_MEMORY, 120.0), row(OURS, 30.0, scenario="changing")]
+    assert ratios(rows, [])["ratio_without_memory"] == {"16": 0.5}
 
 
 def test_rounds_are_put_together_frame_by_frame():
