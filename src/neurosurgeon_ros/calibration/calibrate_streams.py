@@ -24,6 +24,9 @@ from neurosurgeon_ros.models import Detections, Letterbox
 #: Successive frames show the same objects, so the bootstrap draws blocks of this duration, in seconds.
 BLOCK_S = 1.0
 
+#: An arm that agrees less than this is left out at that rate, after :data:`TRIED` streams if there are more.
+LEAST_AGREEMENT, TRIED = 0.8, 3
+
 
 @dataclass(slots=True, eq=False)
 class _Tally:
@@ -35,9 +38,14 @@ class _Tally:
     sent: list[int] = field(default_factory=list)
     keys: list[int] = field(default_factory=list)
 
+    @property
+    def agreement(self) -> float:
+        """Return the agreement so far, in [0, 1]."""
+        return f1([match for stream in self.blocks.values() for block in stream.values() for match in block])
+
     def fidelity(self, rate_hz: float) -> StreamFidelity:
         streams = [[total(block) for block in stream.values()] for stream in self.blocks.values()]
-        agreement = f1([block for stream in streams for block in stream])
+        agreement = self.agreement
         sent_bytes, key_bytes = float(np.mean(self.sent)), float(np.mean(self.keys))
         return StreamFidelity(agreement, *bootstrap(streams), sent_bytes, rate_hz=rate_hz, key_bytes=key_bytes)
 
@@ -59,8 +67,8 @@ def calibrate_streams(
     An arm is kept if at some rate no other arm of its point agrees as well with fewer bytes. Arms that send the
     camera's image are compared with each other only. An arm is also left out if its codec cannot carry these frames.
 
-    The time is bounded, however long the footage is: for each rate, at most 5 streams of 40 frames are sent, of which
-    10 are judged.
+    The time is bounded, however long the footage is: for each rate, at most 10 streams of 40 frames are sent, of which
+    15 are judged. An arm that agrees less than :data:`LEAST_AGREEMENT` is left out.
 
     :param footage: of one camera or several.
     :param codecs: registered names; those without memory are ignored.
@@ -115,6 +123,8 @@ def _measure(
     judge, judged = Judge(engine), plan.judged
     tallies = {arm: _Tally() for arm in arms}
     for stream, begin in enumerate(plan.begins):
+        if stream == TRIED:
+            tallies = _agreeing(tallies)
         # One stream at a time, since the ends of a stream take memory.
         trials = {arm: StreamTrial(engine, arm) for arm in tallies}
         for number, image in enumerate(footage.stream(begin, plan)):
@@ -130,7 +140,11 @@ def _measure(
                         judge.match(sent.whole, judge.detect(outputs, sent.letterbox))
                     )
             step()
-    return {arm: tally.fidelity(plan.rate_hz) for arm, tally in tallies.items() if tally.blocks}
+    return {arm: tally.fidelity(plan.rate_hz) for arm, tally in _agreeing(tallies).items() if tally.blocks}
+
+
+def _agreeing(tallies: dict[Arm, _Tally]) -> dict[Arm, _Tally]:
+    return {arm: tally for arm, tally in tallies.items() if tally.agreement >= LEAST_AGREEMENT}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,7 +16,9 @@ from robots import picture, small_engine
 from stream_codec import IMAGES, NAME, register
 
 from neurosurgeon_ros.calibration.admission import AUTO, Admission, expand
+from neurosurgeon_ros.calibration.agreement import Matches
 from neurosurgeon_ros.calibration.arm_table import PSI, build_arm_table
+from neurosurgeon_ros.calibration.calibrate import Judge
 from neurosurgeon_ros.calibration.calibrate_streams import calibrate_streams, frontier
 from neurosurgeon_ros.calibration.fidelity import (
     ArmFidelity,
@@ -115,6 +117,14 @@ def test_of_several_cameras_the_one_with_the_least_agreement_counts() -> None:
         assert pooled.low == min(of_one.low, of_other.low)
         assert pooled.sent_bytes == pytest.approx((of_one.sent_bytes + of_other.sent_bytes) / 2)
         assert pooled.key_bytes == pytest.approx((of_one.key_bytes + of_other.key_bytes) / 2)
+
+
+def test_an_arm_that_agrees_too_little_is_measured_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = small_engine()
+    monkeypatch.setattr(Judge, "match", lambda judge, whole, other: Matches(7, 10, 10))
+    steps = list[None]()
+    assert calibrate_streams(engine, [footage()], codecs=(NAME,), step=lambda: steps.append(None)) == {}
+    assert len(steps) == sum(plan.steps for plan in footage().plans()), "progress comes to its end"
 
 
 def test_the_bytes_are_those_of_the_codecs_own_frames() -> None:
