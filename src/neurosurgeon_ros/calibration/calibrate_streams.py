@@ -67,8 +67,8 @@ def calibrate_streams(
     An arm is kept if at some rate no other arm of its point agrees as well with fewer bytes. Arms that send the
     camera's image are compared with each other only. An arm is also left out if its codec cannot carry these frames.
 
-    The time is bounded, however long the footage is: for each rate, at most 10 streams of 40 frames are sent, of which
-    15 are judged. An arm that agrees less than :data:`LEAST_AGREEMENT` is left out.
+    The time is bounded, however long the footage is: for each rate, at most 6 streams of 40 frames are sent, of which
+    10 are judged. An arm that agrees less than :data:`LEAST_AGREEMENT` is left out.
 
     :param footage: of one camera or several.
     :param codecs: registered names; those without memory are ignored.

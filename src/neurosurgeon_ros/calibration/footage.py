@@ -23,13 +23,13 @@ LEAST_S = 4.0
 
 #: Number of streams for each rate, begun at different frames. What a key shows of the scene makes a whole stream agree
 #: more or less, so few streams have no useful interval.
-STREAMS = 10
+STREAMS = 6
 
 #: Maximum number of frames that are sent in a stream.
 MOST_SENT = 40
 
 #: Maximum number of frames of a stream that are judged; they are spread evenly over it.
-MOST_JUDGED = 15
+MOST_JUDGED = 10
 
 Image = NDArray[np.uint8]
 
