@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from neurosurgeon_ros.codecs import EncodedTensor
 from neurosurgeon_ros.codecs.streams.stream import StreamEncoder
 from neurosurgeon_ros.inference.arm import Arm
+from neurosurgeon_ros.protocol.requests import Key
 from neurosurgeon_ros.robot.uplink.outstanding import OutstandingRequest
 
 #: A stream that was not used for this many seconds begins again: its reference shows another scene.
@@ -96,9 +98,49 @@ class Stream:
         """Return whether the next frame has to be a key."""
         return self.is_key_due or now_s - self.used_s > LONGEST_PAUSE_S
 
+    def sent(self, request: OutstandingRequest, *, is_key: bool, is_complete: bool = True) -> None:
+        """
+        Record that a frame is sent. The next frame builds on it.
+
+        :param is_complete: whether the frame has every tensor of the stream. A key without one is followed by a key,
+            because a tensor that it left out has nothing to build on.
+        """
+        self.newest = request.key.sequence
+        self.is_key_due = is_key and not is_complete
+        if is_key:
+            self.unanswered.clear()
+        self.unanswered.append(SentFrame(request, is_key))
+
+    def settle(self, is_outstanding: Callable[[Key], bool]) -> SentFrame | None:
+        """
+        Compare what the edge says that it holds with what was sent, and make a key due if they differ.
+
+        :param is_outstanding: returns whether a request can still be answered.
+        :returns: the oldest frame that the edge does not hold; None if there is none.
+        """
+        for sent in tuple(self.unanswered):
+            is_held = _is_held(sent.request, is_outstanding)
+            if is_held is None:
+                continue
+            self.unanswered.remove(sent)
+            if not is_held:
+                self.is_key_due = True
+                self.unanswered.clear()
+                return sent
+            if sent.is_key:
+                self.failures = 0
+        return None
+
     def fail(self) -> bool:
         """Begin again with new encoders. Return whether it failed so often that its arm goes on without memory."""
         self.encoders.clear()
         self.is_key_due = True
         self.failures += 1
         return self.failures >= MOST_FAILURES
+
+
+def _is_held(request: OutstandingRequest, is_outstanding: Callable[[Key], bool]) -> bool | None:
+    """Return whether the edge held a frame once it had decoded it; None while that is unknown."""
+    if request.feedback is not None:
+        return request.feedback.held == request.key.sequence
+    return None if is_outstanding(request.key) else request.detections is not None

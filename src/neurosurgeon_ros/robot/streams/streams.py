@@ -134,12 +134,7 @@ class RobotStreams:
         if self._unsent is None:
             return
         (stream, is_key, is_complete), self._unsent = self._unsent, None
-        stream.newest = request.key.sequence
-        # A tensor that the key left out has nothing to build on.
-        stream.is_key_due = is_key and not is_complete
-        if is_key:
-            stream.unanswered.clear()
-        stream.unanswered.append(SentFrame(request, is_key))
+        stream.sent(request, is_key=is_key, is_complete=is_complete)
         self.counts = replace(self.counts, keys=self.counts.keys + is_key)
 
     def have_failed(self) -> bool:
@@ -167,28 +162,13 @@ class RobotStreams:
         return encode_frame(stream.arm, specs, stream.encoders, tensors, image, key=key)
 
     def _settle(self, stream: Stream) -> None:
-        """Compare what the edge says that it holds with what was sent, and make a key due if they differ."""
-        for sent in tuple(stream.unanswered):
-            is_held = self._is_held(sent.request)
-            if is_held is None:
-                continue
-            stream.unanswered.remove(sent)
-            if not is_held:
-                self._begin_again(stream, sent)
-                return
-            if sent.is_key:
-                stream.failures = 0
-
-    def _is_held(self, request: OutstandingRequest) -> bool | None:
-        """Return whether the edge held a frame once it had decoded it; None while that is unknown."""
-        if request.feedback is not None:
-            return request.feedback.held == request.key.sequence
-        return None if self._is_outstanding(request.key) else request.detections is not None
+        """Make a key due if the edge does not hold what was sent."""
+        sent = stream.settle(self._is_outstanding)
+        if sent is not None:
+            self._begin_again(stream, sent)
 
     def _begin_again(self, stream: Stream, sent: SentFrame) -> None:
-        """Make a key due, because the edge does not hold a frame that was sent."""
-        stream.is_key_due = True
-        stream.unanswered.clear()
+        """Count that a stream begins again, because the edge does not hold a frame that was sent."""
         feedback = sent.request.feedback
         status = None if feedback is None else feedback.status
         if status is Status.OK:
