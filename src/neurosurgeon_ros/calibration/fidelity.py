@@ -107,16 +107,24 @@ class FidelityTable:
         """
         Return what is known of an arm with memory for a camera.
 
-        Fewer frames per second differ more, so the nearest rate that is not above the camera's is used. A camera that
-        is slower than all judged rates, or whose rate is unknown, has the lowest.
-
         :param rate_hz: the camera's rate; 0 if it is unknown.
-        :returns: None if the arm was not judged.
+        :returns: as :func:`nearest_rate`; None if the arm was not judged.
         """
         judged = self.streams.get(name)
-        if judged is None:
-            return None
-        return max((one for one in judged if one.rate_hz <= rate_hz * RATE_MARGIN), default=judged[0], key=_rate)
+        return None if judged is None else nearest_rate(judged, rate_hz)
+
+
+def nearest_rate(judged: Sequence[StreamFidelity], rate_hz: float) -> StreamFidelity:
+    """
+    Return which of the judged rates stands for a camera's rate.
+
+    Fewer frames per second differ more, so the nearest rate that is not above the camera's is used. A camera that is
+    slower than all judged rates, or whose rate is unknown, has the lowest.
+
+    :param judged: at least one, in ascending order of the rate.
+    :param rate_hz: the camera's rate; 0 if it is unknown.
+    """
+    return max((one for one in judged if one.rate_hz <= rate_hz * RATE_MARGIN), default=judged[0], key=_rate)
 
 
 def calibrations_folder() -> Path:

@@ -59,7 +59,8 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    from neurosurgeon_ros.simulation.arms.codec_table import CodecTable, read_codec_table
+    from neurosurgeon_ros.simulation.arms.codec_files import read_codec_table
+    from neurosurgeon_ros.simulation.arms.codec_table import CodecTable
     from neurosurgeon_ros.simulation.experiments import EXPERIMENTS
     from neurosurgeon_ros.simulation.experiments.result import write
     from neurosurgeon_ros.simulation.experiments.settings import Settings

@@ -68,7 +68,7 @@ def _points(name: str, out: Path, repeats: int) -> str:
 def _codecs(name: str, out: Path, repeats: int) -> str:
     """Measure the arms of a network with codecs and write their table; return what was written, in words."""
     from neurosurgeon_ros.cli.images import read_images
-    from neurosurgeon_ros.simulation.arms.codec_table import write_codec_table
+    from neurosurgeon_ros.simulation.arms.codec_files import write_codec_table
     from neurosurgeon_ros.simulation.arms.measure import measure_codecs
     from neurosurgeon_ros.simulation.table import CODECS_SUFFIX
 

@@ -13,6 +13,9 @@ request that takes too long, and does not learn from its answer. It sends tests 
 edge. It does not send a frame with a hopeless arm. It sends samples when the frame is finished, if the link is then
 free. If an answer is overdue, the robot begins to finish the frame itself, and the first result counts.
 
+An arm whose codec has memory sends fewer bytes while its reference is alive, by the rules of :class:`.Stream`. Its
+samples have the bytes of a key and change no stream. Keys take as long to encode and decode as other frames.
+
 The simulation does not include refused requests, other robots at the edge, lost packets, the time to encode samples, or
 several frames in flight.
 """
@@ -23,10 +26,7 @@ import math
 
 import numpy as np
 
-from neurosurgeon_ros.calibration.arm_table import ArmTable
-from neurosurgeon_ros.calibration.delay_profile import DelayProfile
-from neurosurgeon_ros.inference.arm import Arm
-from neurosurgeon_ros.learning.interface import Choice, Context, FloatArray, Kind, Observation, Policy
+from neurosurgeon_ros.learning.interface import BoolArray, Choice, Context, FloatArray, Kind, Observation, Policy
 from neurosurgeon_ros.protocol.requests import Key
 from neurosurgeon_ros.robot.arm_statistics import ArmStatistics
 from neurosurgeon_ros.robot.selector import ArmSelector
@@ -35,8 +35,10 @@ from neurosurgeon_ros.robot.uplink.breaker import PROBE_BYTES, TEST_TIMEOUT_S, C
 from neurosurgeon_ros.robot.uplink.outstanding import SHORTEST_S, OutstandingRequest, OutstandingRequests
 from neurosurgeon_ros.robot.uplink.uplink import request_lifespan_s
 from neurosurgeon_ros.simulation.arms.coding import Coding
+from neurosurgeon_ros.simulation.arms.known_table import arm_table
 from neurosurgeon_ros.simulation.environment import Environment
 from neurosurgeon_ros.simulation.simulate import Run, Simulation
+from neurosurgeon_ros.simulation.streams.state import SimulatedStreams, held
 from neurosurgeon_ros.simulation.writer import Message, Writer
 
 #: Tolerance for the arrival of an image, in periods, because times are sums of floating-point numbers.
@@ -53,26 +55,6 @@ def simulate_robot(policy: Policy, environment: Environment) -> Run:
     return _RobotSimulation(policy, environment).run()
 
 
-def arm_table(environment: Environment) -> ArmTable:
-    """Return the arm table of an environment's robot, with seconds on that robot."""
-    table, n = environment.table, len(environment.robot_s)
-    coding = environment.coding or Coding.none(n)
-    front_s = np.zeros(int(coding.point[-1]) + 1)
-    front_s[coding.point] = table.front_s
-    return ArmTable(
-        arms=tuple(Arm(int(p), "", name) for p, name in zip(coding.point, table.points, strict=True)),
-        profile=DelayProfile(0.0, 0.0, front_s, coding.encode_s, coding.decode_s, 0.0),
-        robot_s=environment.robot_s,
-        features=table.features,
-        decode_s=coding.decode_s,
-        point=coding.point,
-        fidelity=coding.fidelity,
-        allowed=np.ones(n, dtype=np.bool_),
-        camera=np.zeros(n, dtype=np.bool_),
-        key_bytes=np.zeros(n),
-    )
-
-
 class _RobotSimulation(Simulation):
     """Runs the robot's slot, requests, circuit breaker and writer on the simulated clock and link."""
 
@@ -80,6 +62,7 @@ class _RobotSimulation(Simulation):
         super().__init__(policy, environment)
         self._coding = environment.coding or Coding.none(len(environment.robot_s))
         table = self._coding.known or arm_table(environment)
+        self._encode_s = environment.encode_s()
         self._arm_penalty_s = self._coding.penalty_s
         self._statistics = ArmStatistics(table, 1.0)
         self._selector = ArmSelector(table, policy, "", self._statistics)
@@ -93,6 +76,13 @@ class _RobotSimulation(Simulation):
         self._content = 1.0
         self._arrived_s, self._deadline_s = 0.0, environment.deadline_s
         self._test_arm: int | None = None
+        self._streams: SimulatedStreams | None = None
+        self._keys_due: BoolArray | None = None
+        self._frame_bytes, self._key_bytes = environment.table.sent_bytes, np.zeros(len(table.arms))
+        if (streams := self._coding.streams) is not None:
+            self._key_bytes = streams.key_bytes
+            is_outstanding = lambda key: self._requests.find(key) is not None  # noqa: E731
+            self._streams = SimulatedStreams(streams, table.arms, is_outstanding=is_outstanding)
 
     # The camera and the context.
 
@@ -119,7 +109,8 @@ class _RobotSimulation(Simulation):
         """Return the expected cost of each arm, counted from the frame's acceptance, on an idle link; shape (n,)."""
         environment, robot_s = self._environment, self._stages_s[k]
         ready_s = now_s + robot_s
-        occupied_s = self._uplink.end_s(k, ready_s, self._content * self._sent_bytes) - ready_s
+        self._frame_bytes = self._content * self._state_bytes(now_s)
+        occupied_s = self._uplink.end_s(k, ready_s, self._frame_bytes * environment.transmission_factor) - ready_s
         edge_s = environment.slowdown[k] * environment.compute_s + environment.queue_s[k] + self._coding.decode_s
         total_s = robot_s + occupied_s + edge_s + environment.round_trip_s
         left_s = self._deadline_s - self._waited_s
@@ -128,16 +119,20 @@ class _RobotSimulation(Simulation):
         cost_s[environment.on_device] = robot_s[environment.on_device]
         return cost_s
 
+    def _state_bytes(self, now_s: float) -> FloatArray:
+        """Return the usual bytes of a frame with each arm, with the streams as they are now; shape (n,)."""
+        usual = self._environment.table.sent_bytes
+        if self._streams is None:
+            return usual
+        self._requests.under_way(now_s)
+        self._streams.follow(now_s)
+        self._keys_due = self._streams.keys_due(now_s)
+        return self._streams.frame_bytes(usual, self._keys_due, self._arrived_s)
+
     def _rest_s(self, k: int) -> FloatArray:
         """Return the seconds that the robot needs to finish a frame of each arm itself, shape (n,)."""
         stages_s = self._stages_s[k]
-        rest_s: FloatArray = stages_s[-1] - stages_s + self._encode_s(k)
-        return rest_s
-
-    def _encode_s(self, k: int) -> FloatArray:
-        """Return the encoding time of each arm in seconds, shape (n,)."""
-        encode_s: FloatArray = self._stages_s[k, -1] / self._environment.robot_s[-1] * self._coding.encode_s
-        return encode_s
+        return np.asarray(stages_s[-1] - stages_s + self._encode_s[k])
 
     def _context(self, k: int, now_s: float) -> Context:
         breaker, requests, selector = self._breaker, self._requests, self._selector
@@ -155,11 +150,11 @@ class _RobotSimulation(Simulation):
             edge_available=breaker.state is Circuit.CLOSED,
             link_free=link_free,
             link_busy=bool(requests.under_way(now_s)),
+            keys_due=self._keys_due,
         )
 
     def _choose(self, context: Context) -> Choice:
-        choice, _ = self._selector.choose(context)
-        return choice
+        return self._selector.choose(context)[0]
 
     # The frame.
 
@@ -172,8 +167,11 @@ class _RobotSimulation(Simulation):
             return robot_s
         ready_s = now_s + robot_s
         message = self._tensors(k, arm, Kind.FRAME, ready_s, noise=0)
-        self._statistics.record_encoding(arm, float(self._encode_s(k)[arm]), message.sent_bytes)
-        self._publish(message, arm)
+        is_key = self._keys_due is not None and bool(self._keys_due[arm])
+        self._statistics.record_encoding(arm, float(self._encode_s[k, arm]), message.sent_bytes, is_key=is_key)
+        request = self._publish(message, arm)
+        if self._streams is not None and self._key_bytes[arm]:
+            self._streams.sent(arm, request, is_key=is_key, arrived_s=self._arrived_s, now_s=now_s)
 
         due_s = self._arrived_s + self._deadline_s
         begun_s = max(ready_s, min(due_s, ready_s + choice.overdue_s))
@@ -234,14 +232,15 @@ class _RobotSimulation(Simulation):
 
     def _tensors(self, k: int, arm: int, kind: Kind, ready_s: float, *, noise: int) -> Message:
         """Make the message with an arm's tensors."""
-        environment = self._environment
+        environment, key_bytes = self._environment, self._key_bytes[arm]
+        sent_bytes = self._content * key_bytes if kind is Kind.SAMPLE and key_bytes else self._frame_bytes[arm]
         return Message(
             key=self._key(k + 1, kind),
             frame=k,
             noise=noise,
             ready_s=ready_s,
-            sent_bytes=round(self._content * environment.table.sent_bytes[arm]),
-            link_bytes=float(self._content * self._sent_bytes[arm]),
+            sent_bytes=round(sent_bytes),
+            link_bytes=float(sent_bytes * environment.transmission_factor[arm]),
             compute_s=float(environment.compute_s[arm] * environment.slowdown[k]),
             decode_s=float(self._coding.decode_s[arm]),
         )
@@ -249,13 +248,14 @@ class _RobotSimulation(Simulation):
     def _key(self, sequence: int, kind: Kind) -> Key:
         return Key("simulated", self._environment.seed, sequence, kind)
 
-    def _publish(self, message: Message, arm: int, *, give_up_s: float = SHORTEST_S) -> None:
+    def _publish(self, message: Message, arm: int, *, give_up_s: float = SHORTEST_S) -> OutstandingRequest:
         """Publish a message. This determines when its answer arrives."""
         request = OutstandingRequest(
             message.key, arm, self._now, message.ready_s, message.sent_bytes, give_up_s=give_up_s
         )
         self._requests.add(request)
         self._writer.put(message)
+        return request
 
     # Answers.
 
@@ -269,6 +269,7 @@ class _RobotSimulation(Simulation):
         request = self._requests.find(message.key)
         if request is None or request.context is None:  # the robot gave it up
             return
+        request.feedback = held(request)
         noise, k, round_trip_s = self._noise, message.frame, self._environment.round_trip_s
         transmit_s = float((message.left_s - message.ready_s + round_trip_s) * noise[k, message.noise])
         decode_s, compute_s = (

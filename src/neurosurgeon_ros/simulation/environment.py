@@ -18,6 +18,8 @@ from neurosurgeon_ros.simulation.uplink import Uplink, UplinkByFrame, UplinkByTi
 #: Seconds per layer of the `linear` truth, on the robot and at the edge.
 ROBOT_LAYER_S = 0.4e-3
 EDGE_LAYER_S = 0.1e-3
+#: Default of the seconds between two camera images.
+PERIOD_S = 0.1
 #: A message with more bytes than this is fragmented, and needs more link time per byte.
 FRAGMENT_BYTES = 64_000
 
@@ -92,7 +94,7 @@ class Environment:
     key_frames: BoolArray
     noise: Noise
     seed: int
-    period_s: float = 0.1
+    period_s: float = PERIOD_S
     throttle: FloatArray | None = None
     deadline_s: float = math.inf
     row_s: float | None = None
@@ -150,6 +152,11 @@ class Environment:
         throttle = np.ones(self.frames) if self.throttle is None else self.throttle
         stages: FloatArray = np.outer(throttle, self.robot_s)
         return stages
+
+    def encode_s(self) -> FloatArray:
+        """Return the seconds of encoding, which are a part of :meth:`stages_s`, at each frame; shape (T, n)."""
+        throttle = np.ones(self.frames) if self.throttle is None else self.throttle
+        return np.outer(throttle, np.zeros(len(self.robot_s)) if self.coding is None else self.coding.encode_s)
 
 
 def linear_environment(
@@ -240,6 +247,7 @@ def draw_environment(
     frames: int,
     key_share: float,
     rng: np.random.Generator,
+    period_s: float = PERIOD_S,
     coding: Coding | None = None,
 ) -> Environment:
     """
@@ -265,5 +273,6 @@ def draw_environment(
         key_frames=rng.random(frames) < key_share,
         noise=noise,
         seed=int(rng.integers(2**31)),
+        period_s=period_s,
         coding=coding,
     )

@@ -13,6 +13,7 @@ from neurosurgeon_ros.learning.interface import Choice, Context, FloatArray, Obs
 from neurosurgeon_ros.learning.neurosurgeon import layer_profile
 from neurosurgeon_ros.simulation.environment import Environment
 from neurosurgeon_ros.simulation.references import FixedArm, Lagged
+from neurosurgeon_ros.simulation.streams.plan import PlannedArms
 
 #: Names that :func:`simulated_policy` accepts.
 SIMULATED = ("oracle", *POLICIES)
@@ -43,11 +44,11 @@ def simulated_policy(name: str, environment: Environment, *, seed: int = 0, **op
 
     Neurosurgeon gets a profile of the idle edge for each layer type, as in the paper.
 
-    :param name: one of :data:`SIMULATED`, or a reference: `fixed_arm` (with the option `arm`) or `lagged`.
+    :param name: one of :data:`SIMULATED`, or a reference: `fixed_arm` (with the option `arm`), `lagged` or `best_plan`.
     :param seed: seed of the policy's random numbers.
     :param options: the policy's own keyword arguments.
     :raises ValueError: if the name or an option is unknown (the message names the choices), or if the link of `lagged`
-        has one rate per frame.
+        has one rate per frame, or if `best_plan` cannot plan for the robot.
     """
     if name == "oracle":
         return Oracle()
@@ -55,6 +56,8 @@ def simulated_policy(name: str, environment: Environment, *, seed: int = 0, **op
         return FixedArm(**options)
     if name == "lagged":
         return Lagged(environment)
+    if name == "best_plan":
+        return PlannedArms(environment)
     if name == "neurosurgeon" and "edge_profile" not in options:
         profile = layer_profile(environment.table.features, environment.compute_s)
         options = {"edge_profile": tuple(float(value) for value in profile), **options}

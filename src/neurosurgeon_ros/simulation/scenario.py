@@ -18,6 +18,7 @@ from neurosurgeon_ros.simulation.arms.environment import codec_environment
 from neurosurgeon_ros.simulation.as_robot import simulate_robot
 from neurosurgeon_ros.simulation.environment import (
     GAUSS,
+    PERIOD_S,
     Environment,
     Noise,
     linear_environment,
@@ -63,6 +64,7 @@ class Scenario:
         takes.
     :param rows: number of rates to draw if `row_s` is given; 0: as many as frames. After the last row, the last rate
         above 0 holds until the end.
+    :param period_s: seconds between two camera images.
     """
 
     network: str | NetworkTable | CodecTable
@@ -78,6 +80,7 @@ class Scenario:
     deadline_s: float = math.inf
     row_s: float | None = None
     rows: int = 0
+    period_s: float = PERIOD_S
 
     def environment(self) -> Environment:
         """
@@ -92,7 +95,14 @@ class Scenario:
         mbps = drawn.mbps
         if self.row_s is not None and self.rows:
             mbps = self.link.sample(self.rows, np.random.default_rng(self.seed))
-        return replace(drawn, mbps=mbps, throttle=throttle, deadline_s=self.deadline_s, row_s=self.row_s)
+        return replace(
+            drawn,
+            mbps=mbps,
+            throttle=throttle,
+            deadline_s=self.deadline_s,
+            row_s=self.row_s,
+            period_s=self.period_s,
+        )
 
     def _undisturbed(self) -> Environment:
         table = network(self.network) if isinstance(self.network, str) else self.network
@@ -108,6 +118,7 @@ class Scenario:
                 noise=self.noise,
                 frames=self.frames,
                 seed=self.seed,
+                period_s=self.period_s,
             )
         if self.measured is None:
             return linear_environment(

@@ -17,7 +17,8 @@ from run_records import camera_record, read_record
 
 from neurosurgeon_ros.simulation.arms.codec_table import codec_table
 from neurosurgeon_ros.simulation.arms.environment import codec_environment
-from neurosurgeon_ros.simulation.as_robot import arm_table, simulate_robot
+from neurosurgeon_ros.simulation.arms.known_table import arm_table
+from neurosurgeon_ros.simulation.as_robot import simulate_robot
 from neurosurgeon_ros.simulation.environment import Environment, Noise
 from neurosurgeon_ros.simulation.policies import simulated_policy
 from neurosurgeon_ros.simulation.processes import ConstantLink

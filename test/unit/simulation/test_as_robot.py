@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from neurosurgeon_ros.learning.interface import FEATURES, Choice, Context, Kind, Observation
 from neurosurgeon_ros.robot.arm_statistics import DEADLINE_FACTOR
 from neurosurgeon_ros.simulation.arms.coding import Coding
-from neurosurgeon_ros.simulation.as_robot import arm_table, simulate_robot
+from neurosurgeon_ros.simulation.arms.known_table import arm_table
+from neurosurgeon_ros.simulation.as_robot import simulate_robot
 from neurosurgeon_ros.simulation.environment import Environment, Noise
 from neurosurgeon_ros.simulation.policies import simulated_policy
 from neurosurgeon_ros.simulation.simulate import simulate

@@ -11,6 +11,7 @@ import numpy as np
 from neurosurgeon_ros.calibration.arm_table import ArmTable
 from neurosurgeon_ros.calibration.pruning import fidelity_penalty_s
 from neurosurgeon_ros.learning.interface import FloatArray, IntArray
+from neurosurgeon_ros.simulation.streams.bytes import StreamBytes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,6 +26,7 @@ class Coding:
     :param fidelity_price_s: penalty in seconds for each hundredth of fidelity that an arm loses.
     :param content: bytes of each camera image, relative to the usual bytes of its arm; repeated as often as needed.
         Shape (images,). None: all images have the usual bytes.
+    :param streams: bytes of the arms whose codec has memory; None if there are none.
     :param known: the robot's own arm table at the start, with the robot's seconds in its profile. None: the robot knows
         the true values.
     """
@@ -35,6 +37,7 @@ class Coding:
     fidelity: FloatArray
     fidelity_price_s: float = 0.0
     content: FloatArray | None = None
+    streams: StreamBytes | None = None
     known: ArmTable | None = None
 
     @classmethod

@@ -15,12 +15,14 @@ from neurosurgeon_ros.simulation.arms.coding import Coding
 from neurosurgeon_ros.simulation.environment import (
     EDGE_LAYER_S,
     GAUSS,
+    PERIOD_S,
     ROBOT_LAYER_S,
     Environment,
     Noise,
     draw_environment,
 )
 from neurosurgeon_ros.simulation.processes import Link, Load
+from neurosurgeon_ros.simulation.streams.bytes import StreamBytes
 from neurosurgeon_ros.simulation.table import NetworkTable
 
 #: Defaults of the parameters `min_fidelity` and `fidelity_price_ms` of robot_node.
@@ -38,6 +40,7 @@ def codec_environment(
     frames: int = 400,
     key_share: float = 0.2,
     seed: int = 0,
+    period_s: float = PERIOD_S,
     min_fidelity: float = MIN_FIDELITY,
     fidelity_price_s: float = FIDELITY_PRICE_S,
 ) -> Environment:
@@ -52,10 +55,12 @@ def codec_environment(
     :param robot_gmacs: the robot's speed in 10^9 multiply-accumulates per second. Each layer takes another 0.4 ms.
     :param edge_gmacs: the edge's speed in the same unit. Each layer takes another 0.1 ms.
     :param key_share: share of the frames that are key frames.
+    :param period_s: seconds between two camera images.
     :param min_fidelity: required fidelity, in [0, 1].
     :param fidelity_price_s: penalty in seconds for each hundredth of fidelity that an arm loses.
     """
-    arms = robot_table(table, robot_gmacs, min_fidelity=min_fidelity, fidelity_price_s=fidelity_price_s)
+    known = table.at_rate(1.0 / period_s)
+    arms = robot_table(known, robot_gmacs, min_fidelity=min_fidelity, fidelity_price_s=fidelity_price_s)
     profile = arms.profile
     compute_s = arms.back_macs / (1e9 * edge_gmacs) + EDGE_LAYER_S * arms.back_layers + table.profile.postprocess_s
     compute_s[-1] = 0.0
@@ -71,7 +76,15 @@ def codec_environment(
         frames=frames,
         key_share=key_share,
         rng=np.random.default_rng(seed),
-        coding=Coding(arms.point, profile.encode_s, profile.decode_s, arms.fidelity, fidelity_price_s),
+        period_s=period_s,
+        coding=Coding(
+            arms.point,
+            profile.encode_s,
+            profile.decode_s,
+            arms.fidelity,
+            fidelity_price_s,
+            streams=StreamBytes.of(arms.arms, arms.key_bytes, arms.streams) if arms.key_bytes.any() else None,
+        ),
     )
 
 

@@ -5,17 +5,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from neurosurgeon_ros.calibration.admission import Admission
+from neurosurgeon_ros.calibration.admission import AUTO, Admission, expand
 from neurosurgeon_ros.calibration.arm_table import PSI
 from neurosurgeon_ros.calibration.calibrate import bytes_of, encode
 from neurosurgeon_ros.calibration.delay_profile import measure_delays
-from neurosurgeon_ros.calibration.fidelity import find_fidelity
-from neurosurgeon_ros.codecs import CODECS
+from neurosurgeon_ros.calibration.fidelity import StreamFidelity, find_fidelity
 from neurosurgeon_ros.inference.arm import Arm
 from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.models import FileProblem
@@ -29,7 +29,8 @@ def measure_codecs(name: str, images: Sequence[NDArray[np.uint8]], *, repeats: i
     """
     Measure every arm whose fidelity is known.
 
-    If the network has a calibration, these are its arms, with the calibration's fidelity and bytes. A network without
+    If the network has a calibration, these are its arms, with the calibration's fidelity and bytes; those of an arm with
+    memory are the ones at each rate. A network without
     weights gets random weights and has no calibration. Its arms are then those that a robot uses without a calibration
     (lossless codecs and fp16), with fidelity 1 and their mean bytes for `images`.
 
@@ -43,8 +44,8 @@ def measure_codecs(name: str, images: Sequence[NDArray[np.uint8]], *, repeats: i
     engine = _engine(_MODELS.get(name, name))
     fidelity = find_fidelity(engine.fingerprint)
     admission = Admission(fidelity=fidelity)
-    every = engine.arms(CODECS, limits=admission.limits)
-    known = {} if fidelity is None else fidelity.arms
+    every = engine.arms(expand((AUTO,), fidelity), limits=admission.limits)
+    known = {} if fidelity is None else {**fidelity.arms, **{arm: fidelity.streams[arm][0] for arm in fidelity.streams}}
     uncalibrated = {arm.name for arm in Admission().admit(engine, every)}
     arms = [arm for arm in every if arm.name in known or arm.name in uncalibrated]
     features = np.array([engine.partitioned.points[arm.point].features for arm in arms], dtype=np.float64)
@@ -55,12 +56,28 @@ def measure_codecs(name: str, images: Sequence[NDArray[np.uint8]], *, repeats: i
     return CodecTable(
         name=name,
         arms=tuple(arm.name for arm in arms),
-        camera=np.array([arm.camera_codec is not None for arm in arms], dtype=np.bool_),
+        camera=np.array([arm.sends_image for arm in arms], dtype=np.bool_),
         point=np.array([arm.point for arm in arms], dtype=np.int64),
         features=features,
         profile=measure_delays(engine, arms, repeats=repeats),
         fidelity=np.array([admission.fidelity_of(engine, arm) for arm in arms]),
         low=np.array([known[arm.name].low if arm.name in known and not arm.is_lossless else 1.0 for arm in arms]),
+        key_bytes=np.array([admission.expected_key_bytes(engine, arm) for arm in arms]),
+        streams={arm.name: _at_each_rate(engine, admission, arm) for arm in arms if arm.is_stream},
+    )
+
+
+def _at_each_rate(engine: Engine, admission: Admission, arm: Arm) -> tuple[StreamFidelity, ...]:
+    """Return what the calibration knows of an arm with memory, with the bytes of a customary image."""
+    assert admission.fidelity is not None
+    at_rate = [(one, replace(admission, rate_hz=one.rate_hz)) for one in admission.fidelity.streams[arm.name]]
+    return tuple(
+        replace(
+            one,
+            sent_bytes=known.expected_bytes(engine, arm, customary=True),
+            key_bytes=known.expected_key_bytes(engine, arm),
+        )
+        for one, known in at_rate
     )
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from neurosurgeon_ros.learning.interface import FloatArray
-from neurosurgeon_ros.simulation.arms.codec_table import CodecTable, codec_table
+from neurosurgeon_ros.simulation.arms.codec_files import codec_table
+from neurosurgeon_ros.simulation.arms.codec_table import CodecTable
 from neurosurgeon_ros.simulation.arms.environment import robot_table
 from neurosurgeon_ros.simulation.environment import ROBOT_LAYER_S
 from neurosurgeon_ros.simulation.processes import ConstantLink

@@ -16,13 +16,8 @@ from neurosurgeon_ros.cli.main import main
 from neurosurgeon_ros.codecs import get_codec
 from neurosurgeon_ros.inference.arm import Arm
 from neurosurgeon_ros.simulation.arms import measure
-from neurosurgeon_ros.simulation.arms.codec_table import (
-    COLUMNS,
-    codec_table,
-    point_of,
-    read_codec_table,
-    write_codec_table,
-)
+from neurosurgeon_ros.simulation.arms.codec_files import COLUMNS, codec_table, read_codec_table, write_codec_table
+from neurosurgeon_ros.simulation.arms.codec_table import point_of
 from neurosurgeon_ros.simulation.table import CODECS_SUFFIX, LAYERS, MACS, network, network_names
 
 
