@@ -6,8 +6,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from neurosurgeon_ros.cli.arguments import UsageError, whole_number
+
+if TYPE_CHECKING:
+    from neurosurgeon_ros.calibration.fidelity import FidelityTable
 
 #: Number of frames of the shipped video that bytes are measured on.
 IMAGES = 8
@@ -32,6 +36,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action="store_true",
         help="write MODEL.arms.csv: bytes, fidelity, encoding and decoding of every arm that a robot would admit",
     )
+    parser.add_argument(
+        "--calibration",
+        type=Path,
+        metavar="FILE",
+        help="with --codecs: a calibration of the one MODEL, whose arms are measured (default: the robot's)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -39,17 +49,28 @@ def run(args: argparse.Namespace) -> int:
     Measure each requested network.
 
     :returns: exit code.
-    :raises UsageError: if a network is unknown or the folder cannot be written.
+    :raises UsageError: if a network is unknown, the calibration cannot be used, or the folder cannot be written.
     """
+    from neurosurgeon_ros.calibration.fidelity import CalibrationProblem, read_fidelity
     from neurosurgeon_ros.simulation.architectures import ARCHITECTURES
 
     for name in args.models:
         if name not in ARCHITECTURES:
             raise UsageError(f"there is no network {name!r}; choose among {', '.join(sorted(ARCHITECTURES))}")
+    fidelity = None
+    if args.calibration is not None:
+        if not args.codecs or len(args.models) > 1:
+            raise UsageError("--calibration is for --codecs and a single model; give both")
+        try:
+            fidelity = read_fidelity(args.calibration)
+        except CalibrationProblem as problem:
+            raise UsageError(str(problem)) from problem
     for name in args.models:
         try:
             args.out.mkdir(parents=True, exist_ok=True)
-            print((_codecs if args.codecs else _points)(name, args.out, args.repeats))
+            print(_codecs(name, args, fidelity) if args.codecs else _points(name, args.out, args.repeats))
+        except CalibrationProblem as problem:
+            raise UsageError(str(problem)) from problem
         except OSError as problem:
             raise UsageError(f"cannot write to {args.out}: {problem}") from problem
     return 0
@@ -65,7 +86,7 @@ def _points(name: str, out: Path, repeats: int) -> str:
     return f"{path}: {len(table.points)} partition points, {1e3 * table.front_s[-1]:.1f} ms for the whole network"
 
 
-def _codecs(name: str, out: Path, repeats: int) -> str:
+def _codecs(name: str, args: argparse.Namespace, fidelity: FidelityTable | None) -> str:
     """Measure the arms of a network with codecs and write their table; return what was written, in words."""
     from neurosurgeon_ros.cli.images import read_images
     from neurosurgeon_ros.simulation.arms.codec_files import write_codec_table
@@ -73,6 +94,7 @@ def _codecs(name: str, out: Path, repeats: int) -> str:
     from neurosurgeon_ros.simulation.table import CODECS_SUFFIX
 
     images, _ = read_images(None, IMAGES, "")
-    table, path = measure_codecs(name, images, repeats=repeats), out / f"{name}{CODECS_SUFFIX}"
+    table = measure_codecs(name, images, repeats=args.repeats, fidelity=fidelity)
+    path = args.out / f"{name}{CODECS_SUFFIX}"
     write_codec_table(path, table)
     return f"{path}: {len(table.arms)} arms, {1e3 * table.profile.front_s[-1]:.1f} ms for the whole network"

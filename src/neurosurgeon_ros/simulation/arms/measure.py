@@ -15,7 +15,7 @@ from neurosurgeon_ros.calibration.admission import AUTO, Admission, expand
 from neurosurgeon_ros.calibration.arm_table import PSI
 from neurosurgeon_ros.calibration.calibrate import bytes_of, encode
 from neurosurgeon_ros.calibration.delay_profile import measure_delays
-from neurosurgeon_ros.calibration.fidelity import StreamFidelity, find_fidelity
+from neurosurgeon_ros.calibration.fidelity import CalibrationProblem, FidelityTable, StreamFidelity, find_fidelity
 from neurosurgeon_ros.inference.arm import Arm
 from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.models import FileProblem
@@ -25,7 +25,9 @@ from neurosurgeon_ros.simulation.arms.codec_table import CodecTable
 _MODELS = {"tiny_yolov2": "yolov2_tiny"}
 
 
-def measure_codecs(name: str, images: Sequence[NDArray[np.uint8]], *, repeats: int = 7) -> CodecTable:
+def measure_codecs(
+    name: str, images: Sequence[NDArray[np.uint8]], *, repeats: int = 7, fidelity: FidelityTable | None = None
+) -> CodecTable:
     """
     Measure every arm whose fidelity is known.
 
@@ -39,10 +41,15 @@ def measure_codecs(name: str, images: Sequence[NDArray[np.uint8]], *, repeats: i
     :param name: one of :data:`~neurosurgeon_ros.simulation.architectures.ARCHITECTURES`.
     :param images: at least one BGR image, shape (H, W, 3); used only without a calibration.
     :param repeats: number of measurements of each step; the fastest counts.
+    :param fidelity: the network's calibration; None for the one that a robot would use.
     :raises ValueError: if there is no such network.
+    :raises CalibrationProblem: if the calibration is that of another network.
     """
     engine = _engine(_MODELS.get(name, name))
-    fidelity = find_fidelity(engine.fingerprint)
+    if fidelity is None:
+        fidelity = find_fidelity(engine.fingerprint)
+    elif fidelity.fingerprint != engine.fingerprint:
+        raise CalibrationProblem(f"the calibration is that of {fidelity.model}, not of {name}: calibrate {name}")
     admission = Admission(fidelity=fidelity)
     every = engine.arms(expand((AUTO,), fidelity), limits=admission.limits)
     known = {} if fidelity is None else {**fidelity.arms, **{arm: fidelity.streams[arm][0] for arm in fidelity.streams}}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from neurosurgeon_ros.simulation.experiments import delays, judged, learning, links, outage, robustness
+from neurosurgeon_ros.simulation.experiments import delays, judged, learning, links, outage, robustness, streams
 from neurosurgeon_ros.simulation.experiments.result import Result
 from neurosurgeon_ros.simulation.experiments.settings import Settings
 
@@ -47,6 +47,9 @@ EXPERIMENTS: MappingProxyType[str, Experiment] = MappingProxyType(
         "contention": Experiment("an edge that is slow during the first frames", robustness.contention),
         "outage": Experiment("a link that is slow or dead for a while, by the robot's own rules", outage.outage),
         "links": Experiment("mobile links, made or recorded, by the robot's own rules", links.links),
+        "streams": Experiment(
+            "arms with memory on mobile links, by the robot's own rules, and the best plan", streams.streams
+        ),
         "grid": Experiment("all policies at three rates with a fast and a slow edge", judged.grid),
         "change": Experiment("all policies while the uplink falls and rises", judged.change),
         "hard": Experiment("all policies on links that wander or switch, with heavy noise", judged.hard),

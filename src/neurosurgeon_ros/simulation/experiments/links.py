@@ -58,11 +58,15 @@ class _Cell:
 
 def links(settings: Settings) -> Result:
     """Run the policies on the links of the settings. Without any, run them on one generated link of each kind."""
-    made = {
-        f"mobile_{name}": link.sample(_ROWS, np.random.default_rng(settings.seed + number))
+    return compare(settings, settings.links or generated_links(settings.seed), network_names(), _FRAMES)
+
+
+def generated_links(seed: int) -> dict[str, FloatArray]:
+    """Generate one ten-minute link of each kind; return its rates in Mbit/s, one per 100 ms, by its name."""
+    return {
+        f"mobile_{name}": link.sample(_ROWS, np.random.default_rng(seed + number))
         for number, (name, link) in enumerate(MOBILE.items())
     }
-    return compare(settings, settings.links or made, network_names(), _FRAMES)
 
 
 def compare(settings: Settings, rates: Mapping[str, FloatArray], networks: Sequence[str], frames: int) -> Result:

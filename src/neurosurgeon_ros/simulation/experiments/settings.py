@@ -64,6 +64,15 @@ class Settings:
             return self.codec_tables.get(name) or codec_table(name)
         return self.table(name)
 
+    def video_arms(self, name: str, video: str) -> CodecTable:
+        """
+        Return a network's codec table of a calibration on a video, with arms with memory.
+
+        :param video: one of :data:`.streams.VIDEOS`.
+        """
+        full = f"{name}.{video}"
+        return self.codec_tables.get(full) or codec_table(full)
+
     def networks(self) -> tuple[str, ...]:
         """Return the names of the networks of the paper's experiments."""
         return tuple(name for name in ("vgg16", "resnet50", "tiny_yolov2", "yolov3_tiny") if name in network_names())
