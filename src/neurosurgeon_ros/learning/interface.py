@@ -70,6 +70,8 @@ class Context:
         `on_device`. Shape (n,), or one number; 0 if unknown.
     :param key_bytes: additional bytes of this frame, beyond psi, for arms whose codec has memory and whose reference
         the edge does not hold. Only the first frame of a stream needs them. Shape (n,), or 0.
+    :param sample_key_bytes: additional bytes of a sample, beyond psi, for arms whose codec has memory. A sample changes
+        no stream and builds on none, so it is a key even if the edge holds the arm's reference. Shape (n,), or 0.
     """
 
     frame: int
@@ -89,6 +91,7 @@ class Context:
     penalty_s: FloatArray | float = 0.0
     finish_s: FloatArray | float = 0.0
     key_bytes: FloatArray | float = 0.0
+    sample_key_bytes: FloatArray | float = 0.0
 
     @property
     def cost_s(self) -> FloatArray:

@@ -85,6 +85,7 @@ class ArmSelector:
             penalty_s=fidelity_penalty_s(table.fidelity, fidelity_price_s),
             finish_s=self.statistics.finish_s,
             key_bytes=0.0 if keys_due is None else np.where(keys_due, self.statistics.excess_key_bytes, 0.0),
+            sample_key_bytes=0.0 if keys_due is None else self.statistics.excess_key_bytes,
         )
 
     def camera_image(self, arrival: Arrival, pixels: NDArray[np.uint8]) -> CameraImage:

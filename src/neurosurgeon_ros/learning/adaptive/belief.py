@@ -78,6 +78,7 @@ class Expectation:
     :param edge_sd: standard deviation of the logarithm of `edge_s`.
     :param key_s: additional seconds on the link for this frame alone, because it is a stream's key; None if it would be
         a key with no arm.
+    :param samples_s: transmission delay of a sample; None if that is `link_s`, because no codec has memory.
 
     :ivar total_s: delay from the start on the robot to the answer.
     """
@@ -88,10 +89,16 @@ class Expectation:
     link_sd: FloatArray
     edge_sd: FloatArray
     key_s: FloatArray | None = None
+    samples_s: FloatArray | None = None
     total_s: FloatArray = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "total_s", self.robot_s + self.link_s + self.edge_s)
+
+    @property
+    def sample_s(self) -> FloatArray:
+        """Return the transmission delay of a sample of each arm, shape (n,)."""
+        return self.link_s if self.samples_s is None else self.samples_s
 
     def optimistic_s(self, link_deviations: float, edge_deviations: float) -> FloatArray:
         """Return the offloading delay at the given numbers of standard deviations below its expectation, shape (n,)."""
@@ -146,21 +153,29 @@ class DelayModel:
         if self._parts.track_robot:
             robot_s = self.robot.mean_of(context.robot_s[:, None])
         robot_s = robot_s + context.penalty_s
-        key_s = None
+        key_s = samples_s = None
+        if isinstance(context.sample_key_bytes, np.ndarray) and context.sample_key_bytes.any():
+            samples_s = self._link_s_with(context, context.sample_key_bytes)
         if isinstance(context.key_bytes, np.ndarray) and context.key_bytes.any():
-            self._link_terms(self._link_x.T, context.features[:, _PSI] + context.key_bytes)
-            key_s = self.link.predict(self._link_x)[0]
+            key_s = self._link_s_with(context, context.key_bytes)
             self._link_terms(self._link_x.T, context.features[:, _PSI] + key_share * context.key_bytes)
+        elif samples_s is not None:
+            self._link_terms(self._link_x.T, context.features[:, _PSI])
         link_s, link_sd = self.link.predict(self._link_x)
         if key_s is not None:
             key_s -= link_s
         link_s[context.on_device] = 0.0
         if not self._parts.separate:
-            return Expectation(robot_s, link_s, np.zeros(self._n_arms), link_sd, np.zeros(self._n_arms), key_s)
+            return Expectation(robot_s, link_s, np.zeros(self._n_arms), link_sd, np.zeros(self._n_arms), key_s, samples_s)
         edge_s, edge_sd = self.edge.predict(self._edge_x)
         edge_s += context.decode_s * self._decode_factor + self._queue_s
         edge_s[context.on_device] = 0.0
-        return Expectation(robot_s, link_s, edge_s, link_sd, edge_sd, key_s)
+        return Expectation(robot_s, link_s, edge_s, link_sd, edge_sd, key_s, samples_s)
+
+    def _link_s_with(self, context: Context, more_bytes: FloatArray) -> FloatArray:
+        """Return the transmission delays with more bytes than usual, shape (n,). The terms are then those of them."""
+        self._link_terms(self._link_x.T, context.features[:, _PSI] + more_bytes)
+        return self.link.predict(self._link_x)[0]
 
     @property
     def robot_factor(self) -> float:

@@ -200,15 +200,15 @@ class Exploration:
         if arm != context.on_device:
             idle_s = min(idle_s, context.period_s - total_s)
         computed = context.allowed & (context.point < context.point[arm])
-        can = computed & (expected.link_s <= idle_s)
+        can = computed & (expected.sample_s <= idle_s)
         if not can.any():
             return None
         gain_s = total_s - self._hopeful(expected, HOPE)
         can &= gain_s > _WORTH * total_s
         if not can.any():
             return None
-        best = int(np.argmax(np.where(can, gain_s / np.maximum(expected.link_s, 1e-6), -np.inf)))
-        self._allowance_s -= float(expected.link_s[best])
+        best = int(np.argmax(np.where(can, gain_s / np.maximum(expected.sample_s, 1e-6), -np.inf)))
+        self._allowance_s -= float(expected.sample_s[best])
         return best
 
     def _look_at_edge(self, context: Context, expected: Expectation) -> int | None:
@@ -221,7 +221,7 @@ class Exploration:
         if not can.any() or not self._edge_looks.is_due(context.now_s, self._model.edge.idle_s):
             return None
         self._edge_looks.sent(context.now_s)
-        return int(np.argmin(np.where(can, expected.link_s, np.inf)))
+        return int(np.argmin(np.where(can, expected.sample_s, np.inf)))
 
     # The critical path.
 
@@ -241,12 +241,13 @@ class Exploration:
         can = context.allowed & (gain_s > _WORTH * total_s[arm])
         can[[arm, context.on_device]] = False
         if self._samples:
-            can &= (context.point >= context.point[arm]) | (expected.link_s > _LARGEST_ALLOWANCE_S)
+            can &= (context.point >= context.point[arm]) | (expected.sample_s > _LARGEST_ALLOWANCE_S)
         if self._probes and arm != context.on_device:
             can &= context.features[:, _PSI] <= _HEAVIER * context.features[arm, _PSI]
         if not can.any() or (waited < 2 * every and context.key_frame):
             return None
-        cost_s = np.maximum(total_s - total_s[arm], 1e-3 * total_s[arm])
+        now_s = total_s if expected.key_s is None else total_s + expected.key_s
+        cost_s = np.maximum(now_s - total_s[arm], 1e-3 * total_s[arm])
         return int(np.argmax(np.where(can, gain_s / cost_s, -np.inf)))
 
     def _hopeful(self, expected: Expectation, deviations: float) -> FloatArray:
