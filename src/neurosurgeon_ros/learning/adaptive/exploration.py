@@ -174,10 +174,13 @@ class Exploration:
         Return the bytes of a probe to send while frames go to the edge; 0 for no probe.
 
         Small tensors reveal little about the delay of large tensors, because the round trip hides their bytes. If an
-        arm with many more bytes may be better, a large probe in the link's idle time measures the link.
+        arm with many more bytes may be better, a large probe in the link's idle time measures the link. The few bytes of
+        a stream reveal so little that the probe counts with the time that it takes at worst.
         """
         total_s = float(expected.total_s[arm])
         idle_s = min(self._allowance_s, context.period_s - total_s)
+        if expected.samples_s is not None:
+            idle_s *= math.exp(-_HEAVY_HOPE * float(expected.link_sd.max()))
         if idle_s * self._model.rate < _LARGEST_PROBE:
             return 0
         hopeful_s = expected.robot_s + np.exp(-_HEAVY_HOPE * expected.link_sd) * expected.link_s + expected.edge_s
