@@ -121,10 +121,11 @@ def logged_table(
         raise ValueError(f"{log} does not name the robot's arms; give the folder of a run of robot_node")
     names, on_device_ms = said[-1][0].split(", "), float(said[-1][1])
     engine = Engine.load(model)
+    fidelity = find_fidelity(engine.fingerprint)
     every = build_arm_table(
         engine,
-        expand(codecs),
-        admission=Admission(fidelity=find_fidelity(engine.fingerprint)),
+        expand(codecs, fidelity),
+        admission=Admission(fidelity=fidelity),
         speed=robot_speed,
         threads=threads,
         keep_all=True,
@@ -143,6 +144,7 @@ def logged_table(
         fidelity=every.fidelity[chosen],
         allowed=every.allowed[chosen],
         camera=every.camera[chosen],
+        key_bytes=every.key_bytes[chosen],
     )
 
 
@@ -184,5 +186,5 @@ def _recorded_table(arms: Sequence[Mapping[str, Any]]) -> ArmTable:
         fidelity=column("fidelity"),
         allowed=np.ones(len(arms), dtype=np.bool_),
         camera=np.array([bool(arm["camera"]) for arm in arms]),
-        key_bytes=np.zeros(len(arms)),
+        key_bytes=np.array([float(arm.get("key_bytes", 0.0)) for arm in arms]),  # earlier records have none
     )

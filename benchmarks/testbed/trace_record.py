@@ -20,8 +20,9 @@ times; the link then had the rate `link.usual_mbps`.
   :func:`.delays.frame_delays`; null if the frame is not counted.
 - `arms`: the robot's arm table in its order, the last one `on_device`; empty if the system is not this package. `name`,
   `point`, `camera`, `fidelity`, `robot_s`, `decode_s` as in :class:`neurosurgeon_ros.calibration.arm_table.ArmTable`;
-  `features` with `bytes` for a typical camera image, `image_bytes` for an image of the camera's size; `encode_s` on
-  the emulated robot; `back_s`, seconds of the back-end with post-processing on one core of this machine.
+  `features` with `bytes` for a typical camera image, `image_bytes` for an image of the camera's size; `key_bytes` of a
+  stream's key, for a typical camera image, 0 if the codec has no memory; `encode_s` on the emulated robot;
+  `back_s`, seconds of the back-end with post-processing on one core of this machine.
 - `edge`: measured seconds at the edge by arm, over the frames that the edge answered: `frames`, and the medians
   `queue_s`, `decode_s`, `compute_s`, `postprocess_s`, `sent_bytes`.
 - `edge_factor`: median of measured `compute_s + postprocess_s` divided by `back_s`, over these frames.
@@ -66,9 +67,10 @@ def robot_arms(engine: Engine, setting: Setting) -> ArmTable:
     """Return the arm table that the robot node has made at its start, from the delays that it keeps in the cache."""
     parameters = RobotParameters()
     builder = TableBuilder(engine, speed=setting.robot_speed, threads=1, kept=KeptDelays(is_as_fast=lambda *_: True))
-    admission = Admission(min_fidelity=parameters.min_fidelity, fidelity=find_fidelity(engine.fingerprint))
+    fidelity = find_fidelity(engine.fingerprint)
+    admission = Admission(min_fidelity=parameters.min_fidelity, fidelity=fidelity)
     with on_cores(setting.cores.robot):
-        return builder.build(expand(parameters.codecs), admission, parameters.fidelity_price_ms / 1e3)
+        return builder.build(expand(parameters.codecs, fidelity), admission, parameters.fidelity_price_ms / 1e3)
 
 
 def write_record(
@@ -91,7 +93,7 @@ def write_record(
     trace = scenario.trace
     assert trace is not None
     camera = json.loads((folder / "camera.json").read_text(encoding="utf-8"))
-    arms = [] if table is None else _arms(table, setting.robot_speed, pixels)
+    arms = [] if table is None else arms_of(table, setting.robot_speed, pixels)
     content = {
         "format": FORMAT,
         "system": system.name,
@@ -185,7 +187,13 @@ def finite(value: Any) -> Any:
     return value
 
 
-def _arms(table: ArmTable, speed: float, pixels: int) -> list[dict[str, Any]]:
+def arms_of(table: ArmTable, speed: float, pixels: int) -> list[dict[str, Any]]:
+    """
+    Return `arms` of the record.
+
+    :param speed: speed of the emulated robot as a fraction of one core.
+    :param pixels: number of pixels of a camera image.
+    """
     profile = table.profile
     share = pixels / CUSTOMARY_PIXELS
     made = []
@@ -203,6 +211,7 @@ def _arms(table: ArmTable, speed: float, pixels: int) -> list[dict[str, Any]]:
                 "features": table.features[index].tolist(),
                 "bytes": sent_bytes,
                 "image_bytes": sent_bytes * share if camera else sent_bytes,
+                "key_bytes": float(table.key_bytes[index]),
                 "encode_s": float(profile.encode_s[index]) / speed,
                 "decode_s": float(table.decode_s[index]),
                 "back_s": 0.0 if index == table.on_device else rest_s + profile.postprocess_s,

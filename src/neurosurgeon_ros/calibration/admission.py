@@ -64,7 +64,7 @@ class Admission:
 
     def fidelity_of(self, engine: Engine, arm: Arm) -> float:
         """Return an arm's expected agreement, in [0, 1]; 1 if it is unknown."""
-        known = None if arm.is_lossless else self._known(arm)
+        known = None if arm.is_lossless else self.known(arm)
         return known.fidelity if known else 1.0
 
     def expected_bytes(self, engine: Engine, arm: Arm, *, customary: bool = False) -> float:
@@ -76,28 +76,31 @@ class Admission:
         :param customary: if the arm sends the camera's image itself, return the bytes of an image of
             ``CUSTOMARY_PIXELS`` instead of those of the measured images.
         """
-        known = self._known(arm)
+        known = self.known(arm)
         if known is None:
             return float(engine.expected_bytes(arm))
         return self._scaled(arm, known.sent_bytes) if customary else known.sent_bytes
 
-    def expected_key_bytes(self, engine: Engine, arm: Arm) -> float:
+    def expected_key_bytes(self, engine: Engine, arm: Arm, *, customary: bool = False) -> float:
         """
         Return the number of bytes that a stream's key is expected to have; 0 if the arm's codec has no memory.
 
-        If the arm sends the camera's image, these are the bytes for an image of ``CUSTOMARY_PIXELS``.
+        :param customary: as in :meth:`expected_bytes`.
         """
         if not arm.is_stream:
             return 0.0
         known = self.fidelity.stream_at(arm.name, self.rate_hz) if self.fidelity else None
-        return float(engine.expected_bytes(arm, key=True)) if known is None else self._scaled(arm, known.key_bytes)
+        if known is None:
+            return float(engine.expected_bytes(arm, key=True))
+        return self._scaled(arm, known.key_bytes) if customary else known.key_bytes
 
     def _scaled(self, arm: Arm, measured: float) -> float:
         """Return measured bytes for an image of ``CUSTOMARY_PIXELS``, if the arm sends the camera's image."""
         pixels = self.fidelity.pixels if self.fidelity else 0.0
         return measured * CUSTOMARY_PIXELS / pixels if arm.sends_image and pixels else measured
 
-    def _known(self, arm: Arm) -> ArmFidelity | None:
+    def known(self, arm: Arm) -> ArmFidelity | None:
+        """Return what the calibration knows of an arm, at the camera's rate if it has memory; None if nothing."""
         if self.fidelity is None:
             return None
         return self.fidelity.stream_at(arm.name, self.rate_hz) if arm.is_stream else self.fidelity.arms.get(arm.name)
@@ -105,7 +108,7 @@ class Admission:
     def _agrees(self, engine: Engine, arm: Arm) -> bool:
         if self.min_fidelity == 0.0 or arm.is_lossless:
             return True
-        known = self._known(arm)
+        known = self.known(arm)
         return known.reaches(self.min_fidelity) if known else arm.codec in _ALMOST_LOSSLESS
 
     def _first_point(self, engine: Engine) -> int:

@@ -108,7 +108,7 @@ def build_arm_table(
     features = np.array([points[arm.point].features for arm in candidates], dtype=np.float64)
     features[:, PSI] = [admission.expected_bytes(engine, arm, customary=True) for arm in candidates]
     camera = np.array([arm.sends_image for arm in candidates], dtype=np.bool_)
-    key_bytes = np.array([admission.expected_key_bytes(engine, arm) for arm in candidates])
+    key_bytes = np.array([admission.expected_key_bytes(engine, arm, customary=True) for arm in candidates])
     robot_s = robot_seconds(measured, point, camera)
 
     fidelity = np.array([admission.fidelity_of(engine, arm) for arm in candidates])

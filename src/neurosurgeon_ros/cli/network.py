@@ -98,9 +98,14 @@ def make_console() -> Console:
     return Console(width=None if sys.stdout.isatty() else WIDTH)
 
 
-def smallest(point: dict[str, Any], *, lossless: bool) -> dict[str, Any] | None:
-    """Return a point's allowed arm with the fewest bytes; `lossless`: the raw one that loses nothing."""
-    arms = [arm for arm in point["arms"] if arm["allowed"]]
+def smallest(point: dict[str, Any], *, lossless: bool, memory: bool = False) -> dict[str, Any] | None:
+    """
+    Return a point's allowed arm with the fewest bytes; None if there is none.
+
+    :param lossless: return the raw arm that loses nothing.
+    :param memory: whether its codec has memory.
+    """
+    arms = [arm for arm in point["arms"] if arm["allowed"] and bool(arm["key_bytes"]) == memory]
     if lossless:
         return next((arm for arm in arms if arm["lossless"]), None)
     return min(arms, key=lambda arm: float(arm["bytes"]), default=None)

@@ -21,6 +21,7 @@ from neurosurgeon_ros.cli.network import (
 )
 
 if TYPE_CHECKING:
+    from neurosurgeon_ros.calibration.admission import Admission
     from neurosurgeon_ros.calibration.fidelity import FidelityTable
     from neurosurgeon_ros.codecs import TensorSpec
     from neurosurgeon_ros.inference.arm import Arm
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 #: Codecs with their own column.
 SHOWN = ("fp16", "int8")
+
+#: Default of the camera's images per second.
+RATE_HZ = 10.0
 
 #: Number of measured passes.
 REPEATS = 10
@@ -53,6 +57,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="F",
         help="agreement with the whole network that the smallest arm must reach (default: %(default)s)",
     )
+    parser.add_argument(
+        "--rate",
+        type=number(0.1, 1000.0, "Hz"),
+        default=RATE_HZ,
+        metavar="HZ",
+        help="the camera's images per second, for codecs with memory (default: %(default)g)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -63,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     :raises UsageError: if the network cannot be used, or the plot cannot be written.
     """
     engine = load_engine(args, keep_all=args.all)
-    content = describe(engine, load_fidelity(args, engine), args.min_fidelity)
+    content = describe(engine, load_fidelity(args, engine), args.min_fidelity, args.rate)
     if args.plot is not None:
         from neurosurgeon_ros.cli.partitions_plot import plot
 
@@ -82,17 +93,26 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def describe(engine: Engine, fidelity: FidelityTable | None, min_fidelity: float) -> dict[str, Any]:
-    """Return all data about a network's partition points, ready for JSON."""
+def describe(
+    engine: Engine, fidelity: FidelityTable | None, min_fidelity: float, rate_hz: float = RATE_HZ
+) -> dict[str, Any]:
+    """
+    Return all data about a network's partition points, ready for JSON.
+
+    Arms whose codec has memory are those of the calibration, with the bytes of a frame that is no key.
+
+    :param rate_hz: the camera's images per second.
+    """
     import torch
 
-    from neurosurgeon_ros.calibration.admission import Admission
-    from neurosurgeon_ros.codecs import CODECS
+    from neurosurgeon_ros.calibration.admission import AUTO, Admission, expand
     from neurosurgeon_ros.learning.interface import FEATURES
     from neurosurgeon_ros.partition import profile
 
-    admission = Admission(min_fidelity=min_fidelity, fidelity=fidelity)
-    arms = [arm for arm in engine.arms(CODECS, limits=admission.limits) if arm.codec]
+    admission = Admission(min_fidelity=min_fidelity, fidelity=fidelity, rate_hz=rate_hz)
+    judged = fidelity.streams if fidelity else {}
+    every = engine.arms(expand((AUTO,), fidelity), limits=admission.limits)
+    arms = [arm for arm in every if arm.codec and (not arm.is_stream or arm.name in judged)]
     allowed = set(admission.admit(engine, arms))
     measured = profile(engine.partitioned, engine.model.example_input, repeats=REPEATS, warmup=2)
     macs = [FEATURES.index(name) for name in ("conv_macs", "fc_macs", "act_macs")]
@@ -114,7 +134,8 @@ def describe(engine: Engine, fidelity: FidelityTable | None, min_fidelity: float
                     {
                         "codec": arm.codec,
                         "bytes": admission.expected_bytes(engine, arm),
-                        "fidelity": _fidelity(engine, fidelity, arm),
+                        "key_bytes": admission.expected_key_bytes(engine, arm),
+                        "fidelity": _fidelity(admission, arm),
                         "lossless": arm.is_lossless,
                         "allowed": arm in allowed,
                     }
@@ -133,16 +154,17 @@ def describe(engine: Engine, fidelity: FidelityTable | None, min_fidelity: float
         "left_out": engine.partitioned.left_out,
         "calibration": None if fidelity is None else f"{fidelity.measure} on {fidelity.images}",
         "min_fidelity": min_fidelity,
+        "rate_hz": rate_hz,
         "threads": torch.get_num_threads(),
         "notes": [*reading(engine), *notes(engine)],
         "points": points,
     }
 
 
-def _fidelity(engine: Engine, fidelity: FidelityTable | None, arm: Arm) -> float | None:
+def _fidelity(admission: Admission, arm: Arm) -> float | None:
     if arm.is_lossless:
         return 1.0
-    known = fidelity.arms.get(arm.name) if fidelity else None
+    known = admission.known(arm)
     return known.fidelity if known else None
 
 
@@ -158,20 +180,24 @@ def _show(content: dict[str, Any]) -> None:
     table.add_column("p", justify="right")
     table.add_column("point")
     table.add_column("tensors")
-    headers = ("raw", *SHOWN, "smallest at " + format(content["min_fidelity"], "g"))
+    has_memory = any(arm["key_bytes"] for point in content["points"] for arm in point["arms"])
+    headers = ["raw", *SHOWN, "smallest at " + format(content["min_fidelity"], "g")]
+    if has_memory:
+        headers.append(f"with memory at {content['rate_hz']:g} Hz")
     for header in (*headers, "MMAC before", "after", "front-end", "back-end"):
         table.add_column(header, justify="right")
     for point in content["points"]:
         by_codec = {arm["codec"]: arm for arm in point["arms"]}
         raw, least = smallest(point, lossless=True), smallest(point, lossless=False)
-        fidelity = f" {least['fidelity']:.2f}" if least and least["fidelity"] is not None else ""
+        streamed = smallest(point, lossless=False, memory=True)
         table.add_row(
             str(point["p"]),
             point["name"],
             "\n".join("×".join(map(str, tensor["shape"])) for tensor in point["tensors"]),
             _size(raw),
             *(_size(by_codec.get(codec)) for codec in SHOWN),
-            f"{least['codec']} {_size(least)}{fidelity}" if least else "",
+            _figures(least),
+            *((_figures(streamed),) if has_memory else ()),
             f"{point['macs_before'] / 1e6:,.0f}",
             f"{point['macs_after'] / 1e6:,.0f}",
             f"{1e3 * point['front_s']:.1f} ms",
@@ -188,6 +214,16 @@ def _show(content: dict[str, Any]) -> None:
         "no calibration: bytes are guesses where they depend on the content, 'neurosurgeon calibrate' measures them"
     )
     print(f"calibration: {calibration}" if calibration else without)
+
+
+def _figures(arm: dict[str, Any] | None) -> str:
+    """Return an arm's codec, bytes and agreement, and the bytes of a key if its codec has memory."""
+    if arm is None:
+        return ""
+    fidelity = f" {arm['fidelity']:.2f}" if arm["fidelity"] is not None else ""
+    key = f"\nkey {arm['key_bytes'] / 1e3:,.0f} kB" if arm["key_bytes"] else ""
+    size = f"{arm['bytes'] / 1e3:,.1f} kB" if arm["key_bytes"] else _size(arm)
+    return f"{arm['codec']} {size}{fidelity}{key}"
 
 
 def _size(arm: dict[str, Any] | None) -> str:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from neurosurgeon_ros.learning.interface import Choice, Context, Observation
@@ -12,6 +14,8 @@ from neurosurgeon_ros.simulation.uplink import UplinkByTime
 
 #: Seconds over which :class:`Lagged` averages the rate.
 LAG_S = 0.1
+#: Number of frames over which :class:`Lagged` spreads what a stream's key has more than its other frames.
+_KEY_FRAMES = 10.0
 #: A mean rate below this many bytes per second counts as 0.
 _DOWN = 1e-3
 
@@ -39,6 +43,8 @@ class Lagged:
     """
     Chooses the arm that would be best at the link's mean rate over the last 100 ms. It knows all other delays.
 
+    With arms whose codec has memory, it knows which frame would be a key, and the robot begins each frame itself at once.
+
     :param environment: the true delays. The link's rate must follow the clock (`row_s`).
     :raises ValueError: if the link has one rate per frame.
     """
@@ -50,6 +56,8 @@ class Lagged:
         self._uplink, self._environment = uplink, environment
         self._stages_s = environment.stages_s()
         self._sent_bytes = environment.table.sent_bytes * environment.transmission_factor
+        has_memory = environment.coding is not None and environment.coding.streams is not None
+        self._overdue_s = 0.0 if has_memory else math.inf
 
     def select(self, context: Context) -> Choice:
         """Choose the allowed arm with the lowest cost at that rate, or `on_device` if the rate is 0."""
@@ -60,11 +68,12 @@ class Lagged:
         if rate < _DOWN:
             return Choice(arm=context.on_device)
         compute_s = environment.slowdown[k] * environment.compute_s + environment.queue_s[k]
-        offload_s = self._sent_bytes / rate + compute_s + context.decode_s + environment.round_trip_s
+        sent_bytes = self._sent_bytes + context.key_bytes * environment.transmission_factor / _KEY_FRAMES
+        offload_s = sent_bytes / rate + compute_s + context.decode_s + environment.round_trip_s
         offload_s[context.on_device] = 0.0
         cost_s = self._stages_s[k] + offload_s + context.penalty_s
         arm = int(np.argmin(np.where(context.allowed, cost_s, np.inf)))
-        return Choice(arm=arm, predicted_offload_s=float(offload_s[arm]))
+        return Choice(arm=arm, predicted_offload_s=float(offload_s[arm]), overdue_s=self._overdue_s)
 
     def observe(self, observation: Observation, context: Context) -> None:
         """Ignore the observation; the environment gives the link's rate."""

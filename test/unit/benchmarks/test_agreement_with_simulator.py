@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 from agreement_with_simulator import Agreement, compare
 from run_records import camera_record, read_record
+from testbed.trace_record import arms_of
 
-from neurosurgeon_ros.simulation.arms.codec_table import codec_table
+from neurosurgeon_ros.codecs.camera import CUSTOMARY_PIXELS
+from neurosurgeon_ros.simulation.arms.codec_files import codec_table
 from neurosurgeon_ros.simulation.arms.environment import codec_environment
 from neurosurgeon_ros.simulation.arms.known_table import arm_table
 from neurosurgeon_ros.simulation.as_robot import simulate_robot
@@ -127,6 +129,21 @@ def test_a_run_on_a_recorded_link_is_read_from_its_record(tmp_path: Path) -> Non
         (tmp_path / "run.json").write_text(json.dumps(content | {"arms": arms} | changes, default=float))
         with pytest.raises(ValueError, match=message):
             read_record(tmp_path)
+
+
+def test_a_record_keeps_the_bytes_of_keys_and_older_records_have_none(tmp_path: Path) -> None:
+    one = codec_environment(codec_table("yolov3_tiny.fixed"), ConstantLink(1.0), frames=4)
+    table = arm_table(one)
+    assert table.key_bytes.any()
+    arms = arms_of(table, 1.0, CUSTOMARY_PIXELS)
+    link = {"name": "steps", "mbps": [1.0], "usual_mbps": 1.0}
+    content: dict[str, Any] = {"format": 1, "system": "default", "policy": POLICY, "warm_up": 0, "link": link}
+    content |= {"frames": [{"sent_s": 0.1 * k} for k in range(4)], "decisions": []}
+    (tmp_path / "run.json").write_text(json.dumps(content | {"arms": arms}))
+    np.testing.assert_array_equal(read_record(tmp_path).table.key_bytes, table.key_bytes)
+    older = [{key: value for key, value in arm.items() if key != "key_bytes"} for arm in arms]
+    (tmp_path / "run.json").write_text(json.dumps(content | {"arms": older}))
+    assert not read_record(tmp_path).table.key_bytes.any()
 
 
 @pytest.mark.parametrize(

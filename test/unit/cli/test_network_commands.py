@@ -16,13 +16,14 @@ import pytest
 import torch
 from robots import picture, small_engine
 
-from neurosurgeon_ros.calibration.fidelity import read_fidelity
+from neurosurgeon_ros.calibration.fidelity import FidelityTable, StreamFidelity, read_fidelity, write_fidelity
 from neurosurgeon_ros.cli import main
 from neurosurgeon_ros.cli.arguments import UsageError
 from neurosurgeon_ros.cli.footage import read_footage
 from neurosurgeon_ros.cli.verify import verify
 from neurosurgeon_ros.codecs import is_stream_codec
 from neurosurgeon_ros.inference.arm import Arm
+from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.models.files import find
 
 OWN = """
@@ -114,6 +115,26 @@ def test_partitions_of_an_own_network(own: str, capfd: pytest.CaptureFixture[str
     table = printed(capfd, "partitions", f"{own}:make")
     assert all(point["name"] in table for point in content["points"])
     assert "no calibration" in table
+
+
+def test_partitions_show_arms_with_memory_by_the_cameras_rate(own: str, capfd: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("constriction")
+    engine = Engine.load(f"{own}:make")
+    name = engine.partitioned.points[1].name
+    known = tuple(StreamFidelity(0.97, 0.96, 0.98, b, rate_hz=hz, key_bytes=9e3) for hz, b in ((2.0, 7e2), (9.5, 4e2)))
+    calibration = FidelityTable(
+        *("own", engine.fingerprint, "f1", "frames", 2, 2, {}), streams={f"{name}/int4-delta-d0.75": known}
+    )
+    write_fidelity(calibration)
+    for hz, sent_bytes in (("10", 4e2), ("5", 7e2)):
+        found = points(capfd, f"{own}:make", "--rate", hz)["points"]
+        arms = {arm["codec"]: arm for arm in found[1]["arms"]}
+        arm = arms["int4-delta-d0.75"]
+        assert (arm["bytes"], arm["key_bytes"], arm["fidelity"], arm["allowed"]) == (sent_bytes, 9e3, 0.97, True)
+        assert arms["fp32"]["key_bytes"] == 0.0
+        assert "int4-delta-d0.75" not in {one["codec"] for point in found[2:] for one in point["arms"]}, "not judged"
+    said = " ".join(printed(capfd, "partitions", f"{own}:make", "--rate", "5").split())
+    assert "with memory at 5 Hz" in said and "int4-delta-d0.75 0.7 kB 0.97" in said and "key 9 kB" in said
 
 
 def test_what_cannot_be_cut_is_said(own: str, capfd: pytest.CaptureFixture[str]) -> None:
@@ -299,6 +320,7 @@ def test_footage_that_is_none_is_refused_in_one_sentence(tmp_path: Path) -> None
         (["partitions", "{own}:make", "--plot", "/nowhere/points.png"], ["--plot", "/nowhere/points.png"]),
         (["partitions", "{own}:make", "--plot", "points.exe"], ["--plot", "PNG"]),
         (["partitions", "{own}:make", "--min-fidelity", "2"], ["--min-fidelity", "'2'"]),
+        (["partitions", "{own}:make", "--rate", "0"], ["--rate", "'0'"]),
         (["verify", "{own}:make", "--image", "gone.png"], ["--image", "gone.png"]),
         (["verify", "{own}:make", "--weights", "gone.pth"], ["gone.pth", "missing"]),
         (["verify", "{own}:make", "--weights", "a.pth", "--random-weights"], ["--random-weights", "not allowed"]),

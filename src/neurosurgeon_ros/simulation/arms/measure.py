@@ -69,7 +69,7 @@ def measure_codecs(
         profile=measure_delays(engine, arms, repeats=repeats),
         fidelity=np.array([admission.fidelity_of(engine, arm) for arm in arms]),
         low=np.array([known[arm.name].low if arm.name in known and not arm.is_lossless else 1.0 for arm in arms]),
-        key_bytes=np.array([admission.expected_key_bytes(engine, arm) for arm in arms]),
+        key_bytes=np.array([admission.expected_key_bytes(engine, arm, customary=True) for arm in arms]),
         streams={arm.name: _at_each_rate(engine, admission, arm) for arm in arms if arm.is_stream},
     )
 
@@ -82,7 +82,7 @@ def _at_each_rate(engine: Engine, admission: Admission, arm: Arm) -> tuple[Strea
         replace(
             one,
             sent_bytes=known.expected_bytes(engine, arm, customary=True),
-            key_bytes=known.expected_key_bytes(engine, arm),
+            key_bytes=known.expected_key_bytes(engine, arm, customary=True),
         )
         for one, known in at_rate
     )

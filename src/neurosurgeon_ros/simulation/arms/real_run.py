@@ -26,6 +26,7 @@ from neurosurgeon_ros.codecs.camera import CUSTOMARY_PIXELS
 from neurosurgeon_ros.learning.interface import FloatArray
 from neurosurgeon_ros.simulation.arms.coding import Coding
 from neurosurgeon_ros.simulation.environment import Environment, Noise
+from neurosurgeon_ros.simulation.streams.bytes import StreamBytes
 from neurosurgeon_ros.simulation.table import NetworkTable
 from neurosurgeon_ros.simulation.uplink import UplinkByTime
 
@@ -111,7 +112,8 @@ def run_environment(
             at = [i for i, sent in zip(run.image, run.decisions, strict=True) if sent["arm"] == one.name]
             sizes = [float(sent["sent_bytes"]) for sent in by_arm[one.name]]
             usual = [size / content[i] for i, size in zip(at, sizes, strict=True) if size]
-            features[arm, PSI] = float(np.mean(usual))
+            # Of an arm with memory, some frames are keys, which are much larger.
+            features[arm, PSI] = float(np.median(usual) if table.key_bytes[arm] else np.mean(usual))
     round_trip_s, factor, spread = _fit_link(run, mbps, row_s)
     key_frames = np.zeros(run.images, dtype=np.bool_)
     key_frames[[int(one["sequence"]) - 1 for one in run.decisions]] = [bool(one["key_frame"]) for one in run.decisions]
@@ -139,6 +141,7 @@ def run_environment(
             fidelity=table.fidelity,
             fidelity_price_s=fidelity_price_s,
             content=content,
+            streams=_streams(known.key_bytes, features, run.period_s),
             known=known,
         ),
     )
@@ -156,7 +159,13 @@ def _known(table: ArmTable, pixels: int) -> ArmTable:
         profile=replace(table.profile, encode_s=share * encode_s),
         robot_s=table.robot_s + (share - 1.0) * encode_s,
         features=features,
+        key_bytes=share * table.key_bytes,
     )
+
+
+def _streams(key_bytes: FloatArray, features: FloatArray, period_s: float) -> StreamBytes | None:
+    """Return the bytes of arms with memory: the run shows those of frames that are no keys, at whatever gaps it had."""
+    return StreamBytes(key_bytes, np.array([period_s]), features[:, [PSI]]) if key_bytes.any() else None
 
 
 def _content(run: RealRun) -> FloatArray:

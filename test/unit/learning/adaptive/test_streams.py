@@ -11,8 +11,9 @@ import math
 import numpy as np
 from three_arms import make_context
 
-from neurosurgeon_ros.learning.adaptive.belief import DelayModel, Parts
+from neurosurgeon_ros.learning.adaptive.belief import DelayModel, Expectation, Parts
 from neurosurgeon_ros.learning.adaptive.choice import ChoiceRule
+from neurosurgeon_ros.learning.adaptive.exploration import Exploration
 from neurosurgeon_ros.learning.adaptive.policy import AdaptiveMuLinUcb
 from neurosurgeon_ros.learning.adaptive.priors import Nominal
 from neurosurgeon_ros.learning.interface import FEATURES, Choice, Context, Kind, Observation
@@ -42,6 +43,7 @@ def drive(mbps: float, frames: int, policy: AdaptiveMuLinUcb | None = None) -> l
             robot_s=np.array([0.01, 0.01, 0.2]),
             point=np.array([0, 0, 1]),
             key_bytes=key_bytes,
+            sample_key_bytes=KEY,
         )
         choice = policy.select(seen)
         choices.append(choice)
@@ -56,7 +58,8 @@ def report(policy: AdaptiveMuLinUcb, seen: Context, choice: Choice, mbps: float)
     for arm, kind in ((choice.arm, Kind.FRAME), (choice.sample_arm, Kind.SAMPLE)):
         if arm is None or arm == ON_DEVICE:
             continue
-        sent = float(SENT[arm] + np.broadcast_to(seen.key_bytes, 3)[arm])
+        more = seen.key_bytes if kind is Kind.FRAME else seen.sample_key_bytes
+        sent = float(SENT[arm] + np.broadcast_to(more, 3)[arm])
         transmit_s = ROUND_TRIP_S + 8e-6 * sent / mbps
         policy.observe(
             Observation(arm, seen.frame, kind, transmit_s, transmit_s=transmit_s, compute_s=0.0, sent_bytes=int(sent)),
@@ -134,3 +137,28 @@ def test_the_share_of_a_key_falls_the_longer_an_arm_stays() -> None:
     for frame in range(40):
         rule.chosen(frame % 2)
     assert rule.key_share > 0.5
+
+
+def test_a_sample_of_a_live_stream_takes_the_time_of_a_key() -> None:
+    features = np.zeros((3, len(FEATURES)))
+    features[:, PSI] = SENT
+    model = DelayModel(3, Nominal(), Parts())
+    alive = model.expect(make_context(features=features, key_bytes=np.zeros(3), sample_key_bytes=KEY))
+    features[:, PSI] += KEY
+    larger = DelayModel(3, Nominal(), Parts()).expect(make_context(features=features))
+    np.testing.assert_allclose(alive.sample_s[:2], larger.link_s[:2])
+    assert alive.key_s is None and alive.link_s[STREAM] < alive.link_s[PLAIN] < alive.sample_s[STREAM]
+    assert larger.sample_s is larger.link_s
+
+
+def test_exploration_counts_that_a_sample_of_a_live_stream_is_a_key() -> None:
+    """The first allowance is 0.1 s of link time: enough for a frame of the stream, and not for a sample of it."""
+    model, sd = DelayModel(3, Nominal(), Parts()), np.full(3, 0.1)
+    frame = Expectation(np.array([0.01, 0.01, 0.2]), np.array([0.08, 0.01, 0.0]), np.array([0.02, 0.02, 0.0]), sd, sd)
+    counted = dataclasses.replace(frame, samples_s=np.array([0.08, 0.3, 0.0]))
+    seen = make_context(point=np.array([0, 0, 1]))
+    for expected, sampled in ((frame, STREAM), (counted, PLAIN)):
+        exploration = Exploration(model, budget=0.1, mu=0.25, probes=True, samples=True, informed=True)
+        exploration.advance(seen.now_s)
+        assert exploration.sample(seen, expected, ON_DEVICE) == sampled
+    assert exploration.sample(seen, counted, ON_DEVICE) is None, "the link time of the first sample is used up"

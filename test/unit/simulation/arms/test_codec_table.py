@@ -61,6 +61,31 @@ def test_written_tables_are_read_again(tmp_path: Path) -> None:
     np.testing.assert_allclose(again.robot_s, table.robot_s)
 
 
+def test_an_arm_with_memory_is_taken_at_the_nearest_rate_that_is_not_above_the_cameras(tmp_path: Path) -> None:
+    write_codec_table(tmp_path / "again.csv", codec_table("yolov3_tiny.fixed"))
+    table = read_codec_table(tmp_path / "again.csv", "yolov3_tiny.fixed")
+    arm = table.arms.index("pool4/int4-delta-d0.75")
+    rates = table.streams["pool4/int4-delta-d0.75"]
+    assert [one.rate_hz for one in rates] == pytest.approx([2.0, 5.0, 10.0])
+    for hz, one in ((0.0, rates[0]), (1.0, rates[0]), (5.1, rates[1]), (9.0, rates[1]), (30.0, rates[2])):
+        at = table.at_rate(hz)
+        assert (at.features[arm, -1], at.key_bytes[arm]) == (one.sent_bytes, one.key_bytes)
+        assert (at.fidelity[arm], at.low[arm]) == (one.fidelity, one.low)
+    assert rates[0].sent_bytes > rates[2].sent_bytes
+    plain = table.arms.index("pool4/int4-zstd")
+    assert table.key_bytes[plain] == 0.0 and "pool4/int4-zstd" not in table.streams
+
+
+def test_the_rates_of_an_arm_must_increase(tmp_path: Path) -> None:
+    write_codec_table(tmp_path / "net.arms.csv", codec_table("yolov3_tiny.fixed"))
+    lines = (tmp_path / "net.arms.csv").read_text().splitlines(keepends=True)
+    at = next(line for line, text in enumerate(lines) if text.startswith("pool4/int4-delta-d0.75"))
+    lines[at], lines[at + 1] = lines[at + 1], lines[at]
+    (tmp_path / "net.arms.csv").write_text("".join(lines))
+    with pytest.raises(ValueError, match="has pool4/int4-delta-d0.75 3 times, but column hz must increase"):
+        read_codec_table(tmp_path / "net.arms.csv", "net")
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
