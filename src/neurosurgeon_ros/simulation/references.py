@@ -43,7 +43,7 @@ class Lagged:
     """
     Chooses the arm that would be best at the link's mean rate over the last 100 ms. It knows all other delays.
 
-    With arms whose codec has memory, it knows which frame would be a key, and the robot begins each frame itself at once.
+    If arms have memory, it knows which frame would be a key, and the robot begins each frame itself at once.
 
     :param environment: the true delays. The link's rate must follow the clock (`row_s`).
     :raises ValueError: if the link has one rate per frame.

@@ -220,7 +220,9 @@ def test_the_arm_table_starts_with_the_bytes_of_the_rate() -> None:
     admission = Admission(fidelity=dataclasses.replace(known, streams={image.name: (stream(2.0),)}))
     assert admission.expected_bytes(engine, image) == 100.0
     assert admission.expected_bytes(engine, image, customary=True) == pytest.approx(100.0 * CUSTOMARY_PIXELS / 960.0)
-    assert admission.expected_key_bytes(engine, image, customary=True) == pytest.approx(900.0 * CUSTOMARY_PIXELS / 960.0)
+    assert admission.expected_key_bytes(engine, image, customary=True) == pytest.approx(
+        900.0 * CUSTOMARY_PIXELS / 960.0
+    )
 
 
 def test_a_file_keeps_the_rates_and_one_without_them_stays_readable(tmp_path: Path) -> None:

@@ -166,7 +166,8 @@ class DelayModel:
             key_s -= link_s
         link_s[context.on_device] = 0.0
         if not self._parts.separate:
-            return Expectation(robot_s, link_s, np.zeros(self._n_arms), link_sd, np.zeros(self._n_arms), key_s, samples_s)
+            none = np.zeros(self._n_arms)
+            return Expectation(robot_s, link_s, none, link_sd, none, key_s, samples_s)
         edge_s, edge_sd = self.edge.predict(self._edge_x)
         edge_s += context.decode_s * self._decode_factor + self._queue_s
         edge_s[context.on_device] = 0.0

@@ -174,8 +174,8 @@ class Exploration:
         Return the bytes of a probe to send while frames go to the edge; 0 for no probe.
 
         Small tensors reveal little about the delay of large tensors, because the round trip hides their bytes. If an
-        arm with many more bytes may be better, a large probe in the link's idle time measures the link. The few bytes of
-        a stream reveal so little that the probe counts with the time that it takes at worst.
+        arm with many more bytes may be better, a large probe in the link's idle time measures the link. The few bytes
+        of a stream reveal so little that the probe counts with the time that it takes at worst.
         """
         total_s = float(expected.total_s[arm])
         idle_s = min(self._allowance_s, context.period_s - total_s)

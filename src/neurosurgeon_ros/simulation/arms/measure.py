@@ -31,10 +31,9 @@ def measure_codecs(
     """
     Measure every arm whose fidelity is known.
 
-    If the network has a calibration, these are its arms, with the calibration's fidelity and bytes; those of an arm with
-    memory are the ones at each rate. A network without
-    weights gets random weights and has no calibration. Its arms are then those that a robot uses without a calibration
-    (lossless codecs and fp16), with fidelity 1 and their mean bytes for `images`.
+    If the network has a calibration, these are its arms, with the calibration's fidelity and bytes, at each rate if the
+    codec has memory. A network without weights gets random weights and has no calibration. Its arms are then those that
+    a robot uses without a calibration (lossless codecs and fp16), with fidelity 1 and their mean bytes for `images`.
 
     Torch uses the calling thread's thread count.
 
