@@ -234,9 +234,8 @@ class _Planner:
         sent_bytes = self._content[k] * usual_bytes
         ready_s = arrived_s + float(self._stages_s[k, arm])
         left_s = self._uplink.end_s(k, ready_s, sent_bytes * environment.transmission_factor[arm])
-        edge_s = (
-            environment.queue_s[k] + self._coding.decode_s[arm] + environment.compute_s[arm] * environment.slowdown[k]
-        )
+        compute_s = float(environment.compute_s[arm] * environment.slowdown[k])
+        edge_s = float(environment.queue_s[k] + self._coding.decode_s[arm]) + compute_s
         done_s = left_s + environment.round_trip_s + edge_s
         finished_s = ready_s + float(self._rest_s[k, arm])
         due_s = arrived_s + self._deadline_s[k]
@@ -244,10 +243,8 @@ class _Planner:
         cost_s = np.where(counts & (done_s <= due_s), done_s, finished_s) - arrived_s
         cost_s = cost_s + np.where(counts, self._coding.penalty_s[arm], 0.0)
         following = np.maximum(np.searchsorted(self._arrived_s, done_s), k + 1)
-        given_up_s = np.minimum(
-            np.maximum(SHORTEST_S, GIVE_UP_FACTOR * 8.0 * sent_bytes / UNKNOWN_RATE), self._lifespan_s
-        )
-        is_sent = (done_s - ready_s <= given_up_s) & (left_s - ready_s <= self._lifespan_s)
+        longest_s = np.maximum(SHORTEST_S, GIVE_UP_FACTOR * 8.0 * sent_bytes / UNKNOWN_RATE)
+        is_sent = done_s - ready_s <= np.minimum(longest_s, self._lifespan_s)
         cost_s = cost_s + self._own_s[following] - self._own_s[k + 1]
         return _Step(np.where(is_sent, cost_s, np.inf), following)
 
