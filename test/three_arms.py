@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from neurosurgeon_ros.learning.adaptive.belief import Expectation
+from neurosurgeon_ros.learning.adaptive.expectation import Expectation
 from neurosurgeon_ros.learning.interface import Context
 
 #: Seconds of each arm on the robot.

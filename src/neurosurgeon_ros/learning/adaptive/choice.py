@@ -9,7 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from neurosurgeon_ros.learning.adaptive.belief import HOPE, DelayModel, Expectation
+from neurosurgeon_ros.learning.adaptive.belief import HOPE, DelayModel
+from neurosurgeon_ros.learning.adaptive.expectation import Expectation
 from neurosurgeon_ros.learning.checks import in_range
 from neurosurgeon_ros.learning.interface import HOPELESS_DEADLINES, BoolArray, Context, FloatArray, IntArray
 

@@ -8,7 +8,8 @@ import math
 
 import numpy as np
 
-from neurosurgeon_ros.learning.adaptive.belief import HOPE, SMALL_PROBE, DelayModel, Expectation
+from neurosurgeon_ros.learning.adaptive.belief import HOPE, SMALL_PROBE, DelayModel
+from neurosurgeon_ros.learning.adaptive.expectation import Expectation
 from neurosurgeon_ros.learning.adaptive.keep_alive import KeepAlive
 from neurosurgeon_ros.learning.checks import in_range
 from neurosurgeon_ros.learning.interface import FEATURES, Context, FloatArray, Kind, Observation

@@ -7,8 +7,9 @@ from __future__ import annotations
 import math
 from collections import deque
 
-from neurosurgeon_ros.learning.adaptive.belief import DelayModel, Expectation
+from neurosurgeon_ros.learning.adaptive.belief import DelayModel
 from neurosurgeon_ros.learning.adaptive.choice import finish_share
+from neurosurgeon_ros.learning.adaptive.expectation import Expectation
 from neurosurgeon_ros.learning.interface import Context, Kind, Observation
 
 #: An answer is overdue this many standard deviations after its expected arrival.

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from neurosurgeon_ros.learning.adaptive.belief import HOPE, DelayModel, Expectation, Parts
+from neurosurgeon_ros.learning.adaptive.belief import HOPE, DelayModel, Parts
 from neurosurgeon_ros.learning.adaptive.choice import ChoiceRule, without_hopeless
+from neurosurgeon_ros.learning.adaptive.expectation import Expectation
 from neurosurgeon_ros.learning.adaptive.exploration import Exploration
 from neurosurgeon_ros.learning.adaptive.hedging import HedgeRule
 from neurosurgeon_ros.learning.adaptive.priors import Nominal

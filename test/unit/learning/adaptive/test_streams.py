@@ -11,8 +11,9 @@ import math
 import numpy as np
 from three_arms import make_context
 
-from neurosurgeon_ros.learning.adaptive.belief import DelayModel, Expectation, Parts
+from neurosurgeon_ros.learning.adaptive.belief import DelayModel, Parts
 from neurosurgeon_ros.learning.adaptive.choice import ChoiceRule
+from neurosurgeon_ros.learning.adaptive.expectation import Expectation
 from neurosurgeon_ros.learning.adaptive.exploration import Exploration
 from neurosurgeon_ros.learning.adaptive.policy import AdaptiveMuLinUcb
 from neurosurgeon_ros.learning.adaptive.priors import Nominal
