@@ -11,7 +11,7 @@ import pytest
 
 from neurosurgeon_ros.calibration.admission import Admission
 from neurosurgeon_ros.nodes.robot_parameters import RobotParameters
-from neurosurgeon_ros.simulation.arms.codec_table import codec_table
+from neurosurgeon_ros.simulation.arms.codec_files import codec_table
 from neurosurgeon_ros.simulation.arms.environment import FIDELITY_PRICE_S, MIN_FIDELITY, codec_environment, robot_table
 from neurosurgeon_ros.simulation.experiments.settings import on_device_s
 from neurosurgeon_ros.simulation.processes import ConstantLink
