@@ -27,7 +27,10 @@ ARGUMENTS = {
     "policy": ("", "policy that chooses the arm of each frame; empty: as in robot_params_file"),
     "edge_namespace": ("", "namespace of the topics between robots and edge; empty: as in the parameter files"),
     "robot_speed": ("", "speed of the emulated robots; empty: as in robot_params_file"),
-    "image_transport": ("", "raw or compressed; empty: as in robot_params_file, and videos are played raw"),
+    "image_transport": (
+        "",
+        "raw, compressed, ffmpeg or foxglove; empty: as in robot_params_file; videos are played raw or compressed",
+    ),
     "play": ("false", "play a video as the camera of each robot"),
     "videos": ("", "video files or shipped videos street and fixed, by commas, one per robot in turn; empty: street"),
     "respawn": ("false", "restart edge and robots if they end unexpectedly"),

@@ -17,7 +17,7 @@ PARAMETERS = {
     "model": ("network to share with the edge", str),
     "weights": ("weights file", str),
     "labels": ("file with the names of the classes; must be the same on robot and edge", str),
-    "image_transport": ("transport of the camera's images: raw or compressed", str),
+    "image_transport": ("transport of the camera's images: raw, compressed, ffmpeg or foxglove", str),
     "significant_bits": ("bits that the camera uses of the 16 bits of a value, 0: all", int),
     "policy": ("policy that chooses the arm of each frame", str),
     "edge_namespace": ("namespace of the topics between robot and edge; must be the same on both", str),

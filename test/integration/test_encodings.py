@@ -19,8 +19,9 @@ from watcher import Watcher, watching
 
 from neurosurgeon_ros.camera.camera import Camera
 from neurosurgeon_ros.camera.encodings import ENCODINGS
-from neurosurgeon_ros.camera.images import COMPRESSED, RAW, from_bgr
+from neurosurgeon_ros.camera.images import from_bgr
 from neurosurgeon_ros.camera.picture_headers import KINDS
+from neurosurgeon_ros.camera.transports import COMPRESSED, RAW
 from neurosurgeon_ros.robot.arrival import Arrival
 
 

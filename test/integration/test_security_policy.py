@@ -12,6 +12,8 @@ from rclpy.action.graph import get_action_client_names_and_types_by_node, get_ac
 from support import Processes
 from watcher import Watcher, watching
 
+from neurosurgeon_ros.camera.transports import TRANSPORTS
+
 ROBOT_ID = "robot_node"
 Uses = set[tuple[str, str]]
 
@@ -57,11 +59,12 @@ def used(watcher: Watcher, name: str) -> Uses:
     return {(doing, one.replace(f"/neurosurgeon/{ROBOT_ID}/", "/neurosurgeon/*/")) for doing, one in found}
 
 
-@pytest.mark.parametrize("transport", ["raw", "compressed"])
+@pytest.mark.parametrize("transport", ["raw", "compressed", "foxglove"])
 def test_the_policies_allow_what_the_nodes_use_and_nothing_else(
     processes: Processes, root: Path, transport: str
 ) -> None:
-    other = {("subscribe", "/image_raw/compressed" if transport == "raw" else "/image_raw")}
+    topics = {other: "/image_raw" if other == "raw" else f"/image_raw/{other}" for other in TRANSPORTS}
+    other = {("subscribe", topic) for name, topic in topics.items() if name != transport}
     processes.start("edge_node", "--ros-args", "-p", "threads:=1")
     processes.start(
         "robot_node", "--ros-args", "-p", "threads:=1", "-p", "codecs:=[uint8]", "-p", f"image_transport:={transport}"

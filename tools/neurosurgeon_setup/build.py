@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The colcon build of the package, and of the vision_msgs underlay if vision_msgs is not installed."""
+"""The colcon build of the package, and of the message packages that it needs and that are not installed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from . import stamps
 from .layout import Layout, complete_environment
 from .report import Problem, Reporter, run_logged
 
-_UNDERLAY = Path("underlay") / "vision_msgs"
+_UNDERLAY = Path("underlay")
 # The installed tree links to these, so that editing a file needs no build. A new file needs one.
 _LINKED = ("src/neurosurgeon_ros", "scripts", "launch", "config")
 
@@ -69,7 +69,12 @@ def build(layout: Layout, reporter: Reporter) -> None:
 
 def colcon_command(layout: Layout) -> list[str | Path]:
     """Return the build command, which must run in the checkout's top folder."""
-    underlay = [] if (layout.venv / "share" / "vision_msgs" / "package.xml").exists() else [_UNDERLAY]
+    installed = layout.venv / "share"
+    underlay = [
+        _UNDERLAY / folder.name
+        for folder in sorted((layout.root / _UNDERLAY).iterdir())
+        if not (installed / folder.name / "package.xml").exists()
+    ]
     command: list[str | Path] = [layout.venv / "bin" / "colcon", "--log-base", layout.root / "log", "build"]
     command += ["--paths", ".", *underlay, "--build-base", layout.build, "--install-base", layout.install]
     command += ["--merge-install", "--symlink-install"]

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A robot's camera: receives raw or compressed images on the topics that image_transport names."""
+"""A robot's camera: receives raw or compressed images, or a video, on the topics that image_transport names."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import functools
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -17,17 +18,19 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from neurosurgeon_ros.camera.compressed import check_compressed, decode_compressed
 from neurosurgeon_ros.camera.image_sources import Silence, other_sources, sources_of, wanted_reliability
-from neurosurgeon_ros.camera.images import (
-    COMPRESSED,
+from neurosurgeon_ros.camera.images import MAX_BYTES, camera_info_topic, check_image, to_bgr
+from neurosurgeon_ros.camera.losses import Losses
+from neurosurgeon_ros.camera.packet_gaps import PublicationGaps
+from neurosurgeon_ros.camera.transports import (
+    FOXGLOVE,
     IMAGE_TOPIC,
-    MAX_BYTES,
     RAW,
-    camera_info_topic,
-    check_image,
-    to_bgr,
+    TRANSPORTS,
+    VIDEO_TRANSPORTS,
+    message_type,
     transport_topic,
 )
-from neurosurgeon_ros.camera.losses import Losses
+from neurosurgeon_ros.camera.video_decoding import VideoDecoding
 from neurosurgeon_ros.robot.arrival import Arrival, ImageRejected
 from neurosurgeon_ros.ros import qos
 from neurosurgeon_ros.ros.entities import destroy, steady_timer
@@ -50,10 +53,14 @@ class Camera:
     :func:`neurosurgeon_ros.camera.image_sources.wanted_reliability`; it changes when the publishers do. Parameters
     `qos_overrides` take precedence.
 
-    :param transport: "raw" or "compressed".
+    Packets of a video are decoded in a thread of their own, which calls `take`, `reject` and `skip`.
+
+    :param transport: one of :data:`~neurosurgeon_ros.camera.transports.TRANSPORTS`.
     :param significant_bits: how many of the 16 bits of a value the camera uses, from the lowest; 0: all.
     :param take: called with each image that can be decoded according to its header.
     :param reject: called for each other image with the reason, in one sentence.
+    :param skip: called for each packet of a video that comes before a key frame.
+    :raises ValueError: what the transport needs is not installed.
 
     :ivar info: the camera's newest calibration; None before the first one.
     :ivar losses: images that did not reach the robot.
@@ -67,21 +74,27 @@ class Camera:
         significant_bits: int = 0,
         take: Callable[[Arrival], object],
         reject: Callable[[str], object],
+        skip: Callable[[], object] = lambda: None,
     ) -> None:
         self._node = node
         self._transport = transport
         self._significant_bits = significant_bits
         self._take = take
         self._reject = reject
+        self._skip = skip
+        self._said: set[str] = set()
         self._came = False
         self.info: CameraInfo | None = None
         self.losses = Losses()
         self.topic = transport_topic(node, transport)
-        self._kind = CompressedImage if transport == COMPRESSED else Image
+        self._kind = message_type(transport)
+        self._video: VideoDecoding | None = None
+        if transport in VIDEO_TRANSPORTS:
+            self._video = VideoDecoding(transport, self.topic, take=take, reject=reject, skip=self._on_skipped)
         self._intake = Intake(node)
         # The newest is last. An older one stays until the newest has matched the publishers.
         self._images = [self._subscribe(self._wanted())]
-        self._latest: deque[tuple[Subscription, Image | CompressedImage]] = deque(maxlen=_REMEMBERED)
+        self._latest: deque[tuple[Subscription, Any]] = deque(maxlen=_REMEMBERED)
         self._info_topic = camera_info_topic(node.resolve_topic_name(IMAGE_TOPIC))
         self._infos = self._intake.subscribe(
             CameraInfo, self._info_topic, self._on_info, qos.SENSOR_DATA, max_bytes=SMALL_BYTES
@@ -92,6 +105,8 @@ class Camera:
         """Destroy the subscriptions."""
         self._node.destroy_timer(self._timer)
         destroy(self._node, *self._images, self._infos)
+        if self._video is not None:
+            self._video.close()
 
     @property
     def profile(self) -> QoSProfile:
@@ -108,11 +123,15 @@ class Camera:
                     f"for image_transport {self._transport}: remap {IMAGE_TOPIC}, or set image_transport"
                 )
         if self._node.count_publishers(self.topic) == 0:
-            other = COMPRESSED if self._transport == RAW else RAW
-            topic = transport_topic(self._node, other)
-            if self._node.count_publishers(topic) > 0:
-                return f"nobody publishes {self.topic}, but {topic} is there: set image_transport to {other}"
+            for other in TRANSPORTS:
+                topic = transport_topic(self._node, other)
+                if self._node.count_publishers(topic) > 0:
+                    return f"nobody publishes {self.topic}, but {topic} is there: set image_transport to {other}"
         return ""
+
+    def waits_for(self) -> str:
+        """Return which key frame the robot waits for before it can decode a video; empty if it waits for none."""
+        return "" if self._video is None else self._video.waits_for
 
     def why_silent(self) -> str:
         """Return why no image arrives and what to do, in one sentence that stays the same while the cause does."""
@@ -159,18 +178,22 @@ class Camera:
         )
 
     def _subscribe(self, reliability: ReliabilityPolicy) -> Subscription:
-        profile = copy.copy(qos.RELIABLE_IMAGES if reliability == ReliabilityPolicy.RELIABLE else qos.SENSOR_DATA)
-        handle = self._on_compressed if self._transport == COMPRESSED else self._on_image
+        is_video, gaps = self._video is not None, PublicationGaps()
+        if is_video:
+            profile = qos.video_packets(reliability)
+        else:
+            profile = copy.copy(qos.RELIABLE_IMAGES if reliability == ReliabilityPolicy.RELIABLE else qos.SENSOR_DATA)
         mine: list[Subscription] = []
         subscription = self._intake.subscribe(
             self._kind,
             self.topic,
-            functools.partial(self._receive, mine, handle),
+            functools.partial(self._receive, mine, gaps),
             profile,
             max_bytes=MAX_BYTES + SMALL_BYTES,
             on_refusal=self._reject,
             overridable=True,
-            pixels=True,
+            pixels=self._transport != FOXGLOVE,
+            on_number=gaps.count if is_video else None,
         )
         mine.append(subscription)
         return subscription
@@ -186,12 +209,7 @@ class Camera:
 
     # Received messages.
 
-    def _receive(
-        self,
-        mine: list[Subscription],
-        handle: Callable[[Image | CompressedImage], object],
-        message: Image | CompressedImage,
-    ) -> None:
+    def _receive(self, mine: list[Subscription], gaps: PublicationGaps, message: Any) -> None:
         """Handle an image, unless the other of two subscriptions has already delivered it."""
         if len(self._images) > 1:
             if any(other is not mine[0] and _same(message, seen) for other, seen in self._latest):
@@ -199,7 +217,12 @@ class Camera:
             self._latest.append((mine[0], message))
         self._came = True
         self.losses.images += 1
-        handle(message)
+        if self._video is not None:
+            self._video.put(message, follows=gaps.take())
+        elif self._transport == RAW:
+            self._on_image(message)
+        else:
+            self._on_compressed(message)
 
     def _on_image(self, message: Image) -> None:
         try:
@@ -220,10 +243,18 @@ class Camera:
             Arrival(message.header, time.monotonic(), lambda: decode_compressed(message, self._significant_bits), data)
         )
 
+    def _on_skipped(self, waits_for: str) -> None:
+        """Say once which key frame the robot waits for; called from the video's thread."""
+        if waits_for not in self._said:
+            self._said.add(waits_for)
+            self._node.get_logger().warning(waits_for)
+        self._skip()
+
     def _on_info(self, message: CameraInfo) -> None:
         self.info = message
         self.losses.infos += 1
 
 
-def _same(one: Image | CompressedImage, other: Image | CompressedImage) -> bool:
-    return bool(one.header == other.header and one.data == other.data)
+def _same(one: Any, other: Any) -> bool:
+    stamped = "timestamp" if hasattr(one, "timestamp") else "header"
+    return bool(getattr(one, stamped) == getattr(other, stamped) and one.data == other.data)

@@ -20,16 +20,14 @@ from rclpy.qos import (
     qos_check_compatible,
 )
 from rclpy.topic_endpoint_info import TopicEndpointInfo
-from sensor_msgs.msg import CompressedImage, Image
 
-from neurosurgeon_ros.camera.images import IMAGE_TOPIC
+from neurosurgeon_ros.camera.transports import IMAGE_TOPIC, RAW, TYPE_NAMES
 from neurosurgeon_ros.ros.peers import full_name, is_named
-from neurosurgeon_ros.ros.type_hashes import type_name
 
 #: Maximum number of topics, and of publishers, that one sentence names.
 _MOST_NAMED = 4
 
-_KINDS = {type_name(Image): "raw", type_name(CompressedImage): "compressed"}
+_KINDS = {name: transport for transport, name in TYPE_NAMES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +65,7 @@ class Silence:
     The subscription and the publishers at a time when no image arrives.
 
     :param topic: topic on which images are expected, fully resolved.
-    :param transport: "raw" or "compressed".
+    :param transport: one of :data:`~neurosurgeon_ros.camera.transports.TRANSPORTS`.
     :param profile: quality of service of the subscription.
     :param sources: publishers of the topic.
     :param others: publishers of images on other topics, by topic.
@@ -107,15 +105,19 @@ class Silence:
             for topic, sources in self.others.items()
             if any(_KINDS.get(source.kind) == self.transport for source in sources)
         }
-        shown = [f"{topic} by {_named(sources)}" for topic, sources in sorted((fitting or self.others).items())]
-        if not shown:
+        if not self.others:
             return ": start the camera's driver, and see that both have the same ROS_DOMAIN_ID"
-        listed = "; ".join(shown[:_MOST_NAMED]) + ("; …" if len(shown) > _MOST_NAMED else "")
         first = min(fitting or self.others)
+        other = self.transport if fitting else _KINDS[self.others[first][0].kind]
+        shown = [
+            f"{topic} by {_named(sources)}"
+            for topic, sources in sorted((fitting or self.others).items())
+            if fitting or any(_KINDS[source.kind] == other for source in sources)
+        ]
+        listed = "; ".join(shown[:_MOST_NAMED]) + ("; …" if len(shown) > _MOST_NAMED else "")
         if not fitting:
-            other = "compressed" if self.transport == "raw" else "raw"
             return f"; there are {other} images on {listed}: set image_transport to {other}"
-        base = first.removesuffix("/compressed") if self.transport == "compressed" else first
+        base = first if self.transport == RAW else first.removesuffix(f"/{self.transport}")
         return f"; there are images on {listed}: remap with -r {IMAGE_TOPIC}:={base}, or image_topic:={base} by launch"
 
 

@@ -16,19 +16,11 @@ import cv2
 import numpy as np
 from cv_bridge import CvBridge
 from numpy.typing import NDArray
-from rclpy.node import Node
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from neurosurgeon_ros.camera.encodings import ENCODINGS, MAX_BITS, Encoding, why_unknown
 from neurosurgeon_ros.robot.arrival import ImageRejected
-
-#: The transports of images, named as in image_transport.
-RAW, COMPRESSED = "raw", "compressed"
-TRANSPORTS = (RAW, COMPRESSED)
-
-#: Topic of the images before remapping.
-IMAGE_TOPIC = "image_raw"
 
 #: Maximum size of an accepted image in bytes, both as received and after decoding: 44 megapixels in colour.
 MAX_BYTES = 128 * 1024 * 1024
@@ -45,12 +37,6 @@ _YUV_TO_BGR = np.column_stack((_YUV_TO_BGR, -_YUV_TO_BGR @ (16, 128, 128)))
 _ROWS = 64
 
 _BRIDGE = CvBridge()
-
-
-def transport_topic(node: Node, transport: str) -> str:
-    """Return the fully qualified topic of a transport. One remapping of `image_raw` moves all of them."""
-    base: str = node.resolve_topic_name(IMAGE_TOPIC)
-    return base if transport == RAW else f"{base}/{transport}"
 
 
 def camera_info_topic(image_topic: str) -> str:

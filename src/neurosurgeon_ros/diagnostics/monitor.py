@@ -22,7 +22,8 @@ from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
 from neurosurgeon_ros.camera.compressed import decode_compressed
-from neurosurgeon_ros.camera.images import COMPRESSED, RAW, to_bgr, transport_topic
+from neurosurgeon_ros.camera.images import to_bgr
+from neurosurgeon_ros.camera.transports import COMPRESSED, RAW, transport_topic
 from neurosurgeon_ros.diagnostics.records import (
     HeaderKey,
     Seen,

@@ -112,19 +112,24 @@ class Health:
         return values
 
 
-def level(trend: Trend, *, obstacle: str, image_topic: str, silence: str = "", losses: str = "") -> tuple[bytes, str]:
+def level(
+    trend: Trend, *, obstacle: str, image_topic: str, silence: str = "", losses: str = "", waits_for: str = ""
+) -> tuple[bytes, str]:
     """
     Return a robot's health: ERROR if frames are lost or none arrive, WARN if it works without the edge.
 
     :param obstacle: why the edge cannot be used; empty if it can.
     :param silence: why no image arrives.
     :param losses: how many images do not reach the robot; empty if almost none.
+    :param waits_for: which key frame of a video the robot waits for; empty if it waits for none.
     """
     if trend.silent_s > SILENCE_S:
         text = f"no image has come on {image_topic} for {trend.silent_s:.0f} s"
         return DiagnosticStatus.ERROR, f"{text}: {silence}" if silence else text
     if trend.lost:
         return DiagnosticStatus.ERROR, f"the results of {trend.lost} frames were lost in the last {WINDOW_S:.0f} s"
+    if waits_for:
+        return DiagnosticStatus.WARN, waits_for
     if trend.rejected:
         return DiagnosticStatus.ERROR, f"{trend.rejected} images could not be read in the last {WINDOW_S:.0f} s"
     if trend.in_hz == 0.0:

@@ -103,6 +103,7 @@ class ActiveRobot:
                 significant_bits=parameters.significant_bits,
                 take=self._on_arrival,
                 reject=self._on_rejected,
+                skip=self._pipeline.reject,
             )
             stack.callback(self._camera.close)
             self._stack = stack.pop_all()
@@ -225,7 +226,14 @@ class ActiveRobot:
             **self.link.intake.diagnostics(),
         }
         why = "" if obstacle is None else obstacle.text
-        how, text = level(trend, obstacle=why, image_topic=self._camera.topic, silence=silence, losses=losses)
+        how, text = level(
+            trend,
+            obstacle=why,
+            image_topic=self._camera.topic,
+            silence=silence,
+            losses=losses,
+            waits_for=self._camera.waits_for(),
+        )
         return how, text, values
 
     def _look_at_images(self, trend: Trend) -> tuple[str, str]:

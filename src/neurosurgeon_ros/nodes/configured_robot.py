@@ -13,7 +13,7 @@ from neurosurgeon_ros.calibration.arm_table import ArmTable
 from neurosurgeon_ros.calibration.fidelity import FidelityTable, find_fidelity
 from neurosurgeon_ros.calibration.kept_delays import KeptDelays
 from neurosurgeon_ros.calibration.table_builder import TableBuilder
-from neurosurgeon_ros.camera.images import COMPRESSED
+from neurosurgeon_ros.camera.transports import COMPRESSED, why_unusable
 from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.nodes.network_notes import log_network
 from neurosurgeon_ros.nodes.robot_parameters import ARM_PARAMETERS, RobotParameters
@@ -28,13 +28,16 @@ class ConfiguredRobot:
     :param robot_id: this robot's id.
     :param hellos: claims and holds the id.
     :raises ValueError: if the network cannot be loaded or partitioned, or a parameter names
-        something that the network does not have.
+        something that the network does not have, or the camera's transport needs something that is not installed.
 
     :ivar table: the arms that were measured last.
     :ivar measured: the parameters for which they were measured.
     """
 
     def __init__(self, robot_id: str, hellos: Hellos, parameters: RobotParameters) -> None:
+        lacking = why_unusable(parameters.image_transport)
+        if lacking:
+            raise ValueError(lacking)
         self.robot_id = robot_id
         self.hellos = hellos
         weights = Path(parameters.weights) if parameters.weights else None

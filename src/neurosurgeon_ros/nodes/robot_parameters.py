@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from neurosurgeon_ros.calibration.admission import AUTO
 from neurosurgeon_ros.camera.encodings import MAX_BITS
-from neurosurgeon_ros.camera.images import RAW, TRANSPORTS
+from neurosurgeon_ros.camera.transports import RAW, TRANSPORTS
 from neurosurgeon_ros.codecs import CODECS, STREAM_CODECS
 from neurosurgeon_ros.learning import DEFAULT_POLICY, POLICIES
 from neurosurgeon_ros.models import MODELS, OWN_MODEL
@@ -43,7 +43,10 @@ class RobotParameters:
         "/neurosurgeon", "namespace of the topics between robot and edge; must be the same on both", namespace=True
     )
     image_transport: str = parameter(
-        RAW, "transport of the camera's images: `image_raw` or `image_raw/compressed`", choices=TRANSPORTS
+        RAW,
+        "transport of the camera's images: `image_raw`, `image_raw/compressed`, or a video on `image_raw/ffmpeg` or "
+        "`image_raw/foxglove`",
+        choices=TRANSPORTS,
     )
     significant_bits: int = parameter(
         0, "bits that the camera uses of the 16 bits of a value, counted from the lowest; 0: all", low=0, high=MAX_BITS

@@ -16,7 +16,8 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from neurosurgeon_ros.camera.compressed import to_compressed
-from neurosurgeon_ros.camera.images import COMPRESSED, RAW, TRANSPORTS, from_bgr, transport_topic
+from neurosurgeon_ros.camera.images import from_bgr
+from neurosurgeon_ros.camera.transports import COMPRESSED, IMAGE_TRANSPORTS, RAW, transport_topic
 from neurosurgeon_ros.camera.video_source import DEFAULT_VIDEO, VideoProblem, VideoSource, named_video
 from neurosurgeon_ros.ros import qos
 from neurosurgeon_ros.ros.parameters import declare, parameter, unknown_names
@@ -45,7 +46,7 @@ class VideoParameters:
     loop: bool = parameter(True, "repeat a file, with increasing stamps; otherwise the node ends with it")
     frame_id: str = parameter("camera", "frame_id of the images' headers")
     image_transport: str = parameter(
-        RAW, "publish raw images on `image_raw`, or jpeg on `image_raw/compressed`", choices=TRANSPORTS
+        RAW, "publish raw images on `image_raw`, or jpeg on `image_raw/compressed`", choices=IMAGE_TRANSPORTS
     )
     wait_for_subscribers: int = parameter(
         0, "number of subscribers to wait for before the first image", low=0, high=1000

@@ -21,7 +21,7 @@ from rclpy.validate_full_topic_name import validate_full_topic_name
 from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
-from neurosurgeon_ros.camera.images import COMPRESSED, RAW
+from neurosurgeon_ros.camera.transports import COMPRESSED, RAW
 from neurosurgeon_ros.msg import PartitionDecision
 from neurosurgeon_ros.recording.schemas import schema_text
 from neurosurgeon_ros.ros import qos

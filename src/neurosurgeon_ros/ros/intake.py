@@ -11,6 +11,7 @@ message's type declares (``string<=64``) are also checked here: Fast DDS does no
 from __future__ import annotations
 
 import copy
+import inspect
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -39,6 +40,9 @@ LONGEST_TEXT = 300
 LOG_PERIOD_S = 5.0
 
 
+# The number of a message where the middleware counts none.
+_NO_NUMBER = 2**64 - 1
+
 #: Policies that parameters may override, as in QoSOverridingOptions.with_default_policies.
 _OVERRIDABLE = (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY)
 
@@ -65,6 +69,7 @@ class Intake:
         on_refusal: Callable[[str], object] | None = None,
         overridable: bool = False,
         pixels: bool = False,
+        on_number: Callable[[int | None], object] | None = None,
     ) -> Subscription:
         """
         Subscribe to a topic; call only from the executor's thread.
@@ -77,6 +82,8 @@ class Intake:
         :param max_bytes: maximum serialized size of a message.
         :param on_refusal: called with the reason for each rejected message, in one sentence, instead of a log message.
         :param pixels: see :func:`read`.
+        :param on_number: called before `take` with the number that the middleware counts for each message of its
+            publisher; None if it counts none. Numbers of messages that were lost on the way are missing.
         :param overridable: whether parameters `qos_overrides.<topic>.subscription.…` may change the quality of service.
         """
 
@@ -93,7 +100,7 @@ class Intake:
         subscription: Subscription = self._node.create_subscription(
             kind,
             topic,
-            receive,
+            receive if on_number is None else _Numbered(on_number, receive),
             profile,
             raw=True,
             qos_overriding_options=options,
@@ -118,6 +125,27 @@ class Intake:
     def diagnostics(self) -> dict[str, object]:
         """Return the counts by reason, for display."""
         return {f"refused: {reason}": count for reason, count in sorted(self.refused.items())}
+
+
+class _Numbered:
+    """
+    A subscription's callback that takes a message with what the middleware says about it.
+
+    rclpy's executors give two arguments, and its events executor one pair of them, as of Jazzy. So this takes both, and
+    has a signature, by which rclpy recognises it.
+    """
+
+    __signature__ = inspect.signature(lambda data, info: None)
+
+    def __init__(self, on_number: Callable[[int | None], object], receive: Callable[[bytes], object]) -> None:
+        self._on_number = on_number
+        self._receive = receive
+
+    def __call__(self, *given: Any) -> None:
+        data, info = given if len(given) > 1 else given[0]
+        number = info.get("publication_sequence_number")
+        self._on_number(number if isinstance(number, int) and 0 < number < _NO_NUMBER else None)
+        self._receive(data)
 
 
 def overridden_policies(node: Node, topic: str, entity: str) -> list[QoSPolicyKind]:

@@ -31,6 +31,18 @@ SENSOR_DATA = qos_profile_sensor_data
 #: replace the incomplete one. The robot takes each image on arrival, so no image waits here.
 RELIABLE_IMAGES = _reliable(10)
 
+
+def video_packets(reliability: ReliabilityPolicy) -> QoSProfile:
+    """
+    Return the profile for packets of a camera's video.
+
+    Packets are small, and the ones after a missing one are of no use, so there is room for some seconds of them.
+    """
+    profile = _reliable(120)
+    profile.reliability = reliability
+    return profile
+
+
 #: Detections of accepted frames.
 DETECTIONS = _reliable(10)
 

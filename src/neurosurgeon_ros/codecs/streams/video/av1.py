@@ -5,16 +5,30 @@ Check an AV1 packet before a decoder reads it (AV1 bitstream specification, 5.3 
 
 A key is one sequence header and one frame; any other packet is one frame. Everything else that an encoder writes is
 left out before sending.
+
+A camera's packet is one shown frame, with whatever else its encoder writes. If it is a key, it has its sequence header.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
-from neurosurgeon_ros.codecs.streams.video.bits import MOST_HEADER_BYTES, BitReader, DamagedVideo, PictureSize, expect
+from neurosurgeon_ros.codecs.streams.video.bits import (
+    MOST_CAMERA_UNITS,
+    MOST_HEADER_BYTES,
+    BitReader,
+    CameraPacket,
+    DamagedVideo,
+    PictureSize,
+    expect,
+)
 
 _SEQUENCE, _FRAME = 1, 6
+# What a camera may write: a frame in parts, and delimiter, metadata, padding.
+_FRAME_HEADER, _TILES = 3, 4
+_REST = (2, 5, 15)
 _KEY_FRAME, _INTER_FRAME, _INTRA_FRAME = 0, 1, 2
 
 # The length of a unit is written in groups of seven bits; five of them hold more than any packet has.
@@ -53,6 +67,43 @@ def check(data: memoryview, *, key: bool) -> PictureSize | None:
     expect("frame type", frame.bits(2), *((_KEY_FRAME,) if key else (_INTER_FRAME, _INTRA_FRAME)))
     expect("shown frames:", frame.bits(1), 1)
     return _picture(BitReader(bytes(units[0].payload[:MOST_HEADER_BYTES]))) if key else None
+
+
+class CameraReader:
+    """Reads the headers of a camera's packets, in order. Its state is the last key's sequence header."""
+
+    def __init__(self) -> None:
+        self._written = b""
+
+    def read(self, data: memoryview) -> CameraPacket:
+        """
+        Check that a packet is one picture that a decoder can hold.
+
+        :raises DamagedVideo: the packet is anything else.
+        """
+        units = list(islice(_units(data), MOST_CAMERA_UNITS + 1))
+        if len(units) > MOST_CAMERA_UNITS:
+            raise DamagedVideo(f"has more than {MOST_CAMERA_UNITS} units")
+        frames = [unit for unit in units if unit.kind in (_FRAME, _FRAME_HEADER)]
+        other = {unit.kind for unit in units} - {_SEQUENCE, _FRAME, _FRAME_HEADER, _TILES, *_REST}
+        if other or len(frames) != 1 or (frames[0].kind == _FRAME and any(unit.kind == _TILES for unit in units)):
+            raise DamagedVideo(f"has units of type {[unit.kind for unit in units][:8]} where one frame is expected")
+        frame = BitReader(bytes(frames[0].payload[:1]))
+        expect("repeated frames:", frame.bits(1), 0)
+        of_type = frame.bits(2)
+        expect("frame type", of_type, _KEY_FRAME, _INTER_FRAME, _INTRA_FRAME)
+        if not frame.bits(1):
+            raise DamagedVideo("has hidden frames: let the camera's encoder write none")
+        sets = [unit.payload for unit in units if unit.kind == _SEQUENCE]
+        if of_type != _KEY_FRAME or not sets:
+            if any(bytes(one) != self._written for one in sets):
+                raise DamagedVideo("has another sequence header than the last key frame")
+            return CameraPacket(None)
+        if len(sets) > 1:
+            raise DamagedVideo(f"has {len(sets)} sequence headers where 1 is expected")
+        size = _picture(BitReader(bytes(sets[0][:MOST_HEADER_BYTES])))
+        self._written = bytes(sets[0])
+        return CameraPacket(size)
 
 
 def _units(data: memoryview) -> Iterator[_Unit]:

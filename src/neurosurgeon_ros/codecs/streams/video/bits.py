@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
@@ -14,6 +15,9 @@ MOST_HEADER_BYTES = 512
 
 #: Maximum number of units that an encoder may write for a picture.
 MOST_ENCODED_UNITS = 32
+
+#: Maximum number of units of a camera's packet: a slice for each row of macroblocks of the largest picture, and more.
+MOST_CAMERA_UNITS = 160
 
 _START_CODE = re.compile(rb"\x00\x00\x01")
 
@@ -35,6 +39,17 @@ class PictureSize(NamedTuple):
 
     def __str__(self) -> str:
         return f"a picture of {self.width} x {self.height} pixels"
+
+
+@dataclass(frozen=True, slots=True)
+class CameraPacket:
+    """
+    What the headers of a camera's packet say.
+
+    :param size: size of the picture of a key, at which a decoder can begin; None if the packet is no key.
+    """
+
+    size: PictureSize | None
 
 
 class BitReader:
@@ -73,11 +88,12 @@ class BitReader:
         return (1 << zeros) - 1 + self.bits(zeros)
 
 
-def nal_units(data: memoryview, most: int) -> list[memoryview]:
+def nal_units(data: memoryview, most: int, *, least_bytes: int = 3) -> list[memoryview]:
     """
     Return the units of a byte stream (ITU-T H.264, annex B), without start codes; they are views.
 
     :param most: maximum number of units.
+    :param least_bytes: minimum number of bytes of a unit.
     :raises DamagedVideo: the data does not begin with a start code, or has more units, or an empty one.
     """
     starts = [match.end() for match in islice(_START_CODE.finditer(data), most + 1)]
@@ -87,7 +103,7 @@ def nal_units(data: memoryview, most: int) -> list[memoryview]:
         raise DamagedVideo(f"has more than {most} units")
     ends = [start - 3 for start in starts[1:]] + [data.nbytes]
     units = [data[start:end] for start, end in zip(starts, ends, strict=True)]
-    if min(unit.nbytes for unit in units) < 3:
+    if min(unit.nbytes for unit in units) < least_bytes:
         raise DamagedVideo("has an empty unit")
     return units
 

@@ -5,12 +5,17 @@ Check an HEVC packet before a decoder reads it (ITU-T H.265, 7.3).
 
 A key is one video, one sequence and one picture parameter set, and one slice of type I. Any other packet is one slice
 of type P or I. A slice is a whole picture. All other units that an encoder writes are left out before sending.
+
+A camera's packet is one picture in one or several slices, with whatever else its encoder writes. Slices may be of type
+B, as some encoders write them in place of P; what matters is that no picture is shown later than it comes.
 """
 
 from __future__ import annotations
 
 from neurosurgeon_ros.codecs.streams.video.bits import (
+    MOST_CAMERA_UNITS,
     BitReader,
+    CameraPacket,
     DamagedVideo,
     PictureSize,
     expect,
@@ -20,6 +25,13 @@ from neurosurgeon_ros.codecs.streams.video.bits import (
 )
 
 _SLICES, _KEY_SLICES, _VIDEO, _SEQUENCE, _PICTURE = (0, 1), (19, 20), 32, 33, 34
+
+# What a camera may write: keys that clean random access pictures are, and delimiter, ends, filler, information.
+_CLEAN_ACCESS = 21
+_REST = (35, 36, 37, 38, 39, 40)
+
+#: Maximum number of pixels of all pictures that a decoder of a camera's video holds: level 5.1.
+MOST_HELD_PIXELS = 6 * 8_912_896
 
 #: Maximum number of pictures that a decoder holds, the current one included.
 MOST_HELD = 6
@@ -60,7 +72,51 @@ def check(data: memoryview, *, key: bool) -> PictureSize | None:
     if not key:
         return None
     _check_picture_set(header(units[2], 2))
-    return _picture(header(units[1], 2))
+    size, held = _picture(header(units[1], 2))
+    if held > MOST_HELD:
+        raise DamagedVideo(f"has {held} pictures to hold where at most {MOST_HELD} are expected")
+    return size
+
+
+class CameraReader:
+    """Reads the headers of a camera's packets, in order. Its state is the last key's parameter set."""
+
+    def __init__(self) -> None:
+        self._written = b""
+
+    def read(self, data: memoryview) -> CameraPacket:
+        """
+        Check that a packet is one picture that a decoder can hold.
+
+        :raises DamagedVideo: the packet is anything else.
+        """
+        units = nal_units(data, MOST_CAMERA_UNITS, least_bytes=2)
+        kinds = [kind(unit) for unit in units]
+        keys = (*_KEY_SLICES, _CLEAN_ACCESS)
+        slices = [unit for unit, one in zip(units, kinds, strict=True) if one in (*_SLICES, *keys)]
+        other = {*kinds} - {*_SLICES, *keys, _VIDEO, _SEQUENCE, _PICTURE, *_REST}
+        if other & {6, 7, 8, 9}:
+            raise DamagedVideo("has B frames: let the camera's encoder write none")
+        if other:
+            raise DamagedVideo(f"has units of type {sorted(other)} where those of a plain picture are expected")
+        # The second byte is the layer (0) and the temporal layer (0).
+        if any(unit[0] & 0x81 or unit[1] != 1 for unit in units):
+            raise DamagedVideo("has a unit of another layer")
+        firsts = [bool(unit[2] & 0x80) if unit.nbytes > 2 else False for unit in slices]
+        if not slices or len({kind(one) for one in slices}) > 1 or firsts != [True] + [False] * (len(firsts) - 1):
+            raise DamagedVideo("has slices of several pictures, or not all of one")
+        sets = [unit for unit, one in zip(units, kinds, strict=True) if one == _SEQUENCE]
+        if kind(slices[0]) not in keys or not sets or not {_VIDEO, _PICTURE} <= {*kinds}:
+            if any(bytes(one) != self._written for one in sets):
+                raise DamagedVideo("has another sequence parameter set than the last key frame")
+            return CameraPacket(None)
+        if len(sets) > 1:
+            raise DamagedVideo(f"has {len(sets)} sequence parameter sets where 1 is expected")
+        size, held = _picture(header(sets[0], 2))
+        if held > 16 or held * size.width * size.height > MOST_HELD_PIXELS:
+            raise DamagedVideo(f"has {held} pictures to hold, too many for {size}")
+        self._written = bytes(sets[0])
+        return CameraPacket(size)
 
 
 def _check_slice(reader: BitReader, key: bool) -> None:
@@ -80,8 +136,8 @@ def _check_picture_set(reader: BitReader) -> None:
     expect("extra bits of a slice", reader.bits(3), 0)
 
 
-def _picture(reader: BitReader) -> PictureSize:
-    """Read a sequence parameter set up to the number of pictures that a decoder holds."""
+def _picture(reader: BitReader) -> tuple[PictureSize, int]:
+    """Read a sequence parameter set up to the number of pictures that a decoder holds; return that and the size."""
     reader.bits(4)  # identifier of the video parameter set
     expect("sub-layers above the first:", reader.bits(3), 0)
     reader.bits(1)
@@ -102,7 +158,5 @@ def _picture(reader: BitReader) -> PictureSize:
     reader.exp_golomb()  # bits of the picture order
     reader.bits(1)
     held, reordered = reader.exp_golomb() + 1, reader.exp_golomb()
-    if held > MOST_HELD:
-        raise DamagedVideo(f"has {held} pictures to hold where at most {MOST_HELD} are expected")
     expect("reordered pictures:", reordered, 0)
-    return PictureSize(width, height)
+    return PictureSize(width, height), held

@@ -22,7 +22,7 @@ from av.video.reformatter import ColorRange
 
 from neurosurgeon_ros.codecs.codec import CodecError
 from neurosurgeon_ros.codecs.streams.video.bits import DamagedVideo, PictureSize
-from neurosurgeon_ros.codecs.streams.video.colour import Planes
+from neurosurgeon_ros.codecs.streams.video.colour import Colours, Planes
 from neurosurgeon_ros.codecs.streams.video.syntax import Syntax
 
 #: Frames per second that an encoder is told. It only affects how an encoder spreads bits over time.
@@ -31,8 +31,9 @@ RATE_HZ = 25
 # SVT-AV1 writes a page about its settings to the standard error, and has no other switch.
 os.environ.setdefault("SVT_LOG", "0")
 
-# H.273: matrix of BT.601, as FFmpeg numbers it.
+# H.273: matrices, as FFmpeg numbers them. A camera that names none means BT.601, as FFmpeg's own converter does.
 _BT601 = 6
+_CAMERA_601, _CAMERA_709 = (2, 5, 6), 1
 _FORMATS = ("yuv420p", "yuvj420p")
 
 
@@ -92,12 +93,13 @@ class PictureDecoder:
     FFmpeg's decoder, for pictures of one size.
 
     :ivar size: size of the pictures.
+    :param of_camera: whether the packets are a camera's own.
     :raises CodecError: the decoder is not in this build of FFmpeg.
     """
 
-    def __init__(self, syntax: Syntax, size: PictureSize) -> None:
+    def __init__(self, syntax: Syntax, size: PictureSize, *, of_camera: bool = False) -> None:
         self.size = size
-        self._syntax = syntax
+        self._syntax, self._of_camera = syntax, of_camera
         if syntax.decoder not in av.codecs_available:
             raise CodecError(
                 f"Video decoder {syntax.decoder} is not in this build of FFmpeg; install PyAV's wheel from PyPI."
@@ -107,7 +109,8 @@ class PictureDecoder:
         context.flags |= int(Flags.low_delay)
         # The decoder's own limit is on the padded picture; the exact size is checked before and after.
         most = (size.width + 128) * (size.height + 128)
-        context.options = {**syntax.decoder_options, "max_pixels": str(most)}
+        options = syntax.camera_options if of_camera else syntax.decoder_options
+        context.options = {**options, "max_pixels": str(most)}
         context.open()
         self._context = context
 
@@ -118,6 +121,24 @@ class PictureDecoder:
         :returns: the picture, in the decoder's own memory; do not write to it. It stays valid while referred to.
         :raises DamagedVideo: FFmpeg cannot decode it, or it does not give exactly one picture.
         """
+        frame = self._decode(packet)
+        if frame.color_range != ColorRange.JPEG or frame.colorspace != _BT601:
+            raise DamagedVideo("gives a picture in other colours than BT.601 with full range")
+        return _planes(frame)
+
+    def decode_camera(self, packet: memoryview) -> tuple[Planes, Colours]:
+        """
+        Decode a camera's packet that has been checked, as :meth:`decode` does.
+
+        :returns: the picture, and how its values are meant.
+        """
+        frame = self._decode(packet)
+        if frame.colorspace not in (*_CAMERA_601, _CAMERA_709):
+            raise DamagedVideo(f"gives a picture with colour matrix {int(frame.colorspace)}: publish BT.601 or BT.709")
+        is_full = frame.color_range == ColorRange.JPEG or frame.format.name == "yuvj420p"
+        return _planes(frame), Colours(is_full=is_full, is_709=frame.colorspace == _CAMERA_709)
+
+    def _decode(self, packet: memoryview) -> VideoFrame:
         # FFmpeg reads beyond the end of a packet, so it must be in memory with a margin.
         padded = av.Packet(packet.nbytes)
         memoryview(padded)[:] = packet
@@ -126,14 +147,13 @@ class PictureDecoder:
         except (av.FFmpegError, ValueError, MemoryError) as problem:
             raise DamagedVideo(f"cannot be decoded as {self._syntax.title} ({type(problem).__name__})") from None
         if len(frames) != 1:
-            raise DamagedVideo(f"gives {len(frames)} pictures where one is expected")
+            late = ", as with B frames: let the camera's encoder write none" if self._of_camera else ""
+            raise DamagedVideo(f"gives {len(frames)} pictures where one is expected{late}")
         (frame,) = frames
         size = PictureSize(frame.width, frame.height)
         if frame.format.name not in _FORMATS or size != self.size or frame.is_corrupt:
             raise DamagedVideo(f"gives a damaged picture or {size}")
-        if frame.color_range != ColorRange.JPEG or frame.colorspace != _BT601:
-            raise DamagedVideo("gives a picture in other colours than BT.601 with full range")
-        return _planes(frame)
+        return frame
 
 
 def _open_encoder(syntax: Syntax, name: str, preset: str, crf: int, size: PictureSize) -> VideoCodecContext:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from neurosurgeon_ros.codecs.streams.video import av1, h264, hevc
-from neurosurgeon_ros.codecs.streams.video.bits import PictureSize
+from neurosurgeon_ros.codecs.streams.video.bits import CameraPacket, PictureSize
 
 #: A key's quantiser relative to that of the other pictures. A static background is sent once, with the key, so a good
 #: key gives a better agreement at fewer bytes.
@@ -25,6 +25,17 @@ class Check(Protocol):
     def __call__(self, data: memoryview, *, key: bool) -> PictureSize | None:
         """
         Return the size of a key's picture; None for another packet.
+
+        :raises DamagedVideo: the packet is anything else.
+        """
+
+
+class Reader(Protocol):
+    """Reads the headers of a camera's packets, in order."""
+
+    def read(self, data: memoryview) -> CameraPacket:
+        """
+        Check that a packet is one picture that a decoder can hold.
 
         :raises DamagedVideo: the packet is anything else.
         """
@@ -56,6 +67,8 @@ class Syntax:
     :param encoders: FFmpeg's encoders that can be chosen, the default first.
     :param check: check of a packet.
     :param sent: takes an encoder's packet, and returns the parts that are sent.
+    :param reader: makes a reader of a camera's packets.
+    :param camera_options: the decoder's options for a camera's packets, whose pictures may have several slices.
     """
 
     title: str
@@ -64,6 +77,8 @@ class Syntax:
     encoders: Mapping[str, Encoder] = field(repr=False)
     check: Check = field(repr=False)
     sent: Callable[[memoryview], memoryview] = field(repr=False)
+    reader: Callable[[], Reader] = field(repr=False)
+    camera_options: Options = field(repr=False)
 
 
 def _x264(preset: str, crf: int) -> Options:
@@ -110,6 +125,12 @@ def _no_options(preset: str, crf: int) -> Options:
 # The decoder must not conceal errors: robot and edge would hold different pictures.
 _STRICT = MappingProxyType({"err_detect": "explode", "ec": "0"})
 
+# Only with its concealment does FFmpeg's decoder of H.264 know which slices are missing. It marks what it concealed as
+# damaged, and without concealment it marks every picture of several slices so.
+_STRICT_SLICES = MappingProxyType({"err_detect": "explode", "ec": "deblock"})
+
+_LOW_DELAY = MappingProxyType({"max_frame_delay": "1", "filmgrain": "0"})
+
 H264 = Syntax(
     title="H.264",
     decoder="h264",
@@ -124,6 +145,8 @@ H264 = Syntax(
     ),
     check=h264.check,
     sent=h264.sent,
+    reader=h264.CameraReader,
+    camera_options=_STRICT_SLICES,
 )
 
 HEVC = Syntax(
@@ -140,13 +163,17 @@ HEVC = Syntax(
     ),
     check=hevc.check,
     sent=hevc.sent,
+    reader=hevc.CameraReader,
+    camera_options=_STRICT,
 )
 
 AV1 = Syntax(
     title="AV1",
     decoder="libdav1d",
-    decoder_options=MappingProxyType({"max_frame_delay": "1", "filmgrain": "0"}),
+    decoder_options=_LOW_DELAY,
     encoders=MappingProxyType({"libsvtav1": Encoder(_svt_av1), "av1_nvenc": Encoder(_nvenc)}),
     check=av1.check,
     sent=av1.sent,
+    reader=av1.CameraReader,
+    camera_options=_LOW_DELAY,
 )
