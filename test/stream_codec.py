@@ -143,6 +143,9 @@ class ImageEncoder(StreamEncoder):
     def encode(self, tensor: torch.Tensor, *, key: bool) -> EncodedTensor:
         raise CodecError("the image cannot be recovered from a tensor")
 
+    def continues(self, image: CameraImage) -> bool:
+        return self._pixels is not None and self._pixels.shape == image.pixels.shape
+
     def carry(self, image: CameraImage, *, key: bool) -> EncodedTensor:
         pixels, before = image.pixels, self._pixels
         if not key and (before is None or before.shape != pixels.shape):

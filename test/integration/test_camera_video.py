@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A camera that publishes a video, as FFMPEGPacket or CompressedVideo: real nodes over DDS."""
+"""A camera that publishes a video, which also travels to the edge as received: real nodes over DDS."""
 
 from __future__ import annotations
 
@@ -12,14 +12,19 @@ from camera_videos import STREET, encoded, ffmpeg_message, foxglove_message, shi
 from rclpy.qos import QoSProfile
 from std_msgs.msg import Header
 from support import Processes
+from vision_msgs.msg import Detection2DArray
 from watcher import Watcher, watching
 
 from neurosurgeon_ros.camera.transports import FFMPEG, FOXGLOVE, message_type
+from neurosurgeon_ros.codecs import AS_RECEIVED_VIDEO
+from neurosurgeon_ros.msg import PartialInference
 from neurosurgeon_ros.robot.decision import Outcome
+from neurosurgeon_ros.ros import qos
 
 pytest.importorskip("av", reason="a camera's video needs PyAV")
 
-GOP, FRAMES = 6, 48
+#: Distance between key frames, and frames of the video, which repeats.
+GOP, FRAMES = 6, 12
 
 
 class VideoCamera:
@@ -38,6 +43,11 @@ class VideoCamera:
         self._publisher = watcher.camera = watcher.node.create_publisher(
             message_type(transport), f"image_raw/{transport}", QoSProfile(depth=2 * GOP)
         )
+
+    @property
+    def shown(self) -> int:
+        """Return the number of the frame that was shown last, in the video."""
+        return (self._next - 1) % FRAMES
 
     @property
     def is_at_key(self) -> bool:
@@ -83,16 +93,40 @@ def told(watcher: Watcher, text: str) -> Callable[[], bool]:
     return lambda: text in watcher.diagnostics.get("/robot_node", "")
 
 
+def found(message: Detection2DArray) -> list[tuple[float, ...]]:
+    """Return boxes and scores without rounding."""
+    return [
+        (
+            *(one.bbox.center.position.x, one.bbox.center.position.y, one.bbox.size_x, one.bbox.size_y),
+            one.results[0].hypothesis.score,
+        )
+        for one in message.detections
+    ]
+
+
+def carried(request: PartialInference) -> int:
+    """Return how many packets a request carries."""
+    (tensor,) = request.tensors
+    assert tensor.codec == AS_RECEIVED_VIDEO
+    return int.from_bytes(bytes(tensor.data[5:7]), "little")
+
+
 @pytest.mark.parametrize("transport", [FFMPEG, FOXGLOVE])
-def test_the_robot_joins_at_a_key_frame_and_again_after_a_lost_packet(
+def test_a_video_travels_as_received_and_the_robot_joins_at_key_frames(
     processes: Processes, watcher: Watcher, transport: str
 ) -> None:
+    requests: list[PartialInference] = []
+    watcher.node.create_subscription(
+        PartialInference,
+        "/neurosurgeon/partial_inference",
+        lambda one: requests.append(one) if one.kind == PartialInference.FRAME else None,
+        qos.PARTIAL_INFERENCE,
+    )
     camera = VideoCamera(watcher, transport)
-    processes.start("edge_node", "--ros-args", "-p", "threads:=1")
     robot = processes.start(
         "robot_node",
         *("--ros-args", "-p", f"image_transport:={transport}", "-p", "threads:=1", "-p", "policy:=edge_only"),
-        *("-p", "codecs:=[uint8]", "-p", "deadline_ms:=5000.0"),
+        *("-p", f"codecs:=[{AS_RECEIVED_VIDEO}]", "-p", "deadline_ms:=5000.0"),
     )
     watcher.robot_is_there()
 
@@ -104,17 +138,44 @@ def test_the_robot_joins_at_a_key_frame_and_again_after_a_lost_packet(
     watcher.until(told(watcher, waits_for), "the diagnostics")
     while not camera.is_at_key:
         camera.show()
-    for _ in range(4):
-        camera.step()
+    on_device = {}
+    for number in range(GOP, GOP + 4):
+        assert camera.step().outcome == Outcome.ON_DEVICE, "there is no edge yet"
+        on_device[number] = found(watcher.detections[-1])
 
     # A packet is missing: those up to the next key frame are of no use.
     camera.skip()
     camera.show()
     assert camera.is_at_key
+
+    # The same pictures at the edge give the same boxes. It begins with all packets since a key frame of the camera.
+    processes.start("edge_node", "--ros-args", "-p", "threads:=1")
     watcher.edge_serves()
     while camera.step().outcome != Outcome.EDGE:
-        assert len(watcher.decisions) < FRAMES
-    assert len(watcher.detections[-1].detections) > 0
+        assert len(watcher.decisions) < 5 * FRAMES
+    assert watcher.decisions[-1].arm == f"input/{AS_RECEIVED_VIDEO}"
+    watcher.until(lambda: requests, "the request")
+    assert requests[0].reference == 0 and carried(requests[0]) == (camera.shown % GOP) + 1
+    at_edge = {}
+    while at_edge.keys() < on_device.keys():
+        is_key, before = camera.is_at_key, requests[-1].sequence
+        assert camera.step().outcome == Outcome.EDGE, watcher.decisions[-1].reason
+        watcher.until(lambda: requests[-1].sequence == watcher.decisions[-1].sequence, "the request")
+        assert (requests[-1].reference, carried(requests[-1])) == (0 if is_key else before, 1)
+        if camera.shown in on_device:
+            at_edge[camera.shown] = found(watcher.detections[-1])
+    assert any(on_device.values()) and at_edge == on_device
+
+    # Pictures that the robot has no time for travel with the next one.
+    while not camera.is_at_key:
+        camera.step()
+    camera.step()
+    number = len(requests)
+    camera.show(), camera.show(), camera.show()
+    watcher.until(lambda: watcher.detections[-1].header == camera.sent[-1], "the newest picture")
+    watcher.until(lambda: watcher.decisions[-1].header == camera.sent[-1], "its decision")
+    watcher.until(lambda: sum(map(carried, requests[number:])) == 3, "all three packets")
+    assert watcher.decisions[-1].outcome == Outcome.EDGE
 
     # No picture was answered twice, and all in order.
     stamps = [one.header.stamp.sec for one in watcher.detections]

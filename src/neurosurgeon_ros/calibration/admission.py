@@ -127,19 +127,20 @@ class Admission:
 ALL_ARMS = Admission(min_fidelity=0.0)
 
 
-def expand(codecs: Sequence[str], fidelity: FidelityTable | None = None) -> tuple[str, ...]:
+def expand(codecs: Sequence[str], fidelity: FidelityTable | None = None, *, as_received: str = "") -> tuple[str, ...]:
     """
     Return the codecs that a list names.
 
-    `auto` stands for all codecs without memory, and for those with memory of which the calibration has an arm. Names
-    beside `auto` add codecs.
+    `auto` stands for all codecs without memory, for those with memory of which the calibration has an arm, and for the
+    one that forwards what the camera sends. Names beside `auto` add codecs.
 
     :param fidelity: the network's calibration; None if there is none.
+    :param as_received: codec that forwards what the camera sends; empty: none.
     """
     if AUTO not in codecs:
         return tuple(codecs)
     judged = [name.rpartition("/")[2] for name in (fidelity.streams if fidelity else ())]
-    named = [name for name in (*judged, *codecs) if is_stream_codec(name)]
+    named = [name for name in (*judged, *codecs, as_received) if is_stream_codec(name)]
     return (*CODECS, *dict.fromkeys(named))
 
 

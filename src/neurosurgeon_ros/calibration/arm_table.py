@@ -12,7 +12,7 @@ import numpy as np
 from neurosurgeon_ros.calibration.admission import ALL_ARMS, Admission
 from neurosurgeon_ros.calibration.delay_profile import DelayProfile, measure_delays
 from neurosurgeon_ros.calibration.pruning import Costs, fidelity_penalty_s, useful_arms
-from neurosurgeon_ros.codecs.camera import AS_RECEIVED
+from neurosurgeon_ros.codecs import AS_RECEIVED_CODECS
 from neurosurgeon_ros.inference.arm import Arm
 from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.inference.threads import torch_threads
@@ -59,8 +59,8 @@ class ArmTable:
 
     @property
     def as_received(self) -> int | None:
-        """Return the index of the arm that sends the camera's picture as received; None if there is none."""
-        found = [index for index, arm in enumerate(self.arms) if arm.codec == AS_RECEIVED.name]
+        """Return the index of the arm that sends what the camera sent as received; None if there is none."""
+        found = [index for index, arm in enumerate(self.arms) if arm.codec in AS_RECEIVED_CODECS]
         return found[0] if found else None
 
     def index(self, name: str) -> int:
@@ -80,7 +80,7 @@ def build_arm_table(
     threads: int = 0,
     fidelity_price_s: float = 0.0,
     keep_all: bool = False,
-    images_compressed: bool = False,
+    as_received: str = "",
     repeats: int = 7,
     measure: Callable[[Engine, Sequence[Arm]], DelayProfile] | None = None,
 ) -> ArmTable:
@@ -94,12 +94,13 @@ def build_arm_table(
     :param threads: number of torch threads that frames will run with; 0 keeps torch's default.
     :param fidelity_price_s: penalty in seconds for each hundredth of agreement that an arm loses.
     :param keep_all: also keep arms that are never noticeably better than others.
-    :param images_compressed: whether images arrive compressed, so that they may be sent as received.
+    :param as_received: codec that forwards what the camera sends, as :func:`~neurosurgeon_ros.inference.arm.list_arms`
+        takes it.
     :param repeats: number of measurements of each step, if `measure` is not given.
     :param measure: returns the profile instead of :func:`.delay_profile.measure_delays`.
     :raises ValueError: if a codec or the earliest point of `admission` is unknown.
     """
-    every = engine.arms(codecs, limits=admission.limits, as_received=images_compressed)
+    every = engine.arms(codecs, limits=admission.limits, as_received=as_received)
     candidates = admission.admit(engine, every)
     with torch_threads(threads):
         measured = measure(engine, candidates) if measure else measure_delays(engine, candidates, repeats=repeats)
@@ -120,7 +121,7 @@ def build_arm_table(
             back_s=measured.front_s[-1] - measured.front_s[point],
             sent_bytes=features[:, PSI],
         )
-        received = np.array([arm.codec == AS_RECEIVED.name for arm in candidates])
+        received = np.array([arm.codec in AS_RECEIVED_CODECS for arm in candidates])
         kept = useful_arms(costs, camera=camera, received=received, stream=key_bytes > 0.0, speed=speed)
     profile = replace(measured, encode_s=measured.encode_s[kept], decode_s=measured.decode_s[kept])
     table = ArmTable(

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 import torch
 
 from neurosurgeon_ros.calibration.stream_trial import StreamTrial
-from neurosurgeon_ros.codecs import CameraImage
+from neurosurgeon_ros.codecs import AS_RECEIVED_VIDEO, CameraImage, CodecError
 from neurosurgeon_ros.inference.arm import Arm
 from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.inference.timing import least_seconds
@@ -92,11 +92,11 @@ def _codec_seconds(
 ) -> tuple[float, float]:
     """Return the fastest encoding and decoding; with memory, of a frame that builds on one with other values."""
     trial, sent = StreamTrial(engine, arm), []
-    for number in range(repeats + 1):  # the first one is a key, or is slower than the others
-        moved = CameraImage(np.roll(image.pixels, number, axis=1)) if arm.is_stream and arm.sends_image else image
+    for number, moved in enumerate(_successive(image, arm, repeats + 1)):
         shifted = [tensor.roll(number, dims=-1) for tensor in tensors] if arm.is_stream else tensors
         sent.append(trial.send(shifted, moved))
-    return min(frame.encode_s for frame in sent[1:]), min(frame.decode_s for frame in sent[1:])
+    later = sent[1:]  # the first one is a key, or is slower than the others
+    return min((one.encode_s for one in later), default=0.0), min((one.decode_s for one in later), default=0.0)
 
 
 def customary_image() -> CameraImage:
@@ -111,3 +111,24 @@ def customary_image() -> CameraImage:
     tint = cv2.resize(draw.uniform(-24.0, 24.0, (height // 24, width // 24, channels)), (width, height))
     pixels = np.clip(light[:, :, None] + tint, 0.0, 255.0).astype(np.uint8)
     return CameraImage(pixels, cv2.imencode(".jpg", pixels)[1].data)
+
+
+def _successive(image: CameraImage, arm: Arm, count: int) -> list[CameraImage]:
+    """
+    Return successive camera images for an arm; if it sends them with memory, each is shifted by a pixel.
+
+    :returns: the images, with the packets of a video if the arm forwards those; none of them if this build of FFmpeg
+        cannot make packets, so that their decoding cannot be measured before the camera sends some.
+    """
+    if not (arm.is_stream and arm.sends_image):
+        return [image] * count
+    moved = [CameraImage(np.asarray(np.roll(image.pixels, by, axis=1), dtype=np.uint8)) for by in range(count)]
+    if arm.codec != AS_RECEIVED_VIDEO:
+        return moved
+    from neurosurgeon_ros.codecs.streams.video.received.customary import chains  # imports PyAV, which takes 0.2 s
+
+    try:
+        packets = chains([one.pixels for one in moved])
+    except CodecError:
+        return []
+    return [replace(one, video=chain) for one, chain in zip(moved, packets, strict=True)]

@@ -93,12 +93,12 @@ def useful_arms(costs: Costs, *, camera: BoolArray, received: BoolArray, stream:
     Choose the arms of an arm table with :func:`worth_having`.
 
     An arm that sends the camera's image does not displace any other arm, because its size is only known once the camera
-    runs. An arm that sends the image as received always stays. An arm whose codec has memory does not displace an arm
-    without memory, because it needs its few bytes only while the edge holds its reference; it stays if it is noticeably
-    better than those.
+    runs. An arm that sends what the camera sent as received always stays. An arm whose codec has memory does not
+    displace an arm without memory, because it needs its few bytes only while the edge holds its reference; it stays if
+    it is noticeably better than those.
 
     :param camera: whether the arm sends the camera's image. Shape (n,).
-    :param received: whether it sends this image as received. Shape (n,).
+    :param received: whether it sends what the camera sent as received. Shape (n,).
     :param stream: whether its codec has memory. Shape (n,).
     :param speed: the robot's speed as a fraction of this machine's speed.
     :returns: indices in ascending order, including `on_device`.
@@ -109,8 +109,9 @@ def useful_arms(costs: Costs, *, camera: BoolArray, received: BoolArray, stream:
         if len(group):
             among = np.union1d(group, [last])
             worth |= {*among[worth_having(costs.of(among), speed)].tolist()}
-    if stream.any():
-        among = np.union1d(np.flatnonzero(stream), [*worth, last])
+    if (stream & ~received).any():
+        alone = [arm for arm in worth if not stream[arm]]
+        among = np.union1d(np.flatnonzero(stream & ~received), [*alone, last])
         worth |= {arm for arm in among[worth_having(costs.of(among), speed)].tolist() if stream[arm]}
     return sorted(worth)
 

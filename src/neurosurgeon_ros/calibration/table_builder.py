@@ -19,7 +19,7 @@ class TableBuilder:
 
     :param speed: speed of the emulated robot as a fraction of this machine's speed.
     :param threads: number of torch threads that frames run with; 0 keeps torch's default.
-    :param images_compressed: whether images arrive compressed, so that they may be sent as received.
+    :param as_received: codec that forwards what the camera sends; empty: none.
     :param kept: delays of earlier starts, for the first table; None to measure it.
     """
 
@@ -29,13 +29,13 @@ class TableBuilder:
         *,
         speed: float,
         threads: int,
-        images_compressed: bool = False,
+        as_received: str = "",
         kept: KeptDelays | None = None,
     ) -> None:
         self._engine = engine
         self._speed = speed
         self._threads = threads
-        self._images_compressed = images_compressed
+        self._as_received = as_received
         self._kept = kept
         self._first: ArmTable | None = None
 
@@ -52,7 +52,7 @@ class TableBuilder:
             speed=self._speed,
             threads=self._threads,
             fidelity_price_s=fidelity_price_s,
-            images_compressed=self._images_compressed,
+            as_received=self._as_received,
             measure=self._kept.calibrate if self._kept is not None and self._first is None else None,
         )
         if self._first is None:

@@ -20,7 +20,8 @@ from neurosurgeon_ros.camera.packet_gaps import PtsGaps
 from neurosurgeon_ros.camera.video_messages import READERS, VideoPacket
 from neurosurgeon_ros.codecs import CodecError
 from neurosurgeon_ros.codecs.streams.video.bits import DamagedVideo
-from neurosurgeon_ros.codecs.streams.video.received import CameraDecoder, KeyMissing, Picture
+from neurosurgeon_ros.codecs.streams.video.received.chain import ChainKeeper
+from neurosurgeon_ros.codecs.streams.video.received.decoder import CameraDecoder, KeyMissing, Picture
 from neurosurgeon_ros.robot.arrival import Arrival, ImageRejected
 
 #: Maximum number of packets that wait to be decoded, and of their bytes. They take a few milliseconds each.
@@ -66,6 +67,7 @@ class VideoDecoding:
         self._decoder: CameraDecoder | None = None
         self._format = ""
         self._gaps = PtsGaps()
+        self._chains = ChainKeeper()
         self._thread = threading.Thread(target=self._run, name="camera video", daemon=True)
         self._thread.start()
 
@@ -137,7 +139,8 @@ class VideoDecoding:
             self._reject(_reason(packet, problem))
             return
         self.waits_for = ""
-        self._take(Arrival(packet.header, one.received_s, picture.bgr))
+        chain = self._chains.add(packet.data, packet.format, picture.size, is_key=self._decoder.is_key)
+        self._take(Arrival(packet.header, one.received_s, picture.bgr, chain))
 
     def _check_size(self, packet: VideoPacket, picture: Picture) -> None:
         """Check a picture against the size in its message; raises DamagedVideo."""
@@ -146,6 +149,7 @@ class VideoDecoding:
             raise DamagedVideo(f"has {picture.size}, but its message says {width} x {height}")
 
     def _wait_for_key(self, reason: str) -> None:
+        self._chains.drop()
         self.waits_for = f"{reason}waits for a key frame of {self._format} on {self._topic}"
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from std_msgs.msg import Header
 
 from neurosurgeon_ros.camera.transports import FFMPEG, FOXGLOVE
-from neurosurgeon_ros.codecs.streams.video.received import FORMATS, MOST_PACKET_BYTES
+from neurosurgeon_ros.codecs.streams.video.received.decoder import FORMATS, MOST_PACKET_BYTES
 from neurosurgeon_ros.robot.arrival import ImageRejected
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class VideoPacket:
     One packet of a camera's video.
 
     :param header: the camera's header.
-    :param format: one of :data:`~neurosurgeon_ros.codecs.streams.video.received.FORMATS`.
+    :param format: one of :data:`~neurosurgeon_ros.codecs.streams.video.received.decoder.FORMATS`.
     :param data: what the camera's encoder wrote.
     :param pts: the encoder's time stamp, in a unit of its own; None if the message has none.
     :param size: width and height that the message states, in pixels; None if it states none.

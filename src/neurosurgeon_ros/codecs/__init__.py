@@ -21,6 +21,7 @@ from neurosurgeon_ros.codecs.raw import Fp32, Raw, Uint8
 from neurosurgeon_ros.codecs.streams import delta_codecs
 from neurosurgeon_ros.codecs.streams.stream import StreamCodec, StreamDecoder, StreamEncoder
 from neurosurgeon_ros.codecs.streams.video import table as video_table
+from neurosurgeon_ros.codecs.streams.video.received.codec import AsReceivedVideo
 from neurosurgeon_ros.codecs.tensor import EncodedTensor, TensorSpec
 from neurosurgeon_ros.codecs.zstd import Zstd
 
@@ -85,11 +86,15 @@ _REGISTERED: dict[str, Codec] = {
 CODECS: tuple[str, ...] = tuple(_REGISTERED)
 
 _STREAMS: dict[str, StreamCodec] = {
-    codec.name: codec for codec in (*delta_codecs.DELTA_CODECS, *video_table.VIDEO_CODECS)
+    codec.name: codec for codec in (*delta_codecs.DELTA_CODECS, *video_table.VIDEO_CODECS, *video_table.RECEIVED_CODECS)
 }
 
 #: Registered names of codecs with memory.
 STREAM_CODECS: tuple[str, ...] = tuple(_STREAMS)
+
+#: Names of the codecs that forward what a camera sent, without encoding: its JPEG, or the packets of its video.
+AS_RECEIVED_IMAGE, AS_RECEIVED_VIDEO = AS_RECEIVED.name, AsReceivedVideo.name
+AS_RECEIVED_CODECS = (AS_RECEIVED_IMAGE, AS_RECEIVED_VIDEO)
 
 
 def get_codec(name: str) -> Codec:
@@ -152,6 +157,9 @@ def decode(encoded: EncodedTensor, spec: TensorSpec) -> torch.Tensor:
 
 
 __all__ = [
+    "AS_RECEIVED_CODECS",
+    "AS_RECEIVED_IMAGE",
+    "AS_RECEIVED_VIDEO",
     "CODECS",
     "STREAM_CODECS",
     "CameraImage",

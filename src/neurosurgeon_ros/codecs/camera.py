@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -20,6 +21,9 @@ from numpy.typing import NDArray
 from neurosurgeon_ros.codecs.codec import Codec, CodecError, check_no_quantisation, check_spec, flat_bytes
 from neurosurgeon_ros.codecs.picture import decode_bgr, jpeg_settings, jpeg_size
 from neurosurgeon_ros.codecs.tensor import EncodedTensor, TensorSpec
+
+if TYPE_CHECKING:
+    from neurosurgeon_ros.codecs.streams.video.received.chain import VideoChain
 
 #: Maximum size of a picture in bytes; with the rest of the request it stays below the limit of the edge.
 MOST_BYTES = 16 * 1024 * 1024
@@ -38,10 +42,17 @@ class CameraImage:
 
     :param pixels: BGR, uint8, shape (height, width, 3).
     :param received: the JPEG that the camera sent; None if it sent none, or one that cannot be forwarded as it is.
+    :param video: the packets of the camera's video up to the image; None if it sent none, or too many to forward.
     """
 
     pixels: NDArray[np.uint8] = field(repr=False)
     received: memoryview | None = field(default=None, repr=False)
+    video: VideoChain | None = field(default=None, repr=False)
+
+    @property
+    def is_forwardable(self) -> bool:
+        """Return whether what the camera sent can be sent as received."""
+        return self.received is not None or self.video is not None
 
 
 class CameraPicture(Codec):

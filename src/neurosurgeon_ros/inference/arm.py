@@ -8,8 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from neurosurgeon_ros.codecs import CameraPicture, Codec, CodecError, StreamCodec, TensorSpec, find_codec, get_codec
-from neurosurgeon_ros.codecs.camera import AS_RECEIVED
+from neurosurgeon_ros.codecs import (
+    AS_RECEIVED_CODECS,
+    CameraPicture,
+    Codec,
+    CodecError,
+    StreamCodec,
+    TensorSpec,
+    find_codec,
+    get_codec,
+)
 from neurosurgeon_ros.codecs.limits import CrossingLimits
 from neurosurgeon_ros.codecs.streams.camera_stream import sends_images
 from neurosurgeon_ros.partition import PartitionPoint
@@ -42,7 +50,7 @@ class Arm:
     @property
     def is_lossless(self) -> bool:
         """Return whether the arm's results always equal the whole network's, bit for bit."""
-        return all(isinstance(codec, Codec) and codec.lossless for codec in self.carriers)
+        return all(codec.lossless for codec in self.carriers)
 
     @property
     def camera_codec(self) -> CameraPicture | None:
@@ -61,7 +69,7 @@ def list_arms(
     codecs: Sequence[str],
     *,
     limits: Mapping[str, CrossingLimits] = NO_LIMITS,
-    as_received: bool = False,
+    as_received: str = "",
 ) -> tuple[Arm, ...]:
     """
     List every partition point with every codec that can carry some tensor of it, then `on_device`.
@@ -74,7 +82,7 @@ def list_arms(
     :param codecs: registered names, with or without memory.
     :param limits: calibrated limits by name of the arm, for codecs that use limits; such a codec forms no arm where it
         has no limits.
-    :param as_received: whether the codec `as_received` is included, if it is named.
+    :param as_received: which of the codecs that forward what a camera sent is included, if it is named; empty: none.
     :raises ValueError: if a codec is not registered, or the limits do not belong to this network.
     """
     chosen = [find_codec(name) for name in codecs]
@@ -88,7 +96,7 @@ def list_arms(
             )
             if sends_image and not (point.index == 0 and len(point.tensors) == 1):
                 continue
-            if codec is AS_RECEIVED and not as_received:
+            if codec.name in AS_RECEIVED_CODECS and codec.name != as_received:
                 continue
             if codec.calibrated and (name not in limits or isinstance(codec, StreamCodec)):
                 continue

@@ -151,7 +151,7 @@ class Engine:
         return len(self.partitioned.points) - 1
 
     def arms(
-        self, codecs: Sequence[str], *, limits: Mapping[str, CrossingLimits] = NO_LIMITS, as_received: bool = False
+        self, codecs: Sequence[str], *, limits: Mapping[str, CrossingLimits] = NO_LIMITS, as_received: str = ""
     ) -> tuple[Arm, ...]:
         """Return every partition point with every codec, see :func:`~neurosurgeon_ros.inference.arm.list_arms`."""
         return list_arms(self.partitioned.points, codecs, limits=limits, as_received=as_received)

@@ -13,12 +13,16 @@ from neurosurgeon_ros.calibration.arm_table import ArmTable
 from neurosurgeon_ros.calibration.fidelity import FidelityTable, find_fidelity
 from neurosurgeon_ros.calibration.kept_delays import KeptDelays
 from neurosurgeon_ros.calibration.table_builder import TableBuilder
-from neurosurgeon_ros.camera.transports import COMPRESSED, why_unusable
+from neurosurgeon_ros.camera.transports import COMPRESSED, RAW, VIDEO_TRANSPORTS, why_unusable
+from neurosurgeon_ros.codecs import AS_RECEIVED_IMAGE, AS_RECEIVED_VIDEO
 from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.nodes.network_notes import log_network
 from neurosurgeon_ros.nodes.robot_parameters import ARM_PARAMETERS, RobotParameters
 from neurosurgeon_ros.robot.saved_policy import SavedPolicy
 from neurosurgeon_ros.ros.hellos import Hellos
+
+# The codec that forwards what a camera sends, by its transport.
+_AS_RECEIVED = {RAW: "", COMPRESSED: AS_RECEIVED_IMAGE, **dict.fromkeys(VIDEO_TRANSPORTS, AS_RECEIVED_VIDEO)}
 
 
 class ConfiguredRobot:
@@ -50,7 +54,7 @@ class ConfiguredRobot:
             self.engine,
             speed=parameters.robot_speed,
             threads=parameters.threads,
-            images_compressed=parameters.image_transport == COMPRESSED,
+            as_received=_AS_RECEIVED[parameters.image_transport],
             kept=KeptDelays(),
         )
         self.table: ArmTable
@@ -113,7 +117,7 @@ class ConfiguredRobot:
 
     def _build(self, parameters: RobotParameters, rate_hz: float = 0.0) -> None:
         admission = _admission(parameters, self._fidelity, rate_hz)
-        codecs = expand(parameters.codecs, self._fidelity)
+        codecs = expand(parameters.codecs, self._fidelity, as_received=_AS_RECEIVED[parameters.image_transport])
         self.table = self._builder.build(codecs, admission, parameters.fidelity_price_ms / 1e3)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from neurosurgeon_ros.calibration.arm_table import PSI, ArmTable
 from neurosurgeon_ros.codecs.camera import CUSTOMARY_PIXELS
+from neurosurgeon_ros.codecs.streams.video.received.chain import VideoChain
 from neurosurgeon_ros.learning.interface import FloatArray
 
 #: Weight of the newest value in a running mean.
@@ -45,6 +46,7 @@ class ArmStatistics:
         self._encode_s = table.profile.encode_s / speed
         self._speed = speed
         self._has_received_bytes = False
+        self._received_packet = 0
         self._camera = table.camera
         self._is_input = table.point == 0
         self._pixels = CUSTOMARY_PIXELS
@@ -125,6 +127,23 @@ class ArmStatistics:
         features[arm, PSI] += newest * (received_bytes - features[arm, PSI])
         self._replace(features, self.robot_s, self.key_bytes)
         self._has_received_bytes = True
+
+    def record_received_video(self, arm: int, chain: VideoChain) -> None:
+        """
+        Record the packets of an accepted frame that `arm` would send as received.
+
+        A key would have all of them. A frame that is no key would have those since the last accepted frame, unless a
+        key of the camera is among them.
+        """
+        features, key_bytes = self.features.copy(), self.key_bytes.copy()
+        key_bytes[arm] = chain.nbytes
+        if chain.holds(self._received_packet):
+            newest = NEWEST if self._has_received_bytes else 1.0
+            sent_bytes = sum(packet.nbytes for packet in chain.after(self._received_packet))
+            features[arm, PSI] += newest * (sent_bytes - features[arm, PSI])
+            self._has_received_bytes = True
+        self._received_packet = chain.last
+        self._replace(features, self.robot_s, key_bytes)
 
     @property
     def excess_key_bytes(self) -> FloatArray:

@@ -6,9 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from neurosurgeon_ros.codecs.streams.video.received.chain import VideoChain
 
 
 class ImageRejected(ValueError):
@@ -23,13 +27,14 @@ class Arrival:
     :param header: the camera's header, opaque here and passed through unchanged.
     :param received_s: when the image arrived, in monotonic seconds.
     :param decode: returns the BGR image, uint8, shape (h, w, 3); raises :class:`ImageRejected`.
-    :param encoded: the compressed image as received; None if the image did not arrive compressed.
+    :param encoded: the compressed image as received, or the packets of a video up to this image; None if the image
+        did not arrive so, or if the packets are too many to forward.
     """
 
     header: object
     received_s: float
     decode: Callable[[], NDArray[np.uint8]]
-    encoded: memoryview | None = None
+    encoded: memoryview | VideoChain | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ class Frame:
     One accepted frame.
 
     :param counts: images so far, including this one; the frame's number is ``counts.accepted``.
-    :param image: the image, with the camera's JPEG if that may be sent as received.
+    :param image: the image, with what the camera sent if that may be sent as received.
     :param preprocess: makes the network's input from the image; returns the input and the seconds that this took.
     :param reason: why the edge is not used, in one sentence; empty if it is used or the policy did not choose it.
 

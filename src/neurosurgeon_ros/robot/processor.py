@@ -159,7 +159,7 @@ class FrameProcessor:
 
     def _choose(self, frame: Frame, available: Availability) -> Flight:
         """Let the policy choose the frame's arm, and the sample or test to send alongside it."""
-        selector, has_picture = self._selector, frame.image.received is not None
+        selector, has_picture = self._selector, frame.image.is_forwardable
         test_arm = selector.test_arm(has_picture) if available.test_due else None
         context = self._context(frame, available, has_picture)
         choice, overruled = selector.choose(context, has_picture=has_picture)
@@ -187,7 +187,7 @@ class FrameProcessor:
         if not table.key_bytes.any():
             return None
         self.streams.follow(table, self.uplink.edge_session, frame.image.pixels.shape)
-        return self.streams.keys_due()
+        return self.streams.keys_due(frame.image)
 
     def _preprocess(self, image: NDArray[np.uint8]) -> tuple[torch.Tensor, float]:
         begin_s = self.clock()

@@ -15,6 +15,7 @@ from neurosurgeon_ros.calibration.arm_table import ArmTable
 from neurosurgeon_ros.calibration.pruning import fidelity_penalty_s
 from neurosurgeon_ros.codecs import CameraImage
 from neurosurgeon_ros.codecs.camera import may_show, sendable_size
+from neurosurgeon_ros.codecs.streams.video.received.chain import VideoChain
 from neurosurgeon_ros.learning.interface import HOPELESS_DEADLINES, BoolArray, Choice, Context, Policy, Truth
 from neurosurgeon_ros.robot.arm_statistics import ArmStatistics
 from neurosurgeon_ros.robot.arrival import Arrival
@@ -59,7 +60,7 @@ class ArmSelector:
         :param edge_available: whether an edge may be used; if not, only `on_device` is allowed.
         :param link_free: whether no earlier request can still fill the link; if not, only `on_device` is allowed.
         :param link_busy: whether any request of this robot is outstanding.
-        :param has_picture: whether the camera's picture may be sent as received.
+        :param has_picture: whether what the camera sent may be sent as received.
         :param keys_due: arms with which the frame would be a stream's key; shape (n,). None if no codec has memory.
         """
         table = self.table
@@ -89,12 +90,15 @@ class ArmSelector:
         )
 
     def camera_image(self, arrival: Arrival, pixels: NDArray[np.uint8]) -> CameraImage:
-        """Return a frame's image, with the camera's own JPEG if that may be sent. Record its size and bytes."""
+        """Return a frame's image, with what the camera sent if that may be sent. Record its size and bytes."""
         height, width = pixels.shape[:2]
         self.statistics.set_image_size(width * height)
         arm, data = self.table.as_received, arrival.encoded
         if arm is None or data is None:
             return CameraImage(pixels)
+        if isinstance(data, VideoChain):
+            self.statistics.record_received_video(arm, data)
+            return CameraImage(pixels, video=data)
         stored = sendable_size(data)
         if stored is None or not may_show(stored, (width, height)):
             return CameraImage(pixels)

@@ -58,7 +58,7 @@ class Sender:
         self._streams.sent(flight.request)
         frame.delays = replace(frame.delays, encode=encode_s)
         flight.offloaded_s = frame.delays.robot_s
-        if arm != table.as_received:  # a received picture has the same size, whether it is sent or not
+        if arm != table.as_received:  # what was received has the same size, whether it is sent or not
             statistics.record_encoding(arm, encode_s, flight.request.sent_bytes, is_key=encoded.is_key)
 
     def send_sample(self, flight: Flight) -> None:

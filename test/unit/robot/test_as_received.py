@@ -37,7 +37,7 @@ JPEG, PNG = ".jpg", ".png"
 @functools.cache
 def table() -> ArmTable:
     return build_arm_table(
-        small_engine(), ("uint8", "fp32", "as_received"), images_compressed=True, keep_all=True, repeats=1
+        small_engine(), ("uint8", "fp32", "as_received"), as_received="as_received", keep_all=True, repeats=1
     )
 
 
@@ -131,9 +131,9 @@ def test_there_is_no_such_arm_unless_images_come_compressed_and_may_be_shown() -
     engine = small_engine()
     assert "as_received" in CODECS
     assert NAME not in {arm.name for arm in engine.arms(CODECS)}
-    assert [arm.name for arm in engine.arms(CODECS, as_received=True) if arm.codec == "as_received"] == [NAME]
+    assert [arm.name for arm in engine.arms(CODECS, as_received="as_received") if arm.codec == "as_received"] == [NAME]
     hidden = Admission(min_fidelity=0.0, allow_raw_images=False)
-    made = build_arm_table(engine, CODECS, admission=hidden, images_compressed=True, keep_all=True, repeats=1)
+    made = build_arm_table(engine, CODECS, admission=hidden, as_received="as_received", keep_all=True, repeats=1)
     assert made.as_received is None
 
 
@@ -144,7 +144,7 @@ def test_it_is_kept_and_takes_no_other_arms_place() -> None:
         return DelayProfile(0.0, 1e-4, np.linspace(0.0, 0.1, engine.on_device + 1), encode_s, decode_s, 0.0)
 
     codecs = ("uint8", "as_received")
-    with_it = build_arm_table(small_engine(), codecs, images_compressed=True, measure=measure)
+    with_it = build_arm_table(small_engine(), codecs, as_received="as_received", measure=measure)
     index = with_it.index(NAME)
     assert with_it.as_received == index
     assert with_it.fidelity[index] == 1.0

@@ -24,11 +24,14 @@ from neurosurgeon_ros.codecs.tensor import EncodedTensor, TensorSpec
 class ImageEncoder(Protocol):
     """The robot's end of a stream of images."""
 
+    def continues(self, image: CameraImage) -> bool:
+        """Return whether an image can be encoded without a key."""
+
     def carry(self, image: CameraImage, *, key: bool) -> EncodedTensor:
         """
         Encode an image in place of the network's input, and advance the reference.
 
-        :raises CodecError: the image cannot be encoded, or has another size than the last one and is not a key.
+        :raises CodecError: the image cannot be encoded, or does not continue the stream and is not a key.
         """
 
 

@@ -79,10 +79,12 @@ class StreamCodec(ABC):
     Makes the ends of streams; it has no state of its own, so one instance serves all threads.
 
     :ivar name: registered name, which is sent with each tensor.
+    :ivar lossless: whether the edge gets exactly what the robot has.
     :ivar calibrated: whether encoding needs limits found by a calibration.
     """
 
     name: str
+    lossless: bool = False
     calibrated: bool = False
 
     @abstractmethod

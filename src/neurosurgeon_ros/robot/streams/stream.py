@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from neurosurgeon_ros.codecs import EncodedTensor
+from neurosurgeon_ros.codecs import CameraImage, EncodedTensor
+from neurosurgeon_ros.codecs.streams.camera_stream import ImageEncoder
 from neurosurgeon_ros.codecs.streams.stream import StreamEncoder
 from neurosurgeon_ros.inference.arm import Arm
 from neurosurgeon_ros.protocol.requests import Key
@@ -130,6 +131,12 @@ class Stream:
             if sent.is_key:
                 self.failures = 0
         return None
+
+    def continues(self, image: CameraImage) -> bool:
+        """Return whether a camera's image can follow the last one without a key, if the arm sends it."""
+        if not self.arm.sends_image:
+            return True
+        return all(isinstance(one, ImageEncoder) and one.continues(image) for one in self.encoders.values())
 
     def fail(self) -> bool:
         """Begin again with new encoders. Return whether it failed so often that its arm goes on without memory."""

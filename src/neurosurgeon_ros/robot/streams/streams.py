@@ -78,8 +78,13 @@ class RobotStreams:
                 stream.is_key_due = True
         self._table, self._edge_session, self._shape = table, edge_session, shape
 
-    def keys_due(self) -> BoolArray:
-        """Return for which arms a frame would have to be a stream's key now; shape (n,). Call :meth:`follow` before."""
+    def keys_due(self, image: CameraImage) -> BoolArray:
+        """
+        Return for which arms a frame would have to be a stream's key now. Call :meth:`follow` before.
+
+        :param image: the frame's image.
+        :returns: shape (n,).
+        """
         table = self._table
         assert table is not None
         due, now_s = np.zeros(len(table.arms), dtype=np.bool_), self._clock()
@@ -87,7 +92,7 @@ class RobotStreams:
             stream = self._streams.get(table.arms[index].name)
             if stream is not None:
                 self._settle(stream)
-            due[index] = stream is None or stream.needs_key(now_s)
+            due[index] = stream is None or stream.needs_key(now_s) or not stream.continues(image)
         return due
 
     def encode(self, arm: Arm, tensors: Callable[[], Sequence[torch.Tensor]], image: CameraImage) -> EncodedFrame:
@@ -107,7 +112,7 @@ class RobotStreams:
         self._unsent, now_s = None, self._clock()
         if stream.failures >= MOST_FAILURES:
             return EncodedFrame(self._engine.encode_plainly(arm.point, tensors()))
-        is_key = stream.needs_key(now_s)
+        is_key = stream.needs_key(now_s) or not stream.continues(image)
         stream.used_s = now_s
         stream.is_key_due = True  # until the frame is sent, robot and edge differ
         try:

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from neurosurgeon_ros.codecs.streams.video.camera import CameraVideo
 from neurosurgeon_ros.codecs.streams.video.image import ImageVideo
 from neurosurgeon_ros.codecs.streams.video.packets import Video
+from neurosurgeon_ros.codecs.streams.video.received.codec import AsReceivedVideo
 from neurosurgeon_ros.codecs.streams.video.syntax import AV1, H264, HEVC
 
 
@@ -62,3 +63,6 @@ VIDEO_CODECS: tuple[Video, ...] = (
         CameraVideo("camera-av1-preset10-crf35", AV1, "10", 35, expected=(0.022, 0.033)),
     )
 )
+
+#: The codec that forwards a camera's video; empty if PyAV is not installed.
+RECEIVED_CODECS: tuple[AsReceivedVideo, ...] = () if why_absent() else (AsReceivedVideo(),)
