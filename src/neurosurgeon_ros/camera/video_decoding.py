@@ -37,7 +37,7 @@ class _Waiting:
 
 class VideoDecoding:
     """
-    Decodes packets from construction to :meth:`close`.
+    Decodes packets from the first one to :meth:`close`.
 
     :param transport: one of :data:`~neurosurgeon_ros.camera.transports.VIDEO_TRANSPORTS`.
     :param topic: topic of the packets, for messages.
@@ -68,8 +68,7 @@ class VideoDecoding:
         self._format = ""
         self._gaps = PtsGaps()
         self._chains = ChainKeeper()
-        self._thread = threading.Thread(target=self._run, name="camera video", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
 
     def put(self, message: Any, *, follows: bool = True) -> None:
         """
@@ -93,6 +92,9 @@ class VideoDecoding:
             self._waiting.append(_Waiting(packet, time.monotonic(), follows and not dropped))
             self._waiting_bytes += size
             self._condition.notify()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="camera video", daemon=True)
+            self._thread.start()
         for _ in range(dropped):
             self._reject(
                 f"the {packet.format} video on {self._topic} comes faster than this computer decodes it: "
@@ -100,11 +102,12 @@ class VideoDecoding:
             )
 
     def close(self) -> None:
-        """Decode no further packet, and join the thread."""
+        """Decode no further packet, and join the thread. Call it from the thread that calls :meth:`put`."""
         with self._condition:
             self._is_closed = True
             self._condition.notify()
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
 
     def _run(self) -> None:
         while (one := self._next()) is not None:

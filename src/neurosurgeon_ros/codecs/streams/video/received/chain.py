@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from neurosurgeon_ros.codecs.streams.video.bits import PictureSize
 
-#: Maximum of packets, of their bytes, and of the pixels of their pictures together: an edge decodes those in a second.
-MOST_PACKETS, MOST_BYTES, MOST_PIXELS = 300, 8 * 1024 * 1024, 100_000_000
+#: Maximum of packets, of their bytes, and of the pixels of their pictures together, which take an edge about a second.
+MOST_PACKETS, MOST_BYTES, MOST_PIXELS = 300, 8 * 1024 * 1024, 250_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
