@@ -73,6 +73,14 @@ class VideoCamera:
         self.sent.append(header)
         self._publisher.publish(message)
 
+    def show_bad(self) -> None:
+        """Publish a packet that is no picture in place of the next one."""
+        header, data = Header(frame_id="bad"), b"no video at all"
+        self._publisher.publish(
+            ffmpeg_message(data, header, self._next) if self._transport == FFMPEG else foxglove_message(data, header)
+        )
+        self._next += 1
+
     def step(self) -> Any:
         """Publish a packet whose picture the robot must answer, and return the decision."""
         watcher, number = self._watcher, len(self._watcher.decisions) + 1
@@ -176,6 +184,13 @@ def test_a_video_travels_as_received_and_the_robot_joins_at_key_frames(
     watcher.until(lambda: watcher.decisions[-1].header == camera.sent[-1], "its decision")
     watcher.until(lambda: sum(map(carried, requests[number:])) == 3, "all three packets")
     assert watcher.decisions[-1].outcome == Outcome.EDGE
+
+    # A packet that is no picture: robot and edge go on with the next key frame.
+    camera.show_bad()
+    robot.wait_for_output("image rejected: the h264 packet does not begin with the start code of a video")
+    while not camera.is_at_key:
+        camera.show()
+    assert camera.step().outcome == camera.step().outcome == Outcome.EDGE
 
     # No picture was answered twice, and all in order.
     stamps = [one.header.stamp.sec for one in watcher.detections]
