@@ -32,7 +32,7 @@ def cause(
     came: bool = False,
     transport: str = "raw",
 ) -> str:
-    topic = "/image_raw" if transport == "raw" else "/image_raw/compressed"
+    topic = "/image_raw" if transport == "raw" else f"/image_raw/{transport}"
     said = Silence(topic, transport, profile, sources, others or {}, came).cause()
     assert "\n" not in said and not said.endswith(".")
     return said
@@ -105,3 +105,21 @@ def test_a_publisher_that_matches_and_sends_nothing_is_named() -> None:
 
 def test_a_node_whose_name_is_not_known_yet_is_said_to_be_one() -> None:
     assert cause(source(node="")).startswith("a node that has no name yet (reliable")
+
+
+@pytest.mark.parametrize(
+    ("transport", "kind"),
+    [
+        ("ffmpeg", "ffmpeg_image_transport_msgs/msg/FFMPEGPacket"),
+        ("foxglove", "foxglove_msgs/msg/CompressedVideo"),
+    ],
+)
+def test_videos_are_named_with_the_parameter_and_remapped_by_their_base(transport: str, kind: str) -> None:
+    others = {f"/cam0/image/{transport}": [source(kind=kind)], "/cam1/image/compressed": [COMPRESSED]}
+    said = cause(others=others)
+    assert said.endswith(
+        f"there are {transport} images on /cam0/image/{transport} by /driver (reliable, volatile, depth "
+        f"10): set image_transport to {transport}"
+    )
+    said = cause(others=others, transport=transport)
+    assert "-r image_raw:=/cam0/image, or" in said and "/cam1" not in said

@@ -80,6 +80,13 @@ def test_levels() -> None:
     assert broken[0] == DiagnosticStatus.ERROR and broken[1].startswith("2 images")
 
 
+def test_a_video_without_a_key_frame_is_a_warning_that_says_so() -> None:
+    skipped = Health(0.0).trend(Counts(received=10, rejected=10), 1.0)
+    said = "waits for a key frame of h264 on /image_raw/ffmpeg"
+    assert level(skipped, obstacle="", image_topic="/image_raw/ffmpeg", waits_for=said) == (DiagnosticStatus.WARN, said)
+    assert level(skipped, obstacle="", image_topic="/image_raw/ffmpeg")[0] == DiagnosticStatus.ERROR
+
+
 def test_frames_that_are_lost_are_an_error() -> None:
     health = Health(0.0)
     health.lost(1.0)

@@ -4,17 +4,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import rclpy
+from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image
+from support import wait_for
 
 from neurosurgeon_ros.msg import RobotHello
 from neurosurgeon_ros.ros import qos
 from neurosurgeon_ros.ros.intake import LONGEST_TEXT, Intake, read, shorten
 from neurosurgeon_ros.ros.messages import InvalidMessage
+from neurosurgeon_ros.ros.process.process import make_executor
 
 
 def test_a_good_message_is_read() -> None:
@@ -49,6 +54,34 @@ def test_an_overridden_quality_of_service_is_that_of_its_topic_alone(ros_domain:
         ]
         assert chosen == [ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT]
         assert qos.SENSOR_DATA.reliability == kept == ReliabilityPolicy.BEST_EFFORT
+        node.destroy_node()
+    finally:
+        rclpy.try_shutdown()
+
+
+@pytest.mark.parametrize("make", [SingleThreadedExecutor, make_executor])
+def test_messages_have_numbers_with_every_executor(ros_domain: int, make: Callable[[], Executor]) -> None:
+    rclpy.init(args=[])
+    try:
+        node, executor = Node("tested"), make()
+        executor.add_node(node)
+        numbers: list[int | None] = []
+        taken: list[str] = []
+        Intake(node).subscribe(
+            RobotHello,
+            "hello",
+            lambda message: taken.append(message.robot_id),
+            qos.PRESENCE,
+            max_bytes=4096,
+            on_number=numbers.append,
+        )
+        publisher = node.create_publisher(RobotHello, "hello", qos.PRESENCE)
+        wait_for(lambda: publisher.get_subscription_count() == 1, 30.0, "the subscription")
+        for name in ("a", "b", "c"):
+            publisher.publish(RobotHello(robot_id=name))
+        wait_for(lambda: executor.spin_once(timeout_sec=0.1) or len(taken) == 3, 30.0, "the messages")
+        assert taken == ["a", "b", "c"] and numbers == [1, 2, 3]
+        executor.shutdown()
         node.destroy_node()
     finally:
         rclpy.try_shutdown()
