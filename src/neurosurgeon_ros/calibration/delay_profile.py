@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -76,6 +76,32 @@ def measure_delays(engine: Engine, arms: Sequence[Arm], *, repeats: int = 7) -> 
                 lambda: model.postprocess(outputs, letterbox, confidence=0.25, iou=0.45), repeats
             ),
         )
+
+
+def measure_codecs(
+    engine: Engine,
+    arms: Sequence[Arm],
+    known: DelayProfile,
+    *,
+    repeats: int = 7,
+    pause: Callable[[], object] = lambda: None,
+) -> DelayProfile:
+    """
+    Measure the codecs of some arms while a robot runs, and take all other delays from an undisturbed measurement.
+
+    :param known: delays of the same network.
+    :param pause: called before each arm.
+    """
+    x = engine.model.preprocess(np.random.default_rng(0).integers(0, 256, CAMERA_SHAPE, dtype=np.uint8))[0]
+    sample, encode_s, decode_s = customary_image(), np.zeros(len(arms)), np.zeros(len(arms))
+    points = sorted({arm.point for arm in arms if arm.codec})
+    with torch.inference_mode():
+        fronts = engine.partitioned.run_front(x, points[-1], keep=points) if points else {}
+        for index, arm in enumerate(arms):
+            if arm.codec:
+                pause()
+                encode_s[index], decode_s[index] = _codec_seconds(engine, arm, fronts[arm.point], sample, repeats)
+    return replace(known, encode_s=encode_s, decode_s=decode_s)
 
 
 def _front_seconds(engine: Engine, x: torch.Tensor, repeats: int) -> FloatArray:

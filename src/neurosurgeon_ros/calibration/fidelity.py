@@ -137,11 +137,21 @@ def find_fidelity(fingerprint: str) -> FidelityTable | None:
     Return the calibration of a network: the user's own, or else the one in the package.
 
     :returns: None if there is none.
-    :raises CalibrationProblem: if there is one that cannot be read.
+    :raises CalibrationProblem: if there is one that cannot be read, or that belongs to another network.
     """
     own = calibrations_folder() / f"{fingerprint}.json"
     if own.is_file():
-        return read_fidelity(own)
+        table = read_fidelity(own)
+        if table.fingerprint != fingerprint:
+            raise CalibrationProblem(
+                f"the calibration {own} belongs to {table.model}, another network: delete it, or calibrate again"
+            )
+        return table
+    return find_shipped(fingerprint)
+
+
+def find_shipped(fingerprint: str) -> FidelityTable | None:
+    """Return the calibration of a network in the package; None if there is none."""
     for shipped in resources.files("neurosurgeon_ros.models").joinpath("calibrations").iterdir():
         if shipped.name == f"{fingerprint}.json":
             return read_fidelity(shipped)

@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+
+import torch
 
 from neurosurgeon_ros.calibration.admission import Admission
-from neurosurgeon_ros.calibration.arm_table import ArmTable, build_arm_table, robot_seconds
+from neurosurgeon_ros.calibration.arm_table import ArmTable, build_arm_table
+from neurosurgeon_ros.calibration.delay_profile import DelayProfile, measure_codecs
 from neurosurgeon_ros.calibration.kept_delays import KeptDelays
+from neurosurgeon_ros.inference.arm import Arm
 from neurosurgeon_ros.inference.engine import Engine
 
 
@@ -18,9 +21,11 @@ class TableBuilder:
     Makes arm tables of a network.
 
     :param speed: speed of the emulated robot as a fraction of this machine's speed.
-    :param threads: number of torch threads that frames run with; 0 keeps torch's default.
+    :param threads: number of torch threads that frames run with; 0 for the calling thread's number.
     :param as_received: codec that forwards what the camera sends; empty: none.
     :param kept: delays of earlier starts, for the first table; None to measure it.
+
+    :ivar pause: called between the measurements of a later table, so that they delay no frame.
     """
 
     def __init__(
@@ -34,10 +39,11 @@ class TableBuilder:
     ) -> None:
         self._engine = engine
         self._speed = speed
-        self._threads = threads
+        self._threads = threads or torch.get_num_threads()
         self._as_received = as_received
         self._kept = kept
         self._first: ArmTable | None = None
+        self.pause: Callable[[], object] = lambda: None
 
     def build(self, codecs: Sequence[str], admission: Admission, fidelity_price_s: float) -> ArmTable:
         """
@@ -45,6 +51,7 @@ class TableBuilder:
 
         :raises ValueError: see :func:`~neurosurgeon_ros.calibration.arm_table.build_arm_table`.
         """
+        measure = self._kept.calibrate if self._kept is not None else None
         table = build_arm_table(
             self._engine,
             codecs,
@@ -53,13 +60,11 @@ class TableBuilder:
             threads=self._threads,
             fidelity_price_s=fidelity_price_s,
             as_received=self._as_received,
-            measure=self._kept.calibrate if self._kept is not None and self._first is None else None,
+            measure=measure if self._first is None else self._measure_again,
         )
-        if self._first is None:
-            self._first = table
-            return table
-        quiet = self._first.profile
-        profile = replace(quiet, encode_s=table.profile.encode_s, decode_s=table.profile.decode_s)
-        robot_s = robot_seconds(profile, table.point, table.camera) / self._speed
-        robot_s.flags.writeable = False
-        return replace(table, profile=profile, robot_s=robot_s)
+        self._first = self._first or table
+        return table
+
+    def _measure_again(self, engine: Engine, arms: Sequence[Arm]) -> DelayProfile:
+        assert self._first is not None
+        return measure_codecs(engine, arms, self._first.profile, pause=lambda: self.pause())

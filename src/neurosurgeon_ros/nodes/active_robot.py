@@ -8,16 +8,20 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 
+from neurosurgeon_ros.calibration.fidelity import FidelityTable
 from neurosurgeon_ros.camera.camera import Camera
+from neurosurgeon_ros.camera.images import transport_topic
 from neurosurgeon_ros.diagnostics.robot_health import SILENCE_S, Health, Trend, level, stream_values
 from neurosurgeon_ros.inference.throttle import Throttle
 from neurosurgeon_ros.learning.key_frames import KeyFrameDetector
+from neurosurgeon_ros.nodes.auto_calibration import make_calibrator
 from neurosurgeon_ros.nodes.configured_robot import ConfiguredRobot, named
 from neurosurgeon_ros.nodes.edge_link import EdgeLink
 from neurosurgeon_ros.nodes.robot_outputs import RobotOutputs
 from neurosurgeon_ros.nodes.robot_parameters import ARM_PARAMETERS, RobotParameters
 from neurosurgeon_ros.protocol.requests import Identity
 from neurosurgeon_ros.robot.arrival import Arrival
+from neurosurgeon_ros.robot.auto_calibration.calibrator import Calibrator, Reports
 from neurosurgeon_ros.robot.decision import Decision, FrameResult, RobotSettings
 from neurosurgeon_ros.robot.latest_job import LatestJobRunner
 from neurosurgeon_ros.robot.pipeline import RobotPipeline
@@ -55,6 +59,8 @@ class ActiveRobot:
         table = configured.measure(parameters)
         self._health = Health(time.monotonic())
         self._silence, self._silent_s, self._lossy = "", 0.0, False
+        self._has_learnt = False
+        self._calibrator: Calibrator | None = None
         with ExitStack() as stack:
             self._outputs = RobotOutputs(
                 node,
@@ -96,6 +102,17 @@ class ActiveRobot:
             stack.callback(self._pipeline.stop)
             self._replacing = LatestJobRunner(self._replace_policy, on_problem=self._say_kept)
             stack.callback(self._replacing.close)
+            self._calibrator = make_calibrator(
+                configured,
+                lambda: node.parameters,
+                idle=self._pipeline.idle,
+                image_topic=transport_topic(node, parameters.image_transport),
+                reports=Reports(use=self._learn, say=node.get_logger().info, problem=node.say_error),
+            )
+            configured.measure_in(self._pipeline.idle.wait_briefly)
+            stack.callback(self._end_calibration)
+            if self._calibrator is not None:
+                self._calibrator.start()
             self.link.connect(processor.uplink.requests.inbox)
             self._camera = Camera(
                 node,
@@ -135,6 +152,8 @@ class ActiveRobot:
         except Exception:
             self._health.lost(time.monotonic())
             raise
+        if self._calibrator is not None:
+            self._calibrator.see(result.image, time.monotonic())
 
     def decision(self, decision: Decision) -> None:
         """Publish the decision for an accepted frame."""
@@ -166,7 +185,7 @@ class ActiveRobot:
     def _replace_policy(self, wanted: RobotParameters) -> None:
         """Give the pipeline another policy and its arms; runs in a separate thread, so that frames continue."""
         table = self._configured.measure(wanted, rate_hz=self._pipeline.processor.rate_hz)
-        policy = self._load_policy(wanted)
+        policy = self._load_policy(wanted, replaces=self._has_learnt and not self._policy.problem)
         self._pipeline.processor.replace(table, policy.policy, wanted.policy)
         self._policy = policy
         self._node.get_logger().info(f"from the next frame on: {wanted.policy}, {named(table)}")
@@ -174,11 +193,24 @@ class ActiveRobot:
     def _say_kept(self, problem: str) -> None:
         self._node.say_error(f"policy and codecs stay as they were: {problem}")
 
-    def _load_policy(self, parameters: RobotParameters) -> SavedPolicy:
-        policy = self._configured.make_policy(parameters, self._configured.table)
+    def _load_policy(self, parameters: RobotParameters, *, replaces: bool = False) -> SavedPolicy:
+        policy = self._configured.make_policy(parameters, self._configured.table, replaces=replaces)
         if policy.problem:
             self._node.say_error(f"starts without what was learnt before: {policy.problem}")
         return policy
+
+    def _learn(self, fidelity: FidelityTable) -> None:
+        """Use the arms of the robot's own calibration; runs in the calibrator's thread."""
+        self._has_learnt = True
+        self._configured.learn(fidelity)
+        self._replacing.submit(self._node.parameters)
+
+    def _end_calibration(self) -> None:
+        if self._calibrator is not None:
+            self._calibrator.close()
+            if self._calibrator.is_done:
+                self._configured.progress = None
+        self._configured.measure_in(lambda: None)
 
     def _save(self) -> None:
         try:
@@ -214,6 +246,8 @@ class ActiveRobot:
             **self._health.values(),
             "policy": self._configured.measured.policy,
             "arms": len(self._configured.table.arms),
+            "calibration": self._configured.calibration,
+            "auto-calibration": "off" if self._calibrator is None else self._calibrator.status(),
             "partition points": len(engine.partitioned.points),
             "tensors with NaN or infinity": engine.unquantised,
             "circuit breaker": uplink.breaker.state.name.lower().replace("_", "-"),

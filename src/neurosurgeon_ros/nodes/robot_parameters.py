@@ -63,11 +63,16 @@ class RobotParameters:
     )
     min_fidelity: float = parameter(
         0.95,
-        "minimum agreement of an arm with the whole network, as measured by `neurosurgeon calibrate`; without a "
-        "calibration only lossless arms and fp16 are used; 0: any arm",
+        "minimum agreement of an arm with the whole network, as measured by `neurosurgeon calibrate` or by the robot; "
+        "without a calibration only lossless arms and fp16 are used; 0: any arm",
         low=0.0,
         high=1.0,
         live=True,
+    )
+    auto_calibrate: bool = parameter(
+        True,
+        "calibrate a network that has no calibration in idle time, from the first frames, and keep the result in the "
+        "cache folder",
     )
     fidelity_price_ms: float = parameter(
         0.5,

@@ -13,6 +13,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TypeVar
 
 import numpy as np
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from neurosurgeon_ros.inference.threads import use_threads
 from neurosurgeon_ros.robot.arrival import Arrival, Counts, ImageRejected
+from neurosurgeon_ros.robot.auto_calibration.idle_time import IdleTime
 from neurosurgeon_ros.robot.decision import Sink
 from neurosurgeon_ros.robot.frame import Flight
 from neurosurgeon_ros.robot.processor import FrameProcessor
@@ -36,6 +38,8 @@ class RobotPipeline:
     :param processor: processes each frame; belongs to the worker from :meth:`start` to :meth:`stop`.
     :param on_problem: called from the worker thread with one sentence for each error that a person should read.
     :param threads: number of torch threads of the worker; 0 keeps torch's default.
+
+    :ivar idle: says when there is time for work that may wait.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class RobotPipeline:
         self._flights: deque[Flight] = deque()
         self._lock = threading.Lock()
         self._counts = Counts()
+        self.idle = IdleTime()
         self._worker = threading.Thread(target=self._run, name="robot pipeline", daemon=True)
 
     @property
@@ -69,6 +74,7 @@ class RobotPipeline:
     def offer(self, arrival: Arrival) -> None:
         """Put a camera image into the slot."""
         self._count(received=1)
+        self.idle.arrived()
         if self._slot.put(arrival):
             self._count(dropped=1)
         if self.processor.settings.max_in_flight > 1:
@@ -82,11 +88,13 @@ class RobotPipeline:
         use_threads(self._threads)
         with torch.inference_mode():
             while (arrival := self._slot.take()) is not None:
+                self.idle.begin_work()
                 self._guarded(self._take, arrival)
                 while self._flights:
                     self._go_on()
                 if self._slot.is_empty:
                     self._guarded(FrameProcessor.prepare, self.processor)
+                self.idle.end_work()
 
     def _go_on(self) -> None:
         """Start the waiting frame if another frame may be in flight. Otherwise finish the oldest frame."""
@@ -96,7 +104,9 @@ class RobotPipeline:
         def next_waits() -> bool:
             return has_room and not self._slot.is_empty
 
-        if not self.processor.is_settled(oldest, next_waits):
+        with self.idle.meanwhile() if oldest.request is not None else nullcontext():
+            is_settled = self.processor.is_settled(oldest, next_waits)
+        if not is_settled:
             arrival = self._slot.take_now()
             if arrival is not None:
                 self._guarded(self._take, arrival)

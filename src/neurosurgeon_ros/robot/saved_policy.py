@@ -21,12 +21,21 @@ class SavedPolicy:
     :param model: fingerprint of the network.
     :param speed: speed of the emulated robot as a fraction of this machine's speed, which the edge is assumed to have.
     :param state_file: file to restore from and save to; None to do neither.
+    :param replaces: whether the file is overwritten even if it was refused, because the robot has changed its own arms.
 
     :ivar problem: why the file was refused, in one sentence; a refused file is left unchanged. Empty if it was not.
     """
 
     def __init__(
-        self, name: str, table: ArmTable, *, model: str, speed: float, seed: int, state_file: Path | None
+        self,
+        name: str,
+        table: ArmTable,
+        *,
+        model: str,
+        speed: float,
+        seed: int,
+        state_file: Path | None,
+        replaces: bool = False,
     ) -> None:
         self.name = name
         self.problem = ""
@@ -40,7 +49,7 @@ class SavedPolicy:
         try:
             load_state(state_file, self.policy, name=name, model=model, arms=self._arms)
         except (ValueError, OSError) as problem:
-            self.problem = str(problem)
+            self.problem = "" if replaces else str(problem)
             self.policy = make_policy(name, n_arms=len(table.arms), seed=seed, **options)
 
     def save(self) -> None:
