@@ -40,7 +40,7 @@ class Bright(nn.Module):
         x = torch.relu(self.second(torch.relu(self.first(image))))
         for layer in self.rest:
             x = torch.relu(layer(x))
-        return (bright - 0.5) * 2.0 + 0.1 * torch.tanh(self.last(x))
+        return (bright - 0.35) * 2.0 + 0.1 * torch.tanh(self.last(x))
 
 
 def find_bright(outputs: Any, fitted: Letterbox, *, confidence: float, iou: float) -> Detections:

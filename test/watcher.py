@@ -45,6 +45,7 @@ class Watcher:
         self.labels: list[LabelInfo] = []
         self.statuses: list[EdgeStatus] = []
         self.diagnostics: dict[str, str] = {}
+        self.values: dict[str, str] = {}
         self.picture: Callable[[int], NDArray[np.uint8]] = video_frame
         self.camera = node.create_publisher(Image, "image_raw", 10)
         for kind, topic, profile, heard in (
@@ -64,6 +65,7 @@ class Watcher:
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
             self.diagnostics[status.name] = status.message
+            self.values.update((value.key, value.value) for value in status.values)
 
     def until(self, condition: Callable[[], object], what: str, timeout: float = LONG_S) -> None:
         """Spin until a condition holds."""

@@ -9,7 +9,7 @@ clip, the most valuable arms are compared with the whole network, until no arm i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +19,7 @@ from neurosurgeon_ros.calibration.online.candidates import Candidates, calibrate
 from neurosurgeon_ros.calibration.online.clip import Clip
 from neurosurgeon_ros.calibration.online.comparer import Comparer
 from neurosurgeon_ros.calibration.online.evidence import Evidence, Verdict
-from neurosurgeon_ros.calibration.online.progress import Progress
+from neurosurgeon_ros.calibration.online.progress import Progress, Screened
 from neurosurgeon_ros.calibration.online.screening import Screening
 from neurosurgeon_ros.inference.arm import Arm
 from neurosurgeon_ros.inference.engine import Engine
@@ -72,13 +72,13 @@ class OnlineCalibration:
         self._limit_clips = 0
         self._left: list[Arm] = []
         self._next: list[Arm] = []
-        self._unscreened = True
+        self._unscreened: list[Arm] = []
         self._settle()
 
     @property
     def is_done(self) -> bool:
         """Return whether no arm is left that would make the robot better."""
-        return self._limit_clips >= LIMIT_CLIPS and not self._left and not self._unscreened
+        return self._limit_clips >= LIMIT_CLIPS and not self._left
 
     def use(self, clip: Clip) -> bool:
         """
@@ -94,14 +94,15 @@ class OnlineCalibration:
                     self._screen(clip)
                 return True
             used = self._comparer.compare(self._active(), clip)
-            self._settle()
             self._screen(clip)
         return used
 
     def _screen(self, clip: Clip) -> None:
-        """Measure what arms cost that nothing is known of."""
-        self._screening.screen(self._candidates.arms(self.progress.limits), clip)
+        """Measure what the arms cost that may be judged next, and those that lose nothing."""
         self._settle()
+        while self._unscreened:
+            self._screening.screen(self._unscreened, clip)
+            self._settle()
 
     # What is left.
 
@@ -143,19 +144,24 @@ class OnlineCalibration:
         judged = {*table.arms, *table.streams}
         refused = progress.dropped | hopeless | (judged - known)
         usable = known - progress.dropped
-        self._left = self._next = candidates.order(arms, usable, refused, progress.screened)
+        if self._limit_clips >= LIMIT_CLIPS:
+            arms = self._with_siblings(arms, usable, refused)
+        guesses = {arm.name: Screened(0.0, 0.0, self._engine.expected_bytes(arm)) for arm in arms if arm.codec}
+        costs = {**guesses, **progress.screened}
+        self._left = self._next = candidates.order(arms, usable, refused, costs)
         doubtful = {name for name, one in progress.evidence.items() if self._is_doubtful(one)} - refused
         if doubtful & {arm.name for arm in self._left}:
-            ahead = candidates.order(arms, usable, refused | doubtful, progress.screened)
+            ahead = candidates.order(arms, usable, refused | doubtful, costs)
             self._next = [*self._left, *(arm for arm in ahead if arm not in self._left)]
-        if self._limit_clips >= LIMIT_CLIPS:
-            self._fit_siblings(arms, usable, refused)
-            arms = candidates.arms(progress.limits)
-        self._unscreened = bool({arm.name for arm in arms if arm.codec} - progress.screened.keys() - progress.dropped)
+        self._unscreened = [
+            arm
+            for arm in (*self._next[:ACTIVE], *(arm for arm in arms if arm.codec and arm.name in usable))
+            if arm.name not in progress.screened
+        ]
         counted = sum(verdict is not Verdict.OPEN for verdict in verdicts.values())
         self.state = State(counted, len(self._left), self._comparer.waits)
 
-    def _fit_siblings(self, arms: Sequence[Arm], usable: set[str], refused: set[str]) -> None:
+    def _with_siblings(self, arms: tuple[Arm, ...], usable: set[str], refused: set[str]) -> tuple[Arm, ...]:
         """Find limits for the arms that lose too much, where an arm with limits would be worth judging."""
         progress = self.progress
         guesses = dict(progress.screened)
@@ -166,11 +172,12 @@ class OnlineCalibration:
                 if sibling.name not in progress.limits:
                     siblings[sibling.name], guesses[sibling.name] = sibling, guess
         if not siblings:
-            return
+            return arms
         order = self._candidates.order((*siblings.values(), *arms), usable, refused, guesses)
         for arm in order[:ACTIVE]:
             if arm.name in siblings:
                 progress.limits[arm.name] = self._screening.fit(arm.point, arm.codec)
+        return self._candidates.arms(progress.limits)
 
     def _verdict(self, evidence: Evidence) -> Verdict:
         return evidence.verdict(self._candidates.terms().admission.min_fidelity)

@@ -55,12 +55,9 @@ class Screening:
             for index, spec in enumerate(specs)
         )
 
-    def screen(self, arms: Sequence[Arm], clip: Clip) -> None:
-        """Measure the arms that nothing is known of on the first two images of a clip."""
+    def screen(self, missing: Sequence[Arm], clip: Clip) -> None:
+        """Measure some arms on the first two images of a clip; those whose codec cannot carry them are dropped."""
         progress = self._progress
-        missing = [arm for arm in arms if arm.codec and arm.name not in progress.screened.keys() | progress.dropped]
-        if not missing:
-            return
         trials = {arm: StreamTrial(self._engine, arm) for arm in missing if arm.is_stream}
         measured: dict[str, list[Screened]] = defaultdict(list)
         points = sorted({arm.point for arm in missing})

@@ -23,8 +23,11 @@ from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.robot.auto_calibration.clips import Clips
 from neurosurgeon_ros.robot.auto_calibration.idle_time import Closed, IdleTime
 
-#: Number of frames after which the arms that are judged by then are used; the others may follow later.
+#: Number of frames within which a robot has arms of its own calibration.
 FRAMES = 200
+
+#: Number of frames after which the arms that are judged by then are used; the others follow when all are judged.
+FIRST_FRAMES = 160
 
 #: Number of frames after which a calibration ends, finished or not.
 MOST_FRAMES = 2000
@@ -33,7 +36,7 @@ MOST_FRAMES = 2000
 NICENESS = 5
 
 #: Seconds until a scene is looked at again that did not change or has no objects; twice as long each time.
-LEAST_REST_S, MOST_REST_S = 0.5, 15.0
+LEAST_REST_S, MOST_REST_S = 0.5, 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +144,8 @@ class Calibrator:
             is_of_use = calibration.use(clip)
             self._idle.end_unit()
             self._save()
-            is_due = self._clips.seen >= FRAMES and not self._is_published and calibration.state.judged > 0
-            if is_due and not self._publish(calibration.table()):
+            is_due = self._clips.seen >= FIRST_FRAMES and not self._is_published and calibration.state.judged > 0
+            if is_due and not calibration.is_done and not self._publish(calibration.table()):
                 return
             if not is_of_use and calibration.state.waits:
                 self._clips.skip()
