@@ -40,11 +40,13 @@ class State:
     How far a calibration is.
 
     :param judged: number of arms that are judged or dropped.
+    :param admitted: number of arms that may be used because they were judged.
     :param left: number of arms that are worth judging.
     :param waits: what the frames lack, in a few words; empty if they are good.
     """
 
     judged: int = 0
+    admitted: int = 0
     left: int = 0
     waits: str = ""
 
@@ -141,7 +143,7 @@ class OnlineCalibration:
         known = candidates.known(arms, table)
         verdicts = {name: self._verdict(one) for name, one in progress.evidence.items()}
         hopeless = {name for name, verdict in verdicts.items() if verdict is Verdict.HOPELESS}
-        judged = {*table.arms, *table.streams}
+        judged = {*table.arms, *table.streams} & progress.evidence.keys()
         refused = progress.dropped | hopeless | (judged - known)
         usable = known - progress.dropped
         if self._limit_clips >= LIMIT_CLIPS:
@@ -159,7 +161,7 @@ class OnlineCalibration:
             if arm.name not in progress.screened
         ]
         counted = sum(verdict is not Verdict.OPEN for verdict in verdicts.values())
-        self.state = State(counted, len(self._left), self._comparer.waits)
+        self.state = State(counted, len(judged & known), len(self._left), self._comparer.waits)
 
     def _with_siblings(self, arms: tuple[Arm, ...], usable: set[str], refused: set[str]) -> tuple[Arm, ...]:
         """Find limits for the arms that lose too much, where an arm with limits would be worth judging."""

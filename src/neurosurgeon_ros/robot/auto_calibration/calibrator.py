@@ -144,7 +144,7 @@ class Calibrator:
             is_of_use = calibration.use(clip)
             self._idle.end_unit()
             self._save()
-            is_due = self._clips.seen >= FIRST_FRAMES and not self._is_published and calibration.state.judged > 0
+            is_due = self._clips.seen >= FIRST_FRAMES and not self._is_published and calibration.state.admitted > 0
             if is_due and not calibration.is_done and not self._publish(calibration.table()):
                 return
             if not is_of_use and calibration.state.waits:
@@ -154,7 +154,8 @@ class Calibrator:
             rest_s = LEAST_REST_S if is_of_use else min(2.0 * rest_s, MOST_REST_S)
         if self._publish(calibration.table()):
             self._try(lambda: remove_progress(self._engine.fingerprint))
-            self._finish(f"done after {self._clips.seen} frames, {calibration.state.judged} arms")
+            state = calibration.state
+            self._finish(f"done after {self._clips.seen} frames: {state.admitted} of {state.judged} arms agree")
 
     def _publish(self, table: FidelityTable) -> bool:
         """
