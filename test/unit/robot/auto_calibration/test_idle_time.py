@@ -25,6 +25,13 @@ class Clock:
         return self.now_s
 
 
+class Quick(IdleTime):
+    """Idle time on a clock that a test sets: it looks at the clock again at once."""
+
+    def _pause_s(self, now_s: float) -> float:
+        return 0.0
+
+
 def camera(idle: IdleTime, clock: Clock, period_s: float) -> None:
     """Let images arrive until the period is known."""
     for _ in range(5):
@@ -58,7 +65,7 @@ def in_thread(step: Callable[[], object]) -> tuple[threading.Thread, list[BaseEx
 
 def test_a_unit_that_would_not_end_before_the_next_image_waits_for_a_gap_after_it() -> None:
     clock = Clock()
-    idle = IdleTime(clock)
+    idle = Quick(clock)
     unit(idle, clock, "long", 0.06)
     camera(idle, clock, 0.1)
     clock.now_s += 0.05  # 50 ms are left
@@ -100,7 +107,7 @@ def test_the_wait_for_the_edge_is_idle_time() -> None:
 
 def test_a_robot_that_is_never_idle_gives_a_small_share() -> None:
     clock = Clock()
-    idle = IdleTime(clock)
+    idle = Quick(clock)
     unit(idle, clock, "unit", 0.02)
     idle.wait("unit")
     idle.begin_work()
@@ -119,7 +126,7 @@ def test_a_robot_that_is_never_idle_gives_a_small_share() -> None:
 
 def test_a_camera_that_stops_does_not_stop_the_work() -> None:
     clock = Clock()
-    idle = IdleTime(clock)
+    idle = Quick(clock)
     unit(idle, clock, "unit", 0.05)
     camera(idle, clock, 0.1)
     clock.now_s += 1000.0
