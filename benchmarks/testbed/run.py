@@ -139,6 +139,7 @@ def _start_nodes(
             "policy": system.policy,
             "robot_speed": setting.robot_speed,
             "threads": 1 if setting.robot_speed < 1.0 else len(setting.cores.robot),
+            "auto_calibrate": False,  # every run of a system has the same arms
         }
         if system.min_fidelity is not None:
             robot["min_fidelity"] = system.min_fidelity
