@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 
 import cv2
@@ -20,6 +21,19 @@ def use_threads(threads: int) -> None:
     if threads:
         torch.set_num_threads(threads)
         cv2.setNumThreads(threads)
+
+
+def use_one_thread() -> None:
+    """
+    Let torch compute with one thread in the calling thread, and in no other.
+
+    Torch also takes the number for threads that have not used it yet. So another thread sets it back.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    restoring = threading.Thread(target=torch.set_num_threads, args=(before,), daemon=True)
+    restoring.start()
+    restoring.join()
 
 
 @contextlib.contextmanager

@@ -49,6 +49,7 @@ class RobotPipeline:
         self._sink = sink
         self._on_problem = on_problem
         self._threads = threads
+        self._torch_threads = threads or torch.get_num_threads()
         self._slot: LatestSlot[Arrival] = LatestSlot()
         self._flights: deque[Flight] = deque()
         self._lock = threading.Lock()
@@ -86,6 +87,7 @@ class RobotPipeline:
 
     def _run(self) -> None:
         use_threads(self._threads)
+        torch.set_num_threads(self._torch_threads)  # whatever number another thread has set before its first use
         with torch.inference_mode():
             while (arrival := self._slot.take()) is not None:
                 self.idle.begin_work()

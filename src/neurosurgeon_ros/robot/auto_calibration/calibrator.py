@@ -11,8 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-import torch
-
 from neurosurgeon_ros.calibration.fidelity import CalibrationProblem, FidelityTable
 from neurosurgeon_ros.calibration.online.candidates import Candidates
 from neurosurgeon_ros.calibration.online.clip import Image
@@ -20,6 +18,7 @@ from neurosurgeon_ros.calibration.online.kept import publish
 from neurosurgeon_ros.calibration.online.online import OnlineCalibration
 from neurosurgeon_ros.calibration.online.progress import Progress, remove_progress, write_progress
 from neurosurgeon_ros.inference.engine import Engine
+from neurosurgeon_ros.inference.threads import use_one_thread
 from neurosurgeon_ros.robot.auto_calibration.clips import Clips
 from neurosurgeon_ros.robot.auto_calibration.idle_time import Closed, IdleTime
 
@@ -124,7 +123,7 @@ class Calibrator:
 
     def _run(self) -> None:
         _be_nice()
-        torch.set_num_threads(1)
+        use_one_thread()
         try:
             with contextlib.suppress(Closed):
                 self._calibrate()
