@@ -69,6 +69,18 @@ def test_the_state_of_another_model_is_refused_and_kept(table: ArmTable, tmp_pat
     assert file.read_bytes() == before
 
 
+def test_a_robot_that_has_changed_its_own_arms_replaces_what_it_had_learnt(table: ArmTable, tmp_path: Path) -> None:
+    file = tmp_path / "state.json"
+    fewer = replace(table, arms=table.arms[1:])
+    make(fewer, file).save()
+    assert make(table, file).problem
+    options = {"model": "a", "speed": 0.5, "seed": 0, "state_file": file}
+    changed = SavedPolicy("adaptive_mu_lin_ucb", table, **options, replaces=True)  # type: ignore[arg-type]
+    assert not changed.problem
+    changed.save()
+    assert not make(table, file).problem
+
+
 def test_without_a_file_nothing_is_saved(table: ArmTable) -> None:
     learner = make(table, None)
     learner.save()
