@@ -129,6 +129,7 @@ class Calibrator:
                 self._calibrate()
         except Exception as problem:  # the robot goes on with the arms that it has
             self._finish(f"failed: {type(problem).__name__}: {problem}")
+            self._try(lambda: remove_progress(self._engine.fingerprint))  # it may be the cause
             self._reports.problem(f"the network could not be calibrated: {type(problem).__name__}: {problem}")
         self._clips.close()
 

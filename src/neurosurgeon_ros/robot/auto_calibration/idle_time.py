@@ -23,6 +23,9 @@ SHARE = 0.1
 #: Maximum seconds of a brief wait.
 BRIEFLY_S = 0.2
 
+#: A unit is expected to take at most this many times as long as units of its kind take on average.
+MARGIN = 2.0
+
 #: Weight of the newest value in a running mean.
 _NEWEST = 0.2
 
@@ -103,7 +106,7 @@ class IdleTime:
         if not self._unit:
             self._fitted_s = self._clock()  # there was nothing to wait with
         self.end_unit()
-        needed_s = self._units_s.get(unit, 0.0)
+        needed_s = MARGIN * self._units_s.get(unit, 0.0)
         with self._condition:
             while True:
                 if self._closed:
@@ -140,8 +143,9 @@ class IdleTime:
     def end_unit(self) -> None:
         """Record that the last unit has ended, before the work waits for something else than time."""
         if self._unit:
-            took_s, before_s = self._clock() - self._begun_s, self._units_s.get(self._unit, 0.0)
-            self._units_s[self._unit] = max(took_s, before_s + _NEWEST * (took_s - before_s))
+            took_s = self._clock() - self._begun_s
+            before_s = self._units_s.get(self._unit, took_s)
+            self._units_s[self._unit] = before_s + _NEWEST * (took_s - before_s)
             self._begun_s = self._clock()
         self._unit = ""
 

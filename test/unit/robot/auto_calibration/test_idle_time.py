@@ -66,15 +66,15 @@ def in_thread(step: Callable[[], object]) -> tuple[threading.Thread, list[BaseEx
 def test_a_unit_that_would_not_end_before_the_next_image_waits_for_a_gap_after_it() -> None:
     clock = Clock()
     idle = Quick(clock)
-    unit(idle, clock, "long", 0.06)
+    unit(idle, clock, "long", 0.03)
     camera(idle, clock, 0.1)
     clock.now_s += 0.05  # 50 ms are left
     begin_s = clock.now_s
-    assert unit(idle, clock, "long", 0.06) >= begin_s + 0.05
+    assert unit(idle, clock, "long", 0.03) >= begin_s + 0.05
     idle.arrived()
     clock.now_s += 0.02
     begin_s = clock.now_s
-    assert unit(idle, clock, "long", 0.06) < begin_s + 0.01
+    assert unit(idle, clock, "long", 0.03) < begin_s + 0.01
 
 
 def test_a_unit_waits_until_the_frame_is_finished() -> None:
