@@ -19,10 +19,11 @@ from dataclasses import replace
 import torch
 
 from neurosurgeon_ros.codecs import CodecError
-from neurosurgeon_ros.edge.fair_queue import FairQueue, Refusal, Waiting
+from neurosurgeon_ros.edge.fair_queue import FairQueue
 from neurosurgeon_ros.edge.load import EdgeCounts, Load
 from neurosurgeon_ros.edge.stream_worker import LONGER, StreamWorker
 from neurosurgeon_ros.edge.streams import STREAM_BYTES, StreamStore
+from neurosurgeon_ros.edge.waiting import Refusal, Waiting
 from neurosurgeon_ros.inference.batching import ALONE, Batching
 from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.inference.threads import use_threads
@@ -43,6 +44,7 @@ class EdgeServer:
     :param threads: number of torch threads of the worker; 0 keeps torch's default.
     :param batching: useful batches by fingerprint; a network that is missing here gets no batches.
     :param stream_bytes: maximum memory of the streams of all robots, in bytes.
+    :param weights: weight of each robot id, > 0; a robot that is missing here has weight 1.
 
     :ivar streams: the streams; other threads may read their counts.
     """
@@ -57,6 +59,7 @@ class EdgeServer:
         threads: int = 0,
         batching: Mapping[str, Batching] | None = None,
         stream_bytes: int = STREAM_BYTES,
+        weights: Mapping[str, float] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.engines = dict(engines)
@@ -66,7 +69,7 @@ class EdgeServer:
         self._clock = clock
         self._condition = threading.Condition()
         self._batching = dict(batching or {})
-        self._queue = FairQueue(max_queue, self._batch_sizes)
+        self._queue = FairQueue(max_queue, self._batch_sizes, weights)
         self._busy_until_s: float | None = None
         self._stopping = False
         self._counts = EdgeCounts()
@@ -97,6 +100,11 @@ class EdgeServer:
         """Return the share of the last second that the worker spent on requests, in [0, 1]."""
         with self._condition:
             return self._load.share(self._clock())
+
+    def used(self) -> dict[str, float]:
+        """Return the share of the last seconds that the worker spent on each robot, about in [0, 1]."""
+        with self._condition:
+            return self._queue.shares.used(self._clock())
 
     def start(self) -> None:
         """Start the worker, and the one of the streams."""
@@ -165,12 +173,15 @@ class EdgeServer:
 
     def _refuse_all(self, refused: list[Refusal]) -> None:
         for one in refused:
-            self._refuse(one.request, Status.OVERLOADED, one.reason, one.held)
+            self._refuse(one.request, Status.OVERLOADED, one.reason, one.held, one.retry_s)
 
-    def _refuse(self, request: Request, status: Status, reason: str, held: int = 0) -> None:
+    def _refuse(self, request: Request, status: Status, reason: str, held: int = 0, retry_s: float = 0.0) -> None:
         with self._condition:
             self._counts = replace(self._counts, refused=self._counts.refused + 1)
-        self._send(Reply(Feedback(request.key, status, reason, held=held), request.header))
+            rate = self._queue.promised_rate(request, self._clock()) if status is Status.OVERLOADED else 0.0
+        self._send(
+            Reply(Feedback(request.key, status, reason, held=held, rate=rate, retry_s=retry_s), request.header)
+        )
 
     def _fail(self, one: Waiting, problem: Exception) -> None:
         self._refuse(one.request, Status.FAILED, f"{type(problem).__name__}: {problem}", one.held)
@@ -195,18 +206,21 @@ class EdgeServer:
                         return
                     begin = self._clock()
                     batch, refused = self._queue.take(begin)
-                    self._busy_until_s = None
                     if batch:
                         self._busy_until_s = begin + self._queue.times.expected_s(batch[0].request, len(batch))
+                    elif len(self._queue) and not refused:  # the back-end is kept free for a robot whose turn it is
+                        self._condition.wait(self._queue.held_until_s - begin)
                 self._refuse_all(refused)
-                if batch:
-                    self._work(batch)
+                if not batch:
+                    continue
+                self._work(batch)
                 end = self._clock()
                 with self._condition:
                     self._busy_until_s = None
                     self._load.add(begin, end)
+                    self._queue.ended(batch, end - begin, end)
                     is_idle = not len(self._queue)
-                if batch and is_idle:
+                if is_idle:
                     batch[0].engine.prepare()
 
     def _work(self, batch: Sequence[Waiting]) -> None:
@@ -292,4 +306,5 @@ class EdgeServer:
         )
         with self._condition:
             self._queue.times.took(request, own_s - one.decode_s if request.is_of_stream else own_s)
+            feedback = replace(feedback, rate=self._queue.promised_rate(request, end))
         self._send(Reply(feedback, request.header, detections if request.key.kind is Kind.FRAME else None))

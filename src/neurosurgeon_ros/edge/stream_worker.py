@@ -20,8 +20,8 @@ from typing import Protocol
 import torch
 
 from neurosurgeon_ros.codecs import CodecError
-from neurosurgeon_ros.edge.fair_queue import Waiting
 from neurosurgeon_ros.edge.streams import Diverged, NotHeld, StreamStore
+from neurosurgeon_ros.edge.waiting import Waiting
 from neurosurgeon_ros.inference.threads import use_threads
 from neurosurgeon_ros.protocol.requests import Request, Status
 

@@ -229,7 +229,7 @@ class ActiveRobot:
         counts, obstacle, edge = self._pipeline.counts, self.link.obstacle(), self.link.edge
         uplink, engine = self._pipeline.processor.uplink, self._configured.engine
         trend = self._health.trend(counts, time.monotonic())
-        for problem in (self._camera.mismatch(), rival):
+        for problem in (self._camera.mismatch(), rival, uplink.pacer.notice):
             if problem:
                 self._complain_once(problem)
         silence, losses = self._look_at_images(trend)
@@ -252,6 +252,7 @@ class ActiveRobot:
             "tensors with NaN or infinity": engine.unquantised,
             "circuit breaker": uplink.breaker.state.name.lower().replace("_", "-"),
             "circuit breaker opened": uplink.breaker.opened,
+            "frames promised by the edge [Hz]": f"{uplink.pacer.rate:.1f}" if uplink.pacer.rate else "no limit",
             "edge": edge.edge_id if edge is not None else "none",
             "edge load": f"{edge.load:.2f}" if edge is not None else "unknown",
             "edge queue length": edge.queue_length if edge is not None else "unknown",

@@ -18,6 +18,7 @@ from rclpy.publisher import Publisher
 from neurosurgeon_ros.diagnostics.edge_health import EdgeHealth, edge_level, stream_values
 from neurosurgeon_ros.edge.robots import RequestBudget, RobotRegistry
 from neurosurgeon_ros.edge.server import EdgeServer
+from neurosurgeon_ros.edge.shares import parse_weights
 from neurosurgeon_ros.inference.batching import ALONE, try_batches
 from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.msg import DelayFeedback, EdgeDetections, EdgeStatus, PartialInference, RobotHello
@@ -106,6 +107,7 @@ class EdgeNode(ManagedNode[EdgeParameters]):
             threads=self.parameters.threads,
             batching={self._engine.fingerprint: self._batching},
             stream_bytes=self.parameters.stream_memory_mib << 20,
+            weights=parse_weights(self.parameters.robot_weights),
         )
         self._server.start()
         namespace = self.parameters.edge_namespace
@@ -160,6 +162,7 @@ class EdgeNode(ManagedNode[EdgeParameters]):
             "batched": self._server.counts.batched,
             "queue length": self._server.queue_length,
             "load": f"{self._server.load():.2f}",
+            "load by robot": ", ".join(f"{name} {share:.2f}" for name, share in sorted(self._server.used().items())),
             **stream_values(self._server.streams.counts),
             **self._intake.diagnostics(),
         }

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from neurosurgeon_ros.edge.shares import EQUAL, WEIGHTS
 from neurosurgeon_ros.inference.device import AUTO, DEVICES
 from neurosurgeon_ros.models import MODELS, OWN_MODEL
 from neurosurgeon_ros.ros.parameters import parameter
@@ -38,6 +39,13 @@ class EdgeParameters:
         high=64,
     )
     max_robots: int = parameter(16, "maximum number of robots that are served at once", low=1, high=64)
+    robot_weights: tuple[str, ...] = parameter(
+        (EQUAL,),
+        "weights of robots that contend for the back-end: each gets its weight's share of the seconds; a robot that is "
+        "not named has weight 1",
+        choices=(EQUAL,),
+        otherwise=WEIGHTS,
+    )
     max_request_bytes: int = parameter(
         33554432, "maximum size of a request; larger ones are refused unread", low=65536, high=2**28
     )

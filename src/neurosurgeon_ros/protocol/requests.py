@@ -106,6 +106,8 @@ class Feedback:
     Delays of a request at the edge, in seconds; 0 if a step did not run. See neurosurgeon_ros/DelayFeedback.
 
     :param held: sequence of the frame that the edge now holds of the request's stream; 0: nothing, or no stream.
+    :param rate: requests like this one per second that the robot can count on; 0: no limit.
+    :param retry_s: seconds after which the robot's next request will have its turn, if this one was refused for load.
     """
 
     key: Key
@@ -116,6 +118,8 @@ class Feedback:
     compute_s: float = 0.0
     postprocess_s: float = 0.0
     held: int = 0
+    rate: float = 0.0
+    retry_s: float = 0.0
 
     @property
     def is_ok(self) -> bool:

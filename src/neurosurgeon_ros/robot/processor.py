@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from neurosurgeon_ros.calibration.arm_table import ArmTable
 from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.inference.throttle import Throttle
-from neurosurgeon_ros.learning.interface import BoolArray, Context, Observation, Policy
+from neurosurgeon_ros.learning.interface import BoolArray, Choice, Context, Observation, Policy
 from neurosurgeon_ros.learning.key_frames import KeyFrame, KeyFrameDetector
 from neurosurgeon_ros.protocol.requests import Identity, Kind
 from neurosurgeon_ros.robot.arm_statistics import ArmStatistics
@@ -158,10 +158,16 @@ class FrameProcessor:
         )
 
     def _choose(self, frame: Frame, available: Availability) -> Flight:
-        """Let the policy choose the frame's arm, and the sample or test to send alongside it."""
+        """
+        Let the policy choose the frame's arm, and the sample or test to send alongside it.
+
+        A frame beyond the rate that the edge promised is none of the policy's choices, and it stays on the robot.
+        """
         selector, has_picture = self._selector, frame.image.is_forwardable
         test_arm = selector.test_arm(has_picture) if available.test_due else None
         context = self._context(frame, available, has_picture)
+        if available.paced:
+            return Flight(frame, selector, context, Choice(context.on_device, predicted_offload_s=0.0), None, False)
         choice, overruled = selector.choose(context, has_picture=has_picture)
         frame.reason = frame.reason or overruled
         sample_arm = choice.sample_arm if test_arm is None else test_arm
@@ -176,7 +182,7 @@ class FrameProcessor:
             fidelity_price_s=frame.settings.fidelity_price_s,
             now_s=self.clock(),
             edge_available=available.obstacle is None,
-            link_free=available.link_free,
+            link_free=available.link_free and not available.paced,
             link_busy=available.link_busy,
             has_picture=has_picture,
             keys_due=self._keys_due(frame),

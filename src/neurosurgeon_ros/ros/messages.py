@@ -124,6 +124,8 @@ def from_feedback(feedback: Feedback) -> DelayFeedback:
         status=int(feedback.status),
         error=feedback.error[:MAX_TEXT],
         held=feedback.held,
+        rate=feedback.rate,
+        retry_after=feedback.retry_s,
     )
 
 
@@ -131,12 +133,15 @@ def to_feedback(message: DelayFeedback) -> Feedback:
     """
     Read a delay feedback.
 
-    :raises InvalidMessage: if version, kind or status is unknown, or a duration is negative or not finite.
+    :raises InvalidMessage: if version, kind or status is unknown, or a number is negative or not finite.
     """
     check_version(message)
     durations = (message.queue_delay, message.decode_delay, message.compute_delay, message.postprocess_delay)
     if not all(np.isfinite(duration) and duration >= 0.0 for duration in durations):
         raise InvalidMessage(f"DelayFeedback has durations {durations}, expected 0 or more seconds")
+    promise = (message.rate, message.retry_after)
+    if not all(np.isfinite(number) and number >= 0.0 for number in promise):
+        raise InvalidMessage(f"DelayFeedback has rate and retry_after {promise}, expected 0 or more")
     if message.status not in iter(Status):
         raise InvalidMessage(f"DelayFeedback has status {message.status}, which is none of its constants")
     return Feedback(
@@ -145,6 +150,8 @@ def to_feedback(message: DelayFeedback) -> Feedback:
         message.error,
         *durations,
         held=message.held,
+        rate=message.rate,
+        retry_s=message.retry_after,
     )
 
 

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from robots import small_engine
 
-from neurosurgeon_ros.edge.fair_queue import NEWEST, FairQueue, Waiting
+from neurosurgeon_ros.edge.fair_queue import FairQueue
+from neurosurgeon_ros.edge.service_times import NEWEST
+from neurosurgeon_ros.edge.waiting import Waiting
 from neurosurgeon_ros.learning.interface import Kind
 from neurosurgeon_ros.protocol.requests import Key, Request
 

@@ -18,7 +18,8 @@ from robots import LONG_S, SIDE, equal, picture, small_engine, small_model, whol
 from torch import nn
 
 from neurosurgeon_ros.codecs import get_codec
-from neurosurgeon_ros.edge.fair_queue import FairQueue, Waiting
+from neurosurgeon_ros.edge.fair_queue import FairQueue
+from neurosurgeon_ros.edge.waiting import Waiting
 from neurosurgeon_ros.edge.server import EdgeServer
 from neurosurgeon_ros.inference import batching as module
 from neurosurgeon_ros.inference.batching import Batching, try_batches

@@ -20,6 +20,7 @@ from neurosurgeon_ros.robot.arm_statistics import DEADLINE_FACTOR
 from neurosurgeon_ros.robot.uplink.breaker import PROBE_BYTES, TEST_TIMEOUT_S, CircuitBreaker
 from neurosurgeon_ros.robot.uplink.link import Link, Obstacle
 from neurosurgeon_ros.robot.uplink.outstanding import GIVE_UP_FACTOR, OutstandingRequest
+from neurosurgeon_ros.robot.uplink.pacer import Pacer
 from neurosurgeon_ros.robot.uplink.requests import Measured, Requests
 
 #: Shortest lifespan of a request in seconds. After a shorter outage, the request still arrives, and its answer shows at
@@ -47,19 +48,21 @@ class Availability:
     :param link_free: whether no earlier request can still fill the link.
     :param link_busy: whether any request of this robot is outstanding.
     :param test_due: whether the circuit is open and a test of the edge has to be sent alongside the frame.
+    :param paced: why the frame is over the rate that the edge promised, in one sentence; empty if it is not.
     """
 
     obstacle: Obstacle | None
     link_free: bool
     link_busy: bool
     test_due: bool
+    paced: str = ""
 
     @property
     def reason(self) -> str:
         """Return why no frame may go to the edge now, in one sentence; empty if one may."""
         if self.obstacle is not None:
             return self.obstacle.text
-        return "" if self.link_free else "an earlier transfer is still under way"
+        return self.paced if self.link_free else "an earlier transfer is still under way"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,6 +94,7 @@ class EdgeUplink:
 
     :ivar requests: requests to the edge.
     :ivar breaker: stops sending frames to an edge that does not answer; other threads may read its state.
+    :ivar pacer: limits frames and samples to the rate that the edge promised; other threads may read its rate.
     """
 
     def __init__(
@@ -104,6 +108,7 @@ class EdgeUplink:
     ) -> None:
         self.requests = Requests(link, clock=clock)
         self.breaker = CircuitBreaker(seed)
+        self.pacer = Pacer()
         self._link = link
         self._identity = identity
         self._fingerprint = fingerprint
@@ -120,6 +125,7 @@ class EdgeUplink:
         if obstacle is not None:
             self.requests.forget()
             self.breaker.reset()
+            self.pacer.reset()
         link_free = not self.requests.fills_link(frames=max_in_flight)
         test_due = False
         if obstacle is None:
@@ -127,7 +133,11 @@ class EdgeUplink:
                 self.breaker.test_failed(now_s)
             test_due = link_free and self.breaker.is_test_due(now_s)
             obstacle = self.breaker.obstacle
-        return Availability(obstacle, link_free, self.requests.is_open(), test_due)
+        paced = ""
+        if obstacle is None and link_free and not self.pacer.may_send(now_s):
+            rate = self.pacer.rate
+            paced = f"the edge answers {rate:.1f} frames a second of this robot" if rate else "the edge is overloaded"
+        return Availability(obstacle, link_free, self.requests.is_open(), test_due, paced)
 
     @property
     def edge_session(self) -> int:
@@ -150,11 +160,16 @@ class EdgeUplink:
         :param reference: as in :class:`~neurosurgeon_ros.protocol.requests.Request`, like `checksum`.
         """
         request = replace(self._request(caption, Kind.FRAME, point, tensors), reference=reference, checksum=checksum)
+        self.pacer.sent(self._clock())
         return self.requests.send(request, arm, caption.context, is_awaited=True)
 
     def may_send_sample(self, *, is_test: bool) -> bool:
-        """Return whether a sample may be sent alongside a frame now. While the circuit is open, only a test may."""
-        blocked = self.breaker.obstacle is not None and not is_test
+        """
+        Return whether a sample may be sent alongside a frame now.
+
+        While the circuit is open or the edge is overloaded, only a test may.
+        """
+        blocked = not is_test and (self.breaker.obstacle is not None or not self.pacer.may_send(self._clock()))
         return not (blocked or self._link.obstacle() or self.requests.fills_link())
 
     def send_sample(
@@ -162,6 +177,7 @@ class EdgeUplink:
     ) -> None:
         """Send tensors alongside a frame to measure their delays. A test shows whether the edge answers."""
         request = self._request(caption, Kind.SAMPLE, point, tensors)
+        self.pacer.sent(self._clock())
         if is_test:
             self.requests.send(request, -1, caption.context, give_up_s=TEST_TIMEOUT_S)
             self.breaker.test_sent(request.key)
@@ -197,6 +213,10 @@ class EdgeUplink:
         measured = self.requests.take_measured()
         for one in measured:
             seen = one.observation
+            if one.request.key.kind is not Kind.PROBE:
+                self.pacer.heard(one.feedback, one.request.feedback_s)
+            if self.pacer.excuses(one.feedback) and one.request.key != self.breaker.test:
+                continue  # other robots have their turn
             if one.feedback.status in (Status.NOT_HELD, Status.DIVERGED):
                 continue  # the edge is well, and the next frame of the stream will be a key
             self.breaker.judge(
