@@ -130,7 +130,8 @@ class FairQueue:
     def _begin(self, batch: Sequence[Waiting], now_s: float) -> None:
         self._charged_s = self.times.expected_s(batch[0].request, len(batch)) / len(batch)
         for one in batch:
-            self.shares.begins(one.request.key.robot_id, self._charged_s)
+            waited_s = max(0.0, now_s - one.arrived_s)
+            self.shares.begins(one.request.key.robot_id, self._charged_s, waited_s=waited_s, now_s=now_s)
         self._idle_since_s = None
 
     def ended(self, batch: Sequence[Waiting], took_s: float, now_s: float) -> None:
@@ -168,13 +169,16 @@ class FairQueue:
             account = self.shares.of(robot)
             tag = account.tag
             for turn, key in enumerate(sorted(own)):
+                tag = max(tag, own[key].least_tag)
                 order.append(((tag, turn, account.turn, account.number), own[key]))
                 tag += self.times.expected_s(own[key].request) / account.weight
         return sorted(order, key=lambda placed: placed[0])
 
     def _before(self, one: Waiting, place: _Place) -> list[Reservation]:
         """Return the turns that are kept before a waiting request, for other robots than its own, soonest first."""
-        kept = []
+        kept, own = [], self.shares.of(one.request.key.robot_id)
+        if one.least_tag > own.tag:
+            place = self._first_place(own)  # it is only after the requests that it would make too late
         for robot, reservation in self._reservations:
             account = self.shares.of(robot)
             if robot != one.request.key.robot_id and self._first_place(account) < place:
@@ -237,8 +241,26 @@ class FairQueue:
     # Refusals.
 
     def _without_late(self, arrived: Waiting, now_s: float, busy_s: float) -> list[Refusal]:
-        """Refuse a request that arrived if it would be answered too late, else those that become too late by it."""
-        refused: list[Refusal] = []
+        """
+        Refuse a request that arrived if it would be answered too late, else those that become too late by it.
+
+        If it can wait until after those, its turn is after them, and none is refused.
+        """
+        late = self._find_late(arrived, now_s, busy_s)
+        others = [one for one, _, _ in late if one is not arrived]
+        if others:
+            places = {id(one): place for place, one in self._order()}
+            arrived.least_tag = math.nextafter(max(places[id(one)][0] for one in others), math.inf)
+            if self._find_late(arrived, now_s, busy_s):
+                arrived.least_tag = -math.inf
+            late = self._find_late(arrived, now_s, busy_s)
+        for one, _, _ in late:
+            self._remove(one)
+        return [self._refuse(one, reason, now_s, begin_s) for one, reason, begin_s in late]
+
+    def _find_late(self, arrived: Waiting, now_s: float, busy_s: float) -> list[tuple[Waiting, str, float]]:
+        """Return the requests to refuse, why, and the seconds until each would begin; see :meth:`_without_late`."""
+        found: list[tuple[Waiting, str, float]] = []
         at_s, ahead, is_behind = max(0.0, busy_s), int(busy_s >= 0.0), False
         for place, one in self._order():
             own_s, begin_s = self.times.expected_s(one.request), at_s
@@ -250,15 +272,13 @@ class FairQueue:
                 one.behind = ahead > 0
                 late = self._late(one, now_s - one.arrived_s + begin_s, ahead)
                 if late:
-                    self._remove(one)
-                    refused.append(self._refuse(one, late, now_s, begin_s))
-                if late and one is arrived:
-                    break
-                is_behind = True
-                if late:
+                    found.append((one, late, begin_s))
+                    if one is arrived:
+                        break
                     continue
+                is_behind = True
             at_s, ahead = begin_s + own_s, ahead + 1
-        return refused
+        return found
 
     def _refuse(self, one: Waiting, reason: str, now_s: float, begin_s: float | None = None) -> Refusal:
         """

@@ -28,6 +28,9 @@ AWAY_S, AWAY_PERIODS = 2.0, 3.0
 #: The use of the back-end is averaged over about this many seconds.
 USE_S = 2.0
 
+#: A share is never taken of less than this many seconds.
+LEAST_AGE_S = 0.2
+
 #: Robots contend for the back-end for this many seconds after a request was refused or the back-end was fully used.
 CONTENTION_S = 3.0
 
@@ -66,22 +69,25 @@ def parse_weights(values: Iterable[str]) -> dict[str, float]:
     return {name: float(weight) for name, _, weight in (one.partition("=") for one in values if one != EQUAL)}
 
 
-class DecayingSum:
-    """A sum of seconds in which older ones count less; divided by its window it is a share of the time."""
+class RecentShare:
+    """The share of the recent time that something took; older times count less."""
 
     def __init__(self, window_s: float = USE_S) -> None:
         self._window_s = window_s
         self._sum_s = 0.0
-        self._at_s = -math.inf
+        self._since_s = self._at_s = -math.inf
 
     def add(self, seconds: float, now_s: float) -> None:
         """Add seconds that were spent until now."""
+        if not self._sum_s:
+            self._since_s = now_s - seconds
         self._sum_s = self._decayed(now_s) + seconds
         self._at_s = max(self._at_s, now_s)
 
     def share(self, now_s: float) -> float:
         """Return the seconds per second, about those of the last window."""
-        return self._decayed(now_s) / self._window_s
+        age_s = max(LEAST_AGE_S, now_s - self._since_s)
+        return self._decayed(now_s) / (self._window_s * -math.expm1(-age_s / self._window_s))
 
     def _decayed(self, now_s: float) -> float:
         return self._sum_s * math.exp(-max(0.0, now_s - self._at_s) / self._window_s) if self._sum_s else 0.0
@@ -98,6 +104,7 @@ class Account:
 
     :ivar used: seconds of the back-end that it has used.
     :ivar asked: seconds that it has asked for, with those that were refused.
+    :ivar waited: seconds for which its requests have waited.
     :ivar rhythm: when its frames come.
     :ivar turn: number of its newest run among those of all robots; 0 before the first.
     :ivar active_until_s: it is away afterwards.
@@ -111,8 +118,9 @@ class Account:
     weight: float
     tag: float
     number: int
-    used: DecayingSum = field(default_factory=DecayingSum)
-    asked: DecayingSum = field(default_factory=DecayingSum)
+    used: RecentShare = field(default_factory=RecentShare)
+    asked: RecentShare = field(default_factory=RecentShare)
+    waited: RecentShare = field(default_factory=RecentShare)
     rhythm: Rhythm = field(default_factory=Rhythm)
     turn: int = 0
     active_until_s: float = -math.inf
@@ -120,6 +128,18 @@ class Account:
     needs: bool = False
     in_row: int = 0
     retry_at_s: float = -math.inf
+
+
+    def wants(self, now_s: float) -> float:
+        """
+        Return the share of the time that the robot would use if it neither waited nor was refused; may be infinite.
+
+        A robot that waits for its answers asks less often than it would.
+        """
+        asked = self.asked.share(now_s)
+        if self.used.share(now_s) < NEEDS * asked:
+            return math.inf
+        return asked / max(LEAST_CAPACITY, 1.0 - self.waited.share(now_s))
 
 
 class Shares:
@@ -135,7 +155,7 @@ class Shares:
         self._now = 0.0
         self._turn = 0
         self._number = 0
-        self._reserved = DecayingSum()
+        self._reserved = RecentShare()
         self._contended_until_s = -math.inf
 
     def __len__(self) -> int:
@@ -168,13 +188,14 @@ class Shares:
         account.active_until_s = now_s + max(AWAY_S, AWAY_PERIODS * account.rhythm.shortest_s)
         return account
 
-    def begins(self, robot_id: str, seconds: float) -> None:
-        """Charge a robot for a run of this many expected seconds that starts now."""
+    def begins(self, robot_id: str, seconds: float, *, waited_s: float, now_s: float) -> None:
+        """Charge a robot for a run of this many expected seconds that starts now, after its request has waited."""
         account = self.of(robot_id)
         self._turn += 1
         self._now = max(self._now, account.tag)
         account.tag += seconds / account.weight
         account.turn, account.in_row = self._turn, 0
+        account.waited.add(waited_s, now_s)
 
     def ended(self, robot_id: str, expected_s: float, took_s: float, now_s: float) -> None:
         """Correct the charge of a run that has ended now."""
@@ -241,7 +262,7 @@ class Shares:
         if now_s > self._contended_until_s:
             return math.inf
         left, weights = max(LEAST_CAPACITY, 1.0 - reserved), sum(one.weight for one in active)
-        wanted = {one.number: one.asked.share(now_s) / NEEDS for one in active}
+        wanted = {one.number: one.wants(now_s) / NEEDS for one in active}
         least_tag = account.tag
         for one in sorted(active, key=lambda one: wanted[one.number] / one.weight):
             one.needs = one is account or wanted[one.number] >= min(one.promised, one.weight * left / weights)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +20,7 @@ class Waiting:
 
     :param arrived_s: when it arrived, in monotonic seconds.
     :param behind: whether another request had to be answered first when it arrived.
+    :param least_tag: its turn is after those with this tag, see :mod:`.shares`; they would be too late otherwise.
     :param tensors: its decoded tensors; None until it is decoded, which for a frame of a stream is before it waits.
     :param decode_s: seconds that decoding them took.
     :param held: frame that the edge holds of its stream after it; 0: nothing, or no stream.
@@ -28,6 +30,7 @@ class Waiting:
     engine: Engine
     arrived_s: float
     behind: bool = False
+    least_tag: float = -math.inf
     tensors: tuple[torch.Tensor, ...] | None = None
     decode_s: float = 0.0
     held: int = 0
