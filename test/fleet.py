@@ -176,7 +176,7 @@ class Fleet:
         for one in refused:
             member = self.members[one.request.key.robot_id]
             member.refused.append(self.now_s)
-            member.in_row += 1
+            member.in_row += "newer" not in one.reason  # its own newer request took its place
             if member.in_row > member.most_in_row:
                 member.most_in_row, member.row_s = member.in_row, self.now_s
             rate = self.queue.promised_rate(one.request, self.now_s)

@@ -40,11 +40,13 @@ class Reservation:
     A turn that is kept for a robot.
 
     :param from_s: clock time from which its frame is expected; a run that ends before may be started.
+    :param comes_s: clock time at which its frame is expected.
     :param until_s: clock time at which the turn lapses.
     :param cost_s: seconds that its request will take.
     """
 
     from_s: float
+    comes_s: float
     until_s: float
     cost_s: float
 
@@ -96,8 +98,9 @@ class Reservations:
             return
         early_s = LONGEST_S if in_row >= STRICT_AFTER else min(_EARLY_S, _EARLY * rhythm.shortest_s)
         periods = max(1.0, math.ceil(retry_s / rhythm.shortest_s - _EARLY))
+        soonest_s = now_s + periods * rhythm.shortest_s
         until_s = now_s + retry_s + (1.0 + _LATE) * rhythm.longest_s + _LATE_S
-        self._kept[robot_id] = Reservation(now_s + periods * rhythm.shortest_s - early_s, until_s, cost_s)
+        self._kept[robot_id] = Reservation(soonest_s - early_s, soonest_s, until_s, cost_s)
 
     def drop(self, robot_id: str) -> None:
         """Drop a robot's turn, because its frame came or the robot is gone."""

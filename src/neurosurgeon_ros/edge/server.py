@@ -179,9 +179,7 @@ class EdgeServer:
         with self._condition:
             self._counts = replace(self._counts, refused=self._counts.refused + 1)
             rate = self._queue.promised_rate(request, self._clock()) if status is Status.OVERLOADED else 0.0
-        self._send(
-            Reply(Feedback(request.key, status, reason, held=held, rate=rate, retry_s=retry_s), request.header)
-        )
+        self._send(Reply(Feedback(request.key, status, reason, held=held, rate=rate, retry_s=retry_s), request.header))
 
     def _fail(self, one: Waiting, problem: Exception) -> None:
         self._refuse(one.request, Status.FAILED, f"{type(problem).__name__}: {problem}", one.held)

@@ -129,7 +129,6 @@ class Account:
     in_row: int = 0
     retry_at_s: float = -math.inf
 
-
     def wants(self, now_s: float) -> float:
         """
         Return the share of the time that the robot would use if it neither waited nor was refused; may be infinite.
@@ -219,7 +218,10 @@ class Shares:
         account = self.of(robot_id)
         account.in_row += now_s >= account.retry_at_s
         account.retry_at_s = now_s + retry_s
-        self._contended_until_s = now_s + CONTENTION_S
+
+    def contend(self, now_s: float) -> None:
+        """Record that a request was refused for load: robots contend for the back-end."""
+        self._contended_until_s = max(self._contended_until_s, now_s + CONTENTION_S)
 
     def missed(self, robot_id: str, seconds: float) -> None:
         """Charge a robot that did not come when it was its turn, as if a run of this many seconds had begun."""
@@ -258,7 +260,7 @@ class Shares:
             return math.inf
         reserved = self._reserved.share(now_s)
         if sum(one.used.share(now_s) for one in active) + reserved >= FULL:
-            self._contended_until_s = max(self._contended_until_s, now_s + CONTENTION_S)
+            self.contend(now_s)
         if now_s > self._contended_until_s:
             return math.inf
         left, weights = max(LEAST_CAPACITY, 1.0 - reserved), sum(one.weight for one in active)

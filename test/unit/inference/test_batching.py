@@ -19,8 +19,8 @@ from torch import nn
 
 from neurosurgeon_ros.codecs import get_codec
 from neurosurgeon_ros.edge.fair_queue import FairQueue
-from neurosurgeon_ros.edge.waiting import Waiting
 from neurosurgeon_ros.edge.server import EdgeServer
+from neurosurgeon_ros.edge.waiting import Waiting
 from neurosurgeon_ros.inference import batching as module
 from neurosurgeon_ros.inference.batching import Batching, try_batches
 from neurosurgeon_ros.inference.engine import Engine
