@@ -69,7 +69,6 @@ class Fleet:
     The robots, their links and the edge.
 
     :param weights: as for the queue
-    :param idle_s: seconds between two runs of the worker
     """
 
     def __init__(self, members: Iterable[Member], *, weights: Mapping[str, float] | None = None) -> None:
@@ -80,6 +79,7 @@ class Fleet:
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
         self._engine = small_engine()
+        self._sent_s: dict[Key, float] = {}
         for member in self.members.values():
             self.queue.times.took(self._request(member, 0, 0.0), member.cost_s)
             self._at(member.phase_s, lambda member=member: self._image(member))
@@ -121,6 +121,7 @@ class Fleet:
         member.sent += 1
         member.awaited = sequence = member.sequence
         request = self._request(member, sequence, max(0.001, due_s - self.now_s))
+        self._sent_s[request.key] = self.now_s
         self._at(self.now_s + member.distance_s, lambda: self._arrive(request))
         self._at(max(self.now_s, due_s), lambda: self._miss(member, sequence))
 
@@ -175,8 +176,12 @@ class Fleet:
     def _refuse(self, refused: Iterable[Refusal]) -> None:
         for one in refused:
             member = self.members[one.request.key.robot_id]
+            # A newer request of its own took its place, or it was sent before the robot heard of the last refusal.
+            is_own = "newer" in one.reason or (
+                member.refused and self._sent_s[one.request.key] < member.refused[-1] + member.distance_s
+            )
             member.refused.append(self.now_s)
-            member.in_row += "newer" not in one.reason  # its own newer request took its place
+            member.in_row += not is_own
             if member.in_row > member.most_in_row:
                 member.most_in_row, member.row_s = member.in_row, self.now_s
             rate = self.queue.promised_rate(one.request, self.now_s)

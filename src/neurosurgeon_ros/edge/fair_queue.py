@@ -239,6 +239,8 @@ class FairQueue:
         :param begin_s: seconds until it would have begun; None if it would have been the last.
         """
         request, robot = one.request, one.request.key.robot_id
+        if self.shares.is_alone(robot, now_s):
+            return Refusal.of(one, reason)
         self.shares.contend(now_s)
         if request.key.kind is not Kind.FRAME or self._lines.of(robot, Kind.FRAME):
             return Refusal.of(one, reason)

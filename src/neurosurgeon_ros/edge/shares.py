@@ -203,6 +203,10 @@ class Shares:
             account.tag += (took_s - expected_s) / account.weight
             account.used.add(took_s, now_s)
 
+    def is_alone(self, robot_id: str, now_s: float) -> bool:
+        """Return whether no other robot asks for anything."""
+        return self._active(now_s).keys() <= {robot_id}
+
     def owed_s(self, robot_id: str, now_s: float) -> float:
         """Return the seconds of the back-end that other robots are to have before a robot's turn comes."""
         account = self.of(robot_id)
