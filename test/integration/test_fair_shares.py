@@ -120,4 +120,4 @@ def test_robots_with_different_deadlines_get_equal_shares(processes: Processes, 
     for kept in cameras.decisions.values():
         assert any("frames a second of this robot" in one.reason for one in kept)
         assert len(kept) > 0.5 * COUNT_S / PERIOD_S, "what is not sent is finished on the robot at once"
-    assert [node.end(signal.SIGTERM) for node in nodes] == [0] * len(nodes)
+    assert [node.end(signal.SIGTERM) for node in reversed(nodes)] == [0] * len(nodes)

@@ -21,7 +21,7 @@ VALID_S, VALID_PERIODS = 2.0, 3.0
 
 #: Maximum number of requests that a robot may send at once. Above 1, so that a rate is kept that is no whole fraction
 #: of the camera's.
-BURST = 1.5
+BURST = 2.0
 
 #: A request may be sent with this many tokens, so that it need not wait for another image because of jitter.
 ENOUGH = 0.95
@@ -80,7 +80,7 @@ class Pacer:
     def sent(self, now_s: float) -> None:
         """Record that a request was sent."""
         self._fill(now_s)
-        self._tokens, self._most = max(0.0, self._tokens - 1.0), BURST
+        self._tokens, self._most = max(ENOUGH - 1.0, self._tokens - 1.0), BURST
 
     def heard(self, feedback: Feedback, answered_s: float) -> None:
         """
