@@ -185,7 +185,7 @@ class FairQueue:
     def _end_reservations(self, now_s: float, *, is_idle: bool) -> None:
         """Count the time that the back-end was kept free, and drop the turns of robots that did not come."""
         if self._idle_since_s is not None:
-            self.shares.reserved(now_s - self._idle_since_s, now_s)
+            self.shares.reserved(max(0.0, now_s - self._idle_since_s), now_s)
         for robot, cost_s in self._reservations.take_lapsed(now_s):
             self.shares.missed(robot, cost_s)
         self._idle_since_s = now_s if is_idle and len(self._reservations) else None

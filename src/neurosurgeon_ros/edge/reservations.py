@@ -18,6 +18,9 @@ from dataclasses import dataclass
 #: The back-end is kept free for at most this many seconds before a robot's frame is expected.
 LONGEST_S = 0.5
 
+#: Maximum number of turns that are kept.
+MOST_KEPT = 64
+
 #: From this many refusals in a row on, nothing is run before the robot's frame.
 STRICT_AFTER = 2
 
@@ -87,14 +90,14 @@ class Reservations:
 
     def keep(self, robot_id: str, now_s: float, rhythm: Rhythm, *, retry_s: float, in_row: int, cost_s: float) -> None:
         """
-        Keep a turn for a robot; none if it is not known when its next frame will come.
+        Keep a turn for a robot; none if it is not known when its next frame will come, or too many are kept.
 
         :param rhythm: when its frames come.
         :param retry_s: seconds after which its turn will be.
         :param in_row: number of its refusals in a row.
         :param cost_s: seconds that its request will take.
         """
-        if not rhythm.shortest_s:
+        if not rhythm.shortest_s or (len(self._kept) >= MOST_KEPT and robot_id not in self._kept):
             return
         early_s = LONGEST_S if in_row >= STRICT_AFTER else min(_EARLY_S, _EARLY * rhythm.shortest_s)
         periods = max(1.0, math.ceil(retry_s / rhythm.shortest_s - _EARLY))

@@ -69,7 +69,9 @@ class EdgeServer:
         self._clock = clock
         self._condition = threading.Condition()
         self._batching = dict(batching or {})
-        self._queue = FairQueue(max_queue, self._batch_sizes, weights)
+        self._queue = FairQueue(
+            max_queue, lambda one: self._batching.get(one.fingerprint, ALONE).sizes(one.partition_point), weights
+        )
         self._busy_until_s: float | None = None
         self._stopping = False
         self._counts = EdgeCounts()
@@ -146,11 +148,8 @@ class EdgeServer:
             engine = self.engines.get(request.fingerprint)
             if engine is None:
                 served = ", ".join(f"{e.model.name} ({f[:12]})" for f, e in self.engines.items()) or "none"
-                self._refuse(
-                    request,
-                    Status.MODEL_MISMATCH,
-                    f"this edge has no model {request.fingerprint[:12]!r}, it serves {served}",
-                )
+                text = f"this edge has no model {request.fingerprint[:12]!r}, it serves {served}"
+                self._refuse(request, Status.MODEL_MISMATCH, text)
                 return
             check_request(request, engine.partitioned, engine.model.name)
         except InvalidRequest as problem:
@@ -165,8 +164,7 @@ class EdgeServer:
             if self._stopping:
                 refused = [Refusal.of(arrived, "the edge is shutting down")]
             else:
-                until_s = self._busy_until_s
-                busy_s = -1.0 if until_s is None else max(0.0, until_s - arrived.arrived_s)
+                busy_s = -1.0 if self._busy_until_s is None else max(0.0, self._busy_until_s - arrived.arrived_s)
                 refused = self._queue.put(arrived, busy_s=busy_s)
                 self._condition.notify()
         self._refuse_all(refused)
@@ -190,9 +188,6 @@ class EdgeServer:
             self._reply(reply)
         except Exception as problem:
             self._on_problem(f"an answer was lost: {type(problem).__name__}: {problem}")
-
-    def _batch_sizes(self, request: Request) -> Sequence[int]:
-        return self._batching.get(request.fingerprint, ALONE).sizes(request.partition_point)
 
     def _run(self) -> None:
         use_threads(self._threads)
@@ -280,12 +275,12 @@ class EdgeServer:
         :param compute_s: seconds that the back-end would have taken for this request alone; any time beyond that was
             spent on other requests, and counts as queueing.
         """
-        request, engine = one.request, one.engine
+        request, model = one.request, one.engine.model
         detections: Detections | None = None
         begin = self._clock()
         try:
             if request.letterbox is not None:
-                detections = engine.model.postprocess(
+                detections = model.postprocess(
                     output, request.letterbox, confidence=request.confidence, iou=request.iou
                 )
         except Exception as problem:  # one robot's request must not stop the edge for all
@@ -294,6 +289,9 @@ class EdgeServer:
         end = self._clock()
         postprocess_s = end - begin
         own_s = one.decode_s + compute_s + postprocess_s
+        with self._condition:
+            self._queue.times.took(request, own_s - one.decode_s if request.is_of_stream else own_s)
+            rate = self._queue.promised_rate(request, end)
         feedback = Feedback(
             request.key,
             queue_s=max(0.0, end - one.arrived_s - own_s),
@@ -301,8 +299,6 @@ class EdgeServer:
             compute_s=compute_s,
             postprocess_s=postprocess_s,
             held=one.held,
+            rate=rate,
         )
-        with self._condition:
-            self._queue.times.took(request, own_s - one.decode_s if request.is_of_stream else own_s)
-            feedback = replace(feedback, rate=self._queue.promised_rate(request, end))
         self._send(Reply(feedback, request.header, detections if request.key.kind is Kind.FRAME else None))

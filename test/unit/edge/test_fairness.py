@@ -11,6 +11,13 @@ import pytest
 from fleet import Fleet, Member, jain
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from robots import small_engine
+
+from neurosurgeon_ros.edge.fair_queue import FairQueue
+from neurosurgeon_ros.edge.robots import RobotRegistry
+from neurosurgeon_ros.edge.shares import MAX_ACCOUNTS, Shares
+from neurosurgeon_ros.edge.waiting import Waiting
+from neurosurgeon_ros.protocol.requests import Key, Kind, Request
 
 #: The shares are counted from here on, over ten seconds.
 BEGIN_S, END_S = 4.0, 14.0
@@ -133,3 +140,28 @@ def test_a_robot_that_ignores_the_rate_gets_no_more() -> None:
     Fleet([greedy, calm]).run(END_S)
     assert seconds(greedy) <= 1.1 * seconds(calm)
     assert calm.most_in_row <= MOST_IN_ROW
+
+
+def test_ten_thousand_ids_take_bounded_memory_and_a_robot_goes_on() -> None:
+    shares, registry = Shares(), RobotRegistry(max_robots=16)
+    queue = FairQueue(8)
+    assert registry.hello("robot", 7, "model", 0.0) == ""
+    said = [registry.hello(f"id_{number}", number, "model", 1e-4 * number) for number in range(10_000)]
+    assert said.count("") == 15
+    assert all("this edge serves 16 (max_robots)" in one for one in said if one)
+    for number in range(10_000):
+        shares.asks("robot", 1e-4 * number, cost_s=0.04)
+        shares.asks(f"id_{number}", 1e-4 * number, cost_s=0.04)
+        queue.put(request_of(f"id_{number}", 1e-4 * number), busy_s=0.01)
+    assert len(shares) == len(queue.shares) == MAX_ACCOUNTS
+    assert len(queue) <= 8
+    assert shares.promise("robot", 1.0) > 0.0
+    assert registry.holds("robot", 7)
+
+
+def request_of(robot: str, now_s: float) -> Waiting:
+    """Return a request that cannot wait."""
+    engine = small_engine()
+    key = Key(robot, 7, 1, Kind.FRAME)
+    request = Request(key, None, engine.fingerprint, 0, (), None, 0.0, 0.0, deadline_s=1e-3)
+    return Waiting(request, engine, now_s)
