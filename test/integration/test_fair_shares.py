@@ -117,7 +117,7 @@ def test_robots_with_different_deadlines_get_equal_shares(processes: Processes, 
     assert sum(served.values()) >= 0.5 * COUNT_S / SERVICE_S
     assert all(most_refused(list(kept)) <= 3 for kept in answers.values())
     assert asked < 0.7 * len(DEADLINES_MS) * COUNT_S / PERIOD_S, "what cannot be served is not sent"
-    for kept in cameras.decisions.values():
+    for name, kept in cameras.decisions.items():
         assert any("frames a second of this robot" in one.reason for one in kept)
-        assert len(kept) > 0.5 * COUNT_S / PERIOD_S, "what is not sent is finished on the robot at once"
+        assert len(kept) > 1.2 * served[name], "what is not sent is finished on the robot at once"
     assert [node.end(signal.SIGTERM) for node in reversed(nodes)] == [0] * len(nodes)

@@ -74,8 +74,7 @@ class EdgeServer:
         )
         self._busy_until_s: float | None = None
         self._stopping = False
-        self._counts = EdgeCounts()
-        self._load = Load()
+        self._counts, self._load = EdgeCounts(), Load()
         self.streams = StreamStore(stream_bytes)
         self._decoder = StreamWorker(
             self.streams,
@@ -104,7 +103,7 @@ class EdgeServer:
             return self._load.share(self._clock())
 
     def used(self) -> dict[str, float]:
-        """Return the share of the last seconds that the worker spent on each robot, about in [0, 1]."""
+        """Return the share of the last seconds that the worker spent on each robot, in [0, 1]."""
         with self._condition:
             return self._queue.shares.used(self._clock())
 
@@ -132,10 +131,9 @@ class EdgeServer:
 
     def submit(self, request: Request) -> None:
         """
-        Accept a request: refuse it, answer it if it is a probe, or queue it.
+        Accept a request: refuse it, answer it if it is a probe, or queue it; see :class:`.fair_queue.FairQueue`.
 
-        A newer request replaces the robot's older waiting request, which is refused. A request is also refused if the
-        requests ahead of it would make it miss its deadline; see :class:`.fair_queue.FairQueue`.
+        A newer request replaces the robot's older waiting request, which is refused.
         """
         arrived_s = self._clock()
         with self._condition:
@@ -272,8 +270,7 @@ class EdgeServer:
         """
         Post-process the back-end's outputs for a request, and answer it.
 
-        :param compute_s: seconds that the back-end would have taken for this request alone; any time beyond that was
-            spent on other requests, and counts as queueing.
+        :param compute_s: seconds of the back-end for this request alone; the rest of a shared run counts as queueing.
         """
         request, model = one.request, one.engine.model
         detections: Detections | None = None
@@ -286,8 +283,7 @@ class EdgeServer:
         except Exception as problem:  # one robot's request must not stop the edge for all
             self._fail(one, problem)
             return
-        end = self._clock()
-        postprocess_s = end - begin
+        postprocess_s = (end := self._clock()) - begin
         own_s = one.decode_s + compute_s + postprocess_s
         with self._condition:
             self._queue.times.took(request, own_s - one.decode_s if request.is_of_stream else own_s)
