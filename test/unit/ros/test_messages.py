@@ -110,13 +110,22 @@ def test_another_version_is_refused_and_said(make: Any, version: int) -> None:
 
 @pytest.mark.parametrize("status", Status)
 def test_feedback_arrives_as_it_was_sent(status: Status) -> None:
-    sent = Feedback(KEY, status, "why", 0.1, 0.2, 0.3, 0.4)
+    sent = Feedback(KEY, status, "why", 0.1, 0.2, 0.3, 0.4, 5, 12.5, 0.08)
     assert to_feedback(travel(from_feedback(sent))) == sent
 
 
 def test_a_long_reason_is_cut() -> None:
     got = to_feedback(travel(from_feedback(Feedback(KEY, Status.FAILED, "é" * 1000))))
     assert got.error.startswith("é") and len(got.error) <= MAX_TEXT
+
+
+@pytest.mark.parametrize("name", ["rate", "retry_after"])
+@pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
+def test_a_promise_that_is_no_number_of_0_or_more_is_refused(name: str, value: float) -> None:
+    message = from_feedback(Feedback(KEY))
+    setattr(message, name, value)
+    with pytest.raises(InvalidMessage, match="rate and retry_after"):
+        to_feedback(message)
 
 
 @pytest.mark.parametrize("name", ["queue_delay", "decode_delay", "compute_delay", "postprocess_delay"])

@@ -14,6 +14,7 @@ from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from neurosurgeon_ros.edge.shares import parse_weights
 from neurosurgeon_ros.nodes.edge_parameters import EdgeParameters
 from neurosurgeon_ros.nodes.robot_parameters import RobotParameters
 from neurosurgeon_ros.ros.parameters import check_changes, declare, parameter, read, refusal, table
@@ -113,6 +114,18 @@ def test_read_gives_what_has_been_set(make_node: MakeNode) -> None:
     declare(node, Kind)
     node.set_parameters([Parameter("names", value=["b"]), Parameter("count", value=4)])
     assert read(node, Kind) == Kind(names=("b",), count=4)
+
+
+@pytest.mark.parametrize("value", ["left=0", "left=0.000", "left=-1", "left", "Left=1", "=2", "left=1000", "left=nan"])
+def test_a_weight_that_is_none_is_refused_in_one_sentence(value: str) -> None:
+    said = refusal(EdgeParameters, "robot_weights", ["right=2.0", value])
+    assert repr(value) in said and "robot_id=weight" in said and "\n" not in said
+
+
+def test_weights_are_read() -> None:
+    assert refusal(EdgeParameters, "robot_weights", ["left=2.0", "right=0.5", "third=10"]) == ""
+    assert parse_weights(("left=2.0", "right=0.5")) == {"left": 2.0, "right": 0.5}
+    assert parse_weights(EdgeParameters().robot_weights) == {}
 
 
 @pytest.mark.parametrize("kind", [RobotParameters, EdgeParameters])
