@@ -67,9 +67,9 @@ def _simulated(offset_s: float | None, *, ends: bool) -> Inject:
 
 def _wall(offset_s: float) -> Inject:
     def inject(stage: Stage) -> int:
-        _set_wall_clock(stage.logs, offset_s)
+        set_wall_clock(stage.logs, offset_s)
         pass_time(5.0)
-        _set_wall_clock(stage.logs, 0.0)
+        set_wall_clock(stage.logs, 0.0)
         return 1
 
     return inject
@@ -95,7 +95,7 @@ def _wall_clock(logs: Path) -> Path:
     return logs / "wall_clock"
 
 
-def _set_wall_clock(logs: Path, offset_s: float) -> None:
+def set_wall_clock(logs: Path, offset_s: float) -> None:
     """Write the offset in one piece into the file that the nodes have mapped."""
     with _wall_clock(logs).open("r+b", buffering=0) as stream:
         stream.write(int(offset_s).to_bytes(8, sys.byteorder, signed=True))

@@ -16,6 +16,7 @@ from neurosurgeon_ros.cli.arguments import Parser, UsageError
 COMMANDS = MappingProxyType(
     {
         "demo": "neurosurgeon_ros.cli.demo",
+        "doctor": "neurosurgeon_ros.cli.doctor",
         "partitions": "neurosurgeon_ros.cli.partitions",
         "verify": "neurosurgeon_ros.cli.verify",
         "calibrate": "neurosurgeon_ros.cli.calibrate",

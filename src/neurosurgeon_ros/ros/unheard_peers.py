@@ -40,7 +40,7 @@ _MACHINE = slice(0, 4)
 _PORT = re.compile(r"fast(?:rtps|dds)_port(\d+)")
 
 #: Ports of a domain, as defined by the DDS interoperability wire protocol (RTPS 2.5, 9.6.2.3).
-_FIRST_PORT, _PORTS_OF_DOMAIN = 7400, 250
+FIRST_PORT, PORTS_OF_DOMAIN = 7400, 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,23 +130,23 @@ def explain(
     :param transport: transport of this process; None if this package does not determine it.
     """
     heard = f"a publisher of {topic} is there, and nothing that its process sends arrives"
-    first = _FIRST_PORT + _PORTS_OF_DOMAIN * domain
+    first = FIRST_PORT + PORTS_OF_DOMAIN * domain
     if ports is None:
         return Unheard(
             f"{heard}: let the firewalls of both machines pass UDP to the ports {first} to "
-            f"{first + _PORTS_OF_DOMAIN - 1}, and see that both networks have the same MTU (`ip link`)",
+            f"{first + PORTS_OF_DOMAIN - 1}, and see that both networks have the same MTU (`ip link`)",
             False,
         )
     if transport is Transport.UDP:
         return Unheard(
             f"{heard}, though both are on this machine and no shared memory is used: let its firewall pass UDP to the "
-            f"ports {first} to {first + _PORTS_OF_DOMAIN - 1}",
+            f"ports {first} to {first + PORTS_OF_DOMAIN - 1}",
             False,
         )
     other = next((port for port in ports if port.owner != user), None)
     if other is not None:
         cause = (
-            f"{other.path} belongs to {_name(other.owner)} (mode {other.mode:03o}), this process to {_name(user)}, and "
+            f"{other.path} belongs to {user_name(other.owner)} (mode {other.mode:03o}), this process to {user_name(user)}, and "
             "Fast DDS cannot share memory between users"
         )
     else:
@@ -159,13 +159,13 @@ def explain(
 
 def others_ports(domain: int, folder: Path = SHARED_MEMORY) -> list[Port]:
     """Return the ports of a domain in shared memory, except those from which this process reads."""
-    first = _FIRST_PORT + _PORTS_OF_DOMAIN * domain
+    first = FIRST_PORT + PORTS_OF_DOMAIN * domain
     found = []
     try:
         own = read_ports()
         for path in sorted(folder.iterdir()):
             number = _PORT.fullmatch(path.name)
-            if number is not None and str(path) not in own and first <= int(number[1]) < first + _PORTS_OF_DOMAIN:
+            if number is not None and str(path) not in own and first <= int(number[1]) < first + PORTS_OF_DOMAIN:
                 status = path.stat()
                 found.append(Port(path, status.st_uid, status.st_mode & 0o777))
     except OSError:  # a port was removed in the meantime
@@ -173,7 +173,8 @@ def others_ports(domain: int, folder: Path = SHARED_MEMORY) -> list[Port]:
     return found
 
 
-def _name(user: int) -> str:
+def user_name(user: int) -> str:
+    """Return the name of a user with its id."""
     try:
         return f"{pwd.getpwuid(user).pw_name} (uid {user})"
     except KeyError:
