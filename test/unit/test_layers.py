@@ -22,6 +22,7 @@ LEVELS = (
     ("camera",),
     ("diagnostics",),
     ("recording",),
+    ("doctor",),
     ("nodes",),
     ("cli",),
 )
@@ -32,7 +33,7 @@ BESIDE = {("partition", "codecs")}
 #: Folders in which a library may be imported.
 AT_HOME = {
     "av": {"codecs"},
-    "rclpy": {"ros", "camera", "diagnostics", "recording", "nodes"},
+    "rclpy": {"ros", "camera", "diagnostics", "recording", "doctor", "nodes"},
     "matplotlib": {"cli", "simulation"},
     "rich": {"cli"},
     "bokeh": {"cli"},

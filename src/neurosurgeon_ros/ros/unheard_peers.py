@@ -146,8 +146,8 @@ def explain(
     other = next((port for port in ports if port.owner != user), None)
     if other is not None:
         cause = (
-            f"{other.path} belongs to {user_name(other.owner)} (mode {other.mode:03o}), this process to {user_name(user)}, and "
-            "Fast DDS cannot share memory between users"
+            f"{other.path} belongs to {user_name(other.owner)} (mode {other.mode:03o}), this process to "
+            f"{user_name(user)}, and Fast DDS cannot share memory between users"
         )
     else:
         cause = "both are on this machine, and do not have the same /dev/shm, as in a container without --ipc=host"

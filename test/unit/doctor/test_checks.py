@@ -134,7 +134,9 @@ BLOCKED = Unheard("a publisher of /x is there, and nothing arrives: let the fire
             id="another edge in another domain, while a robot is missing",
         ),
         pytest.param(
-            replace(WELL, robot=ALONE, edge=None, discovery=discovery(by_unicast=("the edge /e",), asked=("10.0.0.2",))),
+            replace(
+                WELL, robot=ALONE, edge=None, discovery=discovery(by_unicast=("the edge /e",), asked=("10.0.0.2",))
+            ),
             "discovery",
             State.ERROR,
             "multicast is blocked: the edge /e answered to unicast only",
@@ -206,7 +208,9 @@ BLOCKED = Unheard("a publisher of /x is there, and nothing arrives: let the fire
             id="a full /dev/shm",
         ),
         pytest.param(
-            replace(WELL, transport=transport(mismatches=(mismatch("/a", "/x"), mismatch("/image_raw", "/robot_node")))),
+            replace(
+                WELL, transport=transport(mismatches=(mismatch("/a", "/x"), mismatch("/image_raw", "/robot_node")))
+            ),
             "quality of service",
             State.ERROR,
             "/driver offers best effort on /image_raw, /robot_node asks for reliable: nothing arrives (1 more)",
@@ -476,6 +480,16 @@ def test_a_link_from_the_edges_own_machine_says_nothing_about_the_robots() -> No
     facts = replace(WELL, robot=replace(ROBOT, near=False), edge=replace(EDGE, near=True))
     assert finding(facts, "link rate").state is State.SKIPPED
     assert "run this command on the robot's" in finding(facts, "link loss").what
+
+
+def test_losses_beside_an_overloaded_edge_are_its_own() -> None:
+    facts = replace(WELL, edge=replace(EDGE, loads=(0.9,), queues=(3,)), link=replace(WELL.link, sent=150, lost=20))
+    assert [finding(facts, name).state for name in ("link loss", "edge load")] == [State.SKIPPED, State.ERROR]
+
+
+def test_losses_of_a_few_probes_on_a_slow_link_are_not_judged() -> None:
+    facts = replace(WELL, link=replace(WELL.link, sent=16, lost=2))
+    assert finding(facts, "link loss").state is State.SKIPPED
 
 
 def test_a_kernel_that_shows_nothing_is_skipped() -> None:

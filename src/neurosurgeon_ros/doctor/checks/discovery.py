@@ -115,9 +115,7 @@ def _both(facts: Facts) -> Finding:
             f"the robot {robot.node} does not hear the edge {edge.edge_id}, which this command hears",
             "start the robot with the ROS_STATIC_PEERS, ROS_AUTOMATIC_DISCOVERY_RANGE and edge_namespace of this shell",
         )
-    return ok(
-        DISCOVERY, f"robot {robot.node} ({_where(robot.near)}), edge {edge.edge_id} ({_where(edge.near)})"
-    )
+    return ok(DISCOVERY, f"robot {robot.node} ({_where(robot.near)}), edge {edge.edge_id} ({_where(edge.near)})")
 
 
 def _where(near: bool) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 
+from neurosurgeon_ros.doctor.checks.network import is_overloaded
 from neurosurgeon_ros.doctor.facts import Facts, RobotFacts, has_edge
 from neurosurgeon_ros.doctor.finding import Finding, error, ok, skipped, warning
 
@@ -20,8 +21,9 @@ _OLD_S = 5.0
 #: Bytes of one image as jpeg, as the shipped networks take it, and the seconds that it may take.
 _IMAGE_BYTES, _SLOW_S = 32_000, 0.1
 
-#: Share of packets that a link may lose, and the fewest losses that show more than chance.
-_LOSSY, _FEWEST = 0.01, 2
+#: Share of packets that a link may lose, the fewest losses that show more than chance, and the fewest probes that do.
+#: On a slow link few probes fit, and its full queue drops packets in any case.
+_LOSSY, _FEWEST, _ENOUGH = 0.01, 2, 50
 
 
 def clocks(facts: Facts) -> Finding:
@@ -70,7 +72,7 @@ def link_rate(facts: Facts) -> Finding:
     if facts.edge is not None and facts.edge.near:
         return ok(LINK_RATE, f"the edge is on this machine, {trip}")
     if math.isnan(link.rate_bps):
-        return error(LINK_RATE, f"small probes take {trip}, larger ones do not arrive within a second", _CLOSER)
+        return error(LINK_RATE, f"small probes take {trip}, larger ones do not arrive in time", _CLOSER)
     rate = f"{link.rate_bps / 1e6:.1f} Mbit/s" if link.rate_bps < 1e8 else "more than 100 Mbit/s"
     image_s = 8 * _IMAGE_BYTES / link.rate_bps
     if image_s > _SLOW_S:
@@ -93,7 +95,9 @@ def _seen_by_robot(robot: RobotFacts) -> Finding:
     rate = "" if robot.report is None else robot.report.values.get("link rate [Mbit/s]", "")
     seen = f", and the robot's frames travel at {rate} Mbit/s" if rate[:1].isdigit() else ""
     return error(
-        LINK_RATE, f"the link is so slow, or loses so much, that discovery takes longer than this command{seen}", _CLOSER
+        LINK_RATE,
+        f"the link is so slow, or loses so much, that discovery takes longer than this command{seen}",
+        _CLOSER,
     )
 
 
@@ -103,10 +107,14 @@ def link_loss(facts: Facts) -> Finding:
     link = facts.link
     if unknown or math.isnan(link.round_trip_s):
         return skipped(LINK_LOSS, unknown or "no probe was answered")
+    if facts.edge is not None and facts.edge.near:
+        return ok(LINK_LOSS, "the edge is on this machine")
+    if is_overloaded(facts):
+        return skipped(LINK_LOSS, f"the overloaded edge loses probes itself, {link.lost} of {link.sent}")
+    if link.sent < _ENOUGH:
+        return skipped(LINK_LOSS, f"the link is too slow for enough probes, {link.lost} of {link.sent} were lost")
     there, back = link.lost / max(link.sent, 1), link.lost_answers / max(link.answered, 1)
-    lossy = any(
-        share >= _LOSSY and lost >= _FEWEST for share, lost in ((there, link.lost), (back, link.lost_answers))
-    )
+    lossy = any(share >= _LOSSY and lost >= _FEWEST for share, lost in ((there, link.lost), (back, link.lost_answers)))
     what = f"{link.lost} of {link.sent} probes to the edge, {link.lost_answers} of {link.answered} answers"
     if not lossy:
         return ok(LINK_LOSS, what)

@@ -61,9 +61,7 @@ def throttling(facts: Facts) -> Finding:
             "raise the quota (--cpus of the container, CPUQuota of the service)",
         )
     known = [
-        word
-        for word, value in (("heat", seen.throttled), ("a quota", seen.quota_throttled_s))
-        if value is not None
+        word for word, value in (("heat", seen.throttled), ("a quota", seen.quota_throttled_s)) if value is not None
     ]
     if not known:
         return skipped(THROTTLING, "the kernel shows neither heat nor a quota")

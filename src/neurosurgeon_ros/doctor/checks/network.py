@@ -13,7 +13,7 @@ MODEL, CALIBRATION, EDGE_LOAD = "model", "calibration", "edge load"
 
 #: Share of its time that a busy edge spends on back-ends, and the signs that this is too much: waiting requests on
 #: average, and the share of requests that are refused.
-_BUSY, _WAITING, _REFUSED = 0.8, 1.0, 0.02
+_BUSY, _WAITING, _REFUSED = 0.6, 1.0, 0.02
 
 #: Digits of a fingerprint that are shown.
 _SHOWN = 12
@@ -54,15 +54,23 @@ def calibration(facts: Facts) -> Finding:
     return ok(CALIBRATION, f"on {facts.calibration}")
 
 
+def is_overloaded(facts: Facts) -> bool:
+    """Return whether the edge is busy, and requests wait for others or are refused."""
+    edge = facts.edge
+    if edge is None or not edge.loads or statistics.fmean(edge.loads) < _BUSY:
+        return False
+    refused = edge.refused / edge.requests if edge.requests else 0.0
+    return statistics.fmean(edge.queues) >= _WAITING or refused >= _REFUSED
+
+
 def edge_load(facts: Facts) -> Finding:
     """Check that the edge does not have more requests than it can answer."""
     edge = facts.edge
     if edge is None or not edge.loads:
         return skipped(EDGE_LOAD, "no edge is heard")
     load, waiting = statistics.fmean(edge.loads), statistics.fmean(edge.queues)
-    refused = edge.refused / edge.requests if edge.requests else 0.0
     what = f"busy {load:.0%} of the time, {waiting:.1f} requests wait, {edge.refused} of {edge.requests} were refused"
-    if load >= _BUSY and (waiting >= _WAITING or refused >= _REFUSED):
+    if is_overloaded(facts):
         return error(
             EDGE_LOAD,
             f"the edge is overloaded: {what}",

@@ -60,7 +60,9 @@ def quality_of_service(facts: Facts) -> Finding:
 
 def _match(one: Mismatch, facts: Facts) -> str:
     if facts.robot is not None and one.subscriber == facts.robot.node:
-        return f"remove qos_overrides.{one.topic}.subscription from the robot's parameters, or let the driver offer more"
+        return (
+            f"remove qos_overrides.{one.topic}.subscription from the robot's parameters, or let the driver offer more"
+        )
     return f"let {one.publisher} offer {one.wanted}, or {one.subscriber} ask for {one.offered}"
 
 

@@ -105,13 +105,13 @@ class Announcements:
 
 
 def parse(domain: int, address: str, data: bytes) -> Announcement | None:
-    """
+    r"""
     Read the sender of a datagram.
 
     :returns: None if the datagram is not an RTPS message.
 
     >>> parse(7, "10.0.0.2", b"RTPS" + bytes([2, 3, 1, 15]) + bytes(range(12)))
-    Announcement(domain=7, address='10.0.0.2', machine=b'\\x00\\x01\\x02\\x03')
+    Announcement(domain=7, address='10.0.0.2', machine=b'\x00\x01\x02\x03')
     >>> parse(7, "10.0.0.2", b"hello")
     """
     if len(data) < _HEADER.size:
@@ -127,7 +127,9 @@ def domains_here(udp: Path = Path("/proc/net/udp")) -> frozenset[int]:
     :param udp: the kernel's list of UDP sockets.
     """
     try:
-        ports = {int(port, 16) for port in re.findall(r"^ *\d+: [0-9A-F]+:([0-9A-F]{4})", udp.read_text(), re.MULTILINE)}
+        ports = {
+            int(port, 16) for port in re.findall(r"^ *\d+: [0-9A-F]+:([0-9A-F]{4})", udp.read_text(), re.MULTILINE)
+        }
     except OSError:
         return frozenset()
     return frozenset(

@@ -131,7 +131,14 @@ class Listener:
                 if len(self.problems) < _MOST:
                     self.problems.add(f"{topic}: {shorten(str(problem))}")
 
-        self.node.create_subscription(kind, topic, receive, profile, raw=True, event_callbacks=qos.QUIET_SUBSCRIPTION)
+        self.node.create_subscription(
+            kind,
+            topic,
+            receive,  # type: ignore[arg-type]  # rclpy's annotation only covers callbacks without info
+            profile,
+            raw=True,
+            event_callbacks=qos.QUIET_SUBSCRIPTION,
+        )
 
     def _on_hello(self, message: RobotHello, ahead_s: float) -> None:
         if message.robot_id.startswith(PREFIX):

@@ -16,7 +16,16 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import get_rmw_implementation_identifier
 
 from neurosurgeon_ros.calibration.fidelity import CalibrationProblem, find_fidelity
-from neurosurgeon_ros.doctor.facts import DiscoveryFacts, EdgeFacts, Facts, LinkFacts, Report, RobotFacts, TransportFacts, has_edge
+from neurosurgeon_ros.doctor.facts import (
+    DiscoveryFacts,
+    EdgeFacts,
+    Facts,
+    LinkFacts,
+    Report,
+    RobotFacts,
+    TransportFacts,
+    has_edge,
+)
 from neurosurgeon_ros.doctor.gather import graph
 from neurosurgeon_ros.doctor.gather.announcements import (
     Announcement,
@@ -38,7 +47,7 @@ from neurosurgeon_ros.ros.unheard_peers import Unheard, explain, others_ports
 #: Seconds between looks at the graph, and for which others are looked for elsewhere.
 _LOOK_PERIOD_S, _ELSEWHERE_S = 0.2, 1.2
 
-#: Seconds to go on for if the robot has an edge that this command has not discovered: a slow link is full of frames.
+#: Seconds to go on for if there is an edge that this command has not heard: a slow link is full of frames.
 _SLOW_DISCOVERY_S = 8.0
 
 
@@ -64,7 +73,13 @@ class Options:
 
 
 def look(options: Options) -> Facts:
-    """Join the ROS graph as another node, and gather all facts; takes about a second longer than it listens. Raises StartProblem."""
+    """
+    Join the ROS graph as another node, and gather all facts.
+
+    It takes a second or two longer than it listens, for the probe of the link or the search for missing nodes.
+
+    :raises StartProblem: if ROS 2 does not start in this environment.
+    """
     reach = "LOCALHOST" if discovery_is_local() else os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "").upper()
     before = read_counters()
     apply_profile()
@@ -102,7 +117,7 @@ def look(options: Options) -> Facts:
                 prober.close()
         node = "" if robot is None else robot.hello.node
         chosen = [name for name in (node, "" if edge is None else edge.node) if name]
-        calibration, problem = _calibration(listener, robot)
+        calibration, unreadable = _calibration(listener, robot)
         return Facts(
             discovery=discovery,
             transport=TransportFacts(
@@ -117,7 +132,7 @@ def look(options: Options) -> Facts:
             silent=silent,
             camera=graph.camera_of(listener.node, node, listener.reports.get(node)) if node else None,
             calibration=calibration,
-            calibration_problem=problem,
+            calibration_problem=unreadable,
             link=link,
             machine=look_at_machine(before),
         )
@@ -127,12 +142,16 @@ def _listen(listener: Listener, seconds: float) -> Unheard | None:
     """Receive messages for some seconds; return why a discovered node is not heard, None if all are."""
     nameless, found = graph.Nameless(listener.node), None
     end_s = time.monotonic() + seconds
-    while (left_s := end_s - time.monotonic()) > 0.0:
+    late_s = end_s + _SLOW_DISCOVERY_S
+
+    def is_late() -> bool:
+        """Return whether an edge is there that is not heard yet."""
+        return not listener.edges and (found is not None or any(map(has_edge, listener.reports.values())))
+
+    while (left_s := (late_s if is_late() else end_s) - time.monotonic()) > 0.0:
         listener.spin(min(_LOOK_PERIOD_S, left_s))
         topics = [f"{listener.namespace}/{name}" for name in ("hello", "status")]
         found = nameless.look([*topics, *graph.image_topics(listener.node)])
-    if not listener.edges and any(has_edge(one) for one in listener.reports.values()):
-        listener.spin(_SLOW_DISCOVERY_S, lambda: any(len(edge.loads) > 1 for edge in listener.edges.values()))
     own, domain, user = listener.machine(), listener.node.context.get_domain_id(), os.geteuid()
     if found is not None and own:
         topic, identifier = found
@@ -145,14 +164,14 @@ def _listen(listener: Listener, seconds: float) -> Unheard | None:
 
 
 def _is_inactive(name: str, report: Report) -> bool:
-    """Return whether a report is that of a managed node which is not active, see :mod:`neurosurgeon_ros.ros.managed`."""
+    """Return whether a report is that of an inactive managed node, see :mod:`neurosurgeon_ros.ros.managed`."""
     failed = report.level == "error" and report.values.keys() == {"last error"}
     return name.startswith("/") and (failed or report.message in ("inactive", "unconfigured"))
 
 
 def _choose_robot(listener: Listener, name: str) -> HeardRobot | None:
     """Return the robot of that name; without a name, one on this machine if there is one, else any."""
-    robots = sorted(listener.robots.values(), key=lambda robot: (not _is_near(listener, "hello", robot.hello.node)))
+    robots = sorted(listener.robots.values(), key=lambda robot: not _is_near(listener, "hello", robot.hello.node))
     return next((robot for robot in robots if name in ("", robot.hello.node)), None)
 
 

@@ -42,15 +42,18 @@ LATE_S, MOST_LATE_S = 0.25, 2.0
 #: Bytes of a small probe, and of one on the wire.
 SMALL, SMALL_ON_WIRE = 64, 450
 
-#: Probes in a burst, seconds between bursts, and the share of the link that they may take. An edge that serves one robot
-#: keeps four requests at most until it takes them, so a burst is smaller.
+#: Probes in a burst, seconds between bursts, and the share of the link that they may take. An edge that serves one
+#: robot keeps four requests at most until it takes them, so a burst is smaller.
 BURST, BURST_PERIOD_S, SHARE = 3, 0.01, 0.25
 
 #: Fewest bursts, whatever the link.
 FEWEST = 8
 
-#: Bytes of the first larger probe; each next one has four times as many, until one takes this many seconds.
+#: Bytes of the first larger probe; each next one has four times as many, until one takes this many seconds more.
 FIRST_BYTES, LONG_S = 4096, 0.03
+
+#: Small probes before, and more seconds for the larger ones if those take long: the robot's frames fill a slow link.
+SMALLS, MORE_S = 5, 2.0
 
 #: Times that a size is tried, because a loss makes a probe late.
 TRIES = 3
@@ -119,8 +122,13 @@ class Prober:
     def _rate(self) -> tuple[float, float]:
         """Return bits per second towards the edge, and the seconds of a small round trip; NaN if unknown."""
         end_s = time.monotonic() + RATE_S
-        small = [took for _ in range(5) if not math.isnan(took := self._round_trip(SMALL, end_s))]
+        small: list[float] = []
+        while len(small) < SMALLS and time.monotonic() < end_s - RATE_S / 2:
+            small.append(self._round_trip(SMALL, end_s))
+        small = [took_s for took_s in small if not math.isnan(took_s)]
         round_trip_s = statistics.median(small) if small else math.nan
+        if round_trip_s >= LONG_S:
+            end_s += MORE_S
         rate_bps, before, before_s, size = math.nan, SMALL, min(small, default=math.nan), FIRST_BYTES
         while size <= MAX_PROBE_BYTES and time.monotonic() < end_s:
             took_s = math.inf
@@ -128,13 +136,14 @@ class Prober:
                 if math.isnan(one := self._round_trip(size, end_s)):
                     break
                 took_s = min(took_s, one)
-                if took_s < LONG_S:
+                if took_s - before_s < LONG_S:
                     break
             if math.isinf(took_s):
                 break
             rate_bps = 8.0 * (size - before) / max(took_s - before_s, 1e-6)
+            is_long = took_s - before_s >= LONG_S
             before, before_s = size, took_s
-            if took_s >= LONG_S:
+            if is_long:
                 break
             size *= 4
         return rate_bps, round_trip_s
@@ -180,7 +189,7 @@ class Prober:
     def _send(self, size: int) -> int:
         """Send a probe of some bytes; returns its number."""
         self._sequence += 1
-        data = memoryview(self._noise[:size])
+        data = self._noise.data[:size]
         probe = EncodedTensor(name="probe", dtype="uint8", shape=(size,), codec="uint8", data=data)
         key = Key(self._identity.robot_id, self._identity.session, self._sequence, Kind.PROBE)
         self._requests.publish(
