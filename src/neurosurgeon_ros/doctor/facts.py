@@ -150,6 +150,7 @@ class LinkFacts:
     :param lost: of these, those that did not reach the edge.
     :param answered: answers that the edge has sent.
     :param lost_answers: of these, those that did not come back.
+    :param is_unanswered: whether the edge, whose statuses arrive, did not answer this command's hello.
     :param why_not: why the link was not probed; empty if it was.
     """
 
@@ -159,6 +160,7 @@ class LinkFacts:
     lost: int = 0
     answered: int = 0
     lost_answers: int = 0
+    is_unanswered: bool = False
     why_not: str = ""
 
 

@@ -347,11 +347,19 @@ BLOCKED = Unheard("a publisher of /x is there, and nothing arrives: let the fire
             id="a link for small messages only",
         ),
         pytest.param(
+            replace(WELL, link=LinkFacts(is_unanswered=True)),
+            "link rate",
+            State.ERROR,
+            "it does not answer this command: the link towards it is full or loses much",
+            "access point",
+            id="a full link",
+        ),
+        pytest.param(
             replace(WELL, link=LinkFacts(sent=3, lost=3)),
             "link rate",
             State.ERROR,
-            "none of 3 small probes was answered",
-            "firewalls",
+            "none of 3 small probes was answered: the link is down, or full",
+            "access point",
             id="a dead link",
         ),
         pytest.param(

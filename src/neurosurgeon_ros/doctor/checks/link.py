@@ -62,11 +62,18 @@ def link_rate(facts: Facts) -> Finding:
     if unknown:
         return skipped(LINK_RATE, unknown)
     link = facts.link
+    if link.is_unanswered:
+        return error(
+            LINK_RATE,
+            "the edge's statuses arrive, and it does not answer this command: the link towards it is full or loses "
+            "much, or it serves max_robots robots",
+            _CLOSER,
+        )
     if math.isnan(link.round_trip_s):
         return error(
             LINK_RATE,
-            f"none of {link.sent} small probes was answered",
-            "let the firewalls of both machines pass UDP, or bring the robot back within reach of its access point",
+            f"none of {link.sent} small probes was answered: the link is down, or full",
+            "bring the robot back within reach of its access point, and stop other traffic",
         )
     trip = f"{1e3 * link.round_trip_s:.1f} ms there and back"
     if facts.edge is not None and facts.edge.near:

@@ -150,7 +150,9 @@ def _listen(listener: Listener, seconds: float) -> Unheard | None:
 
     while (left_s := (late_s if is_late() else end_s) - time.monotonic()) > 0.0:
         listener.spin(min(_LOOK_PERIOD_S, left_s))
-        topics = [f"{listener.namespace}/{name}" for name in ("hello", "status")]
+        # On a full link, messages may arrive before the name of their node.
+        unheard = {"hello": not listener.robots, "status": not listener.edges}
+        topics = [f"{listener.namespace}/{name}" for name, is_unheard in unheard.items() if is_unheard]
         found = nameless.look([*topics, *graph.image_topics(listener.node)])
     own, domain, user = listener.machine(), listener.node.context.get_domain_id(), os.geteuid()
     if found is not None and own:

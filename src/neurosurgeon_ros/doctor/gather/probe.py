@@ -52,8 +52,9 @@ FEWEST = 8
 #: Bytes of the first larger probe; each next one has four times as many, until one takes this many seconds more.
 FIRST_BYTES, LONG_S = 4096, 0.03
 
-#: Small probes before, and more seconds for the larger ones if those take long: the robot's frames fill a slow link.
-SMALLS, MORE_S = 5, 2.0
+#: Small probes before, and more seconds for the first one, and for larger ones if small ones take long: the robot's
+#: frames fill a slow link.
+SMALLS, MORE_S = 5, 3.0
 
 #: Times that a size is tried, because a loss makes a probe late.
 TRIES = 3
@@ -108,7 +109,7 @@ class Prober:
         self._say_hello()
         self._listener.spin(MEET_S, self._met)
         if not self._met():
-            return LinkFacts(why_not="the edge did not serve this command in time (its max_robots?)")
+            return LinkFacts(is_unanswered=True)
         rate_bps, round_trip_s = self._rate()
         if math.isnan(round_trip_s):
             return LinkFacts(sent=self._sequence, lost=self._sequence)
@@ -121,15 +122,17 @@ class Prober:
 
     def _rate(self) -> tuple[float, float]:
         """Return bits per second towards the edge, and the seconds of a small round trip; NaN if unknown."""
+        small = [self._first_round_trip()]
         end_s = time.monotonic() + RATE_S
-        small: list[float] = []
         while len(small) < SMALLS and time.monotonic() < end_s - RATE_S / 2:
             small.append(self._round_trip(SMALL, end_s))
         small = [took_s for took_s in small if not math.isnan(took_s)]
-        round_trip_s = statistics.median(small) if small else math.nan
-        if round_trip_s >= LONG_S:
+        if not small:
+            return math.nan, math.nan
+        round_trip_s = statistics.median(small)
+        if max(small) >= LONG_S:
             end_s += MORE_S
-        rate_bps, before, before_s, size = math.nan, SMALL, min(small, default=math.nan), FIRST_BYTES
+        rate_bps, before, before_s, size = math.nan, SMALL, min(small), FIRST_BYTES
         while size <= MAX_PROBE_BYTES and time.monotonic() < end_s:
             took_s = math.inf
             for _ in range(TRIES):
@@ -178,6 +181,15 @@ class Prober:
         while before != (now := len(self._came_s) + len(self._came_without_repair)) and time.monotonic() < end_s:
             before = now
             self._listener.spin(quiet_s, lambda: self._came_without_repair.issuperset(sent))
+
+    def _first_round_trip(self) -> float:
+        """Return the seconds of the first small round trip, from the beginning; a full link loses many probes."""
+        begin_s = time.monotonic()
+        end_s = begin_s + MORE_S
+        while time.monotonic() < end_s:
+            if not math.isnan(self._round_trip(SMALL, min(end_s, time.monotonic() + RATE_S))):
+                return time.monotonic() - begin_s
+        return math.nan
 
     def _round_trip(self, size: int, end_s: float) -> float:
         """Send a probe; return the seconds until its answer, or NaN if it does not come by `end_s`."""
