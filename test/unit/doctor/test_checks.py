@@ -234,6 +234,14 @@ BLOCKED = Unheard("a publisher of /x is there, and nothing arrives: let the fire
             id="another release",
         ),
         pytest.param(
+            replace(WELL, transport=transport(foreign=("/neurosurgeon/status: 5 bytes came that are no x: it ends",))),
+            "messages",
+            State.ERROR,
+            "5 bytes came that are no x: it ends",
+            "ros2 topic info --verbose",
+            id="bytes that are no message",
+        ),
+        pytest.param(
             replace(WELL, camera=replace(CAMERA, sources=[], others={"/front/image": [DRIVER]})),
             "images",
             State.ERROR,

@@ -12,6 +12,9 @@ TRANSPORTS, QOS, MESSAGES = "transports", "quality of service", "messages"
 #: Free shared memory below which messages of a node find no room, bytes.
 _LITTLE_BYTES = 4 << 20
 
+#: How sentences about other releases and other types go on after their colon; others do not say what to do.
+_RELEASE_REMEDIES = ("install ", "remap ")
+
 #: Where the sentence about an unheard peer goes on with what to do.
 _REMEDIES = (": let ", "; give ")
 
@@ -70,7 +73,9 @@ def messages(facts: Facts) -> Finding:
     """Check that robot and edge have the same message types and protocol version."""
     if facts.transport.foreign:
         what, _, remedy = facts.transport.foreign[0].rpartition(": ")
-        return error(MESSAGES, what, remedy)
+        if remedy.startswith(_RELEASE_REMEDIES):
+            return error(MESSAGES, what, remedy)
+        return error(MESSAGES, facts.transport.foreign[0], "see who publishes it with `ros2 topic info --verbose`")
     if facts.robot is None and facts.edge is None:
         return skipped(MESSAGES, "neither robot nor edge is heard")
     return ok(MESSAGES, "the same types and protocol version everywhere")

@@ -20,7 +20,7 @@ from neurosurgeon_ros.doctor.facts import Report
 from neurosurgeon_ros.msg import EdgeStatus, PartitionDecision, RobotHello
 from neurosurgeon_ros.protocol.presence import EdgeReport
 from neurosurgeon_ros.ros import qos
-from neurosurgeon_ros.ros.intake import SMALL_BYTES, read, shorten
+from neurosurgeon_ros.ros.intake import DETECTIONS_BYTES, read, shorten
 from neurosurgeon_ros.ros.messages import InvalidMessage, check_version, to_edge_report
 from neurosurgeon_ros.ros.peers import full_name, is_named
 
@@ -32,6 +32,8 @@ _MOST = 256
 
 #: Stamps up to this many seconds after 1970 are on a simulated clock, or none.
 _SIMULATED_S = 1_000_000_000
+
+DIAGNOSTICS = "/diagnostics"
 
 _LEVELS = {DiagnosticStatus.OK: "ok", DiagnosticStatus.WARN: "warning"}
 
@@ -95,7 +97,7 @@ class Listener:
         for kind, topic, hear, profile in (
             (RobotHello, f"{namespace}/hello", self._on_hello, qos.HELLOS_OF_ALL),
             (EdgeStatus, f"{namespace}/status", self._on_status, qos.PRESENCE),
-            (DiagnosticArray, "/diagnostics", self._on_diagnostics, qos.DIAGNOSTICS),
+            (DiagnosticArray, DIAGNOSTICS, self._on_diagnostics, qos.DIAGNOSTICS),
         ):
             self._subscribe(kind, topic, hear, profile)
 
@@ -125,10 +127,10 @@ class Listener:
         def receive(data: bytes, info: dict[str, int]) -> None:
             sent, came = info.get("source_timestamp", 0), info.get("received_timestamp", 0) or time.time_ns()
             try:
-                message = read(kind, data, max_bytes=SMALL_BYTES)
+                message = read(kind, data, max_bytes=DETECTIONS_BYTES)
                 hear(message, (sent - came) / 1e9 if sent > 0 else math.nan)
             except InvalidMessage as problem:
-                if len(self.problems) < _MOST:
+                if topic != DIAGNOSTICS and len(self.problems) < _MOST:  # there, all nodes of the domain publish
                     self.problems.add(f"{topic}: {shorten(str(problem))}")
 
         self.node.create_subscription(
