@@ -1,13 +1,15 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Load a user's own network: ``package.module:factory``, ``FILE.pt2`` or ``FILE.pt2:POSTPROCESSING``.
+Load a user's own network: ``package.module:factory``, or a file ``FILE.pt2`` or ``FILE.onnx``.
 
 A factory takes no arguments. It returns either a :class:`~neurosurgeon_ros.models.model.Model`, which is complete, or
 an ``nn.Module``, an example of its input and, if it shall not be recognised from the outputs, a post-processing that
 :func:`~neurosurgeon_ros.models.postprocesses.find_reading` accepts. The example is one image, (1, 3, height, width):
 uint8 if the network takes values 0 to 255, float32 if it takes RGB in [0, 1]. Images are then letterboxed to its size.
-A ``.pt2`` file, as written by torch.export.save, contains the module and the example.
+A ``.pt2`` file, as written by torch.export.save, contains the module and the example, and so does an ``.onnx`` file.
+The name of a post-processing may follow that of a file, as ``FILE.onnx:POSTPROCESSING``; and the size of the images, if
+an ONNX file leaves it open, as ``FILE.onnx@640x480``.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -37,6 +39,7 @@ from neurosurgeon_ros.models.shipped.fold import fold_batch_norms
 from neurosurgeon_ros.models.weights import load_weights
 
 _PROGRAM = re.compile(r"(?P<path>.+\.pt2)(?::(?P<postprocess>.+))?")
+_ONNX = re.compile(r"(?P<path>.+\.onnx)(?:@(?P<width>\d{1,5})x(?P<height>\d{1,5}))?(?::(?P<postprocess>.+))?")
 _CHECKPOINT = re.compile(r"(?P<path>.+\.(?:pt|pth|torchscript))(?::.*)?")
 
 
@@ -54,7 +57,10 @@ class ImageInput(nn.Module):
     Convert the uint8 image for a network that takes RGB in [0, 1], so the image is sent in a quarter of the bytes.
 
     :param network: the network.
+    :cvar wraps: name of the child whose modules are named as if it stood alone.
     """
+
+    wraps: ClassVar[str] = "network"
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -73,11 +79,11 @@ def load_own(name: str, weights: Path | None, random_weights: bool, labels: Path
         outputs is not known.
     :raises FileProblem: a file is missing or is not what it should be.
     """
-    checkpoint, program = _CHECKPOINT.fullmatch(name), _PROGRAM.fullmatch(name)
+    checkpoint = _CHECKPOINT.fullmatch(name)
     if checkpoint:
         refuse_checkpoint(Path(checkpoint["path"]))
     given = read_names(labels) if labels is not None else ()
-    made = _from_program(Path(program["path"]), program["postprocess"] or AUTO) if program else _from_factory(name)
+    made, complete = _make(name, weights)
     if isinstance(made, Model):
         names = relabelled(made.labels, given, str(labels))
         model = dataclasses.replace(made, random_weights=random_weights, labels=names)
@@ -88,7 +94,7 @@ def load_own(name: str, weights: Path | None, random_weights: bool, labels: Path
     names_of = Names(given, str(labels), own_names(network), own_number(network))
     if weights is not None:
         load_weights(network, weights)
-    network = network if program else fold_batch_norms(network.eval()).requires_grad_(False)
+    network = network if complete else fold_batch_norms(network.eval()).requires_grad_(False)
     if example.dtype == torch.float32:
         network = ImageInput(network)
         network.training = False  # an exported program does not support eval()
@@ -139,6 +145,21 @@ def _first(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
+def _make(name: str, weights: Path | None) -> tuple[Model | _Made, bool]:
+    """Return what a name stands for, and whether it comes from a file, in eval mode."""
+    program, onnx = _PROGRAM.fullmatch(name), _ONNX.fullmatch(name)
+    if program:
+        return _from_program(Path(program["path"]), program["postprocess"] or AUTO), True
+    if onnx and weights is not None:
+        raise FileProblem(f"{onnx['path']} holds its weights: give none beside it")
+    if onnx:
+        from neurosurgeon_ros.models.onnx_files import load_onnx
+
+        size = (int(onnx["height"]), int(onnx["width"])) if onnx["height"] else None
+        return _Made(*load_onnx(Path(onnx["path"]), size), onnx["postprocess"] or AUTO), True
+    return _from_factory(name), False
+
+
 def _from_factory(name: str) -> Model | _Made:
     factory = find_function(f"Model {name!r}", name)
     try:
@@ -173,7 +194,8 @@ def _from_program(path: Path, postprocess: str) -> _Made:
     try:
         with _unprinted(logged):
             program = torch.export.load(path)
-            network = program.module()
+            # Its graph writes to tensors that other steps may share; the decomposed one does not.
+            network = program.run_decompositions({}).module()
     except Exception as error:  # many kinds of zip, JSON, pickle and version errors
         raise FileProblem(
             f"{path} cannot be loaded by torch {torch.__version__} ({_first(logged[0] if logged else error)}): export "

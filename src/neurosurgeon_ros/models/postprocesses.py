@@ -26,7 +26,7 @@ _FAMILIES = {family.name: family for family in FAMILIES}
 #: Valid names.
 POSTPROCESSES: tuple[str, ...] = (AUTO, *_FAMILIES, *_DETECTORS)
 
-_HOW_TO_NAME = "as FILE.pt2:NAME, or as the third value of the factory"
+_HOW_TO_NAME = "as FILE:NAME, or as the third value of the factory"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -185,6 +185,8 @@ def _make_functional(module: fx.GraphModule) -> None:
 
 def _written(module: fx.GraphModule, node: fx.Node) -> fx.Node | None:
     """Return the node whose tensor this node writes to, or None."""
+    if isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable:
+        raise SharedWrite(f"{node.meta['label']} has no form that does not write")
     first = node.args[0] if node.args and isinstance(node.args[0], fx.Node) else None
     if first is None or not is_tensor(first):
         return None
@@ -225,8 +227,11 @@ def _keep_items_with_their_maker(module: fx.GraphModule) -> None:
     """Split tuples where they are made, so that only single tensors cross later cuts."""
     for node in reversed(list(module.graph.nodes)):
         if node.op == "call_function" and node.target is operator.getitem and not is_tensor(node.args[0]):
-            node.args[0].append(node)
-            node.meta["label"] = f"{node.args[0].meta['label']}.{node.args[1]}"
+            maker = node.args[0]
+            maker.append(node)
+            node.meta["label"] = (
+                f"{maker.meta['label']}.{node.args[1]}" if len(maker.users) > 1 else maker.meta["label"]
+            )
 
 
 def _drop_needless(module: fx.GraphModule) -> None:

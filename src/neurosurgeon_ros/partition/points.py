@@ -12,7 +12,7 @@ from torch import fx, nn
 from neurosurgeon_ros.codecs.tensor import TensorSpec
 from neurosurgeon_ros.partition.graph import is_tensor, steps
 from neurosurgeon_ros.partition.memory_format import is_dense, lies_channels_last
-from neurosurgeon_ros.partition.trace import operation_name
+from neurosurgeon_ros.partition.names import operation_name
 from neurosurgeon_ros.partition.work import Work
 
 #: Names of the two points that every network has.
@@ -28,8 +28,8 @@ _CHEAP_MODULES = (
 _CHEAP_OPERATIONS = frozenset(
     (
         *("max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d"),
-        *("flatten", "unflatten", "view", "reshape", "permute", "transpose", "t", "squeeze", "unsqueeze", "expand"),
-        *("getitem", "select", "slice", "narrow", "chunk", "split", "unbind", "dense", "contiguous", "clone", "alias"),
+        *("unflatten", "reshape", "permute", "squeeze", "unsqueeze", "expand"),
+        *("slice", "narrow", "chunk", "split", "unbind", "dense", "contiguous", "clone", "alias"),
         *("pad", "interpolate", "upsample_nearest2d", "pixel_shuffle", "relu", "relu6", "leaky_relu", "hardtanh"),
     )
 )

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import itertools
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,12 +19,9 @@ from typing import Any
 
 import torch
 from torch import fx, nn
-from torch.utils import _pytree as pytree
 
 from neurosurgeon_ros.partition.errors import PartitionError, first_line
-
-#: Maximum length of the name of a value; matches the bound of the message field that carries it.
-LONGEST_NAME = 64
+from neurosurgeon_ros.partition.names import INNER_NAME, WRAPS, name_steps, plain_name
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,9 +72,44 @@ def trace_with_fx(network: nn.Module) -> Trace:
 
     :raises Exception: any exception that the network's own code raises when it receives a proxy instead of a tensor.
     """
-    module = fx.GraphModule(network, fx.Tracer().trace(network))
-    _label(module.graph)
+    if isinstance(network, fx.GraphModule):
+        return _trace_of_graph(network)
+    module = fx.GraphModule(network, _Tracer().trace(network))
+    name_steps(module.graph, getattr(network, WRAPS, ""))
     return Trace(module, _same)
+
+
+class _Tracer(fx.Tracer):
+    """Tracer that takes graphs within the network as they are, with the names of their steps."""
+
+    def call_module(
+        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Record the call of a module."""
+        if isinstance(m, fx.GraphModule) and not kwargs:
+            return self._inline(m, args)
+        return super().call_module(m, forward, args, kwargs)
+
+    def _inline(self, module: fx.GraphModule, args: tuple[Any, ...]) -> Any:
+        place = self.path_of_module(module)
+        given = iter(module.graph.process_inputs(*args))
+        values: dict[fx.Node, Any] = {}
+        for node in module.graph.nodes:
+            inner_args, inner_kwargs = fx.map_arg((node.args, node.kwargs), values.__getitem__)
+            if node.op == "placeholder":
+                values[node] = next(given)
+            elif node.op == "output":
+                return module.graph.process_outputs(inner_args[0])
+            elif not _is_guard(node):
+                own = f"{place}.{node.target}" if node.op in ("call_module", "get_attr") else node.target
+                values[node] = self.create_proxy(node.op, own, inner_args, inner_kwargs)
+                values[node].node.meta[INNER_NAME] = plain_name(node)
+        raise AssertionError("a graph without an output")
+
+
+def _is_guard(node: fx.Node) -> bool:
+    """Return whether a step only checks the shapes of the inputs."""
+    return node.op == "call_module" and str(node.target).startswith("_guards")
 
 
 def trace_with_export(network: nn.Module, inputs: Sequence[torch.Tensor]) -> Trace:
@@ -90,27 +121,23 @@ def trace_with_export(network: nn.Module, inputs: Sequence[torch.Tensor]) -> Tra
     # torch prints the graph up to the obstacle: thousands of lines for a detector.
     with torch.no_grad(), contextlib.redirect_stderr(io.StringIO()):
         program = torch.export.export(network, tuple(inputs)).run_decompositions({})
-    return trace_of_program(program)
-
-
-def trace_of_program(program: torch.export.ExportedProgram) -> Trace:
-    """Return the graph of a program without in-place writes."""
     module = program.module()
     assert isinstance(module, fx.GraphModule)
+    return _trace_of_graph(module, getattr(network, WRAPS, ""))
+
+
+def _trace_of_graph(module: fx.GraphModule, prefix: str = "") -> Trace:
+    """Return a recorded graph, and how it arranges its outputs."""
     graph = fx.Graph()
     copies: dict[fx.Node, fx.Node] = {}
     for node in module.graph.nodes:
         if node.op == "output":
             graph.output(fx.map_arg(node.args[0], copies.__getitem__))
-        elif not (node.op == "call_module" and str(node.target).startswith("_guards")):
+        elif not _is_guard(node):
             copies[node] = graph.node_copy(node, copies.__getitem__)
-    out_spec = program.call_spec.out_spec
-    _label(graph)
-
-    def restore(flat: Any) -> Any:
-        return pytree.tree_unflatten(list(flat), out_spec)
-
-    return Trace(fx.GraphModule(module, graph), restore)
+    recorded = fx.GraphModule(module, graph)
+    name_steps(recorded.graph, prefix)
+    return Trace(recorded, module.graph.process_outputs)
 
 
 def trace_as_one_step(network: nn.Module, inputs: Sequence[torch.Tensor], error: Exception) -> Trace:
@@ -124,43 +151,17 @@ def trace_as_one_step(network: nn.Module, inputs: Sequence[torch.Tensor], error:
     graph = fx.Graph()
     step = graph.call_module("network", tuple(graph.placeholder(f"input_{index}") for index in range(len(inputs))))
     graph.output(step)
-    _label(graph)
+    recorded = fx.GraphModule(root, graph)
+    name_steps(recorded.graph)
     obstacle = (
         f"Network {type(network).__name__} cannot be cut: {_place(network, error)}; it runs as a whole, on the robot "
         "or at the edge."
     )
-    return Trace(fx.GraphModule(root, graph), _same, obstacle)
+    return Trace(recorded, _same, obstacle)
 
 
 def _same(outputs: Any) -> Any:
     return outputs
-
-
-def _label(graph: fx.Graph) -> None:
-    """Name each node after the module that it belongs to, and number calls that have the same name."""
-    seen: set[str] = set()
-    for node in graph.nodes:
-        label = _plain_label(node).replace("/", ".")[-(LONGEST_NAME - 5) :].lstrip(".")
-        numbered = (f"{label}_{number}" for number in itertools.count(2))
-        node.meta["label"] = next(name for name in itertools.chain([label], numbered) if name not in seen)
-        seen.add(node.meta["label"])
-
-
-def _plain_label(node: fx.Node) -> str:
-    if node.op == "call_module":
-        return str(node.target)
-    if node.op not in ("call_function", "call_method"):
-        return node.name
-    stack = list((node.meta.get("nn_module_stack") or {"": ("", None)}).values())
-    scope = str(stack[-1][0])
-    return f"{scope}.{operation_name(node)}".lstrip(".")
-
-
-def operation_name(node: fx.Node) -> str:
-    """Return the bare name of a function or method, without overload and in-place markers."""
-    name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", str(node.target))
-    name = name.split(".")[0].strip("_")
-    return {"iadd": "add", "isub": "sub", "imul": "mul", "itruediv": "truediv"}.get(name, name)
 
 
 def _place(network: nn.Module, error: Exception) -> str:

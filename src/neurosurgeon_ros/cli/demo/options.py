@@ -107,7 +107,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--model",
         default="yolov3_tiny",
         metavar="NAME",
-        help="the network: a shipped one, package.module:factory, or a .pt2 file (default: %(default)s)",
+        help="the network: a shipped one, package.module:factory, or a .pt2 or .onnx file (default: %(default)s)",
     )
     weights = parser.add_mutually_exclusive_group()
     weights.add_argument("--weights", type=Path, metavar="FILE", help="weights file (default: the one from set-up)")
@@ -203,5 +203,5 @@ def _video(given: str | None) -> str:
 
 
 def _absolute(model: str) -> str:
-    """Make the path of a `.pt2` file absolute, with or without a post-processing suffix, for other processes."""
-    return re.sub(r"^.+\.pt2(?=:|$)", lambda match: str(Path(match[0]).absolute()), model)
+    """Make the path of a file absolute, with or without size and post-processing, for other processes."""
+    return re.sub(r"^.+\.(pt2|onnx)(?=[:@]|$)", lambda match: str(Path(match[0]).absolute()), model)
