@@ -54,17 +54,18 @@ def reference(path: Path, x: torch.Tensor) -> list[Array]:
 
 
 def largest_difference(outputs: Any, wanted: Sequence[Array]) -> float:
-    """Return the largest difference of outputs, in shares of the range of each; infinite for other shapes or types."""
+    """Return the largest difference of outputs, in shares of the extent of each; infinite for other shapes or types."""
     given = list(outputs.values()) if isinstance(outputs, dict) else [outputs]
     differences = [0.0]
     for one, other in zip(given, wanted, strict=True):
         if tuple(one.shape) != other.shape or one.numpy().dtype != other.dtype:
             return float("inf")
         mine, theirs = one.numpy().astype(np.float64), other.astype(np.float64)
-        same = np.nan_to_num(mine, nan=1e300) == np.nan_to_num(theirs, nan=1e300)
-        apart = np.abs(np.where(same, 0.0, mine - np.where(same, 0.0, theirs)))
-        apart = np.where(same, 0.0, apart)
-        differences.append(float(apart.max(initial=0.0)) / max(float(np.ptp(theirs)) if theirs.size else 0.0, 1e-6))
+        same = (mine == theirs) | (np.isnan(mine) & np.isnan(theirs))
+        apart = np.abs(np.where(same, 0.0, mine) - np.where(same, 0.0, theirs))
+        finite = theirs[np.isfinite(theirs)]
+        extent = max(np.ptp(finite), np.abs(finite).max()) if finite.size else 0.0
+        differences.append(float(apart.max(initial=0.0)) / max(float(extent), 1e-6))
     return max(differences)
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import torch
@@ -294,3 +295,6 @@ def make_network(name: str) -> tuple[nn.Module, torch.Tensor]:
             module.running_mean.uniform_(-0.1, 0.1)
             module.running_var.uniform_(0.5, 1.5)
     return network.eval().requires_grad_(False), torch.rand(1, 3, SIZE, SIZE)
+
+
+efficient = functools.partial(make_network, "efficient")

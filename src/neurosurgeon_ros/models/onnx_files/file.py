@@ -45,8 +45,9 @@ class OnnxFile:
         found = _literal(self.metadata.get("names", ""))
         if isinstance(found, list | tuple):
             found = dict(enumerate(found))
-        good = isinstance(found, dict) and all(isinstance(name, str) and name for name in found.values())
-        return found if good and set(found) == set(range(len(found))) else None  # type: ignore[arg-type, return-value]
+        if not isinstance(found, dict) or set(found) != set(range(len(found))):
+            return None
+        return found if found and all(isinstance(name, str) and name for name in found.values()) else None
 
     @property
     def size(self) -> tuple[int, int] | None:
@@ -66,7 +67,7 @@ def open_onnx(path: Path) -> OnnxFile:
         raise FileProblem(f"{path.absolute()} is missing: give the path of an ONNX file")
     try:
         import onnx
-        from google.protobuf.message import DecodeError
+        from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
     except ImportError:
         raise FileProblem(
             f"{path} can be read with the Python package onnx alone: install it with `pip install onnx` where this "

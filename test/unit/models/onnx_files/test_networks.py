@@ -85,3 +85,34 @@ def test_detections_of_every_family_are_onnxruntimes(tmp_path: Path, name: str) 
     assert found.boxes == pytest.approx(wanted.boxes, abs=1e-2)
     assert found.scores == pytest.approx(wanted.scores, abs=1e-5)
     assert found.classes.tolist() == wanted.classes.tolist()
+
+
+def test_modules_have_the_same_names_however_the_network_came(tmp_path: Path) -> None:
+    network, example = make_network("efficient")
+    torch.export.save(torch.export.export(network, (example,)), tmp_path / "network.pt2")
+    export(network, example, tmp_path / "legacy.onnx", 17)
+    export(network, example, tmp_path / "newer.onnx", 20, dynamo=True)
+    wanted = {"stem.0", "stem.2", "depth.0", "squeeze.1", "squeeze.2", "squeeze.3", "gate", "mul", "head"}
+    for source in (
+        "small_networks:efficient",
+        *(tmp_path / name for name in ("network.pt2", "legacy.onnx", "newer.onnx")),
+    ):
+        model = load_model(str(source))
+        names = {point.name for point in partition(model.network, model.example_input, keep_all=True).points}
+        assert wanted - names == set()
+        assert not any(name.startswith(("network", "step")) for name in names)
+
+
+def test_calls_of_one_module_are_numbered_as_by_torch(tmp_path: Path) -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.act, self.head = nn.Conv2d(3, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 4, 1)
+
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return self.head(self.act(self.conv(self.act(self.conv(image))))).mean((2, 3))
+
+    network, example = Twice().eval(), torch.zeros(1, 3, 32, 32)
+    mine, _ = load_onnx(export(network, example, tmp_path / "twice.onnx", 17))
+    names = [[point.name for point in partition(one, example, keep_all=True).points] for one in (network, mine)]
+    assert names[1] == names[0] == ["input", "conv", "act", "conv_2", "act_2", "head", "on_device"]

@@ -92,19 +92,19 @@ def _along(node: Node, x: Value, axis: int, size: int, factor: float) -> Value:
     return node.call(torch.movedim, node.call(functional.linear, last, table), -1, axis)  # type: ignore[no-any-return]
 
 
-def _coordinates(node: Node, given: int, size: int, factor: float) -> NDArray[np.float64]:
-    """Return the place in the input, in elements, of each element of the result."""
-    index = np.arange(size, dtype=np.float64)
+def _coordinates(node: Node, given: int, size: int, scale: float) -> NDArray[np.float32]:
+    """Return the place in the input, in elements, of each element of the result; in float32, like onnxruntime."""
+    index, factor = np.arange(size, dtype=np.float32), np.float32(scale)
     mode = node.text("coordinate_transformation_mode", "half_pixel")
     if mode == "half_pixel":
         return (index + 0.5) / factor - 0.5
     if mode == "pytorch_half_pixel":
-        return (index + 0.5) / factor - 0.5 if size > 1 else np.zeros(size)
+        return (index + 0.5) / factor - 0.5 if size > 1 else np.zeros(size, np.float32)
     if mode == "half_pixel_symmetric":
-        centre, adjusted = given / 2, size / (given * factor)
+        centre, adjusted = np.float32(given / 2), np.float32(size) / (np.float32(given) * factor)
         return centre * (1 - adjusted) + (index + 0.5) / factor - 0.5
     if mode == "align_corners":
-        return index * (given - 1) / (size - 1) if size > 1 else np.zeros(size)
+        return index * np.float32(given - 1) / np.float32(size - 1) if size > 1 else np.zeros(size, np.float32)
     if mode == "asymmetric":
         return index / factor
     raise Unconvertible(f"its coordinate_transformation_mode {mode!r} is not known")
@@ -120,7 +120,7 @@ def _nearest(node: Node, given: int, size: int, factor: float) -> NDArray[np.int
 
 def _weights(node: Node, mode: str, given: int, size: int, factor: float) -> NDArray[np.float64]:
     """Return the share of each element of the input in each element of the result. Shape (size, given)."""
-    place = _coordinates(node, given, size, factor)
+    place = _coordinates(node, given, size, factor).astype(np.float64)
     if mode == "linear":
         place = np.clip(place, 0, given - 1)
         taps = range(2)
