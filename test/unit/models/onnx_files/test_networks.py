@@ -92,15 +92,18 @@ def test_modules_have_the_same_names_however_the_network_came(tmp_path: Path) ->
     torch.export.save(torch.export.export(network, (example,)), tmp_path / "network.pt2")
     export(network, example, tmp_path / "legacy.onnx", 17)
     export(network, example, tmp_path / "newer.onnx", 20, dynamo=True)
-    wanted = {"stem.0", "stem.2", "depth.0", "squeeze.1", "squeeze.2", "squeeze.3", "gate", "mul", "head"}
-    for source in (
+    sources = (
         "small_networks:efficient",
-        *(tmp_path / name for name in ("network.pt2", "legacy.onnx", "newer.onnx")),
-    ):
-        model = load_model(str(source))
-        names = {point.name for point in partition(model.network, model.example_input, keep_all=True).points}
-        assert wanted - names == set()
-        assert not any(name.startswith(("network", "step")) for name in names)
+        *(str(tmp_path / f"{name}") for name in ("legacy.onnx", "newer.onnx", "network.pt2")),
+    )
+    names = []
+    for source in sources:
+        model = load_model(source)
+        points = partition(model.network, model.example_input, keep_all=True).points
+        # Batch norms are folded into convolutions, but not in a program of torch.export.
+        names.append([point.name for point in points if point.name not in ("stem.1", "depth.1")])
+    assert {"stem.0", "depth.2", "squeeze.3", "gate", "mul", "pool"} <= set(names[0])
+    assert names[1:] == 3 * names[:1]
 
 
 def test_calls_of_one_module_are_numbered_as_by_torch(tmp_path: Path) -> None:
