@@ -24,6 +24,8 @@ OF_THE_VIEW = {"bokeh", "jinja2", "tornado"}
 OF_VIDEO = {"av"}
 #: Needed only by the codecs for changes of feature maps; docs/codecs.md installs it by pip.
 OF_CHANGES = {"constriction"}
+#: Needed only to read ONNX files; docs/your-own-network.md installs it by pip.
+OF_ONNX = {"onnx"}
 
 
 def imported() -> dict[str, str]:
@@ -52,7 +54,15 @@ def asked_for() -> set[str]:
 
 @pytest.mark.parametrize(
     "name",
-    sorted(set(imported()) - set(sys.stdlib_module_names) - {"neurosurgeon_ros"} - OF_THE_VIEW - OF_VIDEO - OF_CHANGES),
+    sorted(
+        set(imported())
+        - set(sys.stdlib_module_names)
+        - {"neurosurgeon_ros"}
+        - OF_THE_VIEW
+        - OF_VIDEO
+        - OF_CHANGES
+        - OF_ONNX
+    ),
 )
 def test_what_is_imported_is_asked_for(name: str) -> None:
     assert KEYS.get(name, name) in asked_for(), f"{imported()[name]} imports {name}"
@@ -71,6 +81,11 @@ def test_what_the_video_codecs_need_is_told() -> None:
 def test_what_the_codecs_for_changes_need_is_told() -> None:
     assert imported().keys() >= OF_CHANGES
     assert "pip install constriction" in (ROOT / "docs" / "codecs.md").read_text(encoding="utf-8")
+
+
+def test_what_onnx_files_need_is_told() -> None:
+    assert imported().keys() >= OF_ONNX
+    assert "pip install onnx" in (ROOT / "docs" / "your-own-network.md").read_text(encoding="utf-8")
 
 
 def test_nothing_is_asked_for_in_vain() -> None:

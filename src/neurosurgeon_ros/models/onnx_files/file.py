@@ -67,7 +67,6 @@ def open_onnx(path: Path) -> OnnxFile:
         raise FileProblem(f"{path.absolute()} is missing: give the path of an ONNX file")
     try:
         import onnx
-        from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
     except ImportError:
         raise FileProblem(
             f"{path} can be read with the Python package onnx alone: install it with `pip install onnx` where this "
@@ -78,10 +77,10 @@ def open_onnx(path: Path) -> OnnxFile:
     model = onnx.ModelProto()
     try:
         model.ParseFromString(path.read_bytes())
-    except (DecodeError, RecursionError):
-        raise FileProblem(f"{path} is no ONNX file, or it is cut off: export or copy it again") from None
     except OSError as error:
         raise FileProblem(f"{path} cannot be read ({error.strerror}): give the path of an ONNX file") from None
+    except Exception:  # protobuf's own error, whose module onnx does not export
+        raise FileProblem(f"{path} is no ONNX file, or it is cut off: export or copy it again") from None
     opset = max((one.version for one in model.opset_import if one.domain in STANDARD), default=None)
     if opset is None or not model.graph.node:
         raise FileProblem(f"{path} is no ONNX file, or it is cut off: export or copy it again")

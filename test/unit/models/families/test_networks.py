@@ -76,7 +76,7 @@ def test_of_two_families_that_fit_one_is_chosen_and_it_is_said() -> None:
     model = load_model("detector_heads:one_class")
     assert model.family == "yolov5"
     (note,) = model.notes
-    assert "fit yolov7 too" in note and "FILE.pt2:NAME" in note and "third value of the factory" in note
+    assert "fit yolov7 too" in note and "FILE:NAME" in note and "third value of the factory" in note
 
 
 def test_class_probabilities_are_not_taken_for_logits() -> None:
