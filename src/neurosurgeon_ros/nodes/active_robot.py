@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 from neurosurgeon_ros.calibration.fidelity import FidelityTable
 from neurosurgeon_ros.camera.camera import Camera
-from neurosurgeon_ros.camera.images import transport_topic
+from neurosurgeon_ros.camera.transports import transport_topic
 from neurosurgeon_ros.diagnostics.robot_health import SILENCE_S, Health, Trend, level, stream_values
 from neurosurgeon_ros.inference.throttle import Throttle
 from neurosurgeon_ros.learning.key_frames import KeyFrameDetector

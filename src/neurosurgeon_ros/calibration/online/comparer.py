@@ -21,17 +21,21 @@ from neurosurgeon_ros.calibration.stream_trial import SentFrame, StreamTrial
 from neurosurgeon_ros.codecs import CameraImage, CodecError
 from neurosurgeon_ros.inference.arm import Arm
 from neurosurgeon_ros.inference.engine import Engine
-from neurosurgeon_ros.models import Letterbox
+from neurosurgeon_ros.models import Detections, Letterbox
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Front:
-    """An image, the tensors at some points, the whole network's outputs if they are known, and the letterbox."""
+    """An image, the tensors at some points, the whole network's detections if they are known, and the letterbox."""
 
     image: Image
     held: Mapping[int, Any]
-    whole: Any
+    whole: Detections | None
     letterbox: Letterbox
+
+    def has_objects(self, judge: Judge) -> bool:
+        """Return whether the whole network found an object."""
+        return self.whole is not None and judge.match(self.whole, self.whole).one > 0
 
 
 class Comparer:
@@ -69,7 +73,7 @@ class Comparer:
         if not has_changed(outline(newest), self._seen):
             self.waits = "waits for the scene to change"
             return False
-        if self.waits and not self._has_objects(self._front(newest, (), whole=True)):
+        if self.waits and not self._front(newest, (), whole=True).has_objects(self._judge):
             self.waits = "waits for objects"
             return False
         trials = {arm: StreamTrial(self._engine, arm) for arm in arms if arm.is_stream}
@@ -91,18 +95,16 @@ class Comparer:
         x, letterbox = engine.model.preprocess(image)
         last = engine.on_device if whole else points[-1]
         held = engine.partitioned.run_front(x, last, keep=points, before_step=self._before_step)
-        return _Front(image, held, held.get(engine.on_device), letterbox)
-
-    def _has_objects(self, front: _Front) -> bool:
-        """Return whether the whole network finds an object."""
+        if not whole:
+            return _Front(image, held, None, letterbox)
         self._pause("postprocess")
-        return self._judge.compare(front.whole, front.whole, front.letterbox).one > 0
+        return _Front(image, held, self._judge.detect(held[engine.on_device], letterbox), letterbox)
 
     def _judge_frame(self, clip: Clip, number: int, plain: Sequence[Arm], trials: dict[Arm, StreamTrial]) -> bool:
         """Compare the arms with the whole network on one frame. Return whether it was of use."""
         progress, image = self._progress, clip.images[number]
         front = self._front(image, (*plain, *trials), whole=True)
-        has_objects = self._has_objects(front)
+        has_objects = front.has_objects(self._judge)
         # Images without objects show what an arm finds where nothing is; more of them than others prove little.
         is_of_use = has_objects or 2 * (progress.empty + 1) <= progress.judged
         if is_of_use:
@@ -154,7 +156,9 @@ class Comparer:
         """Compare the results of an arm with those of the whole network."""
         outputs = self._engine.partitioned.run_back(tensors, arm.point, self._before_step)
         self._pause("postprocess")
-        self._evidence(arm).compare(self._judge.compare(front.whole, outputs, front.letterbox), block)
+        assert front.whole is not None
+        found = self._judge.detect(outputs, front.letterbox)
+        self._evidence(arm).compare(self._judge.match(front.whole, found), block)
 
     def _evidence(self, arm: Arm) -> Evidence:
         return self._progress.evidence.setdefault(arm.name, Evidence())

@@ -81,7 +81,7 @@ class Evidence:
     def fidelity(self) -> ArmFidelity | StreamFidelity:
         """Return the agreement, with an interval from blocks of one second, as for codecs with memory."""
         blocks = [Matches(*counts) for counts in self.blocks.values()]
-        low, high = bootstrap(blocks) if blocks else (0.0, 1.0)
+        low, high = bootstrap([blocks]) if blocks else (0.0, 1.0)
         sent_bytes = self.sent_bytes / max(1, self.sent)
         if not self.keys:
             return ArmFidelity(f1(blocks), low, high, sent_bytes)

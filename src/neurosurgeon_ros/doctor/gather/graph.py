@@ -13,7 +13,7 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CompressedImage, Image
 
 from neurosurgeon_ros.camera.image_sources import Silence, other_sources, sources_of
-from neurosurgeon_ros.camera.images import COMPRESSED, RAW
+from neurosurgeon_ros.camera.transports import COMPRESSED, RAW
 from neurosurgeon_ros.doctor.facts import Mismatch, Report
 from neurosurgeon_ros.doctor.gather.listener import PREFIX
 from neurosurgeon_ros.msg import EdgeStatus, PartialInference, RobotHello
