@@ -99,6 +99,7 @@ def most_refused(answers: list[DelayFeedback]) -> int:
     return most
 
 
+@pytest.mark.full
 def test_robots_with_different_deadlines_get_equal_shares(processes: Processes, root: Path, cameras: Cameras) -> None:
     nodes = [start(processes, root, "edge_node", "max_batch:=1", slow_s=SERVICE_S)]
     for name, deadline_ms in DEADLINES_MS.items():
@@ -112,9 +113,12 @@ def test_robots_with_different_deadlines_get_equal_shares(processes: Processes, 
     answers = {name: tuple(kept) for name, kept in cameras.answers.items()}
     served = {name: sum(one.status == DelayFeedback.OK for one in kept) for name, kept in answers.items()}
     asked = sum(map(len, answers.values()))
-    print(f"served {served} of {asked} requests, Jain's index {jain(served.values()):.4f}")
+    used_s = sum(
+        one.decode_delay + one.compute_delay + one.postprocess_delay for kept in answers.values() for one in kept
+    )
+    print(f"served {served} of {asked} requests, Jain's index {jain(served.values()):.4f}, used {used_s / COUNT_S:.2f}")
     assert jain(served.values()) >= 0.98
-    assert sum(served.values()) >= 0.5 * COUNT_S / SERVICE_S
+    assert used_s >= 0.5 * COUNT_S, "the edge is used"
     assert all(most_refused(list(kept)) <= 3 for kept in answers.values())
     assert asked < 0.7 * len(DEADLINES_MS) * COUNT_S / PERIOD_S, "what cannot be served is not sent"
     for name, kept in cameras.decisions.items():
