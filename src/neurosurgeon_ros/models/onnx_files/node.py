@@ -100,9 +100,14 @@ class Node:
         """Return the shape of an input."""
         return tuple(example(self.input(index)).shape)
 
-    def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Add a step; see :meth:`Builder.call`."""
-        return self.builder.call(function, *args, **kwargs)
+    def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Value:
+        """Add a step that returns one value; see :meth:`Builder.call`."""
+        result: Value = self.builder.call(function, *args, **kwargs)
+        return result
+
+    def call_for_several(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Value, ...]:
+        """Add a step that returns several values."""
+        return tuple(self.builder.call(function, *args, **kwargs))
 
 
 #: Conversion of a node.

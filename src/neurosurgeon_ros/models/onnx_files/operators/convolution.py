@@ -75,7 +75,7 @@ def _conv_transpose(node: Node) -> Result:
         whole = node.call(_CONVOLVE_BACK[len(sizes)], x, weight, bias, stride, 0, padding, groups, dilation)
         for axis, (low, high) in enumerate(zip(before, after, strict=True), start=2):
             whole = node.call(torch.narrow, whole, axis, low, example(whole).shape[axis] - low - high)
-        return whole  # type: ignore[no-any-return]
+        return whole
     return node.call(_CONVOLVE_BACK[len(sizes)], x, weight, bias, stride, before, added, groups, dilation)
 
 

@@ -19,7 +19,7 @@ def _places(node: Node, index: int, size: int) -> Value:
         if places.numel() and not -size <= int(places.min()) <= int(places.max()) < size:
             raise Unconvertible(f"its places lie outside the {size} elements of its input")
         return torch.where(places < 0, places + size, places).to(torch.int64)
-    return places if example(places).dtype == torch.int64 else node.call(torch.Tensor.to, places, torch.int64)  # type: ignore[no-any-return]
+    return places if example(places).dtype == torch.int64 else node.call(torch.Tensor.to, places, torch.int64)
 
 
 def _gather(node: Node) -> Result:
@@ -32,7 +32,7 @@ def _gather(node: Node) -> Result:
     flat = places if len(wanted) == 1 else node.call(torch.reshape, places, (-1,))
     found = node.call(torch.index_select, node.x, axis, flat)
     if len(wanted) == 1:
-        return found  # type: ignore[no-any-return]
+        return found
     return node.call(torch.reshape, found, (*shape[:axis], *wanted, *shape[axis + 1 :]))
 
 
@@ -79,7 +79,7 @@ def _one_hot(node: Node) -> Result:
     hot = node.call(functional.one_hot, node.call(torch.remainder, node.x, classes), classes)
     chosen = node.call(torch.where, node.call(torch.eq, hot, 1), values[1], values[0])
     axis = node.integer("axis", -1) % rank
-    return chosen if axis == rank - 1 else node.call(torch.movedim, chosen, -1, axis)  # type: ignore[no-any-return]
+    return chosen if axis == rank - 1 else node.call(torch.movedim, chosen, -1, axis)
 
 
 def _cumulative_sum(node: Node) -> Result:

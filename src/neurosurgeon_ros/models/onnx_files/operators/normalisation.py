@@ -109,7 +109,7 @@ def _after(function: Callable[..., Any], node: Node) -> Result:
     """Sum what a function gives for each element."""
     axes = _axes(node)
     x = node.call(function, node.x)
-    return x if axes is None else node.call(torch.sum, x, axes, keepdim=bool(node.integer("keepdims", 1)))  # type: ignore[no-any-return]
+    return x if axes is None else node.call(torch.sum, x, axes, keepdim=bool(node.integer("keepdims", 1)))
 
 
 def _log_sum(node: Node) -> Result:
@@ -133,7 +133,7 @@ def _top_k(node: Node) -> Result:
         raise Unconvertible(f"it takes {number} of {node.shape(0)[axis]} elements")
     # Of equal elements ONNX takes the first, where torch.topk takes any.
     largest = bool(node.integer("largest", 1))
-    values, places = node.call(torch.sort, node.x, stable=True, dim=axis, descending=largest)
+    values, places = node.call_for_several(torch.sort, node.x, stable=True, dim=axis, descending=largest)
     return tuple(node.call(torch.narrow, one, axis, 0, number) for one in (values, places))
 
 

@@ -63,7 +63,7 @@ def _whole(node: Node, changed: list[int], wanted: list[int], factors: list[floa
             theirs = np.arange(wanted[axis]) * shape[axis] // wanted[axis]
             if not np.array_equal(_nearest(node, shape[axis], wanted[axis], factors[axis]), theirs):
                 return None
-        return node.call(functional.interpolate, node.x, wanted[2:], mode="nearest")  # type: ignore[no-any-return]
+        return node.call(functional.interpolate, node.x, wanted[2:], mode="nearest")
     exact = all(math.isclose(wanted[axis], shape[axis] * factors[axis]) for axis in (2, 3))
     half = coordinates == "half_pixel" or (coordinates == "pytorch_half_pixel" and min(wanted[2:]) > 1)
     kinds = {"linear": "bilinear", "cubic": "bicubic"}
@@ -72,9 +72,7 @@ def _whole(node: Node, changed: list[int], wanted: list[int], factors: list[floa
     )
     if mode not in kinds or not usual or not exact or not (half or coordinates == "align_corners"):
         return None
-    return node.call(  # type: ignore[no-any-return]
-        functional.interpolate, node.x, wanted[2:], mode=kinds[mode], align_corners=not half
-    )
+    return node.call(functional.interpolate, node.x, wanted[2:], mode=kinds[mode], align_corners=not half)
 
 
 def _along(node: Node, x: Value, axis: int, size: int, factor: float) -> Value:
@@ -89,7 +87,7 @@ def _along(node: Node, x: Value, axis: int, size: int, factor: float) -> Value:
         raise Unconvertible(f"its mode {mode!r} is not known")
     table = torch.from_numpy(_weights(node, mode, given, size, factor).astype(np.float32))
     last = node.call(torch.movedim, x, axis, -1)
-    return node.call(torch.movedim, node.call(functional.linear, last, table), -1, axis)  # type: ignore[no-any-return]
+    return node.call(torch.movedim, node.call(functional.linear, last, table), -1, axis)
 
 
 def _coordinates(node: Node, given: int, size: int, scale: float) -> NDArray[np.float32]:
@@ -115,7 +113,7 @@ def _nearest(node: Node, given: int, size: int, factor: float) -> NDArray[np.int
     if mode not in _ROUND:
         raise Unconvertible(f"its nearest_mode {mode!r} is not known")
     rounded = _ROUND[mode](_coordinates(node, given, size, factor))
-    return np.clip(rounded, 0, given - 1).astype(np.int64)  # type: ignore[no-any-return]
+    return np.clip(rounded, 0, given - 1).astype(np.int64)
 
 
 def _weights(node: Node, mode: str, given: int, size: int, factor: float) -> NDArray[np.float64]:

@@ -82,8 +82,7 @@ def _split(node: Node) -> Result:
         count = node.integer("num_outputs", node.outputs)
         each = -(-whole // count)
         sizes = [max(0, min(each, whole - index * each)) for index in range(count)]
-    parts: tuple[Value, ...] = node.call(torch.split, node.x, sizes, axis)
-    return tuple(parts)
+    return node.call_for_several(torch.split, node.x, sizes, axis)
 
 
 def _slice(node: Node) -> Result:
@@ -107,14 +106,14 @@ def _cut(node: Node, x: Value, axis: int, size: int, limits: tuple[int, int, int
         cut: Value = node.call(_slice_of(), x, axis, found.start, max(found.start, found.stop), step)
         return cut
     if not found:
-        return node.call(torch.narrow, x, axis, 0, 0)  # type: ignore[no-any-return]
+        return node.call(torch.narrow, x, axis, 0, 0)
     first, last = found[-1], found[0]
     cut = node.call(_slice_of(), x, axis, first, last + 1, -step)
-    return node.call(torch.flip, cut, [axis])  # type: ignore[no-any-return]
+    return node.call(torch.flip, cut, [axis])
 
 
 def _slice_of() -> torch._ops.OpOverload:
-    return torch.ops.aten.slice.Tensor  # type: ignore[no-any-return]
+    return torch.ops.aten.slice.Tensor
 
 
 def _expand(node: Node) -> Result:
@@ -178,7 +177,7 @@ def _space_to_depth(node: Node) -> Result:
 def _constant_of_shape(node: Node) -> Result:
     shape = check_size(node.integers("", 0) or [])
     value = node.attributes.get("value", torch.zeros(1))
-    return value.reshape(()).expand(shape).clone()  # type: ignore[no-any-return]
+    return value.reshape(()).expand(shape).clone()
 
 
 def _range(node: Node) -> Result:
