@@ -13,6 +13,7 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import fx, nn
 
@@ -111,7 +112,9 @@ class Builder:
 
     def _read(self, arguments: Any) -> Any:
         """Replace constant tensors in arguments by steps that read them."""
-        return fx.node.map_aggregate(arguments, lambda one: self._constant(one) if _is_tensor(one) else one)
+        return fx.node.map_aggregate(
+            arguments, lambda one: self._constant(one) if isinstance(one, torch.Tensor) else one
+        )
 
     def _constant(self, tensor: torch.Tensor) -> fx.Node:
         known = self._constants.get(id(tensor))
@@ -138,7 +141,7 @@ def _check_result(function: Callable[..., Any], args: Any) -> None:
     :raises Unconvertible: it is too large.
     """
     shapes: list[tuple[int, ...]] = []
-    fx.node.map_aggregate(args, lambda one: shapes.append(tuple(one.shape)) if _is_tensor(one) else None)
+    fx.node.map_aggregate(args, lambda one: shapes.append(tuple(one.shape)) if isinstance(one, torch.Tensor) else None)
     if len(shapes) < 2:
         return
     if function is torch.cat:
@@ -147,15 +150,11 @@ def _check_result(function: Callable[..., Any], args: Any) -> None:
         count = math.prod(shapes[0][:-1]) * shapes[1][-1] * max(1, math.prod(shapes[1][:-2]))
     else:
         try:
-            count = math.prod(torch.broadcast_shapes(*shapes))
-        except RuntimeError:  # the function does not broadcast, or will say what is wrong
+            count = math.prod(np.broadcast_shapes(*shapes))
+        except ValueError:  # the function does not broadcast, or will say what is wrong
             return
     if count > MOST_ELEMENTS:
         raise Unconvertible(f"it makes a value of {count:,} elements, of which the limit is {MOST_ELEMENTS:,}")
-
-
-def _is_tensor(one: object) -> bool:
-    return isinstance(one, torch.Tensor)
 
 
 def _examples(arguments: Any) -> Any:

@@ -79,10 +79,11 @@ def _fuse_linear(graph: fx.Graph, node: fx.Node) -> None:
     """x @ W + b, with constant W and b."""  # noqa: D403
     if node.target is not torch.add or node.kwargs:
         return
-    for product, bias in (node.args, node.args[::-1]):
-        if not _is(product, torch.matmul) or not _is_constant(bias) or len(product.users) != 1:  # type: ignore[union-attr]
+    pairs: tuple[Any, ...] = (node.args, node.args[::-1])
+    for product, bias in pairs:
+        if not _is(product, torch.matmul) or not _is_constant(bias) or len(product.users) != 1:
             continue
-        x, weight = product.args  # type: ignore[union-attr]
+        x, weight = product.args
         table: torch.Tensor | None = weight.meta.get("value") if _is_constant(weight) else None
         if table is None or table.dim() != 2 or _example(bias).shape != table.shape[1:]:
             continue
@@ -97,23 +98,17 @@ def _fuse_linear(graph: fx.Graph, node: fx.Node) -> None:
 def _fold_batch_norm(graph: fx.Graph, node: fx.Node) -> None:
     if node.target is not functional.batch_norm:
         return
-    before, *constants = node.args
-    module = _owner(graph).get_submodule(str(before.target)) if _is_module(before) else None  # type: ignore[union-attr]
-    alone = len(before.users) == 1 and all(map(_is_constant, constants))  # type: ignore[union-attr]
+    args: tuple[Any, ...] = node.args
+    before, *constants = args
+    module = _owner(graph).get_submodule(str(before.target)) if _is_module(before) else None
+    alone = len(before.users) == 1 and all(map(_is_constant, constants))
     if not isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d) or not alone:
         return
     mean, variance, scale, shift = map(_example, constants)
-    weight, bias = fuse_conv_bn_weights(
-        module.weight,
-        module.bias,
-        mean,
-        variance,
-        float(node.kwargs["eps"]),
-        scale,
-        shift,  # type: ignore[arg-type]
-    )
+    small: Any = node.kwargs["eps"]
+    weight, bias = fuse_conv_bn_weights(module.weight, module.bias, mean, variance, small, scale, shift)
     module.weight, module.bias = (nn.Parameter(one.detach(), requires_grad=False) for one in (weight, bias))
-    node.replace_all_uses_with(before)  # type: ignore[arg-type]
+    node.replace_all_uses_with(before)
     graph.erase_node(node)
 
 

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +16,7 @@ from torch.nn import functional
 from neurosurgeon_ros.models.graphs.builder import Unconvertible, Value
 from neurosurgeon_ros.models.onnx_files.node import Convert, Node, Result, check_size
 
-_ROUND = {
+_ROUND: dict[str, Callable[[Any], Any]] = {
     "floor": np.floor,
     "ceil": np.ceil,
     "round_prefer_floor": lambda x: np.ceil(x - 0.5),
@@ -113,7 +115,8 @@ def _nearest(node: Node, given: int, size: int, factor: float) -> NDArray[np.int
     if mode not in _ROUND:
         raise Unconvertible(f"its nearest_mode {mode!r} is not known")
     rounded = _ROUND[mode](_coordinates(node, given, size, factor))
-    return np.clip(rounded, 0, given - 1).astype(np.int64)
+    places: NDArray[np.int64] = np.clip(rounded, 0, given - 1).astype(np.int64)
+    return places
 
 
 def _weights(node: Node, mode: str, given: int, size: int, factor: float) -> NDArray[np.float64]:
@@ -134,7 +137,8 @@ def _weights(node: Node, mode: str, given: int, size: int, factor: float) -> NDA
         if node.integer("exclude_outside", 0):
             share = np.where((column < 0) | (column >= given), 0.0, share)
         np.add.at(table, (rows, np.clip(column, 0, given - 1)), share)
-    return table / table.sum(axis=1, keepdims=True)
+    shares: NDArray[np.float64] = table / table.sum(axis=1, keepdims=True)
+    return shares
 
 
 def _cubic(distance: NDArray[np.float64], a: float) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import fx
 from torch.nn import functional
@@ -118,7 +119,7 @@ def _slice_of() -> torch._ops.OpOverload:
 
 def _expand(node: Node) -> Result:
     wanted, given = node.integers("shape", 1), node.shape(0)
-    shape = check_size(list(torch.broadcast_shapes(given, wanted or [])))
+    shape = check_size(list(np.broadcast_shapes(given, tuple(wanted or ()))))
     return node.x if tuple(shape) == given else node.call(torch.Tensor.expand, node.x, shape)
 
 
@@ -176,7 +177,7 @@ def _space_to_depth(node: Node) -> Result:
 
 def _constant_of_shape(node: Node) -> Result:
     shape = check_size(node.integers("", 0) or [])
-    value = node.attributes.get("value", torch.zeros(1))
+    value: torch.Tensor = node.attributes.get("value", torch.zeros(1))
     return value.reshape(()).expand(shape).clone()
 
 
