@@ -22,7 +22,6 @@ from watcher import Watcher, watching
 from neurosurgeon_ros.calibration.fidelity import FidelityTable, read_fidelity
 from neurosurgeon_ros.calibration.online.progress import Progress, read_progress
 from neurosurgeon_ros.models.files import find
-from neurosurgeon_ros.robot.decision import Outcome
 
 #: Seconds between two frames of the camera.
 PERIOD_S = 0.05
@@ -133,16 +132,14 @@ def test_a_new_network_has_codecs_within_200_frames_and_at_once_after_a_restart(
     assert "frames of /image_raw on robot_node, until 20" in table.images
     assert table.calibrated > 0
     assert table.judged >= 24
-    assert robots.unfinished == []
-    watcher.until(lambda: watcher.values["auto-calibration"].startswith("done after "), "the diagnostics")
-    watcher.step_until(Outcome.EDGE)
+    watcher.until(lambda: table.images in watcher.values.get("calibration", ""), "the diagnostics")
     robot.end(signal.SIGKILL)
 
     again = robots.start()
     again.wait_for_output("fidelity was calibrated on ")
     again.wait_for_output(" on the device")
     assert lossy_arms(again.output)
-    assert "idle time" not in again.output
+    assert "until then only arms without loss" not in again.output
 
 
 def test_a_robot_that_was_killed_goes_on_where_it_was(
