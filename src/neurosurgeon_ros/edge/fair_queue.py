@@ -73,12 +73,14 @@ class FairQueue:
 
     def put(self, arrived: Waiting, *, busy_s: float) -> list[Refusal]:
         """
-        Add a request, unless it would be answered too late or the queue is full.
+        Add a request, unless it already waits, would be answered too late, or the queue is full.
 
         :param busy_s: seconds that the worker still needs for its current work; negative if it is idle.
         :returns: the requests that are refused because of this one, or this one itself.
         """
         key, now_s = arrived.request.key, arrived.arrived_s
+        if any(one.request.key == key for one in self._lines.of(key.robot_id, key.kind)):
+            return []  # the same message twice
         self._end_reservations(now_s, is_idle=busy_s < 0.0)
         is_frame = key.kind is Kind.FRAME
         self.shares.asks(key.robot_id, now_s, cost_s=self.times.expected_s(arrived.request), is_frame=is_frame)

@@ -34,9 +34,6 @@ from neurosurgeon_ros.ros.managed import ManagedNode
 #: Seconds without an image after which images are considered missing, if somebody publishes them.
 MISSED_S = 1.0
 
-#: Kind of the complaint about NaN, the same for all arms.
-_NAN = "NaN"
-
 
 class ActiveRobot:
     """
@@ -159,7 +156,7 @@ class ActiveRobot:
         """Publish the decision for an accepted frame."""
         if self._configured.engine.unquantised:
             text = f"{decision.arm} gave NaN or infinity, which cannot be quantised and travels as fp32"
-            self._complain(text, _NAN)
+            self._complain(text, "NaN")  # one kind for all arms
         problem = self._pipeline.processor.streams.problem
         if problem:
             self._complain(problem, problem.partition(":")[0])

@@ -10,7 +10,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from neurosurgeon_ros.simulation.arms.codec_table import codec_table
+from neurosurgeon_ros.simulation.arms.codec_files import codec_table
 from neurosurgeon_ros.simulation.environment import GAUSS, HEAVY
 from neurosurgeon_ros.simulation.experiments.links import link_scenario, longest_on_device
 from neurosurgeon_ros.simulation.experiments.outage import LOW_MBPS, ROBOTS_GMACS, SECONDS, back_again, outage_scenario

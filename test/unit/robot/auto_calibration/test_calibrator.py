@@ -115,7 +115,7 @@ def test_arms_are_judged_written_and_used(robot: Robot) -> None:
     admitted = {
         arm.name for arm in Admission(fidelity=table).admit(engine(), engine().arms(FEW)) if not arm.is_lossless
     }
-    assert admitted & {"network.second/int8-zstd", "network.second/int6-zstd", "network.second/int5-delta-d0.5"}
+    assert admitted & {"second/int8-zstd", "second/int6-zstd", "second/int5-delta-d0.5"}
     assert {*table.arms, *table.streams} >= {name for name in admitted if not name.endswith("fp16-zstd")}
     assert calibrator.status().startswith("done after ")
     assert robot.said == [f"fidelity was calibrated on {table.images}"] * len(robot.tables)

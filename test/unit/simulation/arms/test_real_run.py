@@ -13,7 +13,7 @@ import pytest
 
 from neurosurgeon_ros.codecs.camera import CUSTOMARY_PIXELS
 from neurosurgeon_ros.learning.interface import FEATURES, Choice, Context, FloatArray, Observation
-from neurosurgeon_ros.simulation.arms.codec_table import codec_table
+from neurosurgeon_ros.simulation.arms.codec_files import codec_table
 from neurosurgeon_ros.simulation.arms.environment import codec_environment
 from neurosurgeon_ros.simulation.arms.known_table import arm_table
 from neurosurgeon_ros.simulation.arms.real_run import RealRun, run_environment
