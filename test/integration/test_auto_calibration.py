@@ -114,6 +114,7 @@ def the_progress(robots: Robots, monkeypatch: pytest.MonkeyPatch) -> Progress:
     return read_progress(path.name.partition(".")[0])
 
 
+@pytest.mark.full
 def test_a_new_network_has_codecs_within_200_frames_and_at_once_after_a_restart(
     robots: Robots, watcher: Watcher
 ) -> None:

@@ -119,7 +119,7 @@ def carried(request: PartialInference) -> int:
     return int.from_bytes(bytes(tensor.data[5:7]), "little")
 
 
-@pytest.mark.parametrize("transport", [FFMPEG, FOXGLOVE])
+@pytest.mark.parametrize("transport", [FFMPEG, pytest.param(FOXGLOVE, marks=pytest.mark.full)])
 def test_a_video_travels_as_received_and_the_robot_joins_at_key_frames(
     processes: Processes, watcher: Watcher, transport: str
 ) -> None:

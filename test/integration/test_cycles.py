@@ -52,7 +52,10 @@ def assert_nobody_complained(processes: Processes) -> None:
 
 @pytest.mark.parametrize(
     ("down", "up", "cycles"),
-    [(["deactivate"], ["activate"], CYCLES), (["deactivate", "cleanup"], ["configure", "activate"], 3)],
+    [
+        pytest.param(["deactivate"], ["activate"], CYCLES, marks=pytest.mark.full),
+        (["deactivate", "cleanup"], ["configure", "activate"], 3),
+    ],
 )
 def test_a_robot_that_is_taken_down_and_up_again_at_once_is_served(
     processes: Processes, down: list[str], up: list[str], cycles: int

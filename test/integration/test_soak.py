@@ -13,6 +13,7 @@ from benchmarks.soak.run import KILLS, ROBOTS, run_soak
 SECONDS = 30.0
 
 
+@pytest.mark.full
 @pytest.mark.timeout(240)
 def test_nothing_is_lost_doubled_or_out_of_order_and_threads_stay(tmp_path: Path) -> None:
     faults: list[str] = []
