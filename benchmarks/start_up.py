@@ -28,7 +28,7 @@ from typing import Any
 STAGES = (
     ("ROS 2 context", "neurosurgeon_ros.ros.process.process", "_init"),
     ("node", "neurosurgeon_ros.ros.managed:ManagedNode", "__init__"),
-    ("fidelity", "neurosurgeon_ros.nodes.robot_node", "find_fidelity"),
+    ("fidelity", "neurosurgeon_ros.nodes.configured_robot", "find_fidelity"),
     ("hellos", "neurosurgeon_ros.nodes.robot_node", "Hellos"),
     ("weights", "neurosurgeon_ros.inference.engine", "load_model"),
     ("trace", "neurosurgeon_ros.partition.network", "_trace"),

@@ -241,9 +241,9 @@ def partition(
 def _trace(network: nn.Module, inputs: Tensors) -> tuple[Trace, bytes]:
     """Record a network with the first method that works, and convert it into the form that can be cut."""
     obstacle: Exception | None = None
-    for record in (trace_with_fx, lambda network: trace_with_export(network, inputs)):
+    for record in (trace_with_fx, trace_with_export):
         try:
-            trace = record(network)
+            trace = record(network, inputs)
             digest = graph_digest(trace.module)
             normalise(trace.module, inputs)
         except Exception as error:  # tracing runs the network's own code, which can raise any exception

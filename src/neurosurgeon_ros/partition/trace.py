@@ -66,17 +66,29 @@ def _trains(module: nn.Module) -> bool:
     return module.training and (own or modal)
 
 
-def trace_with_fx(network: nn.Module) -> Trace:
+def trace_with_fx(network: nn.Module, inputs: Sequence[torch.Tensor]) -> Trace:
     """
-    Record a network with torch.fx.
+    Record a network with torch.fx. Arguments of ``forward`` that have no input keep their defaults.
 
     :raises Exception: any exception that the network's own code raises when it receives a proxy instead of a tensor.
     """
     if isinstance(network, fx.GraphModule):
         return _trace_of_graph(network)
-    module = fx.GraphModule(network, _Tracer().trace(network))
+    graph = _Tracer().trace(network)
+    _insert_defaults(graph, len(inputs))
+    module = fx.GraphModule(network, graph)
     name_steps(module.graph, getattr(network, WRAPS, ""))
     return Trace(module, _same)
+
+
+def _insert_defaults(graph: fx.Graph, inputs: int) -> None:
+    """Replace the arguments after the first ones by their defaults."""
+    arguments = [node for node in graph.nodes if node.op == "placeholder"]
+    defaults = {argument: argument.args[0] for argument in arguments[inputs:] if argument.args}
+    for user in {user for argument in defaults for user in argument.users}:
+        user.args, user.kwargs = fx.map_arg((user.args, user.kwargs), lambda node: defaults.get(node, node))
+    for argument in defaults:
+        graph.erase_node(argument)
 
 
 class _Tracer(fx.Tracer):

@@ -60,6 +60,27 @@ def test_control_flow_that_depends_on_values_leaves_two_points(capsys: pytest.Ca
     assert profile(parts, x, repeats=1, warmup=0).front_s.shape == (2,)
 
 
+class Masked(nn.Module):
+    """An attention with an optional mask, as transformers have it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.last = nn.Conv2d(3, 2, 5, stride=4), nn.Conv2d(2, 1, 1)
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None, scale: float = 2.0) -> torch.Tensor:
+        x = self.conv(x).flatten(2)
+        x = nn.functional.scaled_dot_product_attention(x, x, x, attn_mask=mask, scale=scale)
+        return self.last(x[..., None])
+
+
+def test_arguments_without_an_input_keep_their_defaults() -> None:
+    network, x = Masked().eval(), torch.rand(1, 3, 32, 32)
+    parts = partition(network, x, keep_all=True)
+    assert parts.obstacle is None and len(parts.points) > 2
+    assert_halves_equal_the_whole(parts, x)
+    assert torch.allclose(parts.run_whole(x), network(x), atol=1e-6)
+
+
 def test_networks_that_can_be_cut_have_no_obstacle() -> None:
     assert partition(skip(), image()).obstacle is None
 
