@@ -13,6 +13,9 @@ from pathlib import Path
 
 import cv2
 import pytest
+import torch
+from onnx_models import export
+from small_networks import SIZE, Yolo
 from support import Process, Processes, wait_for
 
 from neurosurgeon_ros.models.files import FILES, find
@@ -49,6 +52,9 @@ class Page:
         capture = cv2.VideoCapture(str(find("bikes.mp4")))
         for number in range(6):
             cv2.imwrite(str(pictures / f"{number}.png"), capture.read()[1])
+        cv2.imwrite(str(pictures / "street.jpg"), capture.read()[1])
+        torch.manual_seed(0)
+        export(Yolo().eval(), torch.zeros(1, 3, SIZE, SIZE), folder / "yolov8n.onnx", 17)
         drive = cv2.VideoWriter(str(folder / "drive.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 10.0, (320, 136))
         for _ in range(50):
             drive.write(cv2.resize(capture.read()[1], (320, 136)))
@@ -123,14 +129,15 @@ def test_the_pages_commands_run_by_name_alone(page: Page) -> None:
         if command[0] == "verify":
             assert "bit for bit" in process.output
         if command[0] == "partitions":
-            assert "pool1" in process.output or command[1].endswith(".pt2")
+            assert "pool1" in process.output or command[1].endswith((".pt2", ".onnx"))
         if command[0] == "calibrate":
             assert Path(process.output.splitlines()[-1]).parent == page.folder / "cache" / "calibrations"
 
 
 @pytest.mark.full
 def test_the_pages_detector_runs_in_the_demo_by_name_alone(page: Page) -> None:
-    (command,) = page.commands_of("demo")
+    onnx_file, command = page.commands_of("demo")
+    assert onnx_file[2] == "yolov8n.onnx"
     # A network as small as this one runs best on the robot.
     finish(page.run("neurosurgeon", *command, "--policy", "edge_only"))
     summary = json.loads((page.folder / "out" / "demo" / "summary.json").read_text())

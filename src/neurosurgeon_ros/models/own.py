@@ -160,6 +160,15 @@ def _make(name: str, weights: Path | None) -> tuple[Model | _Made, bool]:
     return _from_factory(name), False
 
 
+def _for_any_memory_format(network: Any) -> Any:
+    """Let a program reshape tensors that lie otherwise in memory than those that it was exported with."""
+    for node in network.graph.nodes:
+        if node.target is torch.ops.aten.view.default:
+            node.target = torch.ops.aten.reshape.default
+    network.recompile()
+    return network
+
+
 def _from_factory(name: str) -> Model | _Made:
     factory = find_function(f"Model {name!r}", name)
     try:
@@ -195,7 +204,7 @@ def _from_program(path: Path, postprocess: str) -> _Made:
         with _unprinted(logged):
             program = torch.export.load(path)
             # Its graph writes to tensors that other steps may share; the decomposed one does not.
-            network = program.run_decompositions({}).module()
+            network = _for_any_memory_format(program.run_decompositions({}).module())
     except Exception as error:  # many kinds of zip, JSON, pickle and version errors
         raise FileProblem(
             f"{path} cannot be loaded by torch {torch.__version__} ({_first(logged[0] if logged else error)}): export "

@@ -183,6 +183,16 @@ def test_an_exported_program_is_read_as_its_name_says(package: str, tmp_path: Pa
     assert load_model(f"{path}:{package}:all_of_it").labels == ("all of it",)
 
 
+def test_a_program_may_flatten_feature_maps(tmp_path: Path) -> None:
+    """Images lie channels last in memory here, unlike those that a program is usually exported with."""
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(4 * 7 * 7, 10)).eval()
+    path = tmp_path / "flat.pt2"
+    torch.export.save(torch.export.export(network, (torch.zeros(1, 3, 16, 16),)), path)
+    model = load_model(str(path))
+    image, _ = model.preprocess(np.full((16, 16, 3), 51, dtype=np.uint8))
+    assert torch.allclose(model.network(image), network(torch.full((1, 3, 16, 16), 0.2)), atol=1e-5)
+
+
 def test_a_factory_may_give_its_post_processing(package: str) -> None:
     model = load_model(f"{package}:read_by_callable")
     image, letterbox = model.preprocess(np.full((100, 300, 3), 90, dtype=np.uint8))
