@@ -260,10 +260,15 @@ def test_a_link_that_is_back_is_tested_at_once(edge: Edge) -> None:
         robot.feed()
         for _ in edge.requests[before:]:
             assert delivered.acquire(timeout=LONG_S), "the answer comes at once, by the robot's clock"
+    # A request is published beside the next step, so the last answer may have come after the frame that asked for it.
+    frames = 0
+    while robot.sink.decisions[-1].circuit is not Circuit.CLOSED and frames < 50:
+        robot.feed()
+        frames += 1
     kinds = [request.key.kind for request in edge.requests]
     assert kinds[0] is Kind.PROBE and kinds.count(Kind.SAMPLE) == 1
     assert edge.requests[0].tensors[0].data.nbytes == PROBE_BYTES
-    assert robot.sink.decisions[-1].circuit is Circuit.CLOSED, "within 3 s"
+    assert robot.sink.decisions[-1].circuit is Circuit.CLOSED, "within 3 s of the robot's clock"
 
 
 def test_an_edge_that_refuses_frame_after_frame_is_left_alone(edge: Edge) -> None:
