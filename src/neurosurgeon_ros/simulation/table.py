@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -72,12 +73,7 @@ def read_table(path: Path | Traversable, name: str) -> NetworkTable:
     :param name: the network's name.
     :raises ValueError: if columns are missing, a number is negative or not finite, or there are fewer than two rows.
     """
-    with path.open(encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
-        if missing:
-            raise ValueError(f"{path} has no column {', '.join(missing)}; a table has {', '.join(COLUMNS)}")
-        rows = list(reader)
+    rows = read_rows(path, COLUMNS, "table")
     if len(rows) < 2:
         raise ValueError(f"{path} has {len(rows)} partition points, but a network has at least input and on_device")
     numbers = np.empty((len(rows), len(COLUMNS) - 1))
@@ -110,6 +106,21 @@ def write_table(path: Path, table: NetworkTable) -> None:
                 writer.writerow((point, *(f"{feature:.0f}" for feature in table.features[p]), *delays))
 
     write_atomically(path, write)
+
+
+def read_rows(path: Path | Traversable, columns: Sequence[str], kind: str) -> list[dict[str, str]]:
+    """
+    Read the rows of a CSV file.
+
+    :param kind: what the file is called in the error.
+    :raises ValueError: if a column is missing.
+    """
+    with path.open(encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        missing = [column for column in columns if column not in (reader.fieldnames or ())]
+        if missing:
+            raise ValueError(f"{path} has no column {', '.join(missing)}; a {kind} has {', '.join(columns)}")
+        return list(reader)
 
 
 def non_negative(text: str | None, where: str) -> float:

@@ -25,7 +25,7 @@ from neurosurgeon_ros.calibration.delay_profile import DelayProfile
 from neurosurgeon_ros.calibration.fidelity import StreamFidelity
 from neurosurgeon_ros.learning.interface import FEATURES, FloatArray
 from neurosurgeon_ros.simulation.arms.codec_table import CodecTable, point_of
-from neurosurgeon_ros.simulation.table import CODECS_SUFFIX, network_folder, non_negative
+from neurosurgeon_ros.simulation.table import CODECS_SUFFIX, network_folder, non_negative, read_rows
 
 #: Columns of the CSV: the arm's name, whether it sends the camera's image (1 or 0), FEATURES of its back-end with psi
 #: as its expected bytes, the seconds of each step on the profiled machine, its fidelity, and the lower end of the
@@ -46,12 +46,7 @@ def read_codec_table(path: Path | Traversable, name: str) -> CodecTable:
     :raises ValueError: if columns are missing, a number is negative or not finite, a fidelity is above 1, the rates of
         an arm do not increase, or there are fewer than two arms.
     """
-    with path.open(encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
-        if missing:
-            raise ValueError(f"{path} has no column {', '.join(missing)}; a codec table has {', '.join(COLUMNS)}")
-        rows = list(reader)
+    rows = read_rows(path, COLUMNS, "codec table")
     if len(rows) < 2:
         raise ValueError(f"{path} has {len(rows)} arms, but a network has at least one to send and on_device")
     numbers = {
