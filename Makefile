@@ -49,10 +49,10 @@ fuzz: ## put 100,000 hostile cases into each decoder and each topic of running n
 		$(RUN) python -m pytest -n $(WORKERS) -v -m "" --timeout=3600 test/fuzz
 
 test: ## run every test but the long ones
-	@$(RUN) python -m pytest -n $(WORKERS)
+	@$(RUN) python -m pytest -n $(WORKERS) --dist worksteal
 
 test-full: ## run every test
-	@$(RUN) python -m pytest -n $(WORKERS) -m "not alone"
+	@$(RUN) python -m pytest -n $(WORKERS) --dist worksteal -m "not alone"
 	@$(RUN) python -m pytest -m alone
 
 lint: ## check style and types

@@ -127,6 +127,7 @@ def test_failing_pip_ends_set_up(layout: Layout, monkeypatch: pytest.MonkeyPatch
     (layout.requirements / "runtime.txt").write_text("no-such-package==1\n")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("PIP_BREAK_SYSTEM_PACKAGES", "1")  # an interpreter of a distribution refuses before it looks
     with pytest.raises(Problem, match=r"pip could not get the packages from its package index: check the network"):
         packages.install(layout, Reporter())
     assert not packages.complete(layout)
