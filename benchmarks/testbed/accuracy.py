@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from neurosurgeon_ros.calibration.agreement import f1, match_detections
-from neurosurgeon_ros.calibration.fidelity import INTERVAL_TOLERANCE, find_fidelity
+from neurosurgeon_ros.calibration.fidelity import INTERVAL_TOLERANCE, read_fidelity
 from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.models import Detections
 from testbed.h264_stream import KEY_DISTANCE
@@ -153,14 +153,14 @@ def lowest_quality(f1_of: Callable[[int], float]) -> int:
     return QUALITIES[low]
 
 
-def fidelity_with_jpeg(engine: Engine, quality: int) -> float | None:
+def fidelity_with_jpeg(calibration: Path, quality: int) -> float | None:
     """
     Return the largest `min_fidelity` with which this package may send the camera's image as JPEG of this quality.
 
-    :returns: None if the network's calibration does not include that JPEG.
+    :param calibration: file of this package's calibration.
+    :returns: None if it does not include that JPEG.
     """
-    table = find_fidelity(engine.fingerprint)
-    arm = table.arms.get(f"input/camera-jpeg{quality}-420") if table else None
+    arm = read_fidelity(calibration).arms.get(f"input/camera-jpeg{quality}-420")
     return None if arm is None else arm.low + INTERVAL_TOLERANCE
 
 

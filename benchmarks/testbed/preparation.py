@@ -19,6 +19,7 @@ from testbed import machine
 from testbed.accuracy import LEAST_F1, Judgement, Reference, fidelity_with_jpeg, judge
 from testbed.camera import read_video
 from testbed.network import LoopbackNetwork, NamespaceNetwork
+from testbed.own_calibration import own_calibration
 from testbed.run import RunProblem, Setting
 from testbed.systems import H264_STREAM, JPEG_80, System, at_fidelity, systems
 
@@ -68,7 +69,6 @@ def prepare(arguments: argparse.Namespace, network: NamespaceNetwork | LoopbackN
     out.mkdir(parents=True, exist_ok=True)
     video = Path(named_video(arguments.video))
     cores = machine.share_out(machine.usable_cores())
-    setting = Setting(network, cores, video, arguments.model, arguments.robot_speed, out)
     say(f"{machine.in_words()}; {network.in_words}")
     images = read_video(str(video), rate_hz=arguments.camera_hz)
     say(f"{len(images)} images of {video.name} at {arguments.camera_hz:g} Hz; running the whole network on them")
@@ -78,9 +78,18 @@ def prepare(arguments: argparse.Namespace, network: NamespaceNetwork | LoopbackN
     say(f"F1 of jpeg 80: {f1_80:.3f}; lowest quality with F1 ≥ {LEAST_F1}: {quality}")
     for one in judgement.streams:
         say(f"H.264 {one.preset} crf {one.crf}: F1 {one.f1:.3f}, {one.mean_bytes / 1e3:.1f} kB; {one.in_words}")
+    calibration = own_calibration(
+        engine,
+        images,
+        rate_hz=arguments.camera_hz,
+        described=f"{video.name} at {arguments.camera_hz:g} Hz",
+        folder=out / f"calibration-{arguments.video}",
+        say=say,
+    )
+    setting = Setting(network, cores, video, arguments.model, arguments.robot_speed, out, calibration)
     everything = list(systems(quality, judgement.streams))
     if f1_80 < LEAST_F1:
-        everything.append(at_fidelity(fidelity_with_jpeg(engine, 80) or f1_80))
+        everything.append(at_fidelity(fidelity_with_jpeg(calibration, 80) or f1_80))
     return Preparation(setting, engine, images, reference, judgement, tuple(everything))
 
 

@@ -52,6 +52,7 @@ class Setting:
     :param model: name of the network.
     :param robot_speed: speed of the emulated robot as a fraction of one core's speed, in (0, 1].
     :param out: output folder.
+    :param calibration: file of this package's calibration; None for the shipped one.
     """
 
     network: NamespaceNetwork | LoopbackNetwork
@@ -60,6 +61,7 @@ class Setting:
     model: str
     robot_speed: float
     out: Path
+    calibration: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,8 @@ def _start_nodes(
             "threads": 1 if setting.robot_speed < 1.0 else len(setting.cores.robot),
             "auto_calibrate": False,  # every run of a system has the same arms
         }
+        if setting.calibration is not None:
+            robot["calibration"] = str(setting.calibration)
         if system.min_fidelity is not None:
             robot["min_fidelity"] = system.min_fidelity
         if system.codecs:

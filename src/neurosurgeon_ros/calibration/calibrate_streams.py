@@ -13,8 +13,8 @@ import torch
 
 from neurosurgeon_ros.calibration.agreement import Matches, bootstrap, f1, total
 from neurosurgeon_ros.calibration.calibrate import Judge
-from neurosurgeon_ros.calibration.fidelity import StreamFidelity
-from neurosurgeon_ros.calibration.footage import Footage, Image, StreamPlan
+from neurosurgeon_ros.calibration.fidelity import INTERVAL_TOLERANCE, StreamFidelity
+from neurosurgeon_ros.calibration.footage import STREAMS, Footage, Image, StreamPlan
 from neurosurgeon_ros.calibration.stream_trial import SentFrame, StreamTrial
 from neurosurgeon_ros.codecs import STREAM_CODECS, CameraImage, CodecError
 from neurosurgeon_ros.inference.arm import Arm
@@ -26,6 +26,9 @@ BLOCK_S = 1.0
 
 #: An arm that agrees less than this is left out at that rate, after :data:`TRIED` streams if there are more.
 LEAST_AGREEMENT, TRIED = 0.8, 3
+
+#: An arm that agrees less than this has :data:`.STREAMS` streams and no more, however wide its interval is.
+WORTH_MORE = 0.9
 
 
 @dataclass(slots=True, eq=False)
@@ -43,11 +46,31 @@ class _Tally:
         """Return the agreement so far, in [0, 1]."""
         return f1([match for stream in self.blocks.values() for block in stream.values() for match in block])
 
-    def fidelity(self, rate_hz: float) -> StreamFidelity:
+    @property
+    def interval(self) -> tuple[float, float]:
+        """
+        Return the interval of the agreement: the wider one of two.
+
+        One draws streams, since what a key shows makes a whole stream good or bad. The other draws seconds of the
+        footage, since streams that overlap show the same objects.
+        """
         streams = [[total(block) for block in stream.values()] for stream in self.blocks.values()]
+        seconds: defaultdict[int, list[Matches]] = defaultdict(list)
+        for stream in self.blocks.values():
+            for second, block in stream.items():
+                seconds[second].extend(block)
+        one, other = bootstrap(streams), bootstrap([[total(block) for block in seconds.values()]])
+        return min(one[0], other[0]), max(one[1], other[1])
+
+    @property
+    def is_settled(self) -> bool:
+        """Return whether more streams would change little, or the arm is not worth them."""
         agreement = self.agreement
+        return agreement < WORTH_MORE or agreement - self.interval[0] <= INTERVAL_TOLERANCE
+
+    def fidelity(self, rate_hz: float) -> StreamFidelity:
         sent_bytes, key_bytes = float(np.mean(self.sent)), float(np.mean(self.keys))
-        return StreamFidelity(agreement, *bootstrap(streams), sent_bytes, rate_hz=rate_hz, key_bytes=key_bytes)
+        return StreamFidelity(self.agreement, *self.interval, sent_bytes, rate_hz=rate_hz, key_bytes=key_bytes)
 
 
 def calibrate_streams(
@@ -61,14 +84,15 @@ def calibrate_streams(
     Measure the arms with memory on successive frames, at each rate that the footage allows.
 
     Agreement is measured on frames that are no keys, since a robot sends few keys. Its interval comes from streams that
-    are drawn with replacement, and blocks of one second of each. If there is footage of several cameras, the one on
-    which an arm agrees least counts, and bytes are the mean of all.
+    are drawn with replacement, and from seconds of the footage that are. If there is footage of several cameras, the
+    one on which an arm agrees least counts, and bytes are the mean of all.
 
     An arm is kept if at some rate no other arm of its point agrees as well with fewer bytes. Arms that send the
     camera's image are compared with each other only. An arm is also left out if its codec cannot carry these frames.
 
-    The time is bounded, however long the footage is: for each rate, at most 6 streams of 40 frames are sent, of which
-    10 are judged. An arm that agrees less than :data:`LEAST_AGREEMENT` is left out.
+    The time is bounded, however long the footage is: for each rate, 6 streams of 40 frames are sent, of which 10 are
+    judged. Arms whose interval is still wide have up to 18 streams. An arm that agrees less than
+    :data:`LEAST_AGREEMENT` is left out.
 
     :param footage: of one camera or several.
     :param codecs: registered names; those without memory are ignored.
@@ -122,15 +146,21 @@ def _measure(
     """Measure arms at one rate; those that could not be judged are left out."""
     judge, judged = Judge(engine), plan.judged
     tallies = {arm: _Tally() for arm in arms}
+    running = list(arms)
     for stream, begin in enumerate(plan.begins):
-        if stream == TRIED:
+        if stream and stream % TRIED == 0:
             tallies = _agreeing(tallies)
+            running = [arm for arm in running if arm in tallies and (stream < STREAMS or not tallies[arm].is_settled)]
+        if not running:
+            for _ in range(plan.sent):
+                step()
+            continue
         # One stream at a time, since the ends of a stream take memory.
-        trials = {arm: StreamTrial(engine, arm) for arm in tallies}
+        trials = {arm: StreamTrial(engine, arm) for arm in running}
         for number, image in enumerate(footage.stream(begin, plan)):
             block = int((begin + number * plan.every) / footage.rate_hz / BLOCK_S)
             sent = _send(engine, trials, image, judge if number in judged else None)
-            for arm in tallies.keys() - sent.frames.keys():
+            for arm in trials.keys() - sent.frames.keys():
                 del tallies[arm], trials[arm]
             for arm, frame in sent.frames.items():
                 (tallies[arm].keys if frame.is_key else tallies[arm].sent).append(frame.sent_bytes)
@@ -140,6 +170,7 @@ def _measure(
                         judge.match(sent.whole, judge.detect(outputs, sent.letterbox))
                     )
             step()
+        running = [arm for arm in running if arm in trials]
     return {arm: tally.fidelity(plan.rate_hz) for arm, tally in _agreeing(tallies).items() if tally.blocks}
 
 

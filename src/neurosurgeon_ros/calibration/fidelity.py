@@ -140,14 +140,21 @@ def find_fidelity(fingerprint: str) -> FidelityTable | None:
     :raises CalibrationProblem: if there is one that cannot be read, or that belongs to another network.
     """
     own = calibrations_folder() / f"{fingerprint}.json"
-    if own.is_file():
-        table = read_fidelity(own)
-        if table.fingerprint != fingerprint:
-            raise CalibrationProblem(
-                f"the calibration {own} belongs to {table.model}, another network: delete it, or calibrate again"
-            )
-        return table
-    return find_shipped(fingerprint)
+    return read_fidelity_of(own, fingerprint) if own.is_file() else find_shipped(fingerprint)
+
+
+def read_fidelity_of(path: Path, fingerprint: str) -> FidelityTable:
+    """
+    Read a network's calibration.
+
+    :raises CalibrationProblem: if the file cannot be read, or belongs to another network.
+    """
+    table = read_fidelity(path)
+    if table.fingerprint != fingerprint:
+        raise CalibrationProblem(
+            f"the calibration {path} belongs to {table.model}, another network: delete it, or calibrate again"
+        )
+    return table
 
 
 def find_shipped(fingerprint: str) -> FidelityTable | None:

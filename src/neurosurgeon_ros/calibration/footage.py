@@ -22,8 +22,8 @@ RATE_TOLERANCE = 0.01
 LEAST_S = 4.0
 
 #: Number of streams for each rate, begun at different frames. What a key shows of the scene makes a whole stream agree
-#: more or less, so few streams have no useful interval.
-STREAMS = 6
+#: more or less, so few streams have no useful interval. Arms whose interval is still wide have up to the second number.
+STREAMS, MOST_STREAMS = 6, 18
 
 #: Maximum number of frames that are sent in a stream.
 MOST_SENT = 40
@@ -42,7 +42,7 @@ class StreamPlan:
     :param nominal_hz: the one of :data:`RATES_HZ` that they stand for.
     :param rate_hz: the footage's rate divided by `every`.
     :param every: a stream sends every n-th frame.
-    :param begins: first frame of each stream.
+    :param begins: first frame of each stream; the first few of them are spread over the footage, too.
     :param sent: number of frames of each stream, at least 2.
     """
 
@@ -83,11 +83,12 @@ class Footage:
         Return the streams of each rate, from the lowest rate to the highest; empty if the footage is too short.
 
         Only every n-th frame can be taken, so a rate may be lower than the one of :data:`RATES_HZ`, and is never
-        noticeably higher. Footage that is slower than the lowest of them is judged at its own rate.
+        noticeably higher. Footage whose own rate is below the highest of them is also judged at its own rate.
         """
         if self.count / self.rate_hz < LEAST_S:
             return ()
-        possible = [hz for hz in RATES_HZ if hz * (1.0 - RATE_TOLERANCE) <= self.rate_hz] or [self.rate_hz]
+        lower = [hz for hz in RATES_HZ if hz * (1.0 + RATE_TOLERANCE) < self.rate_hz]
+        possible = RATES_HZ[: len(lower) + 1]
         steps = sorted({max(1, math.ceil(self.rate_hz / hz - RATE_TOLERANCE)) for hz in possible}, reverse=True)
         plans = (self._plan(every) for every in steps)
         return tuple(plan for plan in plans if plan.sent >= 2)
@@ -100,7 +101,9 @@ class Footage:
     def _plan(self, every: int) -> StreamPlan:
         sent = min(MOST_SENT, self.count // every)
         last = self.count - every * (sent - 1) - 1
-        begins = {int(begin) for begin in np.linspace(0, last, STREAMS).round()}
+        begins = sorted({int(begin) for begin in np.linspace(0, last, MOST_STREAMS).round()})
+        turns = MOST_STREAMS // STREAMS
+        in_turns = tuple(begin for turn in range(turns) for begin in begins[turn::turns])
         rate_hz = self.rate_hz / every
         nominal_hz = next(hz for hz in RATES_HZ if rate_hz <= hz * (1.0 + RATE_TOLERANCE))
-        return StreamPlan(nominal_hz, rate_hz, every, tuple(sorted(begins)), sent)
+        return StreamPlan(nominal_hz, rate_hz, every, in_turns, sent)

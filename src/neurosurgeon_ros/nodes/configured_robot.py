@@ -11,7 +11,7 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 
 from neurosurgeon_ros.calibration.admission import Admission, expand
 from neurosurgeon_ros.calibration.arm_table import ArmTable
-from neurosurgeon_ros.calibration.fidelity import FidelityTable, find_fidelity
+from neurosurgeon_ros.calibration.fidelity import FidelityTable, find_fidelity, read_fidelity_of
 from neurosurgeon_ros.calibration.kept_delays import KeptDelays
 from neurosurgeon_ros.calibration.online.kept import find_kept
 from neurosurgeon_ros.calibration.online.progress import Progress
@@ -71,6 +71,8 @@ class ConfiguredRobot:
         self._build(parameters)
 
     def _find_fidelity(self, parameters: RobotParameters) -> FidelityTable | None:
+        if parameters.calibration:
+            return read_fidelity_of(Path(parameters.calibration).expanduser(), self.engine.fingerprint)
         if not parameters.auto_calibrate:
             return find_fidelity(self.engine.fingerprint)
         kept = find_kept(self.engine.fingerprint)

@@ -69,6 +69,11 @@ class RobotParameters:
         high=1.0,
         live=True,
     )
+    calibration: str = parameter(
+        "",
+        "file of the network's calibration for this robot's camera, written by `neurosurgeon calibrate --out`; empty: "
+        "the one in the cache folder, or else the shipped one",
+    )
     auto_calibrate: bool = parameter(
         True,
         "calibrate a network that has no calibration in idle time, from the first frames, and keep the result in the "

@@ -28,7 +28,7 @@ from neurosurgeon_ros.calibration.fidelity import (
     read_fidelity,
     write_fidelity,
 )
-from neurosurgeon_ros.calibration.footage import MOST_JUDGED, MOST_SENT, STREAMS, Footage, Image
+from neurosurgeon_ros.calibration.footage import MOST_JUDGED, MOST_SENT, MOST_STREAMS, STREAMS, Footage, Image
 from neurosurgeon_ros.calibration.stream_trial import StreamTrial
 from neurosurgeon_ros.codecs import CODECS, CameraImage
 from neurosurgeon_ros.codecs.camera import CUSTOMARY_PIXELS
@@ -79,8 +79,10 @@ def test_streams_have_the_rates_that_the_camera_allows(rate_hz: float, judged_hz
     plans = footage(rate_hz, round(60 * rate_hz)).plans()
     assert [plan.rate_hz for plan in plans] == pytest.approx(judged_hz)
     for plan in plans:
-        assert len(plan.begins) == len(set(plan.begins)) == STREAMS
-        assert plan.begins[-1] + plan.every * (plan.sent - 1) == round(60 * rate_hz) - 1, "the last frame is used"
+        assert len(plan.begins) == len(set(plan.begins)) == MOST_STREAMS
+        first = sorted(plan.begins[:STREAMS])
+        assert max(np.diff(first)) <= max(plan.begins) / (STREAMS - 1), "the first few are spread evenly"
+        assert max(plan.begins) + plan.every * (plan.sent - 1) == round(60 * rate_hz) - 1, "the last frame is used"
         assert 0 not in plan.judged and max(plan.judged) == plan.sent - 1
         assert plan.sent <= MOST_SENT and len(plan.judged) <= MOST_JUDGED
 
