@@ -1,12 +1,13 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 #
-# Each target sets up first what it needs: see `make help`.
+# Each target sets up first what it needs: see `make help`. DISTRO=kilted runs any of them with ROS 2 Kilted.
 
 WORKERS ?= 2
+export DISTRO ?= jazzy
 RUN := tools/run
 
-.PHONY: bench bench-codecs bench-docs bench-engine bench-micro help setup demo experiments test test-full lint format docs clean faults fuzz soak
+.PHONY: bench bench-codecs bench-docs bench-engine bench-micro help setup demo experiments test test-distribution test-full lint format docs clean faults fuzz soak
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -51,6 +52,9 @@ fuzz: ## put 100,000 hostile cases into each decoder and each topic of running n
 test: ## run every test but the long ones
 	@$(RUN) python -m pytest -n $(WORKERS) --dist worksteal
 
+test-distribution: ## run the tests of what a distribution of ROS 2 changes: make test-distribution DISTRO=kilted
+	@$(RUN) python -m pytest -n $(WORKERS) -m "distribution and not full"
+
 test-full: ## run every test
 	@$(RUN) python -m pytest -n $(WORKERS) --dist worksteal -m "not alone"
 	@$(RUN) python -m pytest -m alone
@@ -67,5 +71,5 @@ docs: ## write the tables of parameters and encodings into README and docs
 	@$(RUN) python tools/write_tables.py
 
 clean: ## remove what set-up and the build made; results in out/ stay
-	rm -rf .venv .setup build install log .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .setup .distributions build install log .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src test tools launch benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

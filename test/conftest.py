@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from support import Processes, private_domain
 
+#: The variables in which the two versions of Fast DDS look for a profile.
+PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+
 ROOT = Path(__file__).resolve().parents[1]
 
 # Tests and the nodes that they start run in parallel. With more threads than cores, torch's threads wait for others.
@@ -30,7 +33,7 @@ def ros_domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     with private_domain() as domain:
         monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
         monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-        for name in ("ROS_LOCALHOST_ONLY", "ROS_STATIC_PEERS", "FASTRTPS_DEFAULT_PROFILES_FILE"):
+        for name in ("ROS_LOCALHOST_ONLY", "ROS_STATIC_PEERS", *PROFILE_VARIABLES):
             monkeypatch.delenv(name, raising=False)
         yield domain
 

@@ -4,13 +4,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
 import threading
 import time
-import xml.etree.ElementTree as ET
 from pathlib import Path
 
 from builtin_interfaces.msg import Time
@@ -19,7 +17,7 @@ from rosgraph_msgs.msg import Clock
 
 from benchmarks.faults.fault import Fault, Inject, pass_time
 from benchmarks.faults.stage.stage import Stage
-from neurosurgeon_ros.ros.process.dds import PROFILES_FILE, apply_profile
+from neurosurgeon_ros.ros.process.dds import make_profile, profile_variable, shipped_profile
 
 GROUP = "clock"
 DAY_S = 86_400.0
@@ -85,7 +83,7 @@ def wall_clock_environment(logs: Path) -> dict[str, str] | None:
     subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", library, SHIFT, "-ldl"], check=True)
     _wall_clock(logs).write_bytes(bytes(8))
     return {
-        PROFILES_FILE: str(_without_shared_memory(logs / "fastdds.xml").resolve()),
+        **_without_shared_memory(logs),
         "LD_PRELOAD": str(library.resolve()),
         "WALL_CLOCK_FILE": str(_wall_clock(logs).resolve()),
     }
@@ -101,24 +99,19 @@ def set_wall_clock(logs: Path, offset_s: float) -> None:
         stream.write(int(offset_s).to_bytes(8, sys.byteorder, signed=True))
 
 
-def _without_shared_memory(path: Path) -> Path:
+def _without_shared_memory(folder: Path) -> dict[str, str]:
     """
-    Write the shipped profile without its shared-memory transport.
+    Write the shipped profile without its shared-memory transport; return the variable that names it.
 
     Processes whose wall clocks differ must behave as if they were on different machines. On one machine all processes
     share one clock, and Fast DDS relies on it: in shared memory it waits until a wall-clock time, and it stores there
     when it last checked each process.
     """
-    apply_profile()
-    ET.register_namespace("", "http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles")  # Fast DDS reads no other prefix
-    tree = ET.parse(os.environ[PROFILES_FILE])
-    for parent in list(tree.iter()):
-        for child in list(parent):
-            named = child.find("{*}transport_id") if child.tag.endswith("}transport_descriptor") else child
-            if named is not None and named.text == "neurosurgeon_shm":
-                parent.remove(child)
-    tree.write(path)
-    return path
+    shipped = shipped_profile()
+    assert shipped is not None, "this package is installed"
+    written = folder / shipped.name
+    written.write_text(make_profile(shipped, 0), encoding="utf-8")
+    return {profile_variable(): str(written.resolve())}
 
 
 FAULTS = (

@@ -13,6 +13,8 @@ from staged_doctor import CAMERA, EDGE, ROBOT, diagnose
 from support import Process, Processes
 from watcher import watching
 
+from neurosurgeon_ros.ros.process.dds import SHIPPED
+
 
 def start(processes: Processes, *commands: tuple[str, ...]) -> list[Process]:
     """Start nodes, and wait until all have been started."""
@@ -72,7 +74,7 @@ def test_shared_memory_of_another_user_is_named(processes: Processes, tmp_path: 
     """With a profile of the user's own, the nodes do not begin again over UDP."""
     own = tmp_path / "own.xml"
     own.write_text('<dds xmlns="http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles"><profiles/></dds>')
-    profile = {"FASTRTPS_DEFAULT_PROFILES_FILE": str(own)}
+    profile = dict.fromkeys(SHIPPED, str(own))
     with nobody() as as_nobody:
         robot = processes.start(*as_nobody, *ROBOT, environment=profile)
         edge = processes.start(*EDGE, environment=profile)

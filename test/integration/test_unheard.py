@@ -17,6 +17,7 @@ from support import Process, Processes
 from watcher import watching
 
 from neurosurgeon_ros.robot.decision import Outcome
+from neurosurgeon_ros.ros.process.dds import SHIPPED
 
 ROBOT = ("--ros-args", "-p", "threads:=1", "-p", "codecs:=[uint8]")
 EDGE = ("--ros-args", "-p", "threads:=1", "-p", "max_batch:=1")
@@ -119,7 +120,7 @@ def test_a_profile_of_the_users_own_is_kept_and_the_cause_is_said(
 ) -> None:
     own = tmp_path / "own.xml"
     own.write_text('<dds xmlns="http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles"><profiles/></dds>')
-    profile = {"FASTRTPS_DEFAULT_PROFILES_FILE": str(own)}
+    profile = dict.fromkeys(SHIPPED, str(own))
     processes.start("edge_node", *EDGE, environment=profile)
     robot = processes.start(*as_nobody, "robot_node", *ROBOT, environment=profile)
     robot.wait_for_output("cannot share memory between users; give both a Fast DDS profile without shared memory")

@@ -84,6 +84,13 @@ def test_what_is_built_does_not_depend_on_the_callers_modules(layout: Layout) ->
     assert complete_environment(layout, {"PYTHONPATH": "/mine"})["PYTHONPATH"] == ours(layout)[0]
 
 
+def test_the_distribution_goes_into_the_callers_shell(layout: Layout) -> None:
+    caller = {"DISTRO": "kilted", "ROS_DISTRO": "humble"}
+    found = sourced(layout, caller)
+    assert (found["DISTRO"], found["ROS_DISTRO"]) == ("jazzy", "jazzy")
+    assert (environment(Layout(layout.root, "kilted"))["DISTRO"]) == "kilted"
+
+
 @pytest.mark.parametrize("program", ["neurosurgeon", "tools/run"])
 def test_a_command_works_in_a_path_with_spaces_from_any_folder_and_by_a_link(
     layout: Layout, root: Path, program: str, tmp_path: Path
@@ -94,7 +101,9 @@ def test_a_command_works_in_a_path_with_spaces_from_any_folder_and_by_a_link(
         shutil.copy(root / name, copy / name)
     # This checkout is set up, so set-up has nothing to do. The environment script is that of the copy.
     (copy / "tools" / "setup").symlink_to(root / "tools" / "setup")
-    (copy / ".setup").symlink_to(root / ".setup")
+    place = Layout(copy, os.environ["DISTRO"]).place
+    place.mkdir(parents=True, exist_ok=True)
+    (place / ".setup").symlink_to(Layout(root, os.environ["DISTRO"]).state)
     links = tmp_path / "my links"
     links.mkdir()
     (links / "first").symlink_to(copy / program)
@@ -119,7 +128,7 @@ def make():
 
 def partitions(root: Path, name: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run the command as a user does whose shell has no variables of this checkout."""
-    caller = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    caller = {name: os.environ[name] for name in ("PATH", "HOME", "DISTRO") if name in os.environ}
     return subprocess.run(
         [root / "neurosurgeon", "partitions", name, "--json"],
         cwd=folder,

@@ -22,9 +22,9 @@ EXPORT = (
 def layout(tmp_path: Path) -> Layout:
     """Return a checkout with requirements and a virtual environment whose interpreter is the running one."""
     layout = Layout(tmp_path / "checkout")
-    layout.requirements.mkdir(parents=True)
-    for name in (*packages.REQUIREMENTS, packages.CONSTRAINTS):
-        (layout.requirements / name).write_text(f"# {name}\n")
+    for path in (*packages.requirements(layout), *packages.constraints(layout)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"# {path.name}\n")
     layout.python.parent.mkdir(parents=True)
     layout.python.symlink_to(sys.executable)
     return layout
@@ -54,10 +54,18 @@ def test_environment_is_complete_only_with_its_stamp(layout: Layout) -> None:
     assert not packages.complete(layout)
 
 
-def test_another_pin_asks_for_another_installation(layout: Layout) -> None:
+@pytest.mark.parametrize("file", ["constraints.txt", "jazzy/constraints.txt", "jazzy/ros.txt", "runtime.txt"])
+def test_another_pin_asks_for_another_installation(layout: Layout, file: str) -> None:
     stamps.write(layout.venv, packages.fingerprint(layout))
-    (layout.requirements / packages.CONSTRAINTS).write_text("numpy==1.26.3\n")
+    (layout.requirements / file).write_text("numpy==1.26.3\n")
     assert not packages.complete(layout)
+
+
+def test_a_pin_of_another_distribution_changes_nothing(layout: Layout) -> None:
+    stamps.write(layout.venv, packages.fingerprint(layout))
+    (layout.requirements / "kilted").mkdir()
+    (layout.requirements / "kilted" / "ros.txt").write_text("numpy==2.4.6\n")
+    assert packages.complete(layout)
 
 
 def test_environment_without_interpreter_is_not_complete(layout: Layout) -> None:
@@ -133,5 +141,5 @@ def test_failing_pip_ends_set_up(layout: Layout, monkeypatch: pytest.MonkeyPatch
     assert not packages.complete(layout)
 
 
-def _stop(*_: object) -> None:
+def _stop(*_: object, **__: object) -> None:
     raise KeyboardInterrupt

@@ -75,7 +75,7 @@ def colcon_command(layout: Layout) -> list[str | Path]:
         for folder in sorted((layout.root / _UNDERLAY).iterdir())
         if not (installed / folder.name / "package.xml").exists()
     ]
-    command: list[str | Path] = [layout.venv / "bin" / "colcon", "--log-base", layout.root / "log", "build"]
+    command: list[str | Path] = [layout.venv / "bin" / "colcon", "--log-base", layout.log, "build"]
     command += ["--paths", ".", *underlay, "--build-base", layout.build, "--install-base", layout.install]
     command += ["--merge-install", "--symlink-install"]
     command += ["--event-handlers", "console_direct+", "status-", "desktop_notification-", "--cmake-args"]

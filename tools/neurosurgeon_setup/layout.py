@@ -10,6 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+#: The distribution of ROS 2 that a checkout has unless another one is asked for.
+DEFAULT = "jazzy"
+
+#: Folder of the pinned requirements in a checkout. Each distribution has a folder in it.
+REQUIREMENTS = Path("tools", "requirements")
+
+# Folder of the other distributions in a checkout.
+_OTHERS = ".distributions"
+
 # Variables of the calling shell or of an outer make that must not affect commands in the checkout's environment.
 FOREIGN = (
     "AMENT_CURRENT_PREFIX",
@@ -20,7 +29,6 @@ FOREIGN = (
     "MAKELEVEL",
     "MFLAGS",
     "PYTHONHOME",
-    "ROS_DISTRO",
     "ROS_ETC_DIR",
     "ROS_PYTHON_VERSION",
     "ROS_VERSION",
@@ -57,17 +65,24 @@ unset _prefixes _prefix _others _entry _rest"""
 @dataclass(frozen=True)
 class Layout:
     """
-    The folders of a checkout.
+    The folders of a checkout, for one distribution of ROS 2.
 
     :param root: its top folder, as an absolute path
+    :param distribution: name of the distribution
     """
 
     root: Path
+    distribution: str = DEFAULT
+
+    @property
+    def place(self) -> Path:
+        """Return the folder of all that is made for this distribution. The default one's is the top folder."""
+        return self.root if self.distribution == DEFAULT else self.root / _OTHERS / self.distribution
 
     @property
     def venv(self) -> Path:
         """Return the folder of the virtual environment."""
-        return self.root / ".venv"
+        return self.place / ".venv"
 
     @property
     def python(self) -> Path:
@@ -77,22 +92,27 @@ class Layout:
     @property
     def build(self) -> Path:
         """Return the folder in which colcon builds."""
-        return self.root / "build"
+        return self.place / "build"
 
     @property
     def install(self) -> Path:
         """Return the folder into which colcon installs, with all packages merged into one prefix."""
-        return self.root / "install"
+        return self.place / "install"
+
+    @property
+    def log(self) -> Path:
+        """Return the folder of colcon's logs."""
+        return self.place / "log"
 
     @property
     def state(self) -> Path:
         """Return the folder for set-up's own state: stamps, logs, lock."""
-        return self.root / ".setup"
+        return self.place / ".setup"
 
     @property
     def requirements(self) -> Path:
         """Return the folder of the pinned requirements."""
-        return self.root / "tools" / "requirements"
+        return self.root / REQUIREMENTS
 
     @property
     def environment_script(self) -> Path:
@@ -124,6 +144,8 @@ def environment(layout: Layout) -> dict[str, str]:
         "CMAKE_PREFIX_PATH": _joined(layout.install, layout.venv),
         "PYTHONPATH": str(layout.install / site_packages(layout.venv).relative_to(layout.venv)),
         "PYTHONNOUSERSITE": "1",
+        "DISTRO": layout.distribution,
+        "ROS_DISTRO": layout.distribution,
         "COLCON_HOME": str(layout.state / "colcon"),
         "RMW_IMPLEMENTATION": "rmw_fastrtps_cpp",
         # Without this variable, the wheels start each interpreter twice in order to set LD_LIBRARY_PATH.

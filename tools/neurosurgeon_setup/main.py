@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from . import build, files, machine, packages, stamps
+from . import build, distributions, files, machine, packages, stamps
 from .layout import Layout, environment_lines
 from .report import Problem, Reporter
 
@@ -20,6 +21,8 @@ INTERRUPTED = 130
 DESCRIPTION = """\
 Set up this checkout: a virtual environment with ROS 2 and all other packages (.venv), the weights and the videos (in
 $NEUROSURGEON_CACHE, default ~/.cache/neurosurgeon), and the built package (install). Completed steps are skipped.
+The environment variable DISTRO chooses the distribution of ROS 2: jazzy, the default, or kilted, whose folders are in
+.distributions/kilted.
 pip's own settings apply, such as PIP_INDEX_URL, PIP_EXTRA_INDEX_URL and PIP_FIND_LINKS.
 """
 
@@ -36,9 +39,10 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--quiet", action="store_true", help="print nothing if everything is in place")
     options = parser.parse_args(arguments)
     reporter = Reporter()
-    layout = Layout(Path(__file__).resolve().parents[2])
+    root = Path(__file__).resolve().parents[2]
     signal.signal(signal.SIGTERM, _interrupt)
     try:
+        layout = distributions.choose(root, os.environ.get(distributions.VARIABLE))
         with stamps.locked(layout.state / "lock", lambda: reporter.step("waiting for another set-up of this checkout")):
             done = _get_files(layout, reporter) if options.files else _set_up(layout, reporter)
         if done or not options.quiet:
@@ -50,9 +54,7 @@ def main(arguments: Sequence[str]) -> int:
         reporter.problem("interrupted; the next call does again what was not finished.")
         return INTERRUPTED
     except OSError as error:
-        reporter.problem(
-            f"{error.filename or layout.root}: {error.strerror or error}: make it writable, with space left."
-        )
+        reporter.problem(f"{error.filename or root}: {error.strerror or error}: make it writable, with space left.")
         return 1
     return 0
 

@@ -11,11 +11,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from . import stamps
+from . import distributions, sharing, stamps
 from .layout import Layout
 from .report import Problem, Reporter, run_logged
 
 REQUIREMENTS = ("runtime.txt", "development.txt", "video.txt")
+OF_DISTRIBUTION = "ros.txt"
 CONSTRAINTS = "constraints.txt"
 
 # Paths on the machine that built the wheels, as found in their CMake files.
@@ -30,8 +31,17 @@ _NETWORK = re.compile(
 
 def fingerprint(layout: Layout) -> str:
     """Return the stamp of a complete virtual environment. It includes the path, because venvs cannot be moved."""
-    files = [layout.requirements / name for name in (*REQUIREMENTS, CONSTRAINTS)]
-    return stamps.fingerprint([str(layout.venv)], files)
+    return stamps.fingerprint([str(layout.venv)], (*requirements(layout), *constraints(layout)))
+
+
+def requirements(layout: Layout) -> list[Path]:
+    """Return the files that name what is installed."""
+    return [*(layout.requirements / name for name in REQUIREMENTS), _of_distribution(layout) / OF_DISTRIBUTION]
+
+
+def constraints(layout: Layout) -> list[Path]:
+    """Return the files with the versions of what the requirements bring along."""
+    return [layout.requirements / CONSTRAINTS, _of_distribution(layout) / CONSTRAINTS]
 
 
 def complete(layout: Layout) -> bool:
@@ -54,7 +64,10 @@ def install(layout: Layout, reporter: Reporter) -> None:
     stamps.write(layout.venv, stamps.INCOMPLETE)
     if not usable:
         reporter.step(f"making the virtual environment with CPython {sys.version.split()[0]}")
-        _make(layout, reporter)
+        _make(layout, reporter, "-m", "venv", "--without-pip", str(layout.venv), python=base_interpreter())
+        share(layout, reporter)
+        if not (layout.venv / "bin" / "pip").exists():
+            _make(layout, reporter, "-m", "ensurepip", "--upgrade", "--default-pip", python=layout.python)
     reporter.step("installing the packages (about 1.5 GB)")
     _pip_install(layout, reporter, before if usable else None)
     mended = mend_include_paths(layout.venv / "share", python_include(layout.python), numpy_include(layout.python))
@@ -139,11 +152,11 @@ def pip_problem(log: Path, what: str) -> Problem:
     return Problem(f"pip could not get {what} ({said}): check its settings with `pip config list` (the log is {log}).")
 
 
-def _make(layout: Layout, reporter: Reporter) -> None:
-    interpreter = base_interpreter()
-    log = layout.state / "log" / "venv.log"
+def _make(layout: Layout, reporter: Reporter, *arguments: str, python: Path) -> None:
+    """Run a step of making the virtual environment."""
+    log = layout.state / "log" / f"{arguments[1]}.log"
     status = run_logged(
-        [interpreter, "-m", "venv", layout.venv],
+        [python, *arguments],
         log=log,
         reporter=reporter,
         detail=lambda line: line,
@@ -152,15 +165,29 @@ def _make(layout: Layout, reporter: Reporter) -> None:
     )
     if status != 0:
         reporter.tail(log)
-        raise Problem(f"{interpreter} could not make a virtual environment in {layout.venv}: see {log}.")
+        raise Problem(f"{python} could not make a virtual environment in {layout.venv}: see {log}.")
+
+
+def share(layout: Layout, reporter: Reporter) -> None:
+    """Take packages of equal versions, and pip, from another distribution's environment, if one is complete."""
+    wanted = sharing.pins((*requirements(layout), *constraints(layout)))
+    for other in distributions.others(layout):
+        if complete(other) and sharing.same_interpreter(layout.venv, other.venv):
+            number = sharing.link(layout, other, wanted)
+            reporter.step(f"packages taken from the environment of {other.distribution}: {number}")
+
+
+def _of_distribution(layout: Layout) -> Path:
+    return layout.requirements / layout.distribution
 
 
 def _pip_install(layout: Layout, reporter: Reporter, before: str | None) -> None:
     log = layout.state / "log" / "pip.log"
     command: list[str | Path] = [layout.python, "-m", "pip", "install", "--progress-bar", "off"]
-    command += ["--constraint", layout.requirements / CONSTRAINTS]
-    for name in REQUIREMENTS:
-        command += ["--requirement", layout.requirements / name]
+    for path in constraints(layout):
+        command += ["--constraint", path]
+    for path in requirements(layout):
+        command += ["--requirement", path]
     progress = _PipProgress()
     status = run_logged(
         command,
@@ -227,5 +254,6 @@ def _answer(python: Path, code: str) -> str:
         env=pip_environment() | {"_ROS_WHEELS_BOOTSTRAP_COMPLETE": "1"},
     )
     if done.returncode != 0:
-        raise Problem(f"{python} does not work ({done.stderr.strip().splitlines()[-1]}): delete .venv and try again.")
+        said = done.stderr.strip().splitlines()[-1]
+        raise Problem(f"{python} does not work ({said}): delete {python.parents[1]} and try again.")
     return done.stdout.strip()

@@ -36,6 +36,7 @@ from neurosurgeon_ros.ros import qos
 from neurosurgeon_ros.ros.entities import destroy, steady_timer
 from neurosurgeon_ros.ros.intake import SMALL_BYTES, Intake, overridden_policies
 from neurosurgeon_ros.ros.peers import full_name, is_named
+from neurosurgeon_ros.ros.process.dds import profile_advice
 from neurosurgeon_ros.ros.type_hashes import type_name
 
 #: Seconds between two checks of the images' publishers.
@@ -153,7 +154,7 @@ class Camera:
         return (
             f"{lost} of the last {sent} images on {self.topic} were lost before they reached the robot, since its "
             "publisher offers best effort: let the driver publish reliably, or start it with "
-            "FASTRTPS_DEFAULT_PROFILES_FILE naming this package's config/fastdds.xml, whose segment holds an image"
+            f"{profile_advice()}, whose segment holds an image"
         )
 
     # The subscription.

@@ -3,13 +3,15 @@
 """
 Convert camera images of any encoding to BGR arrays, see :mod:`neurosurgeon_ros.camera.encodings`.
 
-cv_bridge converts the images that it handles correctly. It does not handle padded rows, missing bytes, or (in its
-wheel) 16-bit, untyped, floating-point and YUV encodings; OpenCV converts those, from a view of the message's data.
+cv_bridge converts the images that it handles correctly. It does not handle padded rows, missing bytes, images of the
+other byte order with NumPy 2, or (in its wheel) 16-bit, untyped, floating-point and YUV encodings; OpenCV converts
+those, from a view of the message's data.
 """
 
 from __future__ import annotations
 
 import array
+import sys
 from typing import Any
 
 import cv2
@@ -92,7 +94,7 @@ def to_bgr(message: Image, significant_bits: int = 0) -> NDArray[np.uint8]:
     """
     encoding = check_image(message)
     try:
-        if message.encoding in _BY_CV_BRIDGE and message.step == message.width * encoding.channels:
+        if _suits_cv_bridge(message, encoding):
             return np.asarray(_BRIDGE.imgmsg_to_cv2(message, "bgr8"), dtype=np.uint8)
         return _convert(message, encoding, significant_bits)
     except (cv2.error, KeyError, TypeError, ValueError) as problem:
@@ -106,6 +108,15 @@ def to_8_bits(pixels: NDArray[np.uint16], significant_bits: int = 0) -> NDArray[
     :param significant_bits: 2 to the power of this minus 1 becomes 255, and so does any value above; 0: 16.
     """
     return np.asarray(cv2.convertScaleAbs(pixels, alpha=255.0 / (2 ** (significant_bits or MAX_BITS) - 1)))
+
+
+def _suits_cv_bridge(message: Image, encoding: Encoding) -> bool:
+    """Return whether every cv_bridge converts an image correctly, with NumPy 1 and 2."""
+    return (
+        message.encoding in _BY_CV_BRIDGE
+        and message.step == message.width * encoding.channels
+        and bool(message.is_bigendian) == (sys.byteorder == "big")
+    )
 
 
 def _chroma_bytes(message: Image, encoding: Encoding) -> int:

@@ -12,6 +12,8 @@ from typing import Any
 
 from rclpy.node import Node
 
+from neurosurgeon_ros.ros.process.installed import apt_package
+
 #: The transports of single images.
 RAW, COMPRESSED = "raw", "compressed"
 IMAGE_TRANSPORTS = (RAW, COMPRESSED)
@@ -64,7 +66,7 @@ def why_unusable(transport: str) -> str:
         return f"image_transport {transport} needs PyAV, which is not installed: install it with `pip install av`"
     package = TYPE_NAMES[transport].partition("/")[0]
     if not _is_there(package):
-        apt = f"ros-jazzy-{package.replace('_', '-')}"
+        apt = apt_package(package)
         return f"image_transport {transport} needs {package}, which is not installed: apt install {apt}"
     return ""
 

@@ -10,13 +10,15 @@ import os
 import sys
 from importlib import metadata
 
+from neurosurgeon_ros.ros.process.installed import apt_package
+
 # The modules that nodes import besides ROS messages: module, distribution, minimum version, how to install it.
 _NEEDS = (
     ("numpy", "numpy", (1, 26), "apt install python3-numpy"),
     ("cv2", "opencv-python-headless", (4, 6), "apt install python3-opencv"),
-    ("rclpy", "ros-jazzy-rclpy", (0,), "source the ROS 2 Jazzy set-up file"),
-    ("cv_bridge", "cv-bridge", (0,), "apt install ros-jazzy-cv-bridge"),
-    ("vision_msgs", "vision-msgs", (0,), "apt install ros-jazzy-vision-msgs, and build the workspace again"),
+    ("rclpy", "ros-rclpy", (0,), "source the set-up file of ROS 2, such as /opt/ros/jazzy/setup.bash"),
+    ("cv_bridge", "cv-bridge", (0,), f"apt install {apt_package('cv_bridge')}"),
+    ("vision_msgs", "vision-msgs", (0,), f"apt install {apt_package('vision_msgs')}, and build the workspace again"),
 )
 
 # Modules that are imported only where they are used: the import takes a large part of a second, and start-up should be

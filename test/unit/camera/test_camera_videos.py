@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -343,7 +344,8 @@ def test_numbers_of_messages_show_gaps() -> None:
         (
             "foxglove_msgs",
             "foxglove",
-            "image_transport foxglove needs foxglove_msgs, which is not installed: apt install ros-jazzy-foxglove-msgs",
+            "image_transport foxglove needs foxglove_msgs, which is not installed: "
+            "apt install ros-lyrical-foxglove-msgs",
         ),
     ],
 )
@@ -353,5 +355,6 @@ def test_what_is_not_installed_is_named_in_one_sentence(blocked: str, transport:
         "from neurosurgeon_ros.camera.transports import why_unusable\n"
         f"print(why_unusable({transport!r})); assert not why_unusable('raw')"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    environment = {**os.environ, "ROS_DISTRO": "lyrical"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == said

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from neurosurgeon_ros.nodes import start
-from neurosurgeon_ros.ros.process.dds import PROFILES_FILE, apply_profile
+from neurosurgeon_ros.ros.process.dds import SHIPPED, apply_profile, profile_variable
+from neurosurgeon_ros.ros.process.installed import apt_package
 
 
 def test_nothing_is_missing_here() -> None:
@@ -28,6 +29,14 @@ def test_a_module_that_is_not_there_is_named_with_the_way_to_get_it(
     (problem,) = start.missing("robot_node")
     assert problem.startswith(f"{module} cannot be imported")
     assert "install" in problem
+
+
+@pytest.mark.parametrize(("variable", "named"), [("kilted", "kilted"), ("", "jazzy")])
+def test_a_package_is_named_for_the_distribution_that_is_sourced(
+    monkeypatch: pytest.MonkeyPatch, variable: str, named: str
+) -> None:
+    monkeypatch.setenv("ROS_DISTRO", variable)
+    assert apt_package("cv_bridge") == f"ros-{named}-cv-bridge"
 
 
 def test_a_robot_imports_at_its_start_only_what_it_uses() -> None:
@@ -55,17 +64,19 @@ def test_an_executable_says_what_is_missing_and_ends(
 
 
 def test_the_shipped_profile_is_applied(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (PROFILES_FILE, "FASTDDS_DEFAULT_PROFILES_FILE"):
+    for name in SHIPPED:
         monkeypatch.delenv(name, raising=False)
     apply_profile()
-    profile = Path(os.environ[PROFILES_FILE])
-    monkeypatch.delenv(PROFILES_FILE)
-    assert profile.name == "fastdds.xml" and profile.is_file()
+    (name,) = set(SHIPPED) & set(os.environ)
+    profile = Path(os.environ[name])
+    monkeypatch.delenv(name)
+    assert name == profile_variable()
+    assert profile.name == SHIPPED[name] and profile.is_file()
 
 
-@pytest.mark.parametrize("name", [PROFILES_FILE, "FASTDDS_DEFAULT_PROFILES_FILE"])
+@pytest.mark.parametrize("name", SHIPPED)
 def test_the_users_profile_is_kept(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    for other in (PROFILES_FILE, "FASTDDS_DEFAULT_PROFILES_FILE"):
+    for other in SHIPPED:
         monkeypatch.delenv(other, raising=False)
     monkeypatch.setenv(name, "/home/me/mine.xml")
     before = dict(os.environ)

@@ -17,14 +17,22 @@ from xml.etree import ElementTree
 
 from neurosurgeon_ros.ros.process.stale_memory import SHARED_MEMORY, remove_dead_memory
 
-#: Environment variables in which Fast DDS looks for a profile. If the user has set one of them, it is kept.
+#: Environment variables in which Fast DDS looks for a profile: up to version 2, and from version 3 on. If the user has
+#: set one of them, it is kept: rmw_fastrtps passes the older one on to version 3 as well.
 PROFILES_FILE, NEWER_PROFILES_FILE = "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"
+
+#: The shipped profile in config/, in the form of the version that reads the variable.
+SHIPPED = {PROFILES_FILE: "fastdds.xml", NEWER_PROFILES_FILE: "fastdds3.xml"}
+
+# The libraries of the two versions, with the variable that each reads.
+_LIBRARIES = {"libfastdds.so*": NEWER_PROFILES_FILE, "libfastrtps.so*": PROFILES_FILE}
 
 #: Maximum share of the free shared memory that the segment takes, so that other nodes find room; and its minimum size
 #: in bytes, below which it would hold no message.
 _SHARE, _LEAST_BYTES = 0.3, 1 << 20
 
-_NAMESPACE = {"p": "http://www.eprosima.com/XMLSchemas/fastRTPS_Profiles"}
+# ElementTree's name of a namespace that is not named: the two versions have different ones.
+_ANY = "{*}"
 _SHM_ID = "neurosurgeon_shm"
 _PROFILE = 'profile_name="neurosurgeon"'
 
@@ -51,7 +59,7 @@ DDS_TRANSPORTS = tuple(transport.value for transport in Transport)
 
 def apply_profile(transport: Transport = Transport.AUTO, *, folder: Path = SHARED_MEMORY) -> str:
     """
-    Make Fast DDS load the shipped profile, config/fastdds.xml, unless the user has set another one.
+    Make Fast DDS load the shipped profile, see :data:`SHIPPED`, unless the user has set another one.
 
     The shared memory of killed processes is removed first. Then the segment is sized to fit the free memory. Other RMW
     implementations do not read the profile.
@@ -61,25 +69,20 @@ def apply_profile(transport: Transport = Transport.AUTO, *, folder: Path = SHARE
     :returns: a sentence for the log if there is too little shared memory to use, otherwise an empty string.
     """
     remove_dead_memory(folder)
-    if any(_users(os.environ.get(name)) for name in (PROFILES_FILE, NEWER_PROFILES_FILE)):
+    if any(_users(os.environ.get(name)) for name in SHIPPED):
         return ""
-    from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
-
-    try:
-        shipped = Path(get_package_share_directory("neurosurgeon_ros")) / "config" / "fastdds.xml"
-    except PackageNotFoundError:
-        return ""
-    if not shipped.is_file():
+    variable = profile_variable()
+    shipped = shipped_profile()
+    if shipped is None:
         return ""
     wanted, free = shipped_segment_bytes(shipped), free_bytes(folder)
     segment = 0 if transport is Transport.UDP else segment_bytes(wanted, free)
-    os.environ[PROFILES_FILE] = str(shipped)
+    os.environ[variable] = str(shipped)
     if segment != wanted:
         loopback = not segment and discovery_is_local()
         try:
-            os.environ[PROFILES_FILE] = str(
-                _write(make_profile(shipped, segment, loopback=loopback), segment, loopback)
-            )
+            made = make_profile(shipped, segment, loopback=loopback)
+            os.environ[variable] = str(_write(made, shipped.stem, segment, loopback))
             if loopback:
                 os.environ.pop("ROS_LOCALHOST_ONLY", None)
                 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "SYSTEM_DEFAULT"
@@ -97,13 +100,53 @@ def applied_transport() -> Transport | None:
     """Return the transport of this process; None if another profile or another RMW implementation determines it."""
     if not os.environ.get("RMW_IMPLEMENTATION", "rmw_fastrtps").startswith("rmw_fastrtps"):
         return None
-    path = Path(os.environ.get(PROFILES_FILE, ""))
-    if os.environ.get(NEWER_PROFILES_FILE) or not path.is_file():
+    variable = profile_variable()
+    path = Path(os.environ.get(variable, ""))
+    if any(os.environ.get(name) for name in SHIPPED if name != variable) or not path.is_file():
         return None
     text = path.read_text(encoding="utf-8", errors="replace")
     if _PROFILE not in text:
         return None
     return Transport.AUTO if _SHM_ID in text else Transport.UDP
+
+
+def profile_variable() -> str:
+    """
+    Return the environment variable in which the installed Fast DDS looks for a profile.
+
+    The library tells the version: the first one that is found where the loader and ROS 2 look. If there is none, as
+    with another RMW implementation, the variable has no effect, and the older one is returned.
+    """
+    prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
+    folders = [Path(one) for one in os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep) if one]
+    for folder in (*folders, *(Path(prefix) / "lib" for prefix in prefixes if prefix)):
+        for library, variable in _LIBRARIES.items():
+            if any(folder.glob(library)):
+                return variable
+    return PROFILES_FILE
+
+
+def shipped_profile() -> Path | None:
+    """Return the installed profile in the form that the installed Fast DDS reads; None if there is none."""
+    from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+
+    try:
+        path = Path(get_package_share_directory("neurosurgeon_ros")) / "config" / SHIPPED[profile_variable()]
+    except PackageNotFoundError:
+        return None
+    return path if path.is_file() else None
+
+
+def profile_advice() -> str:
+    """Return how other programs load the shipped profile."""
+    name = profile_variable()
+    return f"{name} naming this package's config/{SHIPPED[name]}"
+
+
+def forget_profile() -> None:
+    """Remove the profile from the environment, so that a program that replaces this one applies its own."""
+    for name in SHIPPED:
+        os.environ.pop(name, None)
 
 
 def discovery_is_local() -> bool:
@@ -140,7 +183,7 @@ def free_bytes(folder: Path) -> int:
 
 def shipped_segment_bytes(profile: Path) -> int:
     """Return the size of the segment in a profile."""
-    return int(_shared_memory(ElementTree.parse(profile).getroot()).findtext("p:segment_size", "0", _NAMESPACE))
+    return int(_shared_memory(ElementTree.parse(profile).getroot()).findtext(f"{_ANY}segment_size", "0"))
 
 
 def make_profile(profile: Path, segment: int, *, loopback: bool = False) -> str:
@@ -151,12 +194,13 @@ def make_profile(profile: Path, segment: int, *, loopback: bool = False) -> str:
     :param segment: size in bytes; 0 for a profile without shared memory.
     :param loopback: discover and reach other processes over the loopback interface only.
     """
-    ElementTree.register_namespace("", _NAMESPACE["p"])
     root = ElementTree.parse(profile).getroot()
+    namespace = root.tag.removesuffix("dds").strip("{}")
+    ElementTree.register_namespace("", namespace)  # Fast DDS reads no prefix
     descriptor = _shared_memory(root)
     if segment:
         for name in ("segment_size", "maxMessageSize"):
-            element = descriptor.find(f"p:{name}", _NAMESPACE)
+            element = descriptor.find(f"{_ANY}{name}")
             if element is not None:
                 element.text = str(segment if name == "segment_size" else min(segment, int(element.text or segment)))
     else:
@@ -165,16 +209,16 @@ def make_profile(profile: Path, segment: int, *, loopback: bool = False) -> str:
                 if child is descriptor or (child.text or "").strip() == _SHM_ID:
                     parent.remove(child)
     if loopback:
-        for place, fragment in ((".//p:transport_descriptor", _ON_LOOPBACK), (".//p:builtin", _FOUND_ON_LOOPBACK)):
-            for element in root.iterfind(place, _NAMESPACE):
-                element.extend(ElementTree.fromstring(f'<_ xmlns="{_NAMESPACE["p"]}">{fragment}</_>'))
+        for place, fragment in (("transport_descriptor", _ON_LOOPBACK), ("builtin", _FOUND_ON_LOOPBACK)):
+            for element in root.iterfind(f".//{_ANY}{place}"):
+                element.extend(ElementTree.fromstring(f'<_ xmlns="{namespace}">{fragment}</_>'))
     return ElementTree.tostring(root, encoding="unicode")
 
 
 def _shared_memory(root: ElementTree.Element) -> ElementTree.Element:
     """Return the descriptor of the shared-memory transport."""
-    for descriptor in root.iterfind(".//p:transport_descriptor", _NAMESPACE):
-        if descriptor.findtext("p:transport_id", "", _NAMESPACE) == _SHM_ID:
+    for descriptor in root.iterfind(f".//{_ANY}transport_descriptor"):
+        if descriptor.findtext(f"{_ANY}transport_id", "") == _SHM_ID:
             return descriptor
     raise ValueError(f"the profile describes no transport {_SHM_ID}")
 
@@ -188,9 +232,9 @@ def _folder() -> Path:
     return folder
 
 
-def _write(text: str, segment: int, loopback: bool) -> Path:
+def _write(text: str, name: str, segment: int, loopback: bool) -> Path:
     """Write a profile atomically; returns its path."""
-    path = _folder() / f"fastdds-{segment >> 20}MB{'-loopback' * loopback}.xml"
+    path = _folder() / f"{name}-{segment >> 20}MB{'-loopback' * loopback}.xml"
     with tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="utf-8", delete=False) as file:
         file.write(text)
     Path(file.name).replace(path)

@@ -24,7 +24,7 @@ from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from neurosurgeon_ros.ros.process.dds import PROFILES_FILE, apply_profile
+from neurosurgeon_ros.ros.process.dds import apply_profile, forget_profile
 from neurosurgeon_ros.ros.process.malloc import give_back_memory, keep_memory
 from neurosurgeon_ros.ros.process.restart_state import VARIABLE, RestartState, transport_left
 from neurosurgeon_ros.ros.process.shared_memory import ReadPorts
@@ -204,7 +204,7 @@ def prepare() -> str:
 def _begin_again_over_udp(state: RestartState, signals: Signals) -> None:
     """Replace this program by a new one with the same process id, command line and output, unless told to stop."""
     os.environ[VARIABLE] = state.to_text()
-    os.environ.pop(PROFILES_FILE, None)
+    forget_profile()
     sys.stdout.flush()
     sys.stderr.flush()
     # If another thread received a signal before all threads had blocked it, its handler has been called by now.

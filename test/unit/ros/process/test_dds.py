@@ -14,36 +14,102 @@ from hypothesis import strategies as st
 
 from neurosurgeon_ros.ros.process import dds
 from neurosurgeon_ros.ros.process.dds import (
+    NEWER_PROFILES_FILE,
     PROFILES_FILE,
+    SHIPPED,
     Transport,
     applied_transport,
     apply_profile,
+    forget_profile,
     make_profile,
+    profile_advice,
+    profile_variable,
     segment_bytes,
 )
 
 MB = 1 << 20
-SHIPPED = 32 * MB
+SEGMENT = 32 * MB
+
+#: Names of the library of the version that reads a variable.
+LIBRARY = {PROFILES_FILE: "libfastrtps.so.2.14.5", NEWER_PROFILES_FILE: "libfastdds.so.3.2.2"}
+
+#: Elements that Fast DDS 3 names differently.
+RENAMED = {
+    "heartbeatPeriod": "heartbeat_period",
+    "nackResponseDelay": "nack_response_delay",
+    "heartbeatResponseDelay": "heartbeat_response_delay",
+}
 
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in (PROFILES_FILE, "FASTDDS_DEFAULT_PROFILES_FILE"):
+    for name in SHIPPED:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+
+@pytest.fixture(autouse=True, params=SHIPPED)
+def variable(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """Install a library of each version of Fast DDS in turn, and return the variable that it reads."""
+    folder = tmp_path / "prefix" / "lib"
+    folder.mkdir(parents=True)
+    (folder / LIBRARY[request.param]).touch()
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(folder))
+    return str(request.param)
 
 
 def applied(monkeypatch: pytest.MonkeyPatch, free: int, transport: Transport = Transport.AUTO) -> tuple[str, str]:
     """Apply the profile with `free` bytes of shared memory; return its text and the reported problem."""
     monkeypatch.setattr(dds, "free_bytes", lambda folder: free)
     said = apply_profile(transport)
-    path = Path(os.environ[PROFILES_FILE])
-    monkeypatch.setenv(PROFILES_FILE, str(path))
+    (variable,) = set(SHIPPED) & set(os.environ)
+    path = Path(os.environ[variable])
+    monkeypatch.setenv(variable, str(path))
     return path.read_text(), said
 
 
-def test_the_shipped_profile_is_applied_where_there_is_room(monkeypatch: pytest.MonkeyPatch, root: Path) -> None:
-    assert applied(monkeypatch, 1000 * MB) == ((root / "config" / "fastdds.xml").read_text(), "")
+def settings(path: Path) -> list[tuple[str, str, str]]:
+    """Return tag, attributes and text of all elements of a profile, in order, without their namespace."""
+    elements = ElementTree.parse(path).iter()
+    return [(one.tag.partition("}")[2], str(one.attrib), (one.text or "").strip()) for one in elements]
+
+
+def test_both_profiles_have_the_same_settings(root: Path) -> None:
+    older, newer = (settings(root / "config" / file) for file in SHIPPED.values())
+    assert [(RENAMED.get(tag, tag), attributes, text) for tag, attributes, text in older] == newer
+    assert {tag for tag, _, _ in older} >= {*RENAMED, "data_writer", "data_reader"}
+    assert not {tag for tag, _, _ in newer} & {*RENAMED, "publisher", "subscriber"}
+
+
+def test_the_version_is_told_by_the_library_that_is_found_first(
+    monkeypatch: pytest.MonkeyPatch, variable: str, tmp_path: Path
+) -> None:
+    lib = tmp_path / "prefix" / "lib"
+    assert profile_variable() == variable
+    assert profile_advice() == f"{variable} naming this package's config/{SHIPPED[variable]}"
+    (other,) = set(SHIPPED) - {variable}
+    underlay = tmp_path / "underlay" / "lib"
+    underlay.mkdir(parents=True)
+    (underlay / LIBRARY[other]).touch()
+    monkeypatch.setenv("LD_LIBRARY_PATH", f":/nowhere:{lib}:{underlay}")
+    assert profile_variable() == variable
+    monkeypatch.delenv("LD_LIBRARY_PATH")
+    monkeypatch.setenv("AMENT_PREFIX_PATH", f"{underlay.parent}:{lib.parent}")
+    assert profile_variable() == other
+    monkeypatch.setenv("AMENT_PREFIX_PATH", "/nowhere")
+    assert profile_variable() == PROFILES_FILE
+
+
+def test_the_shipped_profile_is_applied_where_there_is_room(
+    monkeypatch: pytest.MonkeyPatch, root: Path, variable: str
+) -> None:
+    assert applied(monkeypatch, 1000 * MB) == ((root / "config" / SHIPPED[variable]).read_text(), "")
+
+
+def test_a_program_that_replaces_this_one_applies_the_profile_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    applied(monkeypatch, 1000 * MB)
+    forget_profile()
+    assert not set(SHIPPED) & set(os.environ)
 
 
 def test_a_container_with_64_mb_gets_a_smaller_segment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,8 +135,9 @@ def test_a_profile_that_a_parent_wrote_is_none_of_the_users(monkeypatch: pytest.
     assert f"<segment_size>{8 * MB}</segment_size>" in applied(monkeypatch, 40 * MB)[0]
 
 
-def test_a_profile_of_no_segment_names_no_transport_that_is_gone(root: Path) -> None:
-    made = ElementTree.fromstring(make_profile(root / "config" / "fastdds.xml", 0))
+@pytest.mark.parametrize("file", SHIPPED.values())
+def test_a_profile_of_no_segment_names_no_transport_that_is_gone(root: Path, file: str) -> None:
+    made = ElementTree.fromstring(make_profile(root / "config" / file, 0))
     assert "neurosurgeon_shm" not in ElementTree.tostring(made, encoding="unicode")
 
 
@@ -78,18 +145,18 @@ def test_a_profile_of_no_segment_names_no_transport_that_is_gone(root: Path) -> 
 def test_three_nodes_find_room_one_after_the_other_or_none_takes_any(free: int) -> None:
     rest = free
     for _ in range(3):
-        segment = segment_bytes(SHIPPED, rest)
+        segment = segment_bytes(SEGMENT, rest)
         assert segment <= 0.3 * rest
         rest -= segment
     assert rest >= 0.34 * free
-    assert segment_bytes(SHIPPED, free) >= MB or free < 4 * MB
+    assert segment_bytes(SEGMENT, free) >= MB or free < 4 * MB
 
 
 def test_a_folder_of_another_user_is_not_written_to(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / f"neurosurgeon-{os.geteuid()}").symlink_to(tmp_path / "elsewhere")
     text, said = applied(monkeypatch, 64 * MB)
-    assert f"<segment_size>{SHIPPED}</segment_size>" in text
+    assert f"<segment_size>{SEGMENT}</segment_size>" in text
     assert "belongs to another user" in said and said.startswith("a Fast DDS profile that fits cannot be written")
     assert not list((tmp_path / "elsewhere").iterdir())
 
@@ -118,11 +185,11 @@ def test_udp_across_machines_leaves_discovery_as_it_is(monkeypatch: pytest.Monke
     assert os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "SUBNET"
 
 
-def test_the_transport_is_known_by_the_profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_transport_is_known_by_the_profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str) -> None:
     assert applied_transport() is None
     applied(monkeypatch, 1000 * MB)
     assert applied_transport() is Transport.AUTO
-    monkeypatch.delenv(PROFILES_FILE)
+    forget_profile()
     applied(monkeypatch, 1000 * MB, Transport.UDP)
     assert applied_transport() is Transport.UDP
     monkeypatch.setenv("RMW_IMPLEMENTATION", "rmw_cyclonedds_cpp")
@@ -130,5 +197,8 @@ def test_the_transport_is_known_by_the_profile(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.delenv("RMW_IMPLEMENTATION")
     own = tmp_path / "own.xml"
     own.write_text("<dds/>")
-    monkeypatch.setenv(PROFILES_FILE, str(own))
-    assert applied_transport() is None
+    for name in SHIPPED:
+        monkeypatch.delenv(variable, raising=False)
+        monkeypatch.setenv(name, str(own))
+        assert applied_transport() is None
+        monkeypatch.delenv(name)
