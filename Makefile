@@ -71,5 +71,5 @@ docs: ## write the tables of parameters and encodings into README and docs
 	@$(RUN) python tools/write_tables.py
 
 clean: ## remove what set-up and the build made; results in out/ stay
-	rm -rf .venv .setup .distributions build install log .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .setup .distributions .native build install log .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src test tools launch benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from . import build, distributions, files, machine, packages, stamps
+from . import build, distributions, files, machine, native, packages, stamps
 from .layout import Layout, environment_lines
+from .native_machine import Options
 from .report import Problem, Reporter
 
 INTERRUPTED = 130
@@ -36,6 +37,16 @@ def main(arguments: Sequence[str]) -> int:
     """
     parser = argparse.ArgumentParser("setup", description=DESCRIPTION, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--files", action="store_true", help="get only the weights and the videos, for a native ROS 2")
+    parser.add_argument(
+        "--native",
+        action="store_true",
+        help="set up beside a native ROS 2 instead, as on a Jetson or a Raspberry Pi: PyTorch in a virtual\n"
+        "environment, and a colcon build, all in the folder .native",
+    )
+    parser.add_argument("--ros", type=Path, help="with --native: prefix of ROS 2 (default: /opt/ros/jazzy)")
+    parser.add_argument(
+        "--torch-index", default="", help="with --native: index to take torch from (default: pip's own)"
+    )
     parser.add_argument("--quiet", action="store_true", help="print nothing if everything is in place")
     options = parser.parse_args(arguments)
     reporter = Reporter()
@@ -44,7 +55,11 @@ def main(arguments: Sequence[str]) -> int:
     try:
         layout = distributions.choose(root, os.environ.get(distributions.VARIABLE))
         with stamps.locked(layout.state / "lock", lambda: reporter.step("waiting for another set-up of this checkout")):
-            done = _get_files(layout, reporter) if options.files else _set_up(layout, reporter)
+            if options.native:
+                native.set_up(layout, Options(options.ros, options.torch_index), reporter)
+                done = True
+            else:
+                done = _get_files(layout, reporter) if options.files else _set_up(layout, reporter)
         if done or not options.quiet:
             reporter.step("everything is in place")
     except Problem as problem:

@@ -37,6 +37,7 @@ from neurosurgeon_ros.ros.entities import destroy, steady_timer
 from neurosurgeon_ros.ros.intake import SMALL_BYTES, Intake, overridden_policies
 from neurosurgeon_ros.ros.peers import full_name, is_named
 from neurosurgeon_ros.ros.process.dds import profile_advice
+from neurosurgeon_ros.ros.process.middleware import is_fast_dds
 from neurosurgeon_ros.ros.type_hashes import type_name
 
 #: Seconds between two checks of the images' publishers.
@@ -151,10 +152,10 @@ class Camera:
         lost, sent = self.losses.recent(time.monotonic())
         if not lost or self.profile.reliability == ReliabilityPolicy.RELIABLE:
             return ""
+        profile = f", or start it with {profile_advice()}, whose segment holds an image"
         return (
             f"{lost} of the last {sent} images on {self.topic} were lost before they reached the robot, since its "
-            "publisher offers best effort: let the driver publish reliably, or start it with "
-            f"{profile_advice()}, whose segment holds an image"
+            f"publisher offers best effort: let the driver publish reliably{profile if is_fast_dds() else ''}"
         )
 
     # The subscription.

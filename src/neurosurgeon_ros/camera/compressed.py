@@ -15,10 +15,17 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header
 
+from neurosurgeon_ros.camera.encodings import PUBLISH_VIDEO, is_video
 from neurosurgeon_ros.camera.images import MAX_BYTES, to_8_bits
 from neurosurgeon_ros.camera.picture_headers import KINDS, MAX_TIFF_BYTES, TIFF, CompressedShape, read_header
 from neurosurgeon_ros.codecs.picture import decode_bgr
 from neurosurgeon_ros.robot.arrival import ImageRejected
+
+# How each picture of an H.264 or H.265 video begins, see ITU-T H.264, annex B.
+_START_CODE = b"\0\0\0\1"
+
+# In the format of the messages of compressed_depth_image_transport.
+_DEPTH = "compressedDepth"
 
 
 def check_compressed(message: CompressedImage) -> CompressedShape:
@@ -27,10 +34,10 @@ def check_compressed(message: CompressedImage) -> CompressedShape:
 
     :raises ImageRejected: if it is of no kind that is decoded, is cut off, is empty, or is too large once decoded.
     """
-    shape = read_header(memoryview(message.data))
+    data = memoryview(message.data)
+    shape = read_header(data)
     if shape is None:
-        said = f", its format says {message.format!r}" if message.format else ""
-        raise ImageRejected(f"the compressed image is none of {', '.join(KINDS)}{said}: publish one of these")
+        raise ImageRejected(f"the compressed image {_what_it_is(message.format, data)}")
     if shape.width == 0 or shape.height == 0:
         raise ImageRejected(f"the {shape.kind} image is empty ({shape.width} x {shape.height} pixels)")
     decoded = 3 * shape.width * shape.height * shape.bits // 8
@@ -41,6 +48,16 @@ def check_compressed(message: CompressedImage) -> CompressedShape:
             f"at most {most} are accepted"
         )
     return shape
+
+
+def _what_it_is(name: str, data: memoryview) -> str:
+    """Return what an image is that is of no kind that is decoded, and what to do, as a predicate."""
+    said = f", its format says {name!r}" if name else ""
+    if is_video(name) or bytes(data[:4]) == _START_CODE:
+        return f"is a packet of a video{said}: {PUBLISH_VIDEO}"
+    if _DEPTH in name:
+        return f"holds distances{said}, which are no picture: remap image_raw to the camera's picture"
+    return f"is none of {', '.join(KINDS)}{said}: publish one of these"
 
 
 def decode_compressed(message: CompressedImage, significant_bits: int = 0) -> NDArray[np.uint8]:

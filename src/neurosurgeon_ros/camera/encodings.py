@@ -135,9 +135,13 @@ _ALIASES = {
     **{f"{order}{bits}": f"bayer_{order}{bits}" for order in ("rggb", "bggr", "gbrg", "grbg") for bits in ("8", "16")},
 }
 
-_COMPRESSED = frozenset(
-    ("jpeg", "jpg", "mjpeg", "mjpg", "png", "tiff", "tif", "webp", "h264", "h265", "hevc", "av1", "theora")
-)
+_COMPRESSED = frozenset(("jpeg", "jpg", "mjpeg", "mjpg", "png", "tiff", "tif", "webp"))
+
+# Names of videos, as drivers write them into the fields `encoding` and `format`.
+_VIDEO = re.compile(r"(h\.?26[45]|hevc|avc1?|av1|theora|vp[89])\b", re.IGNORECASE)
+
+#: What to do about a video in a message for single images.
+PUBLISH_VIDEO = "publish it as foxglove_msgs/CompressedVideo (h264, h265 or av1), and set image_transport to foxglove"
 
 # By bytes per pixel.
 _GUESSES = {
@@ -167,12 +171,19 @@ def why_unknown(message: Image) -> str:
     if _SIGNED.fullmatch(name) or _FLOW.fullmatch(name):
         held = "signed numbers, such as disparities" if "S" in name else "two numbers per pixel, such as optical flow"
         return f"{begin} holds {held}, which are no picture: remap image_raw to the camera's picture"
+    if is_video(name):
+        return f"{begin} is a packet of a video: {PUBLISH_VIDEO}"
     if name.lower() in _COMPRESSED:
         return f"{begin} is compressed: publish a sensor_msgs/CompressedImage, and set image_transport to compressed"
     meant = _meant(name)
     if meant:
         return f"{begin} is unknown: did you mean {meant}?"
     return f"{begin} cannot be converted: publish bgr8, rgb8, mono8 or another encoding of docs/topics.md"
+
+
+def is_video(name: str) -> bool:
+    """Return whether an encoding or a format names a video."""
+    return _VIDEO.match(name) is not None
 
 
 def _guess(message: Image) -> str:

@@ -11,6 +11,7 @@ those, from a view of the message's data.
 from __future__ import annotations
 
 import array
+import re
 import sys
 from typing import Any
 
@@ -34,6 +35,11 @@ _BY_CV_BRIDGE = frozenset(("mono8", "rgb8", "bgr8", "rgba8", "bgra8"))
 # YUV to BGR by ITU-R BT.601 with the range 16 to 235, as in OpenCV's conversions of the other YUV encodings.
 _YUV_TO_BGR = np.array([[1.164, 2.018, 0.0], [1.164, -0.391, -0.813], [1.164, 0.0, 1.596]])
 _YUV_TO_BGR = np.column_stack((_YUV_TO_BGR, -_YUV_TO_BGR @ (16, 128, 128)))
+
+# How a jpeg begins, with a camera's usual first segments. Some drivers publish it as pixels (usb_cam issue 389). That
+# pixels begin so is out of the question: it is 6 bytes or more.
+_JPEG = re.compile(rb"\xff\xd8\xff(?:\xe0..(?:JFIF|AVI1)|\xe1..Exif|\xdb\0[\x43\x84])", re.DOTALL)
+_JPEG_BEGIN = 10
 
 # Number of rows that are converted at once, where OpenCV needs a copy of them.
 _ROWS = 64
@@ -67,7 +73,10 @@ def check_image(message: Image) -> Encoding:
         raise ImageRejected(f"the image is empty ({width} x {height} pixels)")
     row = width * encoding.channels * encoding.size
     if step < row:
-        raise ImageRejected(f"the image's step is {step} bytes, {width} pixels of {name} take {row}")
+        raise ImageRejected(
+            f"the image's step is {step} bytes, {width} pixels of {name} take {row}: update the camera's driver, or "
+            "choose another pixel format in it"
+        )
     for side, what, multiple in zip((width, height), ("wide", "high"), encoding.even, strict=True):
         if side % multiple:
             raise ImageRejected(
@@ -78,6 +87,11 @@ def check_image(message: Image) -> Encoding:
     if given < expected:
         product = "step x height" if not encoding.chroma else "step x height of both planes"
         raise ImageRejected(f"the image has {given} bytes of data, {product} is {expected}: it was cut off")
+    if _JPEG.match(memoryview(message.data)[:_JPEG_BEGIN]):
+        raise ImageRejected(
+            f"the {name} image's data are a jpeg, not pixels: choose another pixel format in the camera's driver, or "
+            "let it publish a sensor_msgs/CompressedImage, and set image_transport to compressed"
+        )
     most = max(given, 3 * width * height)
     if most > MAX_BYTES:
         raise ImageRejected(f"the image has {most} bytes, received or as BGR; at most {MAX_BYTES} are accepted")

@@ -8,6 +8,7 @@ import dataclasses
 
 from neurosurgeon_ros.ros.managed import N, remake
 from neurosurgeon_ros.ros.process.dds import Transport, applied_transport
+from neurosurgeon_ros.ros.process.middleware import rmw_name
 from neurosurgeon_ros.ros.process.process import NeedsUdp, StartError
 from neurosurgeon_ros.ros.process.restart_state import take_restart_state
 
@@ -38,8 +39,8 @@ def make(kind: type[N]) -> N:
             node.destroy_node()
             raise NeedsUdp(state)
         node.get_logger().warning(
-            f"transport {parameters.transport} has no effect: the profile or the implementation of DDS is another than "
-            "this package's"
+            f"transport {parameters.transport} has no effect: the profile or the RMW implementation ({rmw_name()}) is "
+            "another than this package's"
         )
     if parameters.autostart:
         node.autostart()

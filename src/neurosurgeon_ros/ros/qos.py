@@ -8,6 +8,8 @@ from rclpy.duration import Duration
 from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 
+from neurosurgeon_ros.ros.process.middleware import is_zenoh
+
 
 def _reliable(depth: int) -> QoSProfile:
     return QoSProfile(
@@ -69,8 +71,13 @@ def requests_for(lifespan_s: float) -> QoSProfile:
     A reader asks every 30 ms for the fragments that it has not received. On a link that needs longer for a message, the
     writer sends these fragments again and again. They fill the link's queue, and the message may never be complete. The
     lifespan ends this. Only publishers have one, because a subscription would compare the clocks of two machines.
+
+    Zenoh drops a message of several fragments as soon as its queue is full for 50 ms, unless the history is KEEP_ALL
+    (rmw_zenoh issue 543). Then `publish` blocks instead. Its publisher keeps no messages, so this takes no memory.
     """
     profile = _reliable(PARTIAL_INFERENCE.depth)
+    if is_zenoh():
+        profile.history = HistoryPolicy.KEEP_ALL
     profile.lifespan = Duration(seconds=lifespan_s)
     return profile
 

@@ -8,6 +8,9 @@ graph shows this, because a node's name travels as a message: an endpoint that g
 not heard. On one machine the cause is shared memory that the two processes cannot share. It belongs to another user
 (Fast DDS opens it for writing, and makes it accessible to its own user only), or it is in another /dev/shm. Over UDP
 the processes hear each other.
+
+Other DDS implementations use no shared memory by default, and Zenoh shows every node with its name. With them, a
+network that passes only small messages remains as the cause.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from neurosurgeon_ros.ros.peers import full_name, is_named
 from neurosurgeon_ros.ros.process.dds import Transport, applied_transport
+from neurosurgeon_ros.ros.process.middleware import is_fast_dds
 from neurosurgeon_ros.ros.process.shared_memory import read_ports
 from neurosurgeon_ros.ros.process.stale_memory import SHARED_MEMORY
 
@@ -101,7 +105,7 @@ class UnheardPeers:
         if not own:
             return None
         domain = self._node.context.get_domain_id()
-        near = own[_MACHINE] == identifier[_MACHINE]
+        near = is_fast_dds() and own[_MACHINE] == identifier[_MACHINE]
         deaf = explain(
             topic_of[identifier],
             domain=domain,

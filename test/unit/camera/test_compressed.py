@@ -172,6 +172,10 @@ def with_size(data: bytes, kind: str, width: int, height: int) -> bytes:
     [
         (b"", "none of jpeg, png, tiff, webp, its format says 'jpeg'"),
         (b"GIF89a" + bytes(100), "none of jpeg, png, tiff, webp"),
+        (
+            b"\0\0\0\1\x67\x42" + bytes(100),
+            "is a packet of a video, its format says 'jpeg': .* set image_transport",
+        ),
         (b"RIFF" + bytes(100), "none of jpeg"),
         (b"II+\0" + bytes(100), "none of jpeg"),
         (encoded("jpg")[:-200], "cut off"),
@@ -215,6 +219,20 @@ def with_size(data: bytes, kind: str, width: int, height: int) -> bytes:
 def test_what_is_wrong_is_said_in_one_sentence(data: bytes, said: str) -> None:
     with pytest.raises(ImageRejected, match=said):
         decode_compressed(message(data, "jpeg"))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("h264", "is a packet of a video, its format says 'h264': publish it as foxglove_msgs/CompressedVideo"),
+        ("H265", "is a packet of a video"),
+        ("16UC1; compressedDepth png", "holds distances, .* remap image_raw to the camera's picture"),
+        ("h2645", "is none of jpeg"),
+    ],
+)
+def test_what_is_no_single_picture_is_told_by_its_format(name: str, said: str) -> None:
+    with pytest.raises(ImageRejected, match=said):
+        decode_compressed(message(bytes(100), name))
 
 
 def test_many_scans_are_taken_of_small_pictures_alone() -> None:

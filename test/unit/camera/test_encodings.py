@@ -161,9 +161,15 @@ def test_a_name_that_means_nothing_gets_no_guess(given: str) -> None:
         check_image(Image(encoding=given, width=4, height=4, step=12, data=bytes(48)))
 
 
-@pytest.mark.parametrize("given", ["jpeg", "MJPG", "png", "h264"])
+@pytest.mark.parametrize("given", ["jpeg", "MJPG", "png"])
 def test_a_compressed_image_on_the_raw_topic_is_told(given: str) -> None:
     with pytest.raises(ImageRejected, match=f"encoding '{given}' is compressed: .* image_transport to compressed"):
+        check_image(Image(encoding=given, width=4, height=4, step=12, data=bytes(48)))
+
+
+@pytest.mark.parametrize("given", ["h264", "H265", "HEVC", "h.264", "theora", "av1"])
+def test_a_video_on_the_raw_topic_is_told(given: str) -> None:
+    with pytest.raises(ImageRejected, match=f"encoding '{given}' is a packet of a video: .* image_transport to foxgl"):
         check_image(Image(encoding=given, width=4, height=4, step=12, data=bytes(48)))
 
 

@@ -139,8 +139,24 @@ def test_a_truncated_image_is_rejected(encoding: str) -> None:
 def test_a_step_that_is_too_small_is_rejected(encoding: str) -> None:
     image = message(encode(scene(), encoding)[0], encoding)
     image.step -= 1
-    with pytest.raises(ImageRejected, match=r"step is \d+ bytes"):
+    with pytest.raises(ImageRejected, match=r"step is \d+ bytes.*: update the camera's driver"):
         to_bgr(image)
+
+
+@pytest.mark.parametrize(
+    "begin", ["ffd8ffe000104a464946", "ffd8ffe0001041564931", "ffd8ffe1123445786966", "ffd8ffdb0043"]
+)
+def test_a_jpeg_in_place_of_pixels_is_told(begin: str) -> None:
+    """As usb_cam publishes it with the pixel format raw_mjpeg (its issue 389): the sizes are those of pixels."""
+    data = bytes.fromhex(begin).ljust(3 * 16 * 12, b"\xd0")
+    image = Image(height=12, width=16, encoding="rgb8", step=48, data=data)
+    with pytest.raises(
+        ImageRejected, match=r"the rgb8 image's data are a jpeg, not pixels: .* image_transport to compr"
+    ):
+        to_bgr(image)
+    image.data = b"\xff\xd8\xff\xe0" + data[4:6] + bytes(4) + data[10:]
+    if begin[6:8] == "e0":
+        assert to_bgr(image).shape == (12, 16, 3), "pixels may begin in almost the same way"
 
 
 @pytest.mark.parametrize(("height", "width"), [(0, 0), (0, 16), (12, 0)])

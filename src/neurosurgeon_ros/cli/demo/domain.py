@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from neurosurgeon_ros.ros.process.middleware import is_fast_dds
 from neurosurgeon_ros.ros.process.stale_memory import remove_dead_memory
 
 # Above 101 a domain's ports can collide with Linux's ephemeral ports; 0 is the default domain.
@@ -22,7 +23,7 @@ def private_domain() -> Iterator[dict[str, str]]:
     """
     Hold a domain id that no other run on this machine holds, unless the user has chosen one.
 
-    Shared memory that killed processes left behind is removed at the end.
+    Shared memory of Fast DDS that killed processes left behind is removed at the end.
 
     :returns: environment variables for every process that joins this domain.
     :raises RuntimeError: if all domain ids are in use.
@@ -34,7 +35,8 @@ def private_domain() -> Iterator[dict[str, str]]:
         domain = next((domain for domain in DOMAINS if _hold(domain, stack)), None)
         if domain is None:
             raise RuntimeError(f"all ROS domain ids from {DOMAINS[0]} to {DOMAINS[-1]} are in use: set ROS_DOMAIN_ID")
-        stack.callback(remove_dead_memory)
+        if is_fast_dds():
+            stack.callback(remove_dead_memory)
         yield {"ROS_DOMAIN_ID": str(domain), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from neurosurgeon_ros.doctor.facts import Facts, has_edge
 from neurosurgeon_ros.doctor.finding import Finding, error, ok, skipped
+from neurosurgeon_ros.ros.process.middleware import is_zenoh
 from neurosurgeon_ros.ros.unheard_peers import FIRST_PORT, PORTS_OF_DOMAIN
 
 DOMAIN, DISCOVERY = "domain", "discovery"
@@ -73,6 +74,13 @@ def discovery(facts: Facts) -> Finding:
             DISCOVERY,
             f"{who} is active: {name} is there, and says: {report.message}",
             f"remove the cause and activate it, see `ros2 lifecycle get {name}`",
+        )
+    if is_zenoh(facts.transport.middleware):
+        return error(
+            DISCOVERY,
+            f"{who} is heard",
+            "start what is missing and a Zenoh router on each machine, and connect the routers, see "
+            "docs/two-machines.md",
         )
     if seen.reach in _SHORT_RANGES:
         return error(

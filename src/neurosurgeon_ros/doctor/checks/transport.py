@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from neurosurgeon_ros.doctor.facts import Facts, Mismatch
 from neurosurgeon_ros.doctor.finding import Finding, error, ok, skipped, warning
+from neurosurgeon_ros.ros.process.middleware import is_fast_dds
 
 TRANSPORTS, QOS, MESSAGES = "transports", "quality of service", "messages"
 
@@ -33,6 +34,8 @@ def transports(facts: Facts) -> Finding:
             "run robot, edge, the camera's driver and this command as one user with one /dev/shm, or start robot and "
             "edge with transport:=udp",
         )
+    if not is_fast_dds(seen.middleware):
+        return ok(TRANSPORTS, seen.middleware)
     if seen.free_bytes < _LITTLE_BYTES:
         return warning(
             TRANSPORTS,

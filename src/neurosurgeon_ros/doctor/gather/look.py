@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -39,8 +40,10 @@ from neurosurgeon_ros.doctor.gather.foreign_memory import foreign_memory
 from neurosurgeon_ros.doctor.gather.listener import HeardEdge, HeardRobot, Listener
 from neurosurgeon_ros.doctor.gather.machine import look_at_machine, read_counters
 from neurosurgeon_ros.doctor.gather.probe import Prober
+from neurosurgeon_ros.protocol.presence import to_id
 from neurosurgeon_ros.ros.intake import shorten
 from neurosurgeon_ros.ros.process.dds import applied_transport, apply_profile, discovery_is_local, free_bytes
+from neurosurgeon_ros.ros.process.middleware import is_fast_dds
 from neurosurgeon_ros.ros.process.stale_memory import SHARED_MEMORY
 from neurosurgeon_ros.ros.unheard_peers import Unheard, explain, others_ports
 
@@ -157,12 +160,12 @@ def _listen(listener: Listener, seconds: float) -> Unheard | None:
     own, domain, user = listener.machine(), listener.node.context.get_domain_id(), os.geteuid()
     if found is not None and own:
         topic, identifier = found
-        near = identifier[: len(own)] == own
+        near = is_fast_dds() and identifier[: len(own)] == own
         ports = others_ports(domain) if near else None
         return explain(topic, domain=domain, ports=ports, user=user, transport=applied_transport())
     if listener.robots and listener.edges:
         return None
-    return foreign_memory(domain, user)
+    return foreign_memory(domain, user) if is_fast_dds() else None
 
 
 def _is_inactive(name: str, report: Report) -> bool:
@@ -173,7 +176,7 @@ def _is_inactive(name: str, report: Report) -> bool:
 
 def _choose_robot(listener: Listener, name: str) -> HeardRobot | None:
     """Return the robot of that name; without a name, one on this machine if there is one, else any."""
-    robots = sorted(listener.robots.values(), key=lambda robot: not _is_near(listener, "hello", robot.hello.node))
+    robots = sorted(listener.robots.values(), key=lambda robot: not _robot_is_near(listener, robot))
     return next((robot for robot in robots if name in ("", robot.hello.node)), None)
 
 
@@ -225,7 +228,7 @@ def _discover(
 
 def _calibration(listener: Listener, robot: HeardRobot | None) -> tuple[str, str]:
     """Return what the robot's network was calibrated on, and why that cannot be read; empty if it is not known here."""
-    if robot is None or not _is_near(listener, "hello", robot.hello.node):
+    if robot is None or not _robot_is_near(listener, robot):
         return "", ""
     try:
         fidelity = find_fidelity(robot.hello.fingerprint)
@@ -241,7 +244,7 @@ def _robot_facts(listener: Listener, robot: HeardRobot) -> RobotFacts:
         robot_id=said.robot_id,
         model=shorten(said.model),
         fingerprint=shorten(said.fingerprint),
-        near=_is_near(listener, "hello", said.node),
+        near=_robot_is_near(listener, robot),
         clock_ahead_s=robot.clock_ahead_s,
         stamps_behind_s=robot.stamps_behind_s,
         report=listener.reports.get(said.node),
@@ -253,7 +256,7 @@ def _edge_facts(listener: Listener, edge: HeardEdge) -> EdgeFacts:
         node=edge.node,
         edge_id=edge.report.edge_id,
         models=edge.report.models,
-        near=_is_near(listener, "status", edge.node),
+        near=_edge_is_near(listener, edge),
         loads=tuple(edge.loads),
         queues=tuple(edge.queues),
         requests=max(0, edge.last.requests - edge.first.requests),
@@ -263,7 +266,20 @@ def _edge_facts(listener: Listener, edge: HeardEdge) -> EdgeFacts:
     )
 
 
+def _robot_is_near(listener: Listener, robot: HeardRobot) -> bool:
+    """Return whether a robot runs on this machine: by its host's name, unless identifiers name the machine."""
+    said = robot.hello
+    return _is_near(listener, "hello", said.node) if is_fast_dds() else said.host == socket.gethostname()
+
+
+def _edge_is_near(listener: Listener, edge: HeardEdge) -> bool:
+    """Return the same for an edge; its default id begins with its host's name."""
+    if is_fast_dds():
+        return _is_near(listener, "status", edge.node)
+    return edge.report.edge_id == to_id(f"{socket.gethostname()}_{edge.node}")
+
+
 def _is_near(listener: Listener, name: str, node: str) -> bool:
-    """Return whether a node that publishes a topic between robot and edge runs on this machine."""
+    """Return whether a node that publishes a topic has an identifier of this machine, as Fast DDS makes them."""
     own = listener.machine()
     return bool(own) and listener.machine_of(f"{listener.namespace}/{name}", node) == own

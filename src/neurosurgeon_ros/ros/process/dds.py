@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 from xml.etree import ElementTree
 
+from neurosurgeon_ros.ros.process.middleware import is_fast_dds
 from neurosurgeon_ros.ros.process.stale_memory import SHARED_MEMORY, remove_dead_memory
 
 #: Environment variables in which Fast DDS looks for a profile: up to version 2, and from version 3 on. If the user has
@@ -61,13 +62,15 @@ def apply_profile(transport: Transport = Transport.AUTO, *, folder: Path = SHARE
     """
     Make Fast DDS load the shipped profile, see :data:`SHIPPED`, unless the user has set another one.
 
-    The shared memory of killed processes is removed first. Then the segment is sized to fit the free memory. Other RMW
-    implementations do not read the profile.
+    The shared memory of killed processes is removed first. Then the segment is sized to fit the free memory. With
+    another RMW implementation, nothing is done.
 
     :param transport: AUTO for shared memory and UDP, UDP for UDP only.
     :param folder: folder of the shared memory.
     :returns: a sentence for the log if there is too little shared memory to use, otherwise an empty string.
     """
+    if not is_fast_dds():
+        return ""
     remove_dead_memory(folder)
     if any(_users(os.environ.get(name)) for name in SHIPPED):
         return ""
@@ -98,7 +101,7 @@ def apply_profile(transport: Transport = Transport.AUTO, *, folder: Path = SHARE
 
 def applied_transport() -> Transport | None:
     """Return the transport of this process; None if another profile or another RMW implementation determines it."""
-    if not os.environ.get("RMW_IMPLEMENTATION", "rmw_fastrtps").startswith("rmw_fastrtps"):
+    if not is_fast_dds():
         return None
     variable = profile_variable()
     path = Path(os.environ.get(variable, ""))

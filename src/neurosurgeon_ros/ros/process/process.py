@@ -26,6 +26,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from neurosurgeon_ros.ros.process.dds import apply_profile, forget_profile
 from neurosurgeon_ros.ros.process.malloc import give_back_memory, keep_memory
+from neurosurgeon_ros.ros.process.middleware import is_fast_dds, what_is_skipped
 from neurosurgeon_ros.ros.process.restart_state import VARIABLE, RestartState, transport_left
 from neurosurgeon_ros.ros.process.shared_memory import ReadPorts
 from neurosurgeon_ros.ros.process.stale_memory import release_half_made_ports
@@ -128,6 +129,8 @@ def run(make_node: Callable[[], Node], args: list[str] | None = None, *, polls: 
         _init(args)
         if problem:
             get_logger("neurosurgeon").warning(problem)
+        if skipped := what_is_skipped():
+            get_logger("neurosurgeon").info(skipped)
         node = make_node()
         signals.starting = False
         while True:
@@ -229,18 +232,17 @@ def make_executor() -> Executor:
 
 def _spin(node: Node, executor: Executor, signals: Signals) -> _End:
     """Spin until the process must stop, or until the node and other processes no longer reach each other."""
-    ports = ReadPorts() if isinstance(node, Restartable) else None
+    ports = ReadPorts() if is_fast_dds() else None
     look_s = time.monotonic() + LOOK_PERIOD_S
     executor.add_node(node)
     try:
         while not signals.stopping and rclpy.ok():
-            if ports is not None and time.monotonic() >= look_s:
+            if isinstance(node, Restartable) and time.monotonic() >= look_s:
                 look_s = time.monotonic() + LOOK_PERIOD_S
-                release_half_made_ports()
-                if lost := ports.lost():
+                if ports is not None and (lost := _lost(ports)):
                     node.get_logger().error(f"{', '.join(sorted(lost))} was removed, nothing is heard: begins again")
                     return _End.PORTS_LOST
-                if isinstance(node, Restartable) and node.misses_peer():
+                if node.misses_peer():
                     return _End.UNHEARD
             try:
                 executor.spin_once(timeout_sec=SPIN_S)
@@ -252,3 +254,9 @@ def _spin(node: Node, executor: Executor, signals: Signals) -> _End:
         executor.remove_node(node)
         executor.shutdown(timeout_sec=0.5)
     return _End.STOPPED
+
+
+def _lost(ports: ReadPorts) -> frozenset[str]:
+    """Free the ports that killed processes left half made; return the ports of this process that were removed."""
+    release_half_made_ports()
+    return ports.lost()
