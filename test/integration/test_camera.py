@@ -62,8 +62,10 @@ def test_compressed_images_come_by_one_remapping_and_people_see_what_was_found(p
         assert drawn == [], "without intrinsics there are no markers"
 
         broken = to_compressed(image, Header(frame_id="broken"))
-        broken.data = broken.data[:1000]
-        camera.publish(broken)
+        whole = broken.data
+        for size in (1000, 1100, 1200):
+            broken.data = whole[:size]
+            camera.publish(broken)
         robot.wait_for_output("cut off")
 
         height, width = image.shape[:2]
@@ -76,7 +78,8 @@ def test_compressed_images_come_by_one_remapping_and_people_see_what_was_found(p
             len(watcher.detections[-1].detections)
         )
         assert drawn[0].markers[-1].header.frame_id == "optical"
-        assert watcher.decisions[-1].frames_rejected == 1
+        assert watcher.decisions[-1].frames_rejected == 3
+        assert robot.output.count("cut off") == 1, "damaged images of any size have one reason"
     assert "Traceback" not in robot.output
 
 

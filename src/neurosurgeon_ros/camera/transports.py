@@ -39,9 +39,17 @@ TYPE_NAMES: Mapping[str, str] = MappingProxyType(
 
 
 def transport_topic(node: Node, transport: str) -> str:
-    """Return the fully qualified topic of a transport. One remapping of `image_raw` moves all of them."""
+    """
+    Return the fully qualified topic of a transport.
+
+    One remapping of `image_raw` moves all of them. A remapping of a transport's own topic moves it alone, as in
+    image_transport.
+    """
     base: str = node.resolve_topic_name(IMAGE_TOPIC)
-    return base if transport == RAW else f"{base}/{transport}"
+    if transport == RAW:
+        return base
+    topic: str = node.resolve_topic_name(f"{base}/{transport}")
+    return topic
 
 
 def message_type(transport: str) -> type[Any]:

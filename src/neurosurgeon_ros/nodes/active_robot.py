@@ -28,7 +28,7 @@ from neurosurgeon_ros.robot.pipeline import RobotPipeline
 from neurosurgeon_ros.robot.processor import FrameProcessor
 from neurosurgeon_ros.robot.saved_policy import SavedPolicy
 from neurosurgeon_ros.robot.uplink.uplink import request_lifespan_s
-from neurosurgeon_ros.ros.intake import shorten
+from neurosurgeon_ros.ros.intake import shorten, without_numbers
 from neurosurgeon_ros.ros.managed import ManagedNode
 
 #: Seconds without an image after which images are considered missing, if somebody publishes them.
@@ -164,8 +164,9 @@ class ActiveRobot:
         self._outputs.decision(decision)
 
     def rejected(self, reason: str) -> None:
-        """Log why an image was rejected, once for each reason."""
-        self._complain_once(f"image rejected: {shorten(reason)}")
+        """Log why an image was rejected, once for each reason. Reasons that differ only in numbers are one."""
+        text = f"image rejected: {shorten(reason)}"
+        self._complain(text, without_numbers(text))
 
     # Parameters.
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import re
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -199,6 +200,16 @@ def shorten(text: str) -> str:
     """Return text from another node as one short, printable line."""
     text = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
     return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def without_numbers(text: str) -> str:
+    """
+    Return what a text has in common with others that differ from it only in numbers.
+
+    >>> without_numbers("the jpeg image has 11920 bytes and no end")
+    'the jpeg image has # bytes and no end'
+    """
+    return re.sub(r"\b\d+\b", "#", text)
 
 
 # Filled once for each message type.
