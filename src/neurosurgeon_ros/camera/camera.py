@@ -152,10 +152,10 @@ class Camera:
         lost, sent = self.losses.recent(time.monotonic())
         if not lost or self.profile.reliability == ReliabilityPolicy.RELIABLE:
             return ""
-        profile = f", or start it with {profile_advice()}, whose segment holds an image"
+        profile = f", or start it with {profile_advice()}, whose segment holds an image" if is_fast_dds() else ""
         return (
             f"{lost} of the last {sent} images on {self.topic} were lost before they reached the robot, since its "
-            f"publisher offers best effort: let the driver publish reliably{profile if is_fast_dds() else ''}"
+            f"publisher offers best effort: let the driver publish reliably{profile}"
         )
 
     # The subscription.

@@ -24,7 +24,7 @@ from rclpy.parameter import Parameter
 from neurosurgeon_ros.ros import qos
 from neurosurgeon_ros.ros.entities import steady_timer
 from neurosurgeon_ros.ros.parameters import changed, check_changes, declare, read, unknown_names
-from neurosurgeon_ros.ros.process.malloc import give_back_memory
+from neurosurgeon_ros.ros.process.malloc import give_back_freed_memory, give_back_memory
 from neurosurgeon_ros.ros.process.process import StartError
 from neurosurgeon_ros.ros.process.restart_state import RestartState
 from neurosurgeon_ros.ros.result_messages import key_values
@@ -183,6 +183,7 @@ class ManagedNode(LifecycleNode, Generic[P]):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Run :meth:`activate`."""
         result = self._transition("activate", self.activate)
+        give_back_freed_memory()
         return super().on_activate(state) if result == TransitionCallbackReturn.SUCCESS else result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:

@@ -28,9 +28,9 @@ SHIPPED = {PROFILES_FILE: "fastdds.xml", NEWER_PROFILES_FILE: "fastdds3.xml"}
 # The libraries of the two versions, with the variable that each reads.
 _LIBRARIES = {"libfastdds.so*": NEWER_PROFILES_FILE, "libfastrtps.so*": PROFILES_FILE}
 
-#: Maximum share of the free shared memory that the segment takes, so that other nodes find room; and its minimum size
-#: in bytes, below which it would hold no message.
-_SHARE, _LEAST_BYTES = 0.3, 1 << 20
+#: Maximum share of the free shared memory that the segment takes, so that other nodes find room; of the machine's
+#: memory; and its minimum size in bytes, below which it would hold no message.
+_SHARE, _SHARE_OF_MACHINE, _LEAST_BYTES = 0.3, 0.005, 1 << 20
 
 # ElementTree's name of a namespace that is not named: the two versions have different ones.
 _ANY = "{*}"
@@ -79,7 +79,7 @@ def apply_profile(transport: Transport = Transport.AUTO, *, folder: Path = SHARE
     if shipped is None:
         return ""
     wanted, free = shipped_segment_bytes(shipped), free_bytes(folder)
-    segment = 0 if transport is Transport.UDP else segment_bytes(wanted, free)
+    segment = 0 if transport is Transport.UDP else segment_bytes(wanted, free, machine=machine_bytes())
     os.environ[variable] = str(shipped)
     if segment != wanted:
         loopback = not segment and discovery_is_local()
@@ -163,14 +163,16 @@ def discovery_is_local() -> bool:
     return only == "1" or os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "").upper() == "LOCALHOST"
 
 
-def segment_bytes(wanted: int, free: int) -> int:
+def segment_bytes(wanted: int, free: int, *, machine: int) -> int:
     """
     Return the size of a segment that leaves room for the segments of other nodes; 0 if there is no room.
 
     :param wanted: maximum size in bytes; a power of two, as is the returned size.
     :param free: number of free bytes.
+    :param machine: number of bytes of memory that the machine has. A segment is in memory as a whole, so it has 16 MB
+        on a machine of 4 GB.
     """
-    while wanted > _SHARE * free:
+    while wanted > min(_SHARE * free, max(_SHARE_OF_MACHINE * machine, _LEAST_BYTES)):
         wanted //= 2
     return wanted if wanted >= _LEAST_BYTES else 0
 
@@ -182,6 +184,11 @@ def free_bytes(folder: Path) -> int:
     except OSError:
         return 0
     return status.f_bavail * status.f_frsize
+
+
+def machine_bytes() -> int:
+    """Return how much memory the machine has, in bytes."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def shipped_segment_bytes(profile: Path) -> int:

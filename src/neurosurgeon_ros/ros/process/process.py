@@ -10,6 +10,7 @@ in a new program that replaces this one, because Fast DDS reads its profile only
 from __future__ import annotations
 
 import enum
+import math
 import os
 import signal
 import sys
@@ -25,7 +26,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from neurosurgeon_ros.ros.process.dds import apply_profile, forget_profile
-from neurosurgeon_ros.ros.process.malloc import give_back_memory, keep_memory
+from neurosurgeon_ros.ros.process.malloc import give_back_freed_memory, give_back_memory, keep_memory
 from neurosurgeon_ros.ros.process.middleware import is_fast_dds, what_is_skipped
 from neurosurgeon_ros.ros.process.restart_state import VARIABLE, RestartState, transport_left
 from neurosurgeon_ros.ros.process.shared_memory import ReadPorts
@@ -39,6 +40,10 @@ SPIN_S = 0.1
 
 #: Seconds between checks whether other processes still reach this one, and of the ports that killed processes left.
 LOOK_PERIOD_S = 1.5
+
+#: Seconds after the start when freed memory is returned to the operating system: the first frames need more of it than
+#: those after them.
+SETTLED_S = 10.0
 
 #: Seconds for which a thread may keep the interpreter while others wait. A frame changes threads several times, and the
 #: thread that hands it over still has work to do. With Python's default of 5 ms, each handover would wait for most of
@@ -233,12 +238,15 @@ def make_executor() -> Executor:
 def _spin(node: Node, executor: Executor, signals: Signals) -> _End:
     """Spin until the process must stop, or until the node and other processes no longer reach each other."""
     ports = ReadPorts() if is_fast_dds() else None
-    look_s = time.monotonic() + LOOK_PERIOD_S
+    look_s, settled_s = time.monotonic() + LOOK_PERIOD_S, time.monotonic() + SETTLED_S
     executor.add_node(node)
     try:
         while not signals.stopping and rclpy.ok():
             if isinstance(node, Restartable) and time.monotonic() >= look_s:
                 look_s = time.monotonic() + LOOK_PERIOD_S
+                if look_s >= settled_s:
+                    settled_s = math.inf
+                    give_back_freed_memory()
                 if ports is not None and (lost := _lost(ports)):
                     node.get_logger().error(f"{', '.join(sorted(lost))} was removed, nothing is heard: begins again")
                     return _End.PORTS_LOST

@@ -46,6 +46,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in SHIPPED:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(dds, "machine_bytes", lambda: 64 << 30)
 
 
 @pytest.fixture(autouse=True, params=SHIPPED)
@@ -145,11 +146,20 @@ def test_a_profile_of_no_segment_names_no_transport_that_is_gone(root: Path, fil
 def test_three_nodes_find_room_one_after_the_other_or_none_takes_any(free: int) -> None:
     rest = free
     for _ in range(3):
-        segment = segment_bytes(SEGMENT, rest)
+        segment = segment_bytes(SEGMENT, rest, machine=64 << 30)
         assert segment <= 0.3 * rest
         rest -= segment
     assert rest >= 0.34 * free
-    assert segment_bytes(SEGMENT, free) >= MB or free < 4 * MB
+    assert segment_bytes(SEGMENT, free, machine=64 << 30) >= MB or free < 4 * MB
+
+
+@pytest.mark.parametrize(
+    ("machine", "expected"), [(100 << 20, MB), (1 << 30, 4 * MB), (4_120_000_000, 16 * MB), (8 << 30, 32 * MB)]
+)
+def test_a_small_machine_gets_a_small_segment(monkeypatch: pytest.MonkeyPatch, machine: int, expected: int) -> None:
+    assert segment_bytes(SEGMENT, 2 << 30, machine=machine) == expected
+    monkeypatch.setattr(dds, "machine_bytes", lambda: machine)
+    assert f"<segment_size>{expected}</segment_size>" in applied(monkeypatch, 2 << 30)[0]
 
 
 def test_a_folder_of_another_user_is_not_written_to(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

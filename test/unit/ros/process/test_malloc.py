@@ -31,8 +31,8 @@ thread.join()
 """
 
 
-def pages(first_line):
-    command = [sys.executable, "-c", f"{first_line}\n{ROUNDS}"]
+def pages(first_line, program=ROUNDS):
+    command = [sys.executable, "-c", f"{first_line}\n{program}"]
     return int(subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout)
 
 
@@ -41,6 +41,34 @@ def test_freed_memory_is_there_for_what_comes_next():
         pytest.skip("this C library has no mallopt")
     kept = pages("from neurosurgeon_ros.ros.process.malloc import keep_memory; assert keep_memory()")
     assert kept * 10 < pages("")
+
+
+SHARED = """
+import ctypes, resource, threading
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+def use_and_free():
+    blocks = [libc.malloc(4_000_000) for _ in range(8)]
+    for block in blocks:
+        ctypes.memset(block, 1, 4_000_000)
+    for block in blocks:
+        libc.free(block)
+def count():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    use_and_free()
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+use_and_free()
+thread = threading.Thread(target=count)
+thread.start()
+thread.join()
+"""
+
+
+def test_what_one_thread_has_freed_is_there_for_others():
+    if not hasattr(ctypes.CDLL(None), "mallopt"):
+        pytest.skip("this C library has no mallopt")
+    shared = pages("from neurosurgeon_ros.ros.process.malloc import keep_memory; assert keep_memory()", SHARED)
+    assert shared * 10 < 8 * 4_000_000 // 4096
 
 
 def test_a_c_library_without_such_a_call_is_left_to_itself(monkeypatch):
