@@ -7,7 +7,8 @@ WORKERS ?= 2
 export DISTRO ?= jazzy
 RUN := tools/run
 
-.PHONY: bench bench-codecs bench-docs bench-engine bench-micro help setup demo experiments test test-distribution test-full lint format docs clean faults fuzz soak
+.PHONY: bench bench-codecs bench-docs bench-engine bench-micro help setup demo experiments test \
+	test-distribution test-full lint format docs docs-site docs-links clean faults fuzz soak
 
 help: ## show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
@@ -69,6 +70,12 @@ format: ## bring the sources into the common format
 
 docs: ## write the tables of parameters and encodings into README and docs
 	@$(RUN) python tools/write_tables.py
+
+docs-site: ## build the documentation as a site, without a warning: out/site/index.html
+	@$(RUN) sphinx-build -q -W --keep-going -c docs -d out/site-pages . out/site
+
+docs-links: ## follow every link of the documentation that leads elsewhere, over the network
+	@$(RUN) sphinx-build -q -b linkcheck -c docs -d out/site-pages . out/site-links
 
 clean: ## remove what set-up and the build made; results in out/ stay
 	rm -rf .venv .setup .distributions .native build install log .pytest_cache .mypy_cache .ruff_cache .hypothesis

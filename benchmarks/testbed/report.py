@@ -35,7 +35,7 @@ def table(summary: Mapping[str, Any]) -> str:
     lines: list[str] = []
     for scenario in dict.fromkeys(row["uplink_mbps"] for row in summary["system"]):
         title = f"{scenario:g} Mbit/s" if isinstance(scenario, float) else "Changing link and edge"
-        lines += [f"### {title}", "", *_HEAD]
+        lines += [f"## {title}", "", *_HEAD]
         rows = [row for row in summary["system"] if row["uplink_mbps"] == scenario]
         for row in sorted(rows, key=lambda one: float(one["delay_ms"]["mean"])):
             lines.append(_line(row))
@@ -119,7 +119,7 @@ def _in_flight(summary: Mapping[str, Any]) -> list[str]:
     flights = summary.get("in_flight") or []
     if not flights:
         return []
-    title = f"### Frames in flight, {flights[0]['uplink_mbps']:g} Mbit/s, a camera of {flights[0]['camera_hz']:g} Hz"
+    title = f"## Frames in flight, {flights[0]['uplink_mbps']:g} Mbit/s, a camera of {flights[0]['camera_hz']:g} Hz"
     lines = [title, "", "| `max_in_flight` | frames/s | mean from stamp to answer |", "| ---: | ---: | ---: |"]
     lines += [f"| {one['max_in_flight']} | {one['fps']:.1f} | {one['answer_ms']['mean']:.0f} ms |" for one in flights]
     return [*lines, ""]

@@ -24,7 +24,7 @@ def links_table(summary: Mapping[str, Any]) -> str:
     """
     lines: list[str] = []
     for link in summary["links"]:
-        lines += [f"### {link['name']}: {_described(link)}", "", *_HEAD]
+        lines += [f"## {link['name']}: {_described(link)}", "", *_HEAD]
         lines += [_line(row) for row in sorted(link["systems"], key=lambda row: float(row["mean_ms"]))]
         lines += ["", *_link_ratios(link), ""]
     if summary["ratio_to_best"] is not None:

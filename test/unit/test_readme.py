@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import runpy
 from pathlib import Path
 from typing import Any
@@ -57,15 +56,3 @@ def test_the_parameter_file_has_every_parameter_with_its_default(root: Path, nod
 def test_every_line_of_a_parameter_file_is_explained(root: Path, node: str) -> None:
     lines = (root / "config" / f"{node}.yaml").read_text(encoding="utf-8").splitlines()
     assert all("#" in line for line in lines if line.startswith("      "))
-
-
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "QUALITY_DECLARATION.md", "docs"])
-def test_the_files_that_pages_link_to_exist(root: Path, page: str) -> None:
-    pages = sorted((root / page).glob("*.md")) if (root / page).is_dir() else [root / page]
-    links = [
-        (one, link)
-        for one in pages
-        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", one.read_text(encoding="utf-8"))
-    ]
-    assert links
-    assert [(one.name, link) for one, link in links if not (one.parent / link).exists()] == []

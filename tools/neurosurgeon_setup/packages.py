@@ -15,7 +15,7 @@ from . import distributions, sharing, stamps
 from .layout import Layout
 from .report import Problem, Reporter, run_logged
 
-REQUIREMENTS = ("runtime.txt", "development.txt", "video.txt")
+REQUIREMENTS = ("runtime.txt", "development.txt", "docs.txt", "video.txt")
 OF_DISTRIBUTION = "ros.txt"
 CONSTRAINTS = "constraints.txt"
 

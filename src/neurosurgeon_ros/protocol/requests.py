@@ -35,7 +35,7 @@ class Identity:
     """
     The first two parts of every key.
 
-    :param robot_id: [a-z0-9_], at most 64 characters.
+    :param robot_id: lower-case letters, digits and underscores, at most 64 characters.
     :param session: random 64-bit number of this start.
     """
 
@@ -48,7 +48,7 @@ class Key:
     """
     Identifies one request. An answer is accepted only while its key is outstanding.
 
-    :param robot_id: [a-z0-9_], at most 64 characters.
+    :param robot_id: lower-case letters, digits and underscores, at most 64 characters.
     :param session: random 64-bit number per start of the robot.
     :param sequence: number of the accepted frame, from 1.
     :param kind: frame, sample or probe of that frame.

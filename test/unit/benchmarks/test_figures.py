@@ -150,7 +150,7 @@ def test_frames_in_flight_have_a_table_where_they_were_measured():
     without = make_summary([row("default", 80.0)], systems(90), {}, {})
     assert "in flight" not in table(without)
     said = table({**without, "in_flight": flights})
-    assert "### Frames in flight, 16 Mbit/s, a camera of 30 Hz" in said
+    assert "## Frames in flight, 16 Mbit/s, a camera of 30 Hz" in said
     assert "| 2 | 10.0 | 80 ms |" in said
 
 

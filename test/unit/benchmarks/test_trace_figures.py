@@ -72,7 +72,7 @@ def test_the_tables_name_each_link_and_the_means_over_them() -> None:
     summary = make_links_summary(links, systems(90), {"machine": "2 cores", "link": "a link", "warm_up_frames": 4})
     assert (summary["ratio_to_best"], summary["p99_to_robot"]) == (0.85, 0.425)
     said = links_table(summary)
-    assert "### lte: 1.8 Mbit/s on average, at most 4, down for 25 % of the time" in said
+    assert "## lte: 1.8 Mbit/s on average, at most 4, down for 25 % of the time" in said
     assert "| `default` | 90 ms | 90 ms | 90 ms | 90 ms | 58/60 | 20.0 kB | 1.000 |  |" in said
     assert "`default` / best alternative (`jpeg_80`): **0.90**" in said
     assert "Mean over the links: `default` / best alternative **0.85**" in said
