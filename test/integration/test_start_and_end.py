@@ -35,7 +35,7 @@ EDGE: tuple[Case, ...] = (
 ROBOT: tuple[Case, ...] = (
     ("policy:=best", ("parameter policy", "'best'", "choose one of", "mu_lin_ucb", "edge_only", "on_device")),
     ("codecs:=[fp32,mp3]", ("parameter codecs", "'mp3'", "choose among", "fp32", "uint8")),
-    ("confidence:=1", ("parameter confidence was given 1, expected a double in [0, 1]: write 1.0",)),
+    ("confidence:=2", ("parameter confidence was given 2.0, expected a double in [0, 1]",)),
     ("robot_id:='--'", ("'--'",)),
 )
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import math
 import re
 import sys
@@ -84,21 +85,36 @@ def declare(node: Node, kind: type[P]) -> P:
     """
     Declare every field of a parameter dataclass on a node, and read the values.
 
+    An integer is taken where a double is expected, as an override and whenever a parameter is set.
+
     :raises StartError: if a given value has the wrong type or is out of range.
     """
+    overrides = with_doubles(kind, list(node._parameter_overrides.values()))
+    node._parameter_overrides |= {override.name: override for override in overrides}
+    node.add_pre_set_parameters_callback(functools.partial(with_doubles, kind))
     for field in _fields(kind):
         try:
             node.declare_parameter(field.name, _plain(_default(field)), _descriptor(field))
         except (InvalidParameterTypeException, InvalidParameterValueException):
             given = next((p.value for n, p in node._parameter_overrides.items() if n == field.name), None)
-            hint = f": write {float(given)}" if type(given) is int and isinstance(_default(field), float) else ""
-            raise StartError(f"parameter {field.name} was given {given!r}, expected {_expected(field)}{hint}") from None
+            raise StartError(f"parameter {field.name} was given {given!r}, expected {_expected(field)}") from None
     values = read(node, kind)
     for field in _fields(kind):
         reason = refusal(kind, field.name, getattr(values, field.name))
         if reason:
             raise StartError(reason)
     return values
+
+
+def with_doubles(kind: type[Any], parameters: Sequence[Parameter]) -> list[Parameter]:
+    """Return parameters of a node, with a double for each integer that is given where a double is expected."""
+    doubles = {field.name for field in _fields(kind) if isinstance(_default(field), float)}
+    return [
+        Parameter(one.name, value=float(one.value))
+        if one.name in doubles and one.type_ == Parameter.Type.INTEGER
+        else one
+        for one in parameters
+    ]
 
 
 def unknown_names(node: Node) -> list[str]:

@@ -68,7 +68,8 @@ def test_defaults_and_given_values_are_read(make_node: MakeNode) -> None:
         ({"where": "a b"}, "parameter where was given 'a b', expected a namespace such as /ns"),
         ({"share": 2.0}, r"parameter share was given 2.0, expected a double in [0, 1]"),
         ({"share": float("nan")}, "parameter share"),
-        ({"share": 1}, "parameter share was given 1, expected a double in [0, 1]: write 1.0"),
+        ({"share": 2}, "parameter share was given 2.0, expected a double in [0, 1]"),
+        ({"share": True}, "parameter share was given True, expected a double in [0, 1]"),
         ({"count": 1.0}, "parameter count was given 1.0, expected an integer in [1, 9]"),
         ({"count": 10}, "parameter count was given 10, expected an integer in [1, 9]"),
         ({"count": True}, "parameter count was given True, expected an integer"),
@@ -114,6 +115,25 @@ def test_read_gives_what_has_been_set(make_node: MakeNode) -> None:
     declare(node, Kind)
     node.set_parameters([Parameter("names", value=["b"]), Parameter("count", value=4)])
     assert read(node, Kind) == Kind(names=("b",), count=4)
+
+
+def test_an_integer_is_taken_where_a_double_is_expected(make_node: MakeNode) -> None:
+    node = make_node(share=1)
+    assert declare(node, Kind) == Kind(share=1.0)
+    assert node.get_parameter("share").type_ == Parameter.Type.DOUBLE
+    (result,) = node.set_parameters([Parameter("share", value=0)])
+    assert result.successful and node.get_parameter("share").type_ == Parameter.Type.DOUBLE
+    assert node.set_parameters_atomically([Parameter("share", value=1), Parameter("count", value=3)]).successful
+    assert read(node, Kind) == Kind(share=1.0, count=3)
+
+
+@pytest.mark.parametrize(("name", "value"), [("share", 2), ("share", True), ("count", 3.0), ("on", 1), ("path", 1)])
+def test_no_other_type_is_taken_for_another(make_node: MakeNode, name: str, value: object) -> None:
+    node = make_node()
+    declare(node, Kind)
+    (result,) = node.set_parameters([Parameter(name, value=value)])
+    assert not result.successful and result.reason
+    assert read(node, Kind) == Kind()
 
 
 @pytest.mark.parametrize("value", ["left=0", "left=0.000", "left=-1", "left", "Left=1", "=2", "left=1000", "left=nan"])
