@@ -27,7 +27,7 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
         "model",
         metavar="MODEL",
         help="yolov3_tiny, mobilenet_v2, yolov2_tiny, vgg16, resnet50, or your own network: package.module:factory or "
-        "a .pt2 or .onnx file",
+        "a .pt2, .onnx or .torchscript file",
     )
     weights = parser.add_mutually_exclusive_group()
     weights.add_argument("--weights", type=Path, metavar="FILE", help="weights file (default: the one from set-up)")

@@ -73,7 +73,8 @@ class Engine:
         """
         Load a network, as :func:`neurosurgeon_ros.models.load_model` finds it.
 
-        :param name: a registered name, `package.module:factory`, `FILE.pt2`, `FILE.onnx` or `FILE:POSTPROCESSING`.
+        :param name: a registered name, `package.module:factory`, `FILE.pt2`, `FILE.onnx`, `FILE.torchscript` or
+            `FILE:POSTPROCESSING`.
         :param weights: its weights file; None for the file in the cache folder.
         :param random_weights: use random weights instead of a file.
         :param labels: a file with the names of the classes; None for those of the network.

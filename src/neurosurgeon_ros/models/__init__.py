@@ -32,8 +32,9 @@ MODELS: tuple[str, ...] = tuple(_REGISTERED)
 #: Format of the name of a user's own network, as a regular expression and in words.
 OWN_MODEL = (
     # Checkpoints are let through, so that their refusal says how to export them.
-    r".+:.+|.+\.(pt2|pt|pth|torchscript|onnx)|.+\.onnx@\d+x\d+",
-    "a network of your own as package.module:factory or as a .pt2 or .onnx file, with :post-processing if need be",
+    r".+:.+|.+\.(pt2|pt|pth|torchscript|onnx)|.+\.(pt|pth|torchscript|onnx)@\d+x\d+",
+    "a network of your own as package.module:factory or as a .pt2, .onnx or .torchscript file, with :post-processing "
+    "if need be",
 )
 
 
@@ -43,8 +44,8 @@ def load_model(
     """
     Load a network.
 
-    :param name: one of :data:`MODELS`; or `package.module:factory`, `FILE.pt2`, `FILE.onnx` or `FILE:POSTPROCESSING`,
-        as described in :mod:`neurosurgeon_ros.models.own`.
+    :param name: one of :data:`MODELS`; or `package.module:factory`, `FILE.pt2`, `FILE.onnx`, `FILE.torchscript` or
+        `FILE:POSTPROCESSING`, as described in :mod:`neurosurgeon_ros.models.own`.
     :param weights: a weight file; None for the verified one in the cache folder.
     :param random_weights: use random weights instead of a file, if only delays matter.
     :param labels: a file with the names of the classes; None for those of the network. See

@@ -1,7 +1,7 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Refuse files that contain code: pickled networks, such as Ultralytics' ``yolov8n.pt``, and TorchScript programs.
+Refuse files with pickled networks, such as Ultralytics' ``yolov8n.pt``, and programs where weights are expected.
 
 The names of the classes in a pickle are read from its opcodes. Nothing is unpickled.
 """
@@ -26,19 +26,19 @@ _LARGEST = 16_000_000
 _LEGACY_PICKLES = 4
 
 HOW_TO_EXPORT = (
-    "export the network where its code is installed, with torch.export.save(torch.export.export(network.eval(), "
-    "(example,)), 'FILE.pt2'), and give that file as the model"
+    "export the network where its code is installed, to ONNX, TorchScript, or with torch.export.save("
+    "torch.export.export(network.eval(), (example,)), 'FILE.pt2'), and give that file as the model"
 )
 
 
 def refuse_checkpoint(path: Path) -> None:
     """
-    Refuse a file that was given as a network and is not a program of torch.export.
+    Refuse a file that was given as a network and is no program.
 
     :raises FileProblem: always; the message says what the file is, and how to export the network.
     """
     if not path.is_file():
-        raise FileProblem(f"{path.absolute()} is missing: give the path of a program that torch.export.save wrote")
+        raise FileProblem(f"{path.absolute()} is missing: give the path of a TorchScript program")
     refuse_code(path)
     raise FileProblem(
         f"{path} holds no network, at most its weights: give it as the weights, and as the model a factory "
@@ -57,7 +57,9 @@ def refuse_code(path: Path) -> None:
             with zipfile.ZipFile(path) as archive:
                 inside = archive.namelist()
                 if any(name.endswith("/constants.pkl") for name in inside):
-                    raise FileProblem(f"{path} is a TorchScript program, which is not read: {HOW_TO_EXPORT}")
+                    raise FileProblem(
+                        f"{path} is a TorchScript program where weights are expected: give it as the model"
+                    )
                 pickles = [name for name in inside if name.endswith("data.pkl")]
                 found = None
                 if pickles and archive.getinfo(pickles[0]).file_size <= _LARGEST:

@@ -1,15 +1,15 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Load a user's own network: ``package.module:factory``, or a file ``FILE.pt2`` or ``FILE.onnx``.
+Load a user's own network: ``package.module:factory``, or a file ``.pt2``, ``.onnx`` or ``.torchscript``.
 
 A factory takes no arguments. It returns either a :class:`~neurosurgeon_ros.models.model.Model`, which is complete, or
 an ``nn.Module``, an example of its input and, if it shall not be recognised from the outputs, a post-processing that
 :func:`~neurosurgeon_ros.models.postprocesses.find_reading` accepts. The example is one image, (1, 3, height, width):
 uint8 if the network takes values 0 to 255, float32 if it takes RGB in [0, 1]. Images are then letterboxed to its size.
-A ``.pt2`` file, as written by torch.export.save, contains the module and the example, and so does an ``.onnx`` file.
-The name of a post-processing may follow that of a file, as ``FILE.onnx:POSTPROCESSING``; and the size of the images, if
-an ONNX file leaves it open, as ``FILE.onnx@640x480``.
+A ``.pt2`` file, as written by torch.export.save, contains the module and the example, and so do an ``.onnx`` file and a
+TorchScript program (``.torchscript``, ``.pt``). The name of a post-processing may follow that of a file, as
+``FILE.onnx:POSTPROCESSING``; and the size of the images, if the file leaves it open, as ``FILE.onnx@640x480``.
 """
 
 from __future__ import annotations
@@ -36,11 +36,13 @@ from neurosurgeon_ros.models.model import Detections, Model, Postprocess
 from neurosurgeon_ros.models.modules import find_function
 from neurosurgeon_ros.models.postprocesses import AUTO, Names, Reading, find_reading, relabelled
 from neurosurgeon_ros.models.shipped.fold import fold_batch_norms
+from neurosurgeon_ros.models.torchscript_files import is_torchscript, load_torchscript
 from neurosurgeon_ros.models.weights import load_weights
 
 _PROGRAM = re.compile(r"(?P<path>.+\.pt2)(?::(?P<postprocess>.+))?")
-_ONNX = re.compile(r"(?P<path>.+\.onnx)(?:@(?P<width>\d{1,5})x(?P<height>\d{1,5}))?(?::(?P<postprocess>.+))?")
-_CHECKPOINT = re.compile(r"(?P<path>.+\.(?:pt|pth|torchscript))(?::.*)?")
+_GRAPH = re.compile(
+    r"(?P<path>.+\.(?:onnx|pt|pth|torchscript))(?:@(?P<width>\d{1,5})x(?P<height>\d{1,5}))?(?::(?P<postprocess>.+))?"
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -79,9 +81,6 @@ def load_own(name: str, weights: Path | None, random_weights: bool, labels: Path
         outputs is not known.
     :raises FileProblem: a file is missing or is not what it should be.
     """
-    checkpoint = _CHECKPOINT.fullmatch(name)
-    if checkpoint:
-        refuse_checkpoint(Path(checkpoint["path"]))
     given = read_names(labels) if labels is not None else ()
     made, complete = _make(name, weights)
     if isinstance(made, Model):
@@ -147,17 +146,28 @@ def _first(error: BaseException) -> str:
 
 def _make(name: str, weights: Path | None) -> tuple[Model | _Made, bool]:
     """Return what a name stands for, and whether it comes from a file, in eval mode."""
-    program, onnx = _PROGRAM.fullmatch(name), _ONNX.fullmatch(name)
+    program, graph = _PROGRAM.fullmatch(name), _GRAPH.fullmatch(name)
     if program:
         return _from_program(Path(program["path"]), program["postprocess"] or AUTO), True
-    if onnx and weights is not None:
-        raise FileProblem(f"{onnx['path']} holds its weights: give none beside it")
-    if onnx:
-        from neurosurgeon_ros.models.onnx_files import load_onnx
-
-        size = (int(onnx["height"]), int(onnx["width"])) if onnx["height"] else None
-        return _Made(*load_onnx(Path(onnx["path"]), size), onnx["postprocess"] or AUTO), True
+    if graph:
+        size = (int(graph["height"]), int(graph["width"])) if graph["height"] else None
+        network, example = _from_graph(Path(graph["path"]), size, weights)
+        return _Made(network, example, graph["postprocess"] or AUTO), True
     return _from_factory(name), False
+
+
+def _from_graph(path: Path, size: tuple[int, int] | None, weights: Path | None) -> tuple[nn.Module, torch.Tensor]:
+    """Read a file that holds a graph in a form of its own."""
+    is_onnx = path.suffix == ".onnx"
+    if not is_onnx and not is_torchscript(path):
+        refuse_checkpoint(path)
+    if weights is not None:
+        raise FileProblem(f"{path} holds its weights: give none beside it")
+    if not is_onnx:
+        return load_torchscript(path, size)
+    from neurosurgeon_ros.models.onnx_files import load_onnx  # needs the package onnx
+
+    return load_onnx(path, size)
 
 
 def _for_any_memory_format(network: Any) -> Any:

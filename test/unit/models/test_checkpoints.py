@@ -56,12 +56,14 @@ def test_weights_alone_are_no_network(tmp_path: Path, zipped: bool) -> None:
         load_model(str(path))
 
 
-def test_a_torchscript_program_is_refused_by_name(tmp_path: Path) -> None:
+def test_a_torchscript_program_is_no_file_of_weights(tmp_path: Path) -> None:
     path = tmp_path / "yolov8n.torchscript"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("yolov8n/constants.pkl", b"")
         archive.writestr("yolov8n/code/__torch__.py", b"")
-    with pytest.raises(FileProblem, match=r"is a TorchScript program, which is not read: export the network"):
+    with pytest.raises(FileProblem, match=r"is a TorchScript program where weights are expected: give it as the model"):
+        load_model("yolov3_tiny", weights=path)
+    with pytest.raises(FileProblem, match=r"is damaged or cut off"):
         load_model(str(path))
 
 

@@ -107,7 +107,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--model",
         default="yolov3_tiny",
         metavar="NAME",
-        help="the network: a shipped one, package.module:factory, or a .pt2 or .onnx file (default: %(default)s)",
+        help="the network: a shipped one, package.module:factory, or a .pt2, .onnx or .torchscript file (default: "
+        "%(default)s)",
     )
     weights = parser.add_mutually_exclusive_group()
     weights.add_argument("--weights", type=Path, metavar="FILE", help="weights file (default: the one from set-up)")

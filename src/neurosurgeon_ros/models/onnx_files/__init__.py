@@ -16,9 +16,9 @@ from torch import nn
 
 from neurosurgeon_ros.models.files import FileProblem
 from neurosurgeon_ros.models.graphs.builder import Builder, Unconvertible, Value
+from neurosurgeon_ros.models.graphs.fuse import fuse
 from neurosurgeon_ros.models.onnx_files.convert import Converter, inputs_of, outputs_of
 from neurosurgeon_ros.models.onnx_files.file import OnnxFile, open_onnx
-from neurosurgeon_ros.models.onnx_files.fuse import fuse
 from neurosurgeon_ros.models.onnx_files.tensors import dtype_of
 
 #: Maximum height or width of an image, in pixels.
