@@ -69,13 +69,17 @@ class Fleet:
     The robots, their links and the edge.
 
     :param weights: as for the queue
+    :param workers: number of requests that the edge runs at once
     """
 
-    def __init__(self, members: Iterable[Member], *, weights: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self, members: Iterable[Member], *, weights: Mapping[str, float] | None = None, workers: int = 1
+    ) -> None:
         self.members = {member.name: member for member in members}
         self.queue = FairQueue(max(8, 2 * len(self.members)), weights=weights)
+        self.queue.workers = workers
         self.now_s = 0.0
-        self.busy_until_s: float | None = None
+        self.busy_until_s: list[float] = []
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
         self._engine = small_engine()
@@ -144,14 +148,16 @@ class Fleet:
     # The edge.
 
     def _arrive(self, request: Request) -> None:
-        busy_s = -1.0 if self.busy_until_s is None else max(0.0, self.busy_until_s - self.now_s)
-        self._refuse(self.queue.put(Waiting(request, self._engine, self.now_s), busy_s=busy_s))
+        self._refuse(self.queue.put(Waiting(request, self._engine, self.now_s), busy_s=self._busy_s()))
         self._work()
 
+    def _busy_s(self) -> list[float]:
+        return [max(0.0, until_s - self.now_s) for until_s in self.busy_until_s]
+
     def _work(self) -> None:
-        if self.busy_until_s is not None:
+        if len(self.busy_until_s) >= self.queue.workers:
             return
-        batch, refused = self.queue.take(self.now_s)
+        batch, refused = self.queue.take(self.now_s, self._busy_s())
         self._refuse(refused)
         if not batch:
             if len(self.queue):
@@ -161,12 +167,14 @@ class Fleet:
         member, begin_s = self.members[one.request.key.robot_id], self.now_s
         member.begun.append(begin_s)
         member.in_row = 0
-        self.busy_until_s = begin_s + member.cost_s
-        self._at(self.busy_until_s, lambda: self._done(one, begin_s))
+        until_s = begin_s + member.cost_s
+        self.busy_until_s.append(until_s)
+        self._at(until_s, lambda: self._done(one, begin_s))
+        self._work()
 
     def _done(self, one: Waiting, begin_s: float) -> None:
         member = self.members[one.request.key.robot_id]
-        self.busy_until_s = None
+        self.busy_until_s.remove(min(self.busy_until_s))
         self.queue.times.took(one.request, self.now_s - begin_s)
         feedback = Feedback(one.request.key, rate=self.queue.promised_rate(one.request, self.now_s))
         self.queue.ended([one], self.now_s - begin_s, self.now_s)

@@ -13,6 +13,7 @@ from neurosurgeon_ros.edge.reservations import Reservation, Reservations
 from neurosurgeon_ros.edge.service_times import NEWEST, ServiceTimes
 from neurosurgeon_ros.edge.shares import Shares
 from neurosurgeon_ros.edge.waiting import Refusal, Waiting, is_in_time, is_newer
+from neurosurgeon_ros.edge.worker_times import WorkerTimes
 from neurosurgeon_ros.learning.interface import Kind
 from neurosurgeon_ros.protocol.requests import Request
 
@@ -46,9 +47,12 @@ class FairQueue:
     :param sizes: returns the batch sizes that are useful for requests of the same network and partition point.
     :param weights: as in :class:`.shares.Shares`.
 
+    The back-end may have several workers, each of which runs one request, or one batch, at a time.
+
+    :ivar workers: number of workers, ≥ 1; the owner sets it whenever it changes.
     :ivar times: how long requests take; filled by the owner.
     :ivar shares: what each robot has had.
-    :ivar held_until_s: clock time until which the back-end is kept free, after :meth:`take` has returned no request.
+    :ivar held_until_s: clock time until which a worker is kept free, after :meth:`take` has returned no request.
     """
 
     def __init__(
@@ -64,24 +68,32 @@ class FairQueue:
         self._sizes = sizes
         self._lines = Lines(self.shares, self.times)
         self._reservations = Reservations()
-        self._idle_since_s: float | None = None
-        self._charged_s = 0.0
+        self._idle, self._idle_since_s = 0, 0.0
         self._cost = 1.0
 
     def __len__(self) -> int:
         return len(self._lines)
 
-    def put(self, arrived: Waiting, *, busy_s: float) -> list[Refusal]:
+    @property
+    def workers(self) -> int:
+        """Return the number of workers."""
+        return self.shares.workers
+
+    @workers.setter
+    def workers(self, workers: int) -> None:
+        self.shares.workers = workers
+
+    def put(self, arrived: Waiting, *, busy_s: Sequence[float]) -> list[Refusal]:
         """
         Add a request, unless it already waits, would be answered too late, or the queue is full.
 
-        :param busy_s: seconds that the worker still needs for its current work; negative if it is idle.
+        :param busy_s: for each run under way, the seconds that it still needs, ≥ 0.
         :returns: the requests that are refused because of this one, or this one itself.
         """
         key, now_s = arrived.request.key, arrived.arrived_s
         if any(one.request.key == key for one in self._lines.of(key.robot_id, key.kind)):
             return []  # the same message twice
-        self._end_reservations(now_s, is_idle=busy_s < 0.0)
+        self._end_reservations(now_s, idle=self.workers - len(busy_s))
         is_frame = key.kind is Kind.FRAME
         self.shares.asks(key.robot_id, now_s, cost_s=self.times.expected_s(arrived.request), is_frame=is_frame)
         alike = self._lines.of(key.robot_id, key.kind)
@@ -96,7 +108,7 @@ class FairQueue:
                 self._lines.remove(older)
         self._lines.add(arrived)
         if len(self) > self._max_waiting:
-            spared = self._spared_for(arrived)
+            spared = self._lines.spared_for(arrived)
             self._lines.remove(spared)
             if spared is arrived:
                 refused.append(self._refuse(arrived, f"the queue is full ({self._max_waiting} requests wait)", now_s))
@@ -105,20 +117,22 @@ class FairQueue:
             refused.append(self._refuse(spared, f"a frame took the place of this {what} in the full queue", now_s))
         return refused + self._without_late(arrived, now_s, busy_s)
 
-    def take(self, now_s: float) -> tuple[list[Waiting], list[Refusal]]:
+    def take(self, now_s: float, busy_s: Sequence[float] = ()) -> tuple[list[Waiting], list[Refusal]]:
         """
         Remove and return the request to answer next, and the requests that benefit from sharing its back-end run.
 
-        A request can share the run if it already waits and is the first of its robot, and if neither it nor a request
-        that it overtakes misses its deadline as a result.
+        A request can share the run if it already waits and is the first of its robot, if no idle worker is left for it,
+        and if neither it nor a request that it overtakes misses its deadline as a result.
 
-        :returns: the requests, in the order in which to answer them; empty if no request waits, or if the back-end is
+        :param busy_s: for each run under way, the seconds that it still needs, ≥ 0.
+        :returns: the requests, in the order in which to answer them; empty if no request waits, or if the worker is
             kept free until ``held_until_s``; and the requests that have waited for too long.
         """
         refused: list[Refusal] = []
-        self._end_reservations(now_s, is_idle=True)
+        idle = max(1, self.workers - len(busy_s))
+        self._end_reservations(now_s, idle=idle)
         while order := self._lines.order():
-            one = next((one for place, one in order if not self._is_kept_from(one, place, now_s)), None)
+            one = next((one for place, one in order if not self._is_kept_from(one, place, now_s, busy_s)), None)
             if one is None:
                 place, first = order[0]
                 self.held_until_s = max(kept.until_s for kept in self._before(first, place))
@@ -130,7 +144,9 @@ class FairQueue:
                 continue
             lines = self._lines.firsts(but=one.request.key.robot_id)
             soonest_s = min((kept.from_s for _, kept in self._reservations), default=math.inf)
-            batch = with_companions(one, lines, self._sizes(one.request), self.times, now_s=now_s, until_s=soonest_s)
+            most = -(-(len(self) + 1) // idle)
+            sizes = [size for size in self._sizes(one.request) if size <= most]
+            batch = with_companions(one, lines, sizes, self.times, now_s=now_s, until_s=soonest_s)
             for companion in batch[1:]:
                 self._lines.remove(companion)
             self._begin(batch, now_s)
@@ -138,19 +154,19 @@ class FairQueue:
         return [], refused
 
     def _begin(self, batch: Sequence[Waiting], now_s: float) -> None:
-        self._charged_s = self.times.expected_s(batch[0].request, len(batch)) / len(batch)
+        charged_s = self.times.expected_s(batch[0].request, len(batch)) / len(batch)
         for one in batch:
-            waited_s = max(0.0, now_s - one.arrived_s)
-            self.shares.begins(one.request.key.robot_id, self._charged_s, waited_s=waited_s, now_s=now_s)
-        self._idle_since_s = None
+            waited_s, one.charged_s = max(0.0, now_s - one.arrived_s), charged_s
+            self.shares.begins(one.request.key.robot_id, charged_s, waited_s=waited_s, now_s=now_s)
+        self._idle = max(0, self._idle - 1)
 
     def ended(self, batch: Sequence[Waiting], took_s: float, now_s: float) -> None:
-        """Charge each robot of the batch taken last for its part of the `took_s` seconds that the run took."""
+        """Charge each robot of a batch for its part of the `took_s` seconds that the run took."""
         part_s, alone_s = took_s / len(batch), self.times.expected_s(batch[0].request)
         if alone_s > 0.0:
             self._cost += NEWEST * (part_s / alone_s - self._cost)
         for one in batch:
-            self.shares.ended(one.request.key.robot_id, self._charged_s, part_s, now_s)
+            self.shares.ended(one.request.key.robot_id, one.charged_s, part_s, now_s)
 
     def promised_rate(self, request: Request, now_s: float) -> float:
         """Return how many requests like this one per second its robot can count on; 0: no limit."""
@@ -179,22 +195,25 @@ class FairQueue:
         kept = [turn for robot, turn in self._reservations if robot != own and self._lines.first_place(robot) < place]
         return sorted(kept, key=lambda turn: turn.from_s)
 
-    def _is_kept_from(self, one: Waiting, place: Place, now_s: float) -> bool:
+    def _is_kept_from(self, one: Waiting, place: Place, now_s: float, busy_s: Sequence[float]) -> bool:
         """Return whether a request has to wait because of a turn that is kept for another robot."""
-        end_s = now_s + self.times.expected_s(one.request)
-        return any(end_s > kept.from_s for kept in self._before(one, place))
+        end_s, workers = now_s + self.times.expected_s(one.request), WorkerTimes(self.workers, busy_s)
+        return any(
+            end_s > kept.from_s and workers.others(kept.from_s - now_s) <= number
+            for number, kept in enumerate(self._before(one, place))
+        )
 
-    def _end_reservations(self, now_s: float, *, is_idle: bool) -> None:
-        """Count the time that the back-end was kept free, and drop the turns of robots that did not come."""
-        if self._idle_since_s is not None:
-            self.shares.reserved(max(0.0, now_s - self._idle_since_s), now_s)
+    def _end_reservations(self, now_s: float, *, idle: int) -> None:
+        """Count the time that workers were kept free, and drop the turns of robots that did not come."""
+        if self._idle:
+            self.shares.reserved(self._idle * max(0.0, now_s - self._idle_since_s), now_s)
         for robot, cost_s in self._reservations.take_lapsed(now_s):
             self.shares.missed(robot, cost_s)
-        self._idle_since_s = now_s if is_idle and len(self._reservations) else None
+        self._idle, self._idle_since_s = max(0, min(idle, len(self._reservations))), now_s
 
     # Refusals.
 
-    def _without_late(self, arrived: Waiting, now_s: float, busy_s: float) -> list[Refusal]:
+    def _without_late(self, arrived: Waiting, now_s: float, busy_s: Sequence[float]) -> list[Refusal]:
         """
         Refuse a request that arrived if it would be answered too late, else those that become too late by it.
 
@@ -212,14 +231,15 @@ class FairQueue:
             self._lines.remove(one)
         return [self._refuse(one, reason, now_s, begin_s) for one, reason, begin_s in late]
 
-    def _find_late(self, arrived: Waiting, now_s: float, busy_s: float) -> list[tuple[Waiting, str, float]]:
+    def _find_late(self, arrived: Waiting, now_s: float, busy_s: Sequence[float]) -> list[tuple[Waiting, str, float]]:
         """Return the requests to refuse, why, and the seconds until each would begin; see :meth:`_without_late`."""
         found: list[tuple[Waiting, str, float]] = []
-        at_s, ahead, is_behind = max(0.0, busy_s), int(busy_s >= 0.0), False
+        is_behind, workers = False, WorkerTimes(self.workers, busy_s)
         for place, one in self._lines.order():
-            own_s, begin_s = self.times.expected_s(one.request), at_s
-            for kept in self._before(one, place):
-                if now_s + begin_s + own_s > kept.from_s:
+            begin_s, ahead = workers.next
+            own_s = self.times.expected_s(one.request)
+            for number, kept in enumerate(self._before(one, place)):
+                if now_s + begin_s + own_s > kept.from_s and workers.others(kept.from_s - now_s) <= number:
                     begin_s = max(begin_s, kept.comes_s - now_s) + kept.cost_s
                     ahead += int(one is arrived)
             if one is arrived or is_behind:
@@ -231,7 +251,7 @@ class FairQueue:
                         break
                     continue
                 is_behind = True
-            at_s, ahead = begin_s + own_s, ahead + 1
+            workers.give(begin_s + own_s, ahead + 1)
         return found
 
     def _refuse(self, one: Waiting, reason: str, now_s: float, begin_s: float | None = None) -> Refusal:
@@ -248,9 +268,9 @@ class FairQueue:
             return Refusal.of(one, reason)
         own_s = self.times.expected_s(request)
         if begin_s is None:
-            begin_s = sum(self.times.expected_s(other.request) for _, other in self._lines.order())
+            begin_s = sum(self.times.expected_s(other.request) for _, other in self._lines.order()) / self.workers
         account = self.shares.of(robot)
-        begin_s = max(begin_s, self.shares.owed_s(robot, now_s))
+        begin_s = max(begin_s, self.shares.owed_s(robot, now_s) / self.workers)
         begin_s += PATIENCE * own_s * max(0, account.in_row - PATIENCE_AFTER)
         retry_s = max(0.0, begin_s + own_s - request.deadline_s) if request.deadline_s > 0.0 else begin_s
         self.shares.refused(robot, now_s, retry_s)
@@ -275,11 +295,3 @@ class FairQueue:
         if request.deadline_s <= 0.0 or not is_newer(newer.request, request):
             return False
         return is_in_time(older, newer.arrived_s + self.times.expected_s(request))
-
-    def _spared_for(self, arrived: Waiting) -> Waiting:
-        """Return the request that has no room: a sample if a frame came, else the last one, maybe the new one."""
-        order = [one for _, one in self._lines.order()]
-        if arrived.request.key.kind is not Kind.FRAME:
-            return arrived
-        samples = [one for one in order if one.request.key.kind is Kind.SAMPLE]
-        return samples[-1] if samples else order[-1]

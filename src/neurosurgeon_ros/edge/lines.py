@@ -68,3 +68,11 @@ class Lines:
     def firsts(self, but: str) -> list[Waiting]:
         """Return the first request of each robot but one, in the order in which their turns come."""
         return [one for place, one in self.order() if place[1] == 0 and one.request.key.robot_id != but]
+
+    def spared_for(self, arrived: Waiting) -> Waiting:
+        """Return the request that has no room: a sample if a frame came, else the last one, maybe the new one."""
+        order = [one for _, one in self.order()]
+        if arrived.request.key.kind is not Kind.FRAME:
+            return arrived
+        samples = [one for one in order if one.request.key.kind is Kind.SAMPLE]
+        return samples[-1] if samples else order[-1]

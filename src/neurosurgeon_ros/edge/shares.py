@@ -146,9 +146,12 @@ class Shares:
     The accounts of the robots. Not thread-safe: the owner must call it from one thread at a time.
 
     :param weights: weight of each robot id, > 0; a robot that is missing here has weight 1.
+
+    :ivar workers: number of workers of the back-end, ≥ 1. A share of 1 is all the time of one worker.
     """
 
     def __init__(self, weights: Mapping[str, float] | None = None) -> None:
+        self.workers = 1
         self._weights = dict(weights or {})
         self._accounts: dict[str, Account] = {}
         self._now = 0.0
@@ -242,12 +245,12 @@ class Shares:
         self._accounts.pop(robot_id, None)
 
     def used(self, now_s: float) -> dict[str, float]:
-        """Return the share of the time that the back-end recently spent on each robot, about in [0, 1]."""
+        """Return how many workers' time was recently spent on each robot, about in [0, :attr:`workers`]."""
         return {name: account.used.share(now_s) for name, account in self._active(now_s).items()}
 
     def promise(self, robot_id: str, now_s: float) -> float:
         """
-        Return the share of the back-end's time that a robot can count on, > 0; infinite while nobody has to wait.
+        Return how many workers' time a robot can count on, > 0; infinite while nobody has to wait.
 
         Shares are max-min fair: what a robot leaves of its share goes to those that need more, by their weights. A
         robot that has had more than another one that needs more is promised less, until they are even.
@@ -263,11 +266,11 @@ class Shares:
         if len(active) < 2:
             return math.inf
         reserved = self._reserved.share(now_s)
-        if sum(one.used.share(now_s) for one in active) + reserved >= FULL:
+        if sum(one.used.share(now_s) for one in active) + reserved >= FULL * self.workers:
             self.contend(now_s)
         if now_s > self._contended_until_s:
             return math.inf
-        left, weights = max(LEAST_CAPACITY, 1.0 - reserved), sum(one.weight for one in active)
+        left, weights = max(LEAST_CAPACITY * self.workers, self.workers - reserved), sum(one.weight for one in active)
         wanted = {one.number: one.wants(now_s) / NEEDS for one in active}
         least_tag = account.tag
         for one in sorted(active, key=lambda one: wanted[one.number] / one.weight):

@@ -24,6 +24,7 @@ class Waiting:
     :param tensors: its decoded tensors; None until it is decoded, which for a frame of a stream is before it waits.
     :param decode_s: seconds that decoding them took.
     :param held: frame that the edge holds of its stream after it; 0: nothing, or no stream.
+    :param charged_s: seconds that its robot was charged when its run began.
     """
 
     request: Request
@@ -34,6 +35,7 @@ class Waiting:
     tensors: tuple[torch.Tensor, ...] | None = None
     decode_s: float = 0.0
     held: int = 0
+    charged_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

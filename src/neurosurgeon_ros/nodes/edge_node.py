@@ -16,6 +16,7 @@ from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
 
 from neurosurgeon_ros.diagnostics.edge_health import EdgeHealth, edge_level, stream_values
+from neurosurgeon_ros.edge.places.local import LocalPlace
 from neurosurgeon_ros.edge.robots import RequestBudget, RobotRegistry
 from neurosurgeon_ros.edge.server import EdgeServer
 from neurosurgeon_ros.edge.shares import parse_weights
@@ -105,7 +106,7 @@ class EdgeNode(ManagedNode[EdgeParameters]):
             on_problem=self.say_error,
             max_queue=self.parameters.max_queue,
             threads=self.parameters.threads,
-            batching={self._engine.fingerprint: self._batching},
+            place=LocalPlace({self._engine.fingerprint: self._batching}),
             stream_bytes=self.parameters.stream_memory_mib << 20,
             weights=parse_weights(self.parameters.robot_weights),
         )

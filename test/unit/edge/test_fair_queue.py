@@ -15,8 +15,8 @@ from neurosurgeon_ros.edge.waiting import Waiting
 from neurosurgeon_ros.learning.interface import Kind
 from neurosurgeon_ros.protocol.requests import Key, Request
 
-#: Value of `busy_s` of an idle worker.
-IDLE = -1.0
+#: Value of `busy_s` if no run is under way.
+IDLE = ()
 
 
 def waiting(
@@ -90,37 +90,37 @@ def test_the_newest_of_a_robot_waits_even_if_it_came_first() -> None:
 def test_several_frames_of_a_robot_wait_while_they_can_come_in_time() -> None:
     queue = known(0.1)
     for n in (1, 2, 3):
-        assert queue.put(waiting("a", n, deadline_s=0.45), busy_s=0.05) == []
-    assert queue.put(waiting("b", 9, deadline_s=0.45), busy_s=0.05) == []
+        assert queue.put(waiting("a", n, deadline_s=0.45), busy_s=(0.05,)) == []
+    assert queue.put(waiting("b", 9, deadline_s=0.45), busy_s=(0.05,)) == []
     later = waiting("a", 4, deadline_s=0.45)
     later.arrived_s = 0.4  # now the first three would come too late
-    assert [refusal.request.key.sequence for refusal in queue.put(later, busy_s=0.05)] == [1, 2, 3]
+    assert [refusal.request.key.sequence for refusal in queue.put(later, busy_s=(0.05,))] == [1, 2, 3]
     assert drain(queue) == ["b9", "a4"]
 
 
 def test_a_robot_with_several_frames_takes_no_other_robot_s_turn() -> None:
     queue = known(0.1)
     for robot, n in (("a", 1), ("a", 2), ("a", 3), ("b", 1), ("b", 2)):
-        assert queue.put(waiting(robot, n, deadline_s=9.0), busy_s=0.05) == []
-    queue.put(waiting("a", 3, Kind.SAMPLE), busy_s=0.05)
+        assert queue.put(waiting(robot, n, deadline_s=9.0), busy_s=(0.05,)) == []
+    queue.put(waiting("a", 3, Kind.SAMPLE), busy_s=(0.05,))
     assert drain(queue) == ["a1", "b1", "a2", "b2", "a3", "a3s"]
 
 
 def test_a_full_queue_has_room_for_each_robot_s_first_frame() -> None:
     queue = known(0.1, max_waiting=3)
     for n in (1, 2, 3):
-        queue.put(waiting("a", n, deadline_s=9.0), busy_s=0.05)
-    (refusal,) = queue.put(waiting("a", 4, deadline_s=9.0), busy_s=0.05)
+        queue.put(waiting("a", n, deadline_s=9.0), busy_s=(0.05,))
+    (refusal,) = queue.put(waiting("a", 4, deadline_s=9.0), busy_s=(0.05,))
     assert refusal.request.key.sequence == 4 and "full" in refusal.reason
-    (refusal,) = queue.put(waiting("b", 1, deadline_s=9.0), busy_s=0.05)
+    (refusal,) = queue.put(waiting("b", 1, deadline_s=9.0), busy_s=(0.05,))
     assert refusal.request.key.sequence == 3 and "the place of this frame" in refusal.reason
     assert drain(queue) == ["a1", "b1", "a2"]
 
 
 def test_a_frame_that_comes_twice_waits_once() -> None:
     queue = known(0.1)
-    queue.put(waiting("a", 1, deadline_s=9.0), busy_s=0.05)
-    assert queue.put(waiting("a", 1, deadline_s=9.0), busy_s=0.05) == []
+    queue.put(waiting("a", 1, deadline_s=9.0), busy_s=(0.05,))
+    assert queue.put(waiting("a", 1, deadline_s=9.0), busy_s=(0.05,)) == []
     assert drain(queue) == ["a1"]
 
 
@@ -148,8 +148,8 @@ def test_a_full_queue_spares_frames() -> None:
 @pytest.mark.parametrize(("deadline_s", "refused"), [(0.31, False), (0.29, True), (0.0, False)])
 def test_what_would_come_too_late_is_refused_at_once(deadline_s: float, refused: bool) -> None:
     queue = known(0.1)
-    queue.put(waiting("a"), busy_s=0.1)
-    refusals = queue.put(waiting("b", deadline_s=deadline_s), busy_s=0.1)
+    queue.put(waiting("a"), busy_s=(0.1,))
+    refusals = queue.put(waiting("b", deadline_s=deadline_s), busy_s=(0.1,))
     assert bool(refusals) is refused
     assert len(queue) == 2 - refused
     if refused:
@@ -161,13 +161,13 @@ def test_what_finds_nothing_before_it_is_never_too_late() -> None:
     one = waiting("a", deadline_s=0.1)
     assert queue.put(one, busy_s=IDLE) == []
     assert queue.take(5.0) == ([one], [])
-    assert queue.put(waiting("a", deadline_s=0.1), busy_s=0.0) != [], "something was begun"
+    assert queue.put(waiting("a", deadline_s=0.1), busy_s=(0.0,)) != [], "something was begun"
 
 
 def test_what_has_waited_too_long_is_refused_when_its_turn_comes() -> None:
     queue = known(0.1)
-    queue.put(waiting("a", deadline_s=0.5), busy_s=0.1)
-    queue.put(waiting("b", deadline_s=5.0), busy_s=0.1)
+    queue.put(waiting("a", deadline_s=0.5), busy_s=(0.1,))
+    queue.put(waiting("b", deadline_s=5.0), busy_s=(0.1,))
     (one,), (refusal,) = queue.take(0.45)
     assert name(one) == "b1"
     assert refusal.request.key.robot_id == "a" and "waited 450 ms" in refusal.reason
@@ -199,7 +199,7 @@ def test_every_request_is_taken_or_refused_once(
         one.arrived_s = now / 20
         waits_already = any(other.request.key == one.request.key for other in queue._lines.of(robot, kind))
         came += [] if waits_already else [one.request]
-        gone += [refusal.request for refusal in queue.put(one, busy_s=0.05)]
+        gone += [refusal.request for refusal in queue.put(one, busy_s=(0.05,))]
         assert len(queue) <= size
         if take:
             taken, refused = queue.take(now / 20)

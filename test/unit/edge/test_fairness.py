@@ -152,7 +152,7 @@ def test_ten_thousand_ids_take_bounded_memory_and_a_robot_goes_on() -> None:
     for number in range(10_000):
         shares.asks("robot", 1e-4 * number, cost_s=0.04)
         shares.asks(f"id_{number}", 1e-4 * number, cost_s=0.04)
-        queue.put(request_of(f"id_{number}", 1e-4 * number), busy_s=0.01)
+        queue.put(request_of(f"id_{number}", 1e-4 * number), busy_s=(0.01,))
     assert len(shares) == len(queue.shares) == MAX_ACCOUNTS
     assert len(queue) <= 8
     assert shares.promise("robot", 1.0) > 0.0

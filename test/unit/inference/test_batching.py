@@ -19,6 +19,7 @@ from torch import nn
 
 from neurosurgeon_ros.codecs import get_codec
 from neurosurgeon_ros.edge.fair_queue import FairQueue
+from neurosurgeon_ros.edge.places.local import LocalPlace
 from neurosurgeon_ros.edge.server import EdgeServer
 from neurosurgeon_ros.edge.waiting import Waiting
 from neurosurgeon_ros.inference import batching as module
@@ -28,7 +29,7 @@ from neurosurgeon_ros.learning.interface import Kind
 from neurosurgeon_ros.models import Detections, load_model
 from neurosurgeon_ros.protocol.requests import Key, Reply, Request, Status
 
-IDLE = -1.0
+IDLE = ()
 EVERYWHERE = Batching({p: {2: 1.5, 4: 2.0} for p in range(9)})
 
 
@@ -157,7 +158,7 @@ class Sharing:
             {engine.fingerprint: engine},
             self.reply,
             on_problem=self.problems.append,
-            batching={engine.fingerprint: EVERYWHERE},
+            place=LocalPlace({engine.fingerprint: EVERYWHERE}, clock=clock),
             clock=clock,
         )
         self.server.start()
