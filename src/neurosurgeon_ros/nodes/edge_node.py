@@ -10,17 +10,16 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
 
 from neurosurgeon_ros.diagnostics.edge_health import EdgeHealth, edge_level, stream_values
-from neurosurgeon_ros.edge.places.local import LocalPlace
+from neurosurgeon_ros.edge.places.making import load_engine, make_place
+from neurosurgeon_ros.edge.places.place import Place
 from neurosurgeon_ros.edge.robots import RequestBudget, RobotRegistry
 from neurosurgeon_ros.edge.server import EdgeServer
 from neurosurgeon_ros.edge.shares import parse_weights
-from neurosurgeon_ros.inference.batching import ALONE, try_batches
 from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.msg import DelayFeedback, EdgeDetections, EdgeStatus, PartialInference, RobotHello
 from neurosurgeon_ros.nodes.edge_parameters import EdgeParameters
@@ -55,7 +54,7 @@ class EdgeNode(ManagedNode[EdgeParameters]):
         super().__init__("edge_node", EdgeParameters, overrides)
         self._session = secrets.randbits(64)
         self._engine: Engine | None = None
-        self._batching = ALONE
+        self._place: Place | None = None
         self._server: EdgeServer | None = None
         self._registry = RobotRegistry()
         self._intake = Intake(self)
@@ -75,28 +74,21 @@ class EdgeNode(ManagedNode[EdgeParameters]):
 
     def configure(self) -> None:
         """Load the network and warm it up."""
-        weights = Path(self.parameters.weights) if self.parameters.weights else None
-        self._engine = Engine.load(
-            self.parameters.model,
-            weights=weights,
-            random_weights=self.parameters.random_weights,
-            labels=Path(self.parameters.labels) if self.parameters.labels else None,
-            device=self.parameters.device,
-            half=self.parameters.half,
-        )
-        self._engine.warm_up()
-        self._batching = try_batches(self._engine, largest=self.parameters.max_batch, threads=self.parameters.threads)
+        source, settings = self.parameters.source, self.parameters.place
+        self._engine = load_engine(source, settings)
+        self._place = make_place(self._engine, source, settings, on_problem=self.say_error)
         self.get_logger().info(
             f"serves {self.parameters.model} {self._engine.fingerprint[:12]} as {self.edge_id} on {self._engine.device}"
+            f" in {self._place.where}"
         )
-        points = self._engine.partitioned.points
-        shared = [f"{points[p].name} by {max(sizes)}" for p, sizes in self._batching.stretch.items() if sizes]
+        points, batching = self._engine.partitioned.points, self._place.batching(self._engine.fingerprint)
+        shared = [f"{points[p].name} by {max(sizes)}" for p, sizes in batching.stretch.items() if sizes]
         self.get_logger().info(f"back-ends that robots may share: {', '.join(shared) or 'none'}")
         log_network(self.get_logger(), self._engine, random_weights=self.parameters.random_weights)
 
     def activate(self) -> None:
         """Start the server and subscribe."""
-        assert self._engine is not None
+        assert self._engine is not None and self._place is not None
         self._registry = RobotRegistry(max_robots=self.parameters.max_robots)
         self._health = EdgeHealth(time.monotonic())
         self._budget = RequestBudget(rate=self.parameters.max_request_rate)
@@ -105,8 +97,8 @@ class EdgeNode(ManagedNode[EdgeParameters]):
             self._reply,
             on_problem=self.say_error,
             max_queue=self.parameters.max_queue,
-            threads=self.parameters.threads,
-            place=LocalPlace({self._engine.fingerprint: self._batching}),
+            threads=self.parameters.place.gateway_threads,
+            place=self._place,
             stream_bytes=self.parameters.stream_memory_mib << 20,
             weights=parse_weights(self.parameters.robot_weights),
         )
@@ -145,8 +137,10 @@ class EdgeNode(ManagedNode[EdgeParameters]):
             destroy(self, robot.detections, robot.feedback)
 
     def cleanup(self) -> None:
-        """Free the network."""
-        self._engine, self._batching = None, ALONE
+        """Free the network and what runs it."""
+        place, self._place, self._engine = self._place, None, None
+        if place is not None:
+            place.stop()
 
     def expected_from(self) -> tuple[str, ...]:
         """Return the topic of hellos while the server runs."""

@@ -6,6 +6,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from neurosurgeon_ros.edge.places.making import PlaceSettings
+from neurosurgeon_ros.edge.places.place import LOCAL, PLACES
+from neurosurgeon_ros.edge.places.source import NetworkSource
 from neurosurgeon_ros.edge.shares import EQUAL, WEIGHTS
 from neurosurgeon_ros.inference.device import AUTO, DEVICES
 from neurosurgeon_ros.models import MODELS, OWN_MODEL
@@ -38,7 +41,7 @@ class EdgeParameters:
         low=1,
         high=64,
     )
-    max_robots: int = parameter(16, "maximum number of robots that are served at once", low=1, high=64)
+    max_robots: int = parameter(16, "maximum number of robots that are served at once", low=1, high=256)
     robot_weights: tuple[str, ...] = parameter(
         (EQUAL,),
         "weights of robots that contend for the back-end: each gets its weight's share of the seconds; a robot that is "
@@ -60,7 +63,17 @@ class EdgeParameters:
         low=1,
         high=65536,
     )
-    threads: int = parameter(0, "threads of the back-end; 0: one per core", low=0, high=256)
+    back_end: str = parameter(
+        LOCAL,
+        "where back-ends run: `local` in the edge's process, `pool` in several processes on this computer",
+        choices=PLACES,
+    )
+    back_end_workers: int = parameter(
+        0, "number of processes of the pool; 0: one per GPU if `device` is one, else one per core", low=0, high=256
+    )
+    threads: int = parameter(
+        0, "threads of a back-end; 0: one per core, divided among the processes of the pool", low=0, high=256
+    )
     device: str = parameter(
         AUTO, "device of the back-ends; `auto`: a GPU if torch finds one, else the CPU", choices=DEVICES
     )
@@ -71,3 +84,22 @@ class EdgeParameters:
         choices=DDS_TRANSPORTS,
     )
     autostart: bool = parameter(True, "configure and activate the node at start, without a lifecycle manager")
+
+    @property
+    def source(self) -> NetworkSource:
+        """Return where the network comes from."""
+        return NetworkSource(
+            self.model,
+            weights=self.weights,
+            random_weights=self.random_weights,
+            labels=self.labels,
+            device=self.device,
+            half=self.half,
+        )
+
+    @property
+    def place(self) -> PlaceSettings:
+        """Return where back-ends run."""
+        return PlaceSettings(
+            self.back_end, workers=self.back_end_workers, threads=self.threads, max_batch=self.max_batch
+        )

@@ -23,6 +23,7 @@ class LocalPlace:
 
     workers = most_runs = lanes = 1
     trouble = ""
+    where = "this process"
 
     def __init__(
         self, batching: Mapping[str, Batching] | None = None, *, clock: Callable[[], float] = time.monotonic
@@ -33,6 +34,12 @@ class LocalPlace:
     def batching(self, fingerprint: str) -> Batching:
         """Return the useful batches of a network."""
         return self._batching.get(fingerprint, ALONE)
+
+    def start(self) -> None:
+        """Do nothing: there is nothing to start."""
+
+    def stop(self) -> None:
+        """Do nothing: there is nothing to free."""
 
     def watch(self, changed: Callable[[], None] | None) -> None:
         """Do nothing: there is always one worker."""

@@ -19,8 +19,8 @@ from neurosurgeon_ros.inference.batching import Batching
 from neurosurgeon_ros.inference.engine import Engine
 
 #: Places, as values of the parameter `back_end`.
-LOCAL, POOL, RAY = "local", "pool", "ray"
-PLACES = (LOCAL, POOL, RAY)
+LOCAL, POOL = "local", "pool"
+PLACES = (LOCAL, POOL)
 
 
 class PlaceError(ValueError):
@@ -48,6 +48,20 @@ class Ran:
 
 class Place(Protocol):
     """A place where back-ends run. Its owner starts it before a server uses it, and stops it afterwards."""
+
+    @property
+    def where(self) -> str:
+        """Return where back-ends run, for the log."""
+
+    def start(self) -> None:
+        """
+        Make back-ends warm, and wait until all workers are ready.
+
+        :raises PlaceError: the place cannot be used; nothing of it is left then.
+        """
+
+    def stop(self) -> None:
+        """Free the workers. No run may be under way."""
 
     @property
     def workers(self) -> int:
