@@ -169,8 +169,13 @@ class Edge:
     lifespan_s = math.inf
 
     def __init__(
-        self, handle: Callable[[Edge, Reply], None] | None = None, *, stream_bytes: int = STREAM_BYTES
+        self,
+        handle: Callable[[Edge, Reply], None] | None = None,
+        *,
+        stream_bytes: int = STREAM_BYTES,
+        edge_id: str = "edge",
     ) -> None:
+        self.edge_id = edge_id
         self.edge_session = 1
         self._stream_bytes = stream_bytes
         self.requests: list[Request] = []
@@ -237,6 +242,10 @@ class Robot:
     edge: Edge
     counts: Counts = field(default_factory=Counts)
 
+    def add(self, edge: Edge) -> None:
+        """Add another edge, which is a candidate from the next frame on."""
+        edge.inbox = self.processor.edges.add(edge.edge_id, edge).requests.inbox
+
     def feed(self, image: NDArray[np.uint8] | None = None, *, deadline_s: float = LONG_S) -> FrameResult:
         """Process one frame completely, and return its result."""
         self.processor.finish(self.begin(image, deadline_s=deadline_s))
@@ -262,7 +271,11 @@ def make_robot(
 ) -> Robot:
     """Return a robot that runs the small network, with its usual arms or those of another table."""
     table = small_table() if table is None else table
-    spy = Spy(make_policy(policy, n_arms=len(table.arms)) if isinstance(policy, str) else policy)
+
+    def made(table: ArmTable) -> Policy:
+        return make_policy(policy, n_arms=len(table.arms)) if isinstance(policy, str) else policy
+
+    spy = Spy(made(table))
     sink = Sink()
     processor = FrameProcessor(
         identity=Identity("robot", 7),
@@ -275,6 +288,7 @@ def make_robot(
         sink=sink,
         settings=RobotSettings(confidence=0.0),
         throttle=throttle or Throttle(),
+        make_policy=lambda table, _name: made(table),
         clock=clock,
     )
     edge.inbox = processor.uplink.requests.inbox

@@ -94,6 +94,7 @@ class SeenDecision:
     frames_accepted: int
     frames_dropped: int
     frames_rejected: int
+    edge: str = ""
 
 
 @dataclass(frozen=True, slots=True)

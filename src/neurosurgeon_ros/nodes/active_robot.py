@@ -16,17 +16,19 @@ from neurosurgeon_ros.inference.throttle import Throttle
 from neurosurgeon_ros.learning.key_frames import KeyFrameDetector
 from neurosurgeon_ros.nodes.auto_calibration import make_calibrator
 from neurosurgeon_ros.nodes.configured_robot import ConfiguredRobot, named
-from neurosurgeon_ros.nodes.edge_link import EdgeLink
+from neurosurgeon_ros.nodes.links.edge_link import EdgeLink
+from neurosurgeon_ros.nodes.links.edge_links import EdgeLinks
 from neurosurgeon_ros.nodes.robot_outputs import RobotOutputs
-from neurosurgeon_ros.nodes.robot_parameters import ARM_PARAMETERS, RobotParameters
+from neurosurgeon_ros.nodes.robot_parameters import ARM_PARAMETERS, RobotParameters, robot_settings
 from neurosurgeon_ros.protocol.requests import Identity
 from neurosurgeon_ros.robot.arrival import Arrival
 from neurosurgeon_ros.robot.auto_calibration.calibrator import Calibrator, Reports
-from neurosurgeon_ros.robot.decision import Decision, FrameResult, RobotSettings
+from neurosurgeon_ros.robot.decision import Decision, FrameResult
 from neurosurgeon_ros.robot.latest_job import LatestJobRunner
 from neurosurgeon_ros.robot.pipeline import RobotPipeline
 from neurosurgeon_ros.robot.processor import FrameProcessor
 from neurosurgeon_ros.robot.saved_policy import SavedPolicy
+from neurosurgeon_ros.robot.uplink.inbox import Inbox
 from neurosurgeon_ros.robot.uplink.uplink import request_lifespan_s
 from neurosurgeon_ros.ros.intake import shorten, without_numbers
 from neurosurgeon_ros.ros.managed import ManagedNode
@@ -69,15 +71,16 @@ class ActiveRobot:
             )
             stack.callback(self._outputs.close)
             self._outputs.marker_range_m = parameters.marker_range
-            self.link = EdgeLink(
+            self.links = EdgeLinks(
                 node,
                 configured.hellos,
                 namespace=parameters.edge_namespace,
+                admitted=parameters.edges,
                 identity=identity,
                 engine=engine,
                 lifespan_s=request_lifespan_s(table, parameters.deadline_ms / 1e3),
             )
-            stack.callback(self.link.close)
+            stack.callback(self.links.close)
             self._policy = self._load_policy(parameters)
             self._key_frames = KeyFrameDetector(parameters.key_frame_threshold)
             processor = FrameProcessor(
@@ -87,10 +90,11 @@ class ActiveRobot:
                 policy=self._policy.policy,
                 policy_name=parameters.policy,
                 key_frames=self._key_frames,
-                link=self.link,
+                link=self.links.first,
                 sink=self,
-                settings=_settings(parameters),
+                settings=robot_settings(parameters),
                 throttle=Throttle(parameters.robot_speed),
+                make_policy=configured.make_fresh_policy,
                 seed=parameters.seed,
             )
             self._pipeline = RobotPipeline(processor, self, on_problem=node.say_error, threads=parameters.threads)
@@ -110,7 +114,8 @@ class ActiveRobot:
             stack.callback(self._end_calibration)
             if self._calibrator is not None:
                 self._calibrator.start()
-            self.link.connect(processor.uplink.requests.inbox)
+            inbox = processor.uplink.requests.inbox
+            self.links.connect(inbox, add=self._add_edge, remove=processor.edges.remove)
             self._camera = Camera(
                 node,
                 parameters.image_transport,
@@ -128,8 +133,11 @@ class ActiveRobot:
 
     def expected_from(self) -> tuple[str, ...]:
         """Return the topics of edge and camera while they are silent."""
-        status = () if self.link.edge is not None else (self.link.status_topic,)
+        status = () if self.links.edges else (self.links.status_topic,)
         return (*status, self._camera.topic) if self._silent_s > MISSED_S else status
+
+    def _add_edge(self, edge: str, link: EdgeLink) -> Inbox:
+        return self._pipeline.processor.edges.add(edge, link).requests.inbox
 
     # Incoming frames: offered to the pipeline's slot, from which robot/pipeline.py takes them.
 
@@ -172,7 +180,7 @@ class ActiveRobot:
 
     def change(self, before: RobotParameters, wanted: RobotParameters) -> None:
         """Apply changed parameters from the next frame on, or as soon as the arms that they require are measured."""
-        self._pipeline.processor.settings = _settings(wanted)
+        self._pipeline.processor.settings = robot_settings(wanted)
         self._key_frames.threshold = wanted.key_frame_threshold
         self._outputs.marker_range_m = wanted.marker_range
         if wanted.confidence != before.confidence:
@@ -224,10 +232,11 @@ class ActiveRobot:
 
         :param rival: one sentence about another robot that sends hellos with this robot's id; empty if there is none.
         """
-        counts, obstacle, edge = self._pipeline.counts, self.link.obstacle(), self.link.edge
-        uplink, engine = self._pipeline.processor.uplink, self._configured.engine
+        counts, edges, engine = self._pipeline.counts, self._pipeline.processor.edges, self._configured.engine
+        uplink, link = edges.used.uplink, self.links.link(edges.used.name)
+        obstacle, edge = link.obstacle(), link.edge
         trend = self._health.trend(counts, time.monotonic())
-        for problem in (self._camera.mismatch(), rival, uplink.pacer.notice):
+        for problem in (self._camera.mismatch(), rival, uplink.pacer.notice, *self.links.mistakes):
             if problem:
                 self._complain_once(problem)
         silence, losses = self._look_at_images(trend)
@@ -252,21 +261,17 @@ class ActiveRobot:
             "circuit breaker opened": uplink.breaker.opened,
             "frames promised by the edge [Hz]": f"{uplink.pacer.rate:.1f}" if uplink.pacer.rate else "no limit",
             "edge": edge.edge_id if edge is not None else "none",
+            "edges": ", ".join(report.edge_id for report in self.links.edges) or "none",
+            "moves between edges": edges.moves,
             "edge load": f"{edge.load:.2f}" if edge is not None else "unknown",
             "edge queue length": edge.queue_length if edge is not None else "unknown",
             "answers to no request": uplink.requests.strays,
             **stream_values(self._pipeline.processor.streams.counts),
-            **self.link.intake.diagnostics(),
+            **self.links.intake.diagnostics(),
         }
         why = "" if obstacle is None else obstacle.text
-        how, text = level(
-            trend,
-            obstacle=why,
-            image_topic=self._camera.topic,
-            silence=silence,
-            losses=losses,
-            waits_for=self._camera.waits_for(),
-        )
+        topic, waits_for = self._camera.topic, self._camera.waits_for()
+        how, text = level(trend, obstacle=why, image_topic=topic, silence=silence, losses=losses, waits_for=waits_for)
         return how, text, values
 
     def _look_at_images(self, trend: Trend) -> tuple[str, str]:
@@ -287,13 +292,3 @@ class ActiveRobot:
 
     def _complain_once(self, text: str) -> None:
         self._complain(text, text)
-
-
-def _settings(parameters: RobotParameters) -> RobotSettings:
-    return RobotSettings(
-        deadline_s=parameters.deadline_ms / 1e3,
-        confidence=parameters.confidence,
-        iou=parameters.iou,
-        fidelity_price_s=parameters.fidelity_price_ms / 1e3,
-        max_in_flight=parameters.max_in_flight,
-    )

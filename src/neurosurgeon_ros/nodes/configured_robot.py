@@ -19,6 +19,7 @@ from neurosurgeon_ros.calibration.table_builder import TableBuilder
 from neurosurgeon_ros.camera.transports import COMPRESSED, RAW, VIDEO_TRANSPORTS, why_unusable
 from neurosurgeon_ros.codecs import AS_RECEIVED_IMAGE, AS_RECEIVED_VIDEO
 from neurosurgeon_ros.inference.engine import Engine
+from neurosurgeon_ros.learning.interface import Policy
 from neurosurgeon_ros.nodes.network_notes import log_network
 from neurosurgeon_ros.nodes.robot_parameters import ARM_PARAMETERS, RobotParameters
 from neurosurgeon_ros.robot.auto_calibration.calibrator import FRAMES
@@ -128,6 +129,18 @@ class ConfiguredRobot:
             state_file=Path(parameters.state_file).expanduser() if parameters.state_file else None,
             replaces=replaces,
         )
+
+    def make_fresh_policy(self, table: ArmTable, name: str) -> Policy:
+        """Make a policy that has learnt nothing, for another edge. Safe to call from any thread."""
+        parameters = self.measured
+        return SavedPolicy(
+            name,
+            table,
+            model=self.engine.fingerprint,
+            speed=parameters.robot_speed,
+            seed=parameters.seed,
+            state_file=None,
+        ).policy
 
     def refuse(self, wanted: RobotParameters) -> str:
         """Return why the network cannot satisfy these parameters; empty if it can."""

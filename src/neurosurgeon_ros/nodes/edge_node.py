@@ -74,17 +74,18 @@ class EdgeNode(ManagedNode[EdgeParameters]):
 
     def configure(self) -> None:
         """Load the network and warm it up."""
-        source, settings = self.parameters.source, self.parameters.place
+        parameters = self.parameters
+        source, settings = parameters.source, parameters.place
         self._engine = load_engine(source, settings)
         self._place = make_place(self._engine, source, settings, on_problem=self.say_error)
         self.get_logger().info(
-            f"serves {self.parameters.model} {self._engine.fingerprint[:12]} as {self.edge_id} on {self._engine.device}"
+            f"serves {parameters.model} {self._engine.fingerprint[:12]} as {self.edge_id} on {self._engine.device}"
             f" in {self._place.where}"
         )
         points, batching = self._engine.partitioned.points, self._place.batching(self._engine.fingerprint)
         shared = [f"{points[p].name} by {max(sizes)}" for p, sizes in batching.stretch.items() if sizes]
         self.get_logger().info(f"back-ends that robots may share: {', '.join(shared) or 'none'}")
-        log_network(self.get_logger(), self._engine, random_weights=self.parameters.random_weights)
+        log_network(self.get_logger(), self._engine, random_weights=parameters.random_weights)
 
     def activate(self) -> None:
         """Start the server and subscribe."""
@@ -114,7 +115,7 @@ class EdgeNode(ManagedNode[EdgeParameters]):
             ),
             self._intake.subscribe(
                 PartialInference,
-                f"{namespace}/partial_inference",
+                f"{self.parameters.base(self.edge_id)}/partial_inference",
                 self._on_request,
                 qos.requests_of(self.parameters.max_robots),
                 max_bytes=self.parameters.max_request_bytes,
@@ -161,13 +162,11 @@ class EdgeNode(ManagedNode[EdgeParameters]):
             **stream_values(self._server.streams.counts),
             **self._intake.diagnostics(),
         }
-        how, text = edge_level(recent, len(robots))
-        return how, text, values
+        return *edge_level(recent, len(robots)), values
 
     def _on_hello(self, message: RobotHello) -> None:
         assert self._engine is not None
-        topic = f"{self.parameters.edge_namespace}/hello"
-        self._peers.check_version(message, topic)
+        self._peers.check_version(message, f"{self.parameters.edge_namespace}/hello")
         if not message.fingerprint:
             self._on_goodbye(message)
             return
@@ -192,7 +191,7 @@ class EdgeNode(ManagedNode[EdgeParameters]):
                 throttle_duration_sec=5.0,
             )
         if name not in self._robots:
-            base = f"{self.parameters.edge_namespace}/{name}"
+            base = f"{self.parameters.base(self.edge_id)}/{name}"
             robot = _Robot(
                 self.create_publisher(
                     EdgeDetections, f"{base}/detections", qos.ANSWERS, event_callbacks=qos.QUIET_PUBLISHER
@@ -226,10 +225,10 @@ class EdgeNode(ManagedNode[EdgeParameters]):
 
     def _check_peers(self) -> None:
         """Find robots whose messages would be misread."""
-        namespace = self.parameters.edge_namespace
+        requests = f"{self.parameters.base(self.edge_id)}/partial_inference"
         self._foreign = {
-            **self._peers.foreign(RobotHello, f"{namespace}/hello", subscriptions=False),
-            **self._peers.foreign(PartialInference, f"{namespace}/partial_inference", subscriptions=False),
+            **self._peers.foreign(RobotHello, f"{self.parameters.edge_namespace}/hello", subscriptions=False),
+            **self._peers.foreign(PartialInference, requests, subscriptions=False),
         }
         self._peers.say_new(self._foreign.values())
 
@@ -281,6 +280,7 @@ class EdgeNode(ManagedNode[EdgeParameters]):
                 load=self._server.load(),
                 requests=counts.requests,
                 refused=counts.refused,
+                own_topics=self.parameters.own_topics,
             )
         )
 

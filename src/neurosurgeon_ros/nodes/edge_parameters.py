@@ -34,6 +34,10 @@ class EdgeParameters:
         "/neurosurgeon", "namespace of the topics between robot and edge; must be the same on both", namespace=True
     )
     edge_id: str = parameter("", "id of this edge; empty: host name and node name")
+    own_topics: bool = parameter(
+        False,
+        "take requests and answer on topics of this edge, below its id; set it for all edges of a namespace but one",
+    )
     max_queue: int = parameter(8, "maximum number of requests that wait; more are refused", low=1, high=1024)
     max_batch: int = parameter(
         4,
@@ -103,3 +107,7 @@ class EdgeParameters:
         return PlaceSettings(
             self.back_end, workers=self.back_end_workers, threads=self.threads, max_batch=self.max_batch
         )
+
+    def base(self, edge_id: str) -> str:
+        """Return the namespace of requests and answers."""
+        return f"{self.edge_namespace}/{edge_id}" if self.own_topics else self.edge_namespace

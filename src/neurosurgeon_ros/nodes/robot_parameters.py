@@ -12,6 +12,8 @@ from neurosurgeon_ros.camera.transports import RAW, TRANSPORTS
 from neurosurgeon_ros.codecs import CODECS, STREAM_CODECS
 from neurosurgeon_ros.learning import DEFAULT_POLICY, POLICIES
 from neurosurgeon_ros.models import MODELS, OWN_MODEL
+from neurosurgeon_ros.protocol.presence import ANY_EDGE
+from neurosurgeon_ros.robot.decision import RobotSettings
 from neurosurgeon_ros.ros.parameters import parameter
 from neurosurgeon_ros.ros.process.dds import DDS_TRANSPORTS, Transport
 
@@ -41,6 +43,12 @@ class RobotParameters:
     robot_id: str = parameter("", "id of this robot at the edge; empty: the node's fully qualified name")
     edge_namespace: str = parameter(
         "/neurosurgeon", "namespace of the topics between robot and edge; must be the same on both", namespace=True
+    )
+    edges: tuple[str, ...] = parameter(
+        (ANY_EDGE,),
+        "edges that may be used, of those that serve the model; `any`: all",
+        choices=(ANY_EDGE,),
+        otherwise=(r"[a-z][a-z0-9_]{0,63}", "the id of an edge"),
     )
     image_transport: str = parameter(
         RAW,
@@ -132,3 +140,14 @@ class RobotParameters:
         choices=DDS_TRANSPORTS,
     )
     autostart: bool = parameter(True, "configure and activate the node at start, without a lifecycle manager")
+
+
+def robot_settings(parameters: RobotParameters) -> RobotSettings:
+    """Return the settings that can change while the robot runs."""
+    return RobotSettings(
+        deadline_s=parameters.deadline_ms / 1e3,
+        confidence=parameters.confidence,
+        iou=parameters.iou,
+        fidelity_price_s=parameters.fidelity_price_ms / 1e3,
+        max_in_flight=parameters.max_in_flight,
+    )

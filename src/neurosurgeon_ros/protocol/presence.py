@@ -15,6 +15,9 @@ EDGE_TIMEOUT_S = 1.5
 #: A robot's id is free again after this many seconds without a hello.
 ROBOT_TIMEOUT_S = 2.0
 
+#: Stands for all edges in a robot's parameter `edges`.
+ANY_EDGE = "any"
+
 #: Maximum length of a robot id, as bounded in the messages.
 MAX_ID_LENGTH = 64
 
@@ -65,6 +68,8 @@ class EdgeReport:
 
     :param models: names of the models that it serves, by fingerprint.
     :param robots: the session that holds each robot id.
+    :param node: fully qualified name of its node, for human-readable messages.
+    :param has_own_topics: whether requests and answers have topics of this edge.
     """
 
     edge_id: str
@@ -73,3 +78,5 @@ class EdgeReport:
     robots: dict[str, int]
     queue_length: int = 0
     load: float = 0.0
+    node: str = ""
+    has_own_topics: bool = False

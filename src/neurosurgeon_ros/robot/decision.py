@@ -128,6 +128,7 @@ class Decision:
     sample_arm: str = ""
     probe_bytes: int = 0
     circuit: Circuit = Circuit.CLOSED
+    edge: str = ""
 
 
 class Sink(Protocol):

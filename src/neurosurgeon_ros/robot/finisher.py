@@ -16,16 +16,12 @@ from neurosurgeon_ros.robot.local_inference import LocalInference
 from neurosurgeon_ros.robot.uplink.hedge import EdgeAnsweredFirst, Hedge
 from neurosurgeon_ros.robot.uplink.outstanding import OutstandingRequest
 from neurosurgeon_ros.robot.uplink.requests import Awaited
-from neurosurgeon_ros.robot.uplink.uplink import EdgeUplink
 
 
 class Finisher:
     """Gets the detections of each frame. Used only by the robot's worker thread."""
 
-    def __init__(
-        self, uplink: EdgeUplink, engine: Engine, local: LocalInference, *, clock: Callable[[], float]
-    ) -> None:
-        self._uplink = uplink
+    def __init__(self, engine: Engine, local: LocalInference, *, clock: Callable[[], float]) -> None:
         self._engine = engine
         self._local = local
         self._clock = clock
@@ -37,8 +33,8 @@ class Finisher:
         :param interrupted: called whenever the inbox's bell rings; True ends the wait.
         :returns: False if `interrupted` ended the wait.
         """
-        request = flight.request
-        return request is None or self._uplink.requests.is_settled(request, flight.overdue_s, interrupted)
+        request, requests = flight.request, flight.route.uplink.requests
+        return request is None or requests.is_settled(request, flight.overdue_s, interrupted)
 
     def find(self, flight: Flight) -> tuple[Detections, Outcome]:
         """Return a frame's detections and their source."""
@@ -48,14 +44,14 @@ class Finisher:
 
     def _await(self, flight: Flight, request: OutstandingRequest) -> tuple[Detections, Outcome]:
         """Wait for the edge's detections. If they do not arrive, continue from the tensors on the robot."""
-        frame, found = flight.frame, None
-        awaited = self._uplink.requests.await_detections(request, flight.overdue_s)
+        frame, uplink, found = flight.frame, flight.route.uplink, None
+        awaited = uplink.requests.await_detections(request, flight.overdue_s)
         if awaited.missed and flight.overdue_s < frame.due_s:
             awaited, found = self._hedge(flight, request)
         if found is None:
             frame.delays = replace(frame.delays, offload=self._clock() - request.sent_s)
         if awaited.detections is not None:
-            self._uplink.breaker.answered(in_time=True)
+            uplink.breaker.answered(in_time=True)
             return awaited.detections, Outcome.EDGE
         frame.reason = awaited.reason
         if awaited.missed:
@@ -68,25 +64,25 @@ class Finisher:
 
         :returns: the result of the wait, and the robot's own detections if the edge did not answer.
         """
-        frame, found = flight.frame, None
+        frame, requests, found = flight.frame, flight.route.uplink.requests, None
         before = frame.delays
         frame.delays = replace(before, offload=self._clock() - request.sent_s)
         with suppress(EdgeAnsweredFirst):
-            found = self._finish_here(flight, Hedge(self._uplink.requests, request, frame.due_s, self._clock))
-        awaited = self._uplink.requests.await_detections(request, self._clock())
+            found = self._finish_here(flight, Hedge(requests, request, frame.due_s, self._clock))
+        awaited = requests.await_detections(request, self._clock())
         if awaited.detections is not None:
             frame.delays, found = before, None
         return awaited, found
 
     def _record_missed(self, flight: Flight, request: OutstandingRequest) -> None:
         """Tell the breaker and the policy that the answer is missing: its delay is at least this long."""
-        now_s = self._clock()
+        now_s, uplink = self._clock(), flight.route.uplink
         if now_s < flight.frame.due_s:
             flight.frame.reason = "the edge's answer was overdue, and the robot was done first"
-            self._uplink.breaker.frame_unanswered(now_s)
+            uplink.breaker.frame_unanswered(now_s)
         else:
-            self._uplink.breaker.frame_failed(now_s)
-        flight.selector.policy.observe(self._uplink.requests.censored(request), flight.context)
+            uplink.breaker.frame_failed(now_s)
+        flight.selector.policy.observe(uplink.requests.censored(request), flight.context)
 
     def _finish_here(self, flight: Flight, hedge: Hedge | None = None) -> Detections:
         """Run the rest of the network, from p to P, and post-processing on the robot."""

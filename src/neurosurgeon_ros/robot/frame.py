@@ -16,6 +16,7 @@ from neurosurgeon_ros.learning.key_frames import KeyFrame
 from neurosurgeon_ros.models import Detections, Letterbox
 from neurosurgeon_ros.robot.arrival import Arrival, Counts
 from neurosurgeon_ros.robot.decision import Decision, Delays, Outcome, RobotSettings
+from neurosurgeon_ros.robot.edges.route import Route
 from neurosurgeon_ros.robot.local_inference import LocalInference
 from neurosurgeon_ros.robot.selector import ArmSelector
 from neurosurgeon_ros.robot.uplink.breaker import Circuit
@@ -99,10 +100,12 @@ class Flight:
     """
     A frame whose arm is chosen. It was sent to the edge, or it stays on the robot.
 
+    :param route: the edge that the frame may go to.
     :param selector: the selector that chose its arm.
     :param sample_arm: arm whose tensors go to the edge alongside the frame, as a sample or a test; None for none.
     :param is_test: whether these tensors test if the edge answers.
 
+    :ivar edge: id of the edge that the frame was sent to; empty if it stays on the robot.
     :ivar request: the request sent for the frame; None if the frame stays on the robot.
     :ivar offloaded_s: seconds of the robot's stages before the request; NaN if the frame stays on the robot.
     :ivar sent_sample: name of the arm that was sent as a sample or a test; empty for none.
@@ -110,11 +113,13 @@ class Flight:
     """
 
     frame: Frame
+    route: Route
     selector: ArmSelector
     context: Context
     choice: Choice
-    sample_arm: int | None
-    is_test: bool
+    sample_arm: int | None = None
+    is_test: bool = False
+    edge: str = ""
     request: OutstandingRequest | None = None
     offloaded_s: float = math.nan
     sent_sample: str = ""
@@ -155,6 +160,21 @@ class Flight:
             iou=frame.settings.iou,
             due_s=frame.due_s,
             context=self.context,
+        )
+
+    def aside(
+        self, route: Route, context: Context, choice: Choice, *, sample_arm: int | None = None, is_test: bool = False
+    ) -> Flight:
+        """Return the frame as another edge would see it, for a look at that edge alongside the frame."""
+        return replace(
+            self,
+            route=route,
+            selector=route.selector,
+            context=context,
+            choice=choice,
+            sample_arm=sample_arm,
+            is_test=is_test,
+            request=None,
         )
 
     def tensors(self, p: int, local: LocalInference, clock: Callable[[], float]) -> Sequence[torch.Tensor]:
@@ -203,4 +223,5 @@ class Flight:
             sample_arm=self.sent_sample,
             probe_bytes=self.probe_bytes,
             circuit=circuit,
+            edge=self.edge,
         )

@@ -69,7 +69,7 @@ class RobotPipeline:
     def stop(self) -> None:
         """Stop accepting frames, finish the current frame, and join the worker."""
         self._count(dropped=int(self._slot.close()))
-        self.processor.uplink.requests.close()
+        self.processor.edges.close()
         self._worker.join()
 
     def offer(self, arrival: Arrival) -> None:
@@ -79,7 +79,7 @@ class RobotPipeline:
         if self._slot.put(arrival):
             self._count(dropped=1)
         if self.processor.settings.max_in_flight > 1:
-            self.processor.uplink.requests.inbox.ring()  # the worker may be waiting for an answer
+            self.processor.edges.ring()  # the worker may be waiting for an answer
 
     def reject(self) -> None:
         """Count an image that was found to be broken before it reached the slot."""

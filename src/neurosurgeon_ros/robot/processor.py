@@ -20,12 +20,14 @@ from numpy.typing import NDArray
 from neurosurgeon_ros.calibration.arm_table import ArmTable
 from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.inference.throttle import Throttle
-from neurosurgeon_ros.learning.interface import BoolArray, Choice, Context, Observation, Policy
+from neurosurgeon_ros.learning.interface import Choice, Observation, Policy
 from neurosurgeon_ros.learning.key_frames import KeyFrame, KeyFrameDetector
 from neurosurgeon_ros.protocol.requests import Identity, Kind
 from neurosurgeon_ros.robot.arm_statistics import ArmStatistics
 from neurosurgeon_ros.robot.arrival import Arrival, Counts
 from neurosurgeon_ros.robot.decision import Delays, FrameResult, Outcome, RobotSettings, Sink
+from neurosurgeon_ros.robot.edges.edges import Edges, PolicyFactory
+from neurosurgeon_ros.robot.edges.route import Route
 from neurosurgeon_ros.robot.finisher import Finisher
 from neurosurgeon_ros.robot.frame import Flight, Frame, Scoring
 from neurosurgeon_ros.robot.local_inference import LocalInference
@@ -47,10 +49,11 @@ class FrameProcessor:
     Owned by one thread, except `settings`, :meth:`replace`, and the uplink's inbox.
 
     :param policy_name: the policy's registered name, reported in decisions.
-    :param seed: seed of the probes' bytes and the breaker's jitter.
+    :param link: link to the first edge; :attr:`edges` takes further ones.
+    :param make_policy: makes the policies of further edges; None: there are none.
+    :param seed: seed of the probes' bytes and of everything that is drawn at random.
 
-    :ivar uplink: connection to the edge that frames may go to.
-    :ivar streams: streams to this edge; other threads may read their counts.
+    :ivar edges: the edges that frames may go to.
     """
 
     def __init__(
@@ -66,22 +69,43 @@ class FrameProcessor:
         sink: Sink,
         settings: RobotSettings,
         throttle: Throttle,
+        make_policy: PolicyFactory | None = None,
         seed: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
         self.clock = clock
-        self.uplink = EdgeUplink(link, identity=identity, fingerprint=engine.fingerprint, seed=seed, clock=clock)
         self._engine = engine
         self._key_frames = key_frames
         self._results = ResultDelivery(sink, engine)
         self._throttle = throttle
-        self._selector = ArmSelector(table, policy, policy_name, ArmStatistics(table, throttle.speed))
-        self._replacement: tuple[ArmTable, Policy, str] | None = None
         self._local = LocalInference(engine, throttle)
-        self.streams = RobotStreams(engine, is_outstanding=self.uplink.requests.is_outstanding, clock=clock)
-        self._sender = Sender(self.uplink, engine, self._local, self.streams, throttle=throttle, clock=clock)
-        self._finisher = Finisher(self.uplink, engine, self._local, clock=clock)
+        self._sender = Sender(engine, self._local, throttle=throttle, clock=clock)
+        self.edges = Edges(
+            link,
+            ArmSelector(table, policy, policy_name, ArmStatistics(table, throttle.speed)),
+            identity=identity,
+            engine=engine,
+            make_policy=make_policy,
+            sender=self._sender,
+            seed=seed,
+            clock=clock,
+        )
+        self._finisher = Finisher(engine, self._local, clock=clock)
+
+    @property
+    def uplink(self) -> EdgeUplink:
+        """Return the uplink to the edge that frames go to."""
+        return self.edges.used.uplink
+
+    @property
+    def streams(self) -> RobotStreams:
+        """Return the streams to this edge; other threads may read their counts."""
+        return self.edges.used.streams
+
+    @property
+    def _selector(self) -> ArmSelector:
+        return self.edges.used.selector
 
     @property
     def table(self) -> ArmTable:
@@ -110,7 +134,7 @@ class FrameProcessor:
         :param table: arm table of the same network; the policy was made for its arms.
         :param policy_name: the policy's registered name, reported in decisions.
         """
-        self._replacement = (table, policy, policy_name)
+        self.edges.replace(table, policy, policy_name)
 
     # Begin: choose an arm, and send.
 
@@ -122,22 +146,16 @@ class FrameProcessor:
         :param counts: images so far, including this one; the frame's number is ``counts.accepted``.
         :param accepted_s: clock time when the frame was taken from the slot.
         """
-        self._take_replacement()
+        self.edges.take_changes()
         frame = self._accept(arrival, image, counts, accepted_s)
         self._learn(frame, None)
-        available = self.uplink.check(max_in_flight=frame.settings.max_in_flight)
+        route, available = self.edges.choose(max_in_flight=frame.settings.max_in_flight)
         frame.reason = available.reason
-        flight = self._choose(frame, available)
+        flight = self._choose(frame, route, available)
         if not flight.is_on_device:
             self._sender.send_frame(flight)
             frame.scoring.get()  # there is time for the score now
         return flight
-
-    def _take_replacement(self) -> None:
-        replacement, self._replacement = self._replacement, None
-        if replacement is not None:
-            self._selector = self._selector.followed_by(*replacement)
-            self.uplink.requests.disown()
 
     def _accept(self, arrival: Arrival, image: NDArray[np.uint8], counts: Counts, accepted_s: float) -> Frame:
         """Update the camera and image statistics, and make the frame."""
@@ -157,43 +175,24 @@ class FrameProcessor:
             preprocess=lambda: self._preprocess(image),
         )
 
-    def _choose(self, frame: Frame, available: Availability) -> Flight:
+    def _choose(self, frame: Frame, route: Route, available: Availability) -> Flight:
         """
         Let the policy choose the frame's arm, and the sample or test to send alongside it.
 
         A frame beyond the rate that the edge promised is none of the policy's choices, and it stays on the robot.
         """
-        selector, has_picture = self._selector, frame.image.is_forwardable
+        selector, has_picture = route.selector, frame.image.is_forwardable
         test_arm = selector.test_arm(has_picture) if available.test_due else None
-        context = self._context(frame, available, has_picture)
+        context = route.context(frame, available, now_s=self.clock())
         if available.paced:
-            return Flight(frame, selector, context, Choice(context.on_device, predicted_offload_s=0.0), None, False)
+            return Flight(frame, route, selector, context, Choice(context.on_device, predicted_offload_s=0.0))
         choice, overruled = selector.choose(context, has_picture=has_picture)
         frame.reason = frame.reason or overruled
         sample_arm = choice.sample_arm if test_arm is None else test_arm
-        return Flight(frame, selector, context, choice, sample_arm, is_test=test_arm is not None)
-
-    def _context(self, frame: Frame, available: Availability, has_picture: bool) -> Context:
-        return self._selector.context(
-            frame=frame.sequence,
-            key_frame=frame.scoring,
-            deadline_s=frame.deadline_s,
-            waited_s=max(0.0, self.clock() - frame.arrival.received_s),
-            fidelity_price_s=frame.settings.fidelity_price_s,
-            now_s=self.clock(),
-            edge_available=available.obstacle is None,
-            link_free=available.link_free and not available.paced,
-            link_busy=available.link_busy,
-            has_picture=has_picture,
-            keys_due=self._keys_due(frame),
-        )
-
-    def _keys_due(self, frame: Frame) -> BoolArray | None:
-        table = self._selector.table
-        if not table.key_bytes.any():
-            return None
-        self.streams.follow(table, self.uplink.edge_session, frame.image.pixels.shape)
-        return self.streams.keys_due(frame.image)
+        flight = Flight(frame, route, selector, context, choice, sample_arm, is_test=test_arm is not None)
+        if available.is_free and not choice.forced:
+            self.edges.expect(flight)
+        return flight
 
     def _preprocess(self, image: NDArray[np.uint8]) -> tuple[torch.Tensor, float]:
         begin_s = self.clock()
@@ -231,14 +230,15 @@ class FrameProcessor:
             )
         )
         if flight.request is not None and outcome is Outcome.EDGE:
-            self.uplink.requests.await_feedback(flight.request, self.clock() + FEEDBACK_GRACE_S)
+            flight.route.uplink.requests.await_feedback(flight.request, self.clock() + FEEDBACK_GRACE_S)
         self._learn(frame, flight)
         if outcome is Outcome.ON_DEVICE:
             self._learn_on_device(flight)
         self._sender.send_sample(flight)
         if outcome is not Outcome.ON_DEVICE:
             self._sender.send_probe(flight)
-        self._results.decide(flight.decision(outcome, found, self.uplink.breaker.state))
+        self.edges.look(flight)
+        self._results.decide(flight.decision(outcome, found, flight.route.uplink.breaker.state))
 
     def _learn(self, frame: Frame, flight: Flight | None) -> None:
         """
@@ -247,7 +247,7 @@ class FrameProcessor:
         :param frame: the current frame.
         :param flight: the current frame's flight, if its arm is chosen.
         """
-        for measured in self.uplink.take_measured(frame.deadline_s):
+        for route, measured in self.edges.take_measured(frame.deadline_s):
             feedback, observation, request = measured.feedback, measured.observation, measured.request
             if observation is None:
                 continue
@@ -263,14 +263,14 @@ class FrameProcessor:
                     edge_postprocess=feedback.postprocess_s,
                 )
             if request.context is not None:
-                self.policy.observe(observation, request.context)
+                route.selector.policy.observe(observation, request.context)
 
     def _learn_on_device(self, flight: Flight) -> None:
         """Let the policy learn the robot's delay of a frame that ran on the device by choice."""
         frame, arm = flight.frame, flight.choice.arm
-        if flight.selector is self._selector:
+        if flight.selector is flight.route.selector:
             seen = Observation(arm, frame.sequence, Kind.FRAME, math.nan, robot_s=frame.delays.robot_s)
-            self.policy.observe(seen, flight.context)
+            flight.selector.policy.observe(seen, flight.context)
 
     # Error handling, and work for idle time.
 
@@ -280,7 +280,8 @@ class FrameProcessor:
 
         :param reason: what failed, in one sentence.
         """
-        self.uplink.requests.release(counts.accepted)
+        for route in self.edges.routes:
+            route.uplink.requests.release(counts.accepted)
         self._results.rescue(
             arrival,
             image,

@@ -13,31 +13,18 @@ from neurosurgeon_ros.inference.throttle import Throttle
 from neurosurgeon_ros.robot.frame import Flight
 from neurosurgeon_ros.robot.local_inference import LocalInference
 from neurosurgeon_ros.robot.streams.stream import EncodedFrame
-from neurosurgeon_ros.robot.streams.streams import RobotStreams
-from neurosurgeon_ros.robot.uplink.uplink import EdgeUplink
 
 
 class Sender:
     """
-    Sends frames, samples, tests and probes. Used only by the robot's worker thread.
-
-    :param streams: encodes the frames of arms whose codec has memory.
+    Sends frames, samples, tests and probes on the route of each flight. Used only by the robot's worker thread.
     """
 
     def __init__(
-        self,
-        uplink: EdgeUplink,
-        engine: Engine,
-        local: LocalInference,
-        streams: RobotStreams,
-        *,
-        throttle: Throttle,
-        clock: Callable[[], float],
+        self, engine: Engine, local: LocalInference, *, throttle: Throttle, clock: Callable[[], float]
     ) -> None:
-        self._uplink = uplink
         self._engine = engine
         self._local = local
-        self._streams = streams
         self._throttle = throttle
         self._clock = clock
 
@@ -52,10 +39,12 @@ class Sender:
         with self._throttle.stage(share * float(table.profile.encode_s[arm])):
             encoded = self._encode(flight, arm)
         encode_s = self._clock() - begin_s
-        flight.request = self._uplink.send_frame(
+        uplink = flight.route.uplink
+        flight.request = uplink.send_frame(
             flight.caption, arm, flight.point, encoded.tensors, reference=encoded.reference, checksum=encoded.checksum
         )
-        self._streams.sent(flight.request)
+        flight.edge = uplink.edge_id
+        flight.route.streams.sent(flight.request)
         frame.delays = replace(frame.delays, encode=encode_s)
         flight.offloaded_s = frame.delays.robot_s
         if arm != table.as_received:  # what was received has the same size, whether it is sent or not
@@ -69,30 +58,30 @@ class Sender:
         failure of such a codec, its plain tensors. Without such samples, a robot that has only such arms could not test
         an edge that was silent.
         """
-        arm, table = flight.sample_arm, flight.selector.table
-        if arm is None or not self._uplink.may_send_sample(is_test=flight.is_test):
+        arm, table, uplink = flight.sample_arm, flight.selector.table, flight.route.uplink
+        if arm is None or not uplink.may_send_sample(is_test=flight.is_test):
             return
         encoded = self._encode_alone(flight, arm)
-        self._uplink.send_sample(flight.caption, arm, int(table.point[arm]), encoded, is_test=flight.is_test)
+        uplink.send_sample(flight.caption, arm, int(table.point[arm]), encoded, is_test=flight.is_test)
         flight.sent_sample = table.arms[arm].name
 
     def send_probe(self, flight: Flight) -> None:
         """Send the probe that the policy or the breaker requests, if no frame is on the link."""
-        flight.probe_bytes = self._uplink.send_probe(flight.caption, flight.choice.probe_bytes)
+        flight.probe_bytes = flight.route.uplink.send_probe(flight.caption, flight.choice.probe_bytes)
 
     def _encode(self, flight: Flight, arm: int) -> EncodedFrame:
         """Encode a frame, as the next one of its stream if the arm's codec has memory."""
-        table, frame = flight.selector.table, flight.frame
+        table, frame, route = flight.selector.table, flight.frame, flight.route
         if not table.arms[arm].is_stream:
             return EncodedFrame(self._encode_alone(flight, arm))
-        self._streams.follow(table, self._uplink.edge_session, frame.image.pixels.shape)
-        return self._streams.encode(
+        route.streams.follow(table, route.uplink.edge_session, frame.image.pixels.shape)
+        return route.streams.encode(
             table.arms[arm], lambda: flight.tensors(flight.point, self._local, self._clock), frame.image
         )
 
     def _encode_alone(self, flight: Flight, arm: int) -> tuple[EncodedTensor, ...]:
         table, point = flight.selector.table, int(flight.selector.table.point[arm])
-        if table.arms[arm].is_stream and self._streams.have_failed():
+        if table.arms[arm].is_stream and flight.route.streams.have_failed():
             return self._engine.encode_plainly(point, flight.tensors(point, self._local, self._clock))
         if table.camera[arm]:
             return self._engine.encode_image(table.arms[arm], flight.frame.image)

@@ -215,6 +215,8 @@ def to_edge_report(message: EdgeStatus) -> EdgeReport:
         robots={name: int(session) for name, session in zip(message.robots, message.robot_sessions, strict=True)},
         queue_length=message.queue_length,
         load=message.load,
+        node=message.node,
+        has_own_topics=message.own_topics,
     )
 
 

@@ -76,6 +76,7 @@ def from_decision(decision: Decision, robot_id: str, session: int) -> PartitionD
         frames_accepted=counts.accepted,
         frames_dropped=counts.dropped,
         frames_rejected=counts.rejected,
+        edge=decision.edge,
     )
 
 

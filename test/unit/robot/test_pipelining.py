@@ -171,6 +171,7 @@ def test_one_message_for_each_accepted_frame_in_order_whatever_the_edge_does(
 class Link:
     lifespan_s = math.inf
     edge_session = 1
+    edge_id = "edge"
 
     def obstacle(self) -> None:
         return None

@@ -76,14 +76,15 @@ def _from_csv(path: Path) -> list[SeenDecision]:
     try:
         with path.open(newline="", encoding="utf-8") as stream:
             reader = csv.DictReader(stream)
-            missing = [name for name in ("stamp_ns", "frame_id", *fields) if name not in (reader.fieldnames or ())]
+            columns = reader.fieldnames or ()
+            missing = [name for name in ("stamp_ns", "frame_id", *fields) if name not in (*columns, *_NEW)]
             if missing:
                 raise SourceProblem(
                     f"{path} is neither an MCAP recording nor a decisions.csv: it has no column {missing[0]}"
                 )
             for row in reader:
                 header = HeaderKey(int(row["stamp_ns"]), row["frame_id"])
-                values: dict[str, Any] = {name: read(row[name]) for name, read in fields.items()}
+                values: dict[str, Any] = {name: read(row[name]) for name, read in fields.items() if name in columns}
                 if values["outcome"] not in _OUTCOMES:
                     raise ValueError(f"outcome {values['outcome']!r}")
                 decisions.append(SeenDecision(header=header, **values))
@@ -101,6 +102,9 @@ def _from_csv(path: Path) -> list[SeenDecision]:
 def _seconds(text: str) -> float:
     return math.nan if text == "" else float(text)
 
+
+#: Columns that older files do not have.
+_NEW = ("edge",)
 
 _READERS: dict[type, Callable[[str], Any]] = {
     int: int,

@@ -78,6 +78,11 @@ class RobotStreams:
                 stream.is_key_due = True
         self._table, self._edge_session, self._shape = table, edge_session, shape
 
+    def begin_again(self) -> None:
+        """Drop every stream, because the next frames go to another edge: the first one after that is a key."""
+        self._streams.clear()
+        self._count_held()
+
     def keys_due(self, image: CameraImage) -> BoolArray:
         """
         Return for which arms a frame would have to be a stream's key now. Call :meth:`follow` before.

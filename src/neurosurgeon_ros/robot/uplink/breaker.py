@@ -87,6 +87,11 @@ class CircuitBreaker:
             ObstacleKind.CIRCUIT_OPEN, f"the edge left requests unanswered, so the circuit to it is {state}"
         )
 
+    @property
+    def unanswered(self) -> int:
+        """Return how many frames in a row were refused or not answered yet."""
+        return self._silent
+
     def frame_failed(self, now_s: float) -> None:
         """Record that a frame was refused, or that its deadline passed before its answer arrived."""
         self._silent += 1

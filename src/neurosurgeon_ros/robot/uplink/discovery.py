@@ -5,10 +5,14 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Collection
 
 from neurosurgeon_ros.protocol.presence import EDGE_TIMEOUT_S, EdgeReport
 from neurosurgeon_ros.robot.uplink.link import NO_EDGE, Obstacle, ObstacleKind
+
+#: Number of earlier starts of an edge that are remembered.
+MOST_STARTS = 8
 
 
 class EdgeDiscovery:
@@ -16,11 +20,14 @@ class EdgeDiscovery:
     A robot's view of its edge. Thread-safe.
 
     The robot stays with one edge until that edge is gone, or until another edge serves its model and that one does not.
+    If two edges announce the same id, it stays with the start that it heard last as a new one.
 
     :param robot_id: this robot's id.
     :param session: random number of this start.
     :param fingerprint: fingerprint of the robot's model.
     :param former: sessions that this robot has ended; an edge may report one of them until it hears the new one.
+
+    :ivar twins: a sentence about two edges with the same id; empty if there are none.
     """
 
     def __init__(self, *, robot_id: str, session: int, fingerprint: str, former: Collection[int] = ()) -> None:
@@ -31,6 +38,8 @@ class EdgeDiscovery:
         self._lock = threading.Lock()
         self._report: EdgeReport | None = None
         self._heard_s = float("-inf")
+        self._replaced: deque[int] = deque(maxlen=MOST_STARTS)
+        self.twins = ""
 
     def hear(self, report: EdgeReport, now_s: float) -> None:
         """Record an edge's status, unless the robot stays with another edge."""
@@ -43,6 +52,14 @@ class EdgeDiscovery:
                 and (self._fingerprint in known.models or self._fingerprint not in report.models)
             ):
                 return
+            if known is not None and report.edge_id == known.edge_id and report.session != known.session:
+                if report.session in self._replaced and now_s - self._heard_s <= EDGE_TIMEOUT_S:
+                    self.twins = (
+                        f"two edges announce the id {known.edge_id}, {known.node} and {report.node}: "
+                        "give each its own edge_id"
+                    )
+                    return
+                self._replaced.append(known.session)
             self._report, self._heard_s = report, now_s
 
     def edge(self, now_s: float) -> EdgeReport | None:

@@ -55,6 +55,10 @@ class Link(Protocol):
     def edge_session(self) -> int:
         """Return the number of the edge's present start; 0 if there is no edge."""
 
+    @property
+    def edge_id(self) -> str:
+        """Return the id of the edge; empty if there is no edge."""
+
     def obstacle(self) -> Obstacle | None:
         """Return why the edge cannot be used now; None if it can."""
 

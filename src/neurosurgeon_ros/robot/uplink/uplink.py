@@ -64,6 +64,15 @@ class Availability:
             return self.obstacle.text
         return self.paced if self.link_free else "an earlier transfer is still under way"
 
+    @property
+    def is_free(self) -> bool:
+        """Return whether the frame may go to the edge now."""
+        return self.obstacle is None and self.link_free and not self.paced
+
+
+#: A frame may go to the edge, and nothing else is on its way there.
+AVAILABLE = Availability(None, link_free=True, link_busy=False, test_due=False)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Caption:
@@ -143,6 +152,21 @@ class EdgeUplink:
     def edge_session(self) -> int:
         """Return the number of the edge's present start; 0 if there is no edge."""
         return self._link.edge_session
+
+    @property
+    def edge_id(self) -> str:
+        """Return the id of the edge; empty if there is no edge."""
+        return self._link.edge_id
+
+    @property
+    def is_there(self) -> bool:
+        """Return whether the link has no obstacle."""
+        return self._link.obstacle() is None
+
+    @property
+    def is_well(self) -> bool:
+        """Return whether the edge is there and has answered the last frame that it got."""
+        return self.is_there and self.breaker.obstacle is None and not self.breaker.unanswered
 
     def send_frame(
         self,

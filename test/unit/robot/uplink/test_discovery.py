@@ -75,3 +75,27 @@ def test_an_edge_that_still_names_an_ended_session_is_awaited() -> None:
     assert "another robot holds the id robot" in said(discovery, 0.1)
     discovery.hear(replace(OURS, robots={"robot": 9}), 0.2)
     assert discovery.obstacle(0.2) is None
+
+
+def test_an_edge_that_starts_again_is_taken_at_once(discovery: EdgeDiscovery) -> None:
+    for session in range(1, 12):
+        discovery.hear(replace(OURS, session=session), 0.1 * session)
+        edge = discovery.edge(0.1 * session)
+        assert edge is not None and edge.session == session
+    assert discovery.twins == ""
+
+
+def test_of_two_edges_with_one_id_the_robot_keeps_to_one_and_says_so(discovery: EdgeDiscovery) -> None:
+    twins = [replace(OURS, session=number, node=f"/edge{number}") for number in (1, 2)]
+    for number in range(20):
+        discovery.hear(twins[number % 2], 0.25 * number)
+        edge = discovery.edge(0.25 * number)
+        assert edge is not None and edge.session == min(2, number + 1)
+    assert "two edges announce the id edge" in discovery.twins
+    assert "/edge1" in discovery.twins and "/edge2" in discovery.twins and "its own edge_id" in discovery.twins
+    discovery.hear(twins[0], 4.75 + EDGE_TIMEOUT_S)
+    edge = discovery.edge(4.75 + EDGE_TIMEOUT_S)
+    assert edge is not None and edge.session == 2, "it may still be there"
+    discovery.hear(twins[0], 4.8 + EDGE_TIMEOUT_S)
+    edge = discovery.edge(4.8 + EDGE_TIMEOUT_S)
+    assert edge is not None and edge.session == 1

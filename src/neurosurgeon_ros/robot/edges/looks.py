@@ -1,0 +1,135 @@
+# Copyright 2026 The neurosurgeon_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Looks at the edges that are not in use: samples and probes alongside the frames, so that their policies keep learning.
+
+A look is what the policy of such an edge asks for. Where it would send the frame, its tensors go there as a sample, if
+the robot has computed them anyway, and otherwise a probe of as many bytes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from neurosurgeon_ros.learning.interface import FEATURES, Choice, Context
+from neurosurgeon_ros.robot.edges.chooser import EdgeChooser
+from neurosurgeon_ros.robot.edges.route import Route
+from neurosurgeon_ros.robot.frame import Flight
+from neurosurgeon_ros.robot.sender import Sender
+from neurosurgeon_ros.robot.uplink.uplink import AVAILABLE
+
+_PSI = FEATURES.index("psi")
+
+#: The robot looks so often at a new edge, one look after the other, before it expects anything of it.
+FIRST_LOOKS = 3
+
+#: Seconds between two looks at an edge, and by which share they vary so that robots do not look at the same time.
+LOOK_PERIOD_S, JITTER = 1.0, 0.25
+
+#: Looks take at most this share of the time, and the longest pause that follows from it, in seconds.
+BUDGET, LONGEST_PAUSE_S = 0.1, 5.0
+
+#: An expected delay that has changed by more than this share is looked at again at once.
+CHANGED = 0.25
+
+#: Maximum number of such looks in a row.
+MOST_AGAIN = 3
+
+
+@dataclass(slots=True, eq=False)
+class _Look:
+    """The last look at one edge."""
+
+    answers: int
+    due_s: float = 0.0
+    sent_s: float = -math.inf
+    expected_s: float = math.nan
+    again: int = 0
+
+
+class EdgeLooks:
+    """
+    Looks at edges, and tells the chooser what to expect of them. Used only by the robot's worker thread.
+
+    :param seed: seed of the times between looks.
+    """
+
+    def __init__(self, chooser: EdgeChooser, sender: Sender, *, seed: int = 0, clock: Callable[[], float]) -> None:
+        self._chooser = chooser
+        self._sender = sender
+        self._clock = clock
+        self._random = np.random.default_rng(seed)
+        self._looks: dict[str, _Look] = {}
+
+    def drop(self, route: Route) -> None:
+        """Forget the last look at an edge."""
+        self._looks.pop(route.name, None)
+
+    def look(self, route: Route, flight: Flight) -> None:
+        """
+        Look at an edge that is not in use, if a look is due and the edge has answered the last one.
+
+        Call this when the frame's detections are out.
+        """
+        available, now_s = route.uplink.check(max_in_flight=1), self._clock()
+        if not route.uplink.is_there:
+            route.forget()
+            self._chooser.forget(route.name)
+            self.drop(route)
+            return
+        if available.link_busy:
+            return
+        look = self._looks.setdefault(route.name, _Look(route.answers))
+        is_answered = route.answers > look.answers
+        if is_answered:
+            self._plan(look, route, now_s)
+        is_due = now_s >= look.due_s or available.test_due
+        if not (is_answered or is_due or self._chooser.wants_look(route.name, now_s)):
+            return
+        seen = route.context(flight.frame, AVAILABLE, now_s=now_s, is_look=True)
+        choice, _ = route.selector.choose(seen, has_picture=flight.frame.image.is_forwardable)
+        if is_answered and route.answers >= FIRST_LOOKS:
+            is_due |= self._expect(look, route, route.expected_s(choice, seen))
+        if is_due or self._chooser.wants_look(route.name, now_s):
+            look.sent_s, look.due_s = now_s, now_s + LOOK_PERIOD_S
+            self._send(route, flight, seen, choice, is_test=available.test_due)
+
+    def _plan(self, look: _Look, route: Route, now_s: float) -> None:
+        """Plan the next look after an answer."""
+        look.answers = route.answers
+        pause_s = LOOK_PERIOD_S * (1.0 + JITTER * float(self._random.uniform(-1.0, 1.0)))
+        look.due_s = look.sent_s + max(pause_s, min(LONGEST_PAUSE_S, (now_s - look.sent_s) / BUDGET))
+        if route.answers < FIRST_LOOKS:
+            look.due_s = now_s
+
+    def _expect(self, look: _Look, route: Route, expected_s: float) -> bool:
+        """Tell the chooser what to expect of an edge. Return whether it has changed, so that another look is due."""
+        self._chooser.expect(route.name, expected_s, look.sent_s)
+        has_changed = abs(expected_s - look.expected_s) > CHANGED * look.expected_s
+        look.expected_s, look.again = expected_s, look.again + 1 if has_changed else 0
+        return has_changed and look.again <= MOST_AGAIN
+
+    def _send(self, route: Route, flight: Flight, context: Context, choice: Choice, *, is_test: bool) -> None:
+        """Send what the policy asks for, or what it would send the frame with."""
+        arm = choice.sample_arm
+        if arm is None and (is_test or choice.arm != context.on_device):
+            arm = choice.arm
+        sample_arm = None if arm is None else self._computed(arm, route, flight, context)
+        if sample_arm is not None:
+            choice = replace(choice, arm=sample_arm)
+            self._sender.send_sample(flight.aside(route, context, choice, sample_arm=sample_arm, is_test=is_test))
+            return
+        probe_bytes = choice.probe_bytes if arm is None else int(context.features[arm, _PSI])
+        self._sender.send_probe(flight.aside(route, context, replace(choice, probe_bytes=probe_bytes)))
+
+    def _computed(self, arm: int, route: Route, flight: Flight, context: Context) -> int | None:
+        """Return an arm whose tensors the robot has computed: the given one, or that with the fewest bytes, or None."""
+        computed = context.allowed & (context.point <= flight.point)
+        computed[context.on_device] = False
+        if computed[arm] or not computed.any():
+            return arm if computed[arm] else None
+        return int(np.argmin(np.where(computed, route.selector.statistics.sample_bytes, np.inf)))
