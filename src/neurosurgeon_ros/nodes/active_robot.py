@@ -261,7 +261,7 @@ class ActiveRobot:
             "circuit breaker opened": uplink.breaker.opened,
             "frames promised by the edge [Hz]": f"{uplink.pacer.rate:.1f}" if uplink.pacer.rate else "no limit",
             "edge": edge.edge_id if edge is not None else "none",
-            "edges": ", ".join(report.edge_id for report in self.links.edges) or "none",
+            "edges": self.links.describe(edges.expected_s),
             "moves between edges": edges.moves,
             "edge load": f"{edge.load:.2f}" if edge is not None else "unknown",
             "edge queue length": edge.queue_length if edge is not None else "unknown",

@@ -9,7 +9,7 @@ The first link uses the topics of the namespace, as the only edge does. Each edg
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 from rclpy.node import Node
 
@@ -120,6 +120,18 @@ class EdgeLinks:
     def link(self, name: str) -> EdgeLink:
         """Return the link with a name: the id of an edge, or "" for the first one, as for an edge that is gone."""
         return self.others.get(name, self.first)
+
+    def describe(self, expected_s: Mapping[str, float]) -> str:
+        """
+        Return the edges that are there, with the delays that the robot expects of them, for display.
+
+        :param expected_s: seconds by the names of the links, as far as they are known.
+        """
+        texts = []
+        for report in self.edges:
+            delay_s = expected_s.get(report.edge_id if report.has_own_topics else "")
+            texts.append(report.edge_id if delay_s is None else f"{report.edge_id} {1e3 * delay_s:.0f} ms")
+        return ", ".join(texts) or "none"
 
     @property
     def mistakes(self) -> tuple[str, ...]:

@@ -66,9 +66,10 @@ class EdgeChooser:
         self._target, self._due_s = "", math.inf
 
     @property
-    def known(self) -> frozenset[str]:
-        """Return the edges with an expected delay."""
-        return frozenset(edge for edge, known in self._edges.items() if math.isfinite(known.expected_s))
+    def expected_s(self) -> dict[str, float]:
+        """Return the expected delays in seconds, as far as they are known. Safe to read from any thread."""
+        known = list(self._edges.items())
+        return {edge: one.expected_s for edge, one in known if math.isfinite(one.expected_s)}
 
     def expect(self, edge: str, expected_s: float, now_s: float) -> None:
         """

@@ -80,9 +80,9 @@ class Edges:
         return self._chooser.moves
 
     @property
-    def known(self) -> frozenset[str]:
-        """Return the names of the routes whose edges the robot knows what to expect of."""
-        return self._chooser.known
+    def expected_s(self) -> dict[str, float]:
+        """Return the expected seconds of a frame by the names of the routes, as far as the robot knows them."""
+        return self._chooser.expected_s
 
     # From other threads.
 

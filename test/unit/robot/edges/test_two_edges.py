@@ -55,7 +55,7 @@ def feed_until(robot: Robot, is_reached: Callable[[], bool], *, limit_s: float =
 def know(robot: Robot, other: Edge) -> None:
     """Feed frames until a robot knows what to expect of the edge that it does not use."""
     name = "" if other is robot.edge else other.edge_id
-    feed_until(robot, lambda: name in robot.processor.edges.known)
+    feed_until(robot, lambda: name in robot.processor.edges.expected_s)
 
 
 def assert_nothing_is_lost(robot: Robot) -> None:
@@ -221,7 +221,7 @@ def test_another_policy_is_for_all_edges(edges: tuple[Edge, Edge]) -> None:
     robot.processor.replace(table, make_policy("adaptive_mu_lin_ucb", n_arms=len(table.arms)), "another")
     robot.feed()
     assert {route.selector.policy_name for route in robot.processor.edges.routes} == {"another"}
-    assert "b" not in robot.processor.edges.known, "what was expected was of another policy"
+    assert "b" not in robot.processor.edges.expected_s, "what was expected was of another policy"
     statistics = {id(route.selector.statistics) for route in robot.processor.edges.routes}
     assert len(statistics) == 1, "there is one robot"
 
