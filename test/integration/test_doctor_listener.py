@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -13,11 +14,13 @@ from rclpy.context import Context
 from rclpy.node import Node
 from watcher import watching
 
-from neurosurgeon_ros.doctor.gather.listener import PREFIX, Listener
+from neurosurgeon_ros.doctor.gather.listener import PREFIX, HeardEdge, HeardRobot, Listener
 from neurosurgeon_ros.doctor.gather.probe import Prober
 from neurosurgeon_ros.msg import EdgeStatus, RobotHello
+from neurosurgeon_ros.protocol.presence import EdgeReport, to_id
 from neurosurgeon_ros.protocol.requests import PROTOCOL_VERSION
 from neurosurgeon_ros.ros import qos
+from neurosurgeon_ros.ros.process.middleware import VARIABLE
 
 WAIT_S = 30.0
 
@@ -40,6 +43,18 @@ def status(**changes: object) -> EdgeStatus:
 def hello(**changes: object) -> RobotHello:
     fields = {"protocol_version": PROTOCOL_VERSION, "robot_id": "r", "session": 5, "fingerprint": "f", "node": "/r"}
     return RobotHello(**{**fields, **changes})
+
+
+def test_without_fast_dds_names_tell_what_runs_on_this_machine(
+    listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, "rmw_cyclonedds_cpp")
+    host = socket.gethostname()
+    assert listener.robot_is_near(HeardRobot(hello(host=host)))
+    assert not listener.robot_is_near(HeardRobot(hello(host=f"not_{host}")))
+    for edge_id, near in ((to_id(f"{host}_/edge"), True), ("other_edge", False)):
+        report = EdgeReport(edge_id, 3, {}, {})
+        assert listener.edge_is_near(HeardEdge("/edge", report, status(), status())) is near
 
 
 def test_bad_messages_are_told_and_good_ones_are_kept(listener: Listener) -> None:

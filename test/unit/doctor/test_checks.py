@@ -200,6 +200,14 @@ BLOCKED = Unheard("a publisher of /x is there, and nothing arrives: let the fire
             id="a firewall",
         ),
         pytest.param(
+            replace(NOTHING, transport=transport(middleware="rmw_zenoh_cpp")),
+            "discovery",
+            State.ERROR,
+            "no robot and no edge is heard",
+            "connect the routers",
+            id="no Zenoh router",
+        ),
+        pytest.param(
             replace(WELL, transport=transport(free_bytes=3_000_000)),
             "transports",
             State.WARNING,
@@ -511,3 +519,8 @@ def test_losses_of_a_few_probes_on_a_slow_link_are_not_judged() -> None:
 def test_a_kernel_that_shows_nothing_is_skipped() -> None:
     facts = replace(WELL, machine=MachineFacts())
     assert [finding(facts, name).state for name in ("CPU governor", "throttling")] == [State.SKIPPED] * 2
+
+
+def test_another_rmw_implementation_needs_no_shared_memory() -> None:
+    facts = replace(WELL, transport=transport(middleware="rmw_cyclonedds_cpp", free_bytes=0))
+    assert finding(facts, "transports") == Finding("transports", State.OK, "rmw_cyclonedds_cpp")

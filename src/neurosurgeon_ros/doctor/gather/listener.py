@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,11 +19,12 @@ from rclpy.qos import QoSProfile
 
 from neurosurgeon_ros.doctor.facts import Report
 from neurosurgeon_ros.msg import EdgeStatus, PartitionDecision, RobotHello
-from neurosurgeon_ros.protocol.presence import EdgeReport
+from neurosurgeon_ros.protocol.presence import EdgeReport, to_id
 from neurosurgeon_ros.ros import qos
 from neurosurgeon_ros.ros.intake import DETECTIONS_BYTES, read, shorten
 from neurosurgeon_ros.ros.messages import InvalidMessage, check_version, to_edge_report
 from neurosurgeon_ros.ros.peers import full_name, is_named
+from neurosurgeon_ros.ros.process.middleware import is_fast_dds
 
 #: Prefix of this command's node names and robot ids. It says hello like a robot, to probe the link.
 PREFIX = "neurosurgeon_doctor"
@@ -120,6 +122,22 @@ class Listener:
         """Return the same for another node that publishes a topic; empty if the graph does not show it."""
         infos = self.node.get_publishers_info_by_topic(topic)
         return next((bytes(one.endpoint_gid)[:4] for one in infos if is_named(one) and full_name(one) == node), b"")
+
+    def robot_is_near(self, robot: HeardRobot) -> bool:
+        """Return whether a robot runs on this machine: by its host's name, unless identifiers name the machine."""
+        said = robot.hello
+        return self._is_near("hello", said.node) if is_fast_dds() else bool(said.host == socket.gethostname())
+
+    def edge_is_near(self, edge: HeardEdge) -> bool:
+        """Return the same for an edge; its default id begins with its host's name."""
+        if is_fast_dds():
+            return self._is_near("status", edge.node)
+        return edge.report.edge_id == to_id(f"{socket.gethostname()}_{edge.node}")
+
+    def _is_near(self, name: str, node: str) -> bool:
+        """Return whether a node that publishes a topic has an identifier of this machine, as Fast DDS makes them."""
+        own = self.machine()
+        return bool(own) and self.machine_of(f"{self.namespace}/{name}", node) == own
 
     def _subscribe(self, kind: type[Any], topic: str, hear: Callable[[Any, float], None], profile: QoSProfile) -> None:
         """Call `hear` with each valid message, and with the seconds by which its sender's clock is ahead."""

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -40,7 +39,6 @@ from neurosurgeon_ros.doctor.gather.foreign_memory import foreign_memory
 from neurosurgeon_ros.doctor.gather.listener import HeardEdge, HeardRobot, Listener
 from neurosurgeon_ros.doctor.gather.machine import look_at_machine, read_counters
 from neurosurgeon_ros.doctor.gather.probe import Prober
-from neurosurgeon_ros.protocol.presence import to_id
 from neurosurgeon_ros.ros.intake import shorten
 from neurosurgeon_ros.ros.process.dds import applied_transport, apply_profile, discovery_is_local, free_bytes
 from neurosurgeon_ros.ros.process.middleware import is_fast_dds
@@ -176,7 +174,7 @@ def _is_inactive(name: str, report: Report) -> bool:
 
 def _choose_robot(listener: Listener, name: str) -> HeardRobot | None:
     """Return the robot of that name; without a name, one on this machine if there is one, else any."""
-    robots = sorted(listener.robots.values(), key=lambda robot: not _robot_is_near(listener, robot))
+    robots = sorted(listener.robots.values(), key=lambda robot: not listener.robot_is_near(robot))
     return next((robot for robot in robots if name in ("", robot.hello.node)), None)
 
 
@@ -228,7 +226,7 @@ def _discover(
 
 def _calibration(listener: Listener, robot: HeardRobot | None) -> tuple[str, str]:
     """Return what the robot's network was calibrated on, and why that cannot be read; empty if it is not known here."""
-    if robot is None or not _robot_is_near(listener, robot):
+    if robot is None or not listener.robot_is_near(robot):
         return "", ""
     try:
         fidelity = find_fidelity(robot.hello.fingerprint)
@@ -244,7 +242,7 @@ def _robot_facts(listener: Listener, robot: HeardRobot) -> RobotFacts:
         robot_id=said.robot_id,
         model=shorten(said.model),
         fingerprint=shorten(said.fingerprint),
-        near=_robot_is_near(listener, robot),
+        near=listener.robot_is_near(robot),
         clock_ahead_s=robot.clock_ahead_s,
         stamps_behind_s=robot.stamps_behind_s,
         report=listener.reports.get(said.node),
@@ -256,7 +254,7 @@ def _edge_facts(listener: Listener, edge: HeardEdge) -> EdgeFacts:
         node=edge.node,
         edge_id=edge.report.edge_id,
         models=edge.report.models,
-        near=_edge_is_near(listener, edge),
+        near=listener.edge_is_near(edge),
         loads=tuple(edge.loads),
         queues=tuple(edge.queues),
         requests=max(0, edge.last.requests - edge.first.requests),
@@ -264,22 +262,3 @@ def _edge_facts(listener: Listener, edge: HeardEdge) -> EdgeFacts:
         clock_ahead_s=edge.clock_ahead_s,
         report=listener.reports.get(edge.node),
     )
-
-
-def _robot_is_near(listener: Listener, robot: HeardRobot) -> bool:
-    """Return whether a robot runs on this machine: by its host's name, unless identifiers name the machine."""
-    said = robot.hello
-    return _is_near(listener, "hello", said.node) if is_fast_dds() else said.host == socket.gethostname()
-
-
-def _edge_is_near(listener: Listener, edge: HeardEdge) -> bool:
-    """Return the same for an edge; its default id begins with its host's name."""
-    if is_fast_dds():
-        return _is_near(listener, "status", edge.node)
-    return edge.report.edge_id == to_id(f"{socket.gethostname()}_{edge.node}")
-
-
-def _is_near(listener: Listener, name: str, node: str) -> bool:
-    """Return whether a node that publishes a topic has an identifier of this machine, as Fast DDS makes them."""
-    own = listener.machine()
-    return bool(own) and listener.machine_of(f"{listener.namespace}/{name}", node) == own
