@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from neurosurgeon_ros.codecs import (
     CameraImage,
@@ -44,12 +46,12 @@ class Engine:
     :param device: device of the back-ends, one of :data:`.device.DEVICES`; front-ends run on the CPU.
     :param half: let back-ends compute in fp16 on a GPU.
 
+    :ivar model: the model without its network, which is in `partitioned`.
     :ivar unquantised: number of tensors that had NaN or infinity, and were encoded as fp32 instead of quantised.
     """
 
     def __init__(self, model: Model, *, keep_all: bool = False, device: str = CPU, half: bool = False) -> None:
         chosen = choose_device(device)
-        self.model = model
         self.unquantised = 0
         self._fitted: dict[tuple[int, ...], Letterbox] = {}
         self.partitioned: PartitionedNetwork = partition(model.network, model.example_input, keep_all=keep_all)
@@ -57,6 +59,8 @@ class Engine:
         self._elsewhere: DeviceBackEnds | None = None
         if chosen.type != CPU:
             self._elsewhere = DeviceBackEnds(model, self.partitioned, chosen, keep_all=keep_all, half=half)
+        # What runs holds its own form of the weights. They are freed with the network, unless the caller keeps it.
+        self.model = replace(model, network=nn.Identity())
 
     @classmethod
     def load(

@@ -43,7 +43,7 @@ _RELUS = (functional.relu, torch.relu, "relu")
 
 class PackedConv2d(nn.Module):
     """
-    Convolution with weights packed by oneDNN for one input shape.
+    Convolution with weights packed by oneDNN for one input shape. It holds the weights only in this form.
 
     :param weight: float32, on the CPU.
     :param bias: None for no bias.
@@ -63,7 +63,7 @@ class PackedConv2d(nn.Module):
         super().__init__()
         self.activation = activation
         # Plain attributes: these are a packed form of the network's weights, not weights of the network.
-        self._plain, self._bias, self._settings, self._shape = weight, bias, settings, input_shape
+        self._bias, self._settings, self._shape = bias, settings, input_shape
         reorder = getattr(torch._C._nn, "mkldnn_reorder_conv2d_weight")  # noqa: B009 - torch's stub lacks arguments
         self._weight: torch.Tensor = reorder(weight.to_mkldnn(), *settings, list(input_shape))
 
@@ -78,14 +78,14 @@ class PackedConv2d(nn.Module):
     def window(self) -> tuple[int, int, int]:
         """Return the number of input rows that one result row depends on, the row stride, and the rows of padding."""
         padding, stride, dilation, _ = self._settings
-        return dilation[0] * (self._plain.shape[2] - 1) + 1, stride[0], padding[0]
+        return dilation[0] * (self._weight.shape[2] - 1) + 1, stride[0], padding[0]
 
     def for_rows(self, height: int) -> PackedConv2d:
         """Return the same convolution for inputs of another height that already include the padding above and below."""
         padding, stride, dilation, groups = self._settings
         settings = ((0, padding[1]), stride, dilation, groups)
         shape = torch.Size((*self._shape[:2], height, self._shape[3]))
-        return PackedConv2d(self._plain, self._bias, settings, shape, self.activation)
+        return PackedConv2d(self._weight.to_dense(), self._bias, settings, shape, self.activation)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the convolution of `x`, followed by the activation."""

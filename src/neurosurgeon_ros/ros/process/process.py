@@ -10,7 +10,6 @@ in a new program that replaces this one, because Fast DDS reads its profile only
 from __future__ import annotations
 
 import enum
-import math
 import os
 import signal
 import sys
@@ -41,9 +40,9 @@ SPIN_S = 0.1
 #: Seconds between checks whether other processes still reach this one, and of the ports that killed processes left.
 LOOK_PERIOD_S = 1.5
 
-#: Seconds after the start when freed memory is returned to the operating system: the first frames need more of it than
-#: those after them.
-SETTLED_S = 10.0
+#: Seconds after the start when freed memory is returned to the operating system, and how many times longer it takes
+#: until the next time. What happens once, such as a first edge, needs more memory than the frames after it.
+SETTLED_S, RARER = 10.0, 6.0
 
 #: Seconds for which a thread may keep the interpreter while others wait. A frame changes threads several times, and the
 #: thread that hands it over still has work to do. With Python's default of 5 ms, each handover would wait for most of
@@ -238,14 +237,15 @@ def make_executor() -> Executor:
 def _spin(node: Node, executor: Executor, signals: Signals) -> _End:
     """Spin until the process must stop, or until the node and other processes no longer reach each other."""
     ports = ReadPorts() if is_fast_dds() else None
-    look_s, settled_s = time.monotonic() + LOOK_PERIOD_S, time.monotonic() + SETTLED_S
+    look_s, settled_s, pause_s = time.monotonic() + LOOK_PERIOD_S, time.monotonic() + SETTLED_S, SETTLED_S
     executor.add_node(node)
     try:
         while not signals.stopping and rclpy.ok():
             if isinstance(node, Restartable) and time.monotonic() >= look_s:
                 look_s = time.monotonic() + LOOK_PERIOD_S
                 if look_s >= settled_s:
-                    settled_s = math.inf
+                    pause_s *= RARER
+                    settled_s = look_s + pause_s
                     give_back_freed_memory()
                 if ports is not None and (lost := _lost(ports)):
                     node.get_logger().error(f"{', '.join(sorted(lost))} was removed, nothing is heard: begins again")
