@@ -42,9 +42,11 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_default_options = {"members": True}
 autodoc_type_aliases = {name: name for name in ("FloatArray", "IntArray", "BoolArray")}
-# rosdoc2 stands in for what package.xml names and is not installed. These have no rosdep key.
+# rosdoc2 stands in for what package.xml names and is not installed, by the names of the keys. These have other names.
 autodoc_mock_imports = [
-    name for name in ("av", "constriction", "onnx", "torch", "zstandard") if importlib.util.find_spec(name) is None
+    name
+    for name in ("av", "constriction", "cv2", "onnx", "torch", "zstandard")
+    if importlib.util.find_spec(name) is None
 ]
 
 if not _OF_ROSDOC2:

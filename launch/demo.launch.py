@@ -23,6 +23,8 @@ ARGUMENTS = {
     "edge_params_file": (str(SHARE / "config/edge.yaml"), "parameters of edge_node"),
     "model": ("", "network that robot and edge share; empty: as in the parameter files"),
     "weights": ("", "weights file; empty: as in the parameter files"),
+    "labels": ("", "file with the names of the classes; empty: as in the parameter files"),
+    "significant_bits": ("", "bits that the camera uses of the 16 bits of a value; empty: as in robot_params_file"),
     "image_transport": ("raw", "transport of the camera's images: raw or compressed"),
     "policy": ("", "policy that chooses the arm of each frame; empty: as in robot_params_file"),
     "edge_namespace": ("", "namespace of the topics between robot and edge; empty: as in the parameter files"),
@@ -31,9 +33,15 @@ ARGUMENTS = {
     "rate_hz": ("0.0", "images per second; 0.0: the video's own rate"),
     "rviz": ("false", "show the detections in RViz"),
     "respawn": ("false", "restart edge and robot if they end unexpectedly"),
+    "use_composition": ("false", "must be false: see docs/nav2.md"),
     "autostart": ("", "configure and activate the nodes without a lifecycle manager; empty: as in the parameter files"),
     "log_level": ("info", "log level: debug, info, warn, error or fatal"),
 }
+
+# Arguments that edge and robot share.
+SHARED = ("model", "weights", "labels", "edge_namespace", "respawn", "use_composition", "autostart", "log_level")
+# Arguments of the robot.
+OF_ROBOT = ("namespace", "image_topic", "image_transport", "significant_bits", "policy", "robot_speed")
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -53,8 +61,8 @@ def generate_launch_description() -> LaunchDescription:
 def start(_: LaunchContext) -> list[LaunchDescriptionEntity]:
     """Return the actions that include edge and robot, play the video, and start RViz if requested."""
     given = {name: LaunchConfiguration(name) for name in ARGUMENTS}
-    shared = {name: given[name] for name in ("model", "weights", "edge_namespace", "respawn", "autostart", "log_level")}
-    robot = {name: given[name] for name in ("namespace", "image_topic", "image_transport", "policy", "robot_speed")}
+    shared = {name: given[name] for name in SHARED}
+    robot = {name: given[name] for name in OF_ROBOT}
     video = Node(
         package="neurosurgeon_ros",
         executable="video_node",

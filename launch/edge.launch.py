@@ -28,6 +28,7 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument("namespace", default_value="", description="namespace of the node"),
         DeclareLaunchArgument("params_file", default_value=str(PARAMS_FILE), description="parameter file of the node"),
         DeclareLaunchArgument("respawn", default_value="false", description="restart the node if it ends unexpectedly"),
+        DeclareLaunchArgument("use_composition", default_value="false", description="must be false: see docs/nav2.md"),
         DeclareLaunchArgument("log_level", default_value="info", description="debug, info, warn, error or fatal"),
         *(
             DeclareLaunchArgument(name, default_value="", description=f"{meaning}; empty: as in params_file")
@@ -39,6 +40,12 @@ def generate_launch_description() -> LaunchDescription:
 
 def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """Return the node with the parameters that were set by arguments."""
+    composed = LaunchConfiguration("use_composition").perform(context)
+    if composed.lower() == "true":
+        raise ValueError(
+            f"use_composition was given {composed}, but edge_node is written in Python and no component container can "
+            "load it: set it to false for this launch file"
+        )
     texts = {name: LaunchConfiguration(name).perform(context) for name in PARAMETERS}
     given = {name: PARAMETERS[name][1](text) for name, text in texts.items() if text}
     return [

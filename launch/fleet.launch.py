@@ -24,9 +24,11 @@ ARGUMENTS = {
     "edge_params_file": (str(SHARE / "config/edge.yaml"), "parameters of edge_node"),
     "model": ("", "network that robots and edge share; empty: as in the parameter files"),
     "weights": ("", "weights file; empty: as in the parameter files"),
+    "labels": ("", "file with the names of the classes; empty: as in the parameter files"),
     "policy": ("", "policy that chooses the arm of each frame; empty: as in robot_params_file"),
     "edge_namespace": ("", "namespace of the topics between robots and edge; empty: as in the parameter files"),
     "robot_speed": ("", "speed of the emulated robots; empty: as in robot_params_file"),
+    "significant_bits": ("", "bits that the cameras use of the 16 bits of a value; empty: as in robot_params_file"),
     "image_transport": (
         "",
         "raw, compressed, ffmpeg or foxglove; empty: as in robot_params_file; videos are played raw or compressed",
@@ -34,6 +36,7 @@ ARGUMENTS = {
     "play": ("false", "play a video as the camera of each robot"),
     "videos": ("", "video files or shipped videos street and fixed, by commas, one per robot in turn; empty: street"),
     "respawn": ("false", "restart edge and robots if they end unexpectedly"),
+    "use_composition": ("false", "must be false: see docs/nav2.md"),
     "autostart": ("", "configure and activate the nodes without a lifecycle manager; empty: as in the parameter files"),
     "log_level": ("info", "log level: debug, info, warn, error or fatal"),
 }
@@ -60,10 +63,20 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         raise ValueError(f"robots was given {given!r}, expected different namespaces such as robot1,robot2")
     shared = {
         name: LaunchConfiguration(name)
-        for name in ("model", "weights", "edge_namespace", "respawn", "autostart", "log_level")
+        for name in (
+            "model",
+            "weights",
+            "labels",
+            "edge_namespace",
+            "respawn",
+            "use_composition",
+            "autostart",
+            "log_level",
+        )
     }
     robot = {
-        name: LaunchConfiguration(name) for name in ("image_topic", "image_transport", "policy", "robot_speed")
+        name: LaunchConfiguration(name)
+        for name in ("image_topic", "image_transport", "significant_bits", "policy", "robot_speed")
     } | {"params_file": LaunchConfiguration("robot_params_file")}
     edge = {"namespace": "", "params_file": LaunchConfiguration("edge_params_file")}
     videos = named(context, "videos") or [""]

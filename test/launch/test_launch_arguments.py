@@ -31,6 +31,7 @@ VALUES = {
     "robot_speed": "0.75",
     "robots": "third",
     "rviz": "true",
+    "significant_bits": "12",
 }
 
 #: Further arguments that a launch file needs so that others have an effect.
@@ -82,7 +83,16 @@ def test_each_argument_that_is_listed_has_an_effect_and_no_other_has(path: Path,
     everything = {argument.name for one in FILES for argument in load(one).get_launch_arguments()}
     usual = started(path, {})
     assert usual == started(path, {})
-    for name in sorted(everything):
+    # This one is refused: see below.
+    for name in sorted(everything - {"use_composition"}):
         value = str(file) if name.endswith("params_file") else VALUES.get(name, "other")
         effect = started(path, {name: value}) != usual
         assert effect == (name in listed), name
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+@pytest.mark.parametrize("value", ["true", "True"])
+def test_composition_is_refused_with_why(path: Path, value: str) -> None:
+    with pytest.raises(ValueError, match=rf"use_composition was given {value}, but \w+_node is written in Python"):
+        started(path, {"use_composition": value})
+    assert started(path, {"use_composition": "False"}) == started(path, {})

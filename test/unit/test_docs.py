@@ -26,7 +26,7 @@ PARAMETERS = {"robot_node": RobotParameters, "edge_node": EdgeParameters, "video
 COMMANDS = ("./neurosurgeon", "neurosurgeon", "make", "ros2")
 #: Verbs of ros2 that do not concern the nodes, and programs of other packages.
 FOREIGN = ("pkg", "security")
-FOREIGN_PACKAGES = ("rqt_robot_monitor",)
+FOREIGN_PACKAGES = ("diagnostic_aggregator", "nav2_lifecycle_manager", "rqt_robot_monitor")
 #: Topics that a reader of the documentation may echo.
 TOPICS = ("/detections", "/diagnostics", "/robot_node/decision", "/neurosurgeon/status")
 
@@ -106,7 +106,7 @@ def test_a_ros2_command_names_what_there_is(words: list[str]) -> None:
         assert [word for word in arguments[1:] if word.startswith("/") and word not in TOPICS] == []
     elif verb in ("param", "lifecycle"):
         node = next((word for word in arguments if word.startswith("/")), "/robot_node").removeprefix("/")
-        if verb == "param" and len(arguments) > 2 and arguments[2] != "NAME":
+        if verb == "param" and arguments[0] in ("get", "set") and arguments[2] != "NAME":
             assert arguments[2] in {field.name for field in dataclasses.fields(PARAMETERS[node])}
     else:
         assert verb in (*FOREIGN, "bag", "run")

@@ -140,6 +140,14 @@ class RobotParameters:
         choices=DDS_TRANSPORTS,
     )
     autostart: bool = parameter(True, "configure and activate the node at start, without a lifecycle manager")
+    bond_heartbeat_period: float = parameter(
+        0.1,
+        "time between two heartbeats for nav2's lifecycle manager, if `autostart` is false and the package bond is "
+        "installed; 0: no bond",
+        unit="s",
+        low=0.0,
+        high=1.0,
+    )
 
 
 def robot_settings(parameters: RobotParameters) -> RobotSettings:

@@ -24,10 +24,11 @@ from rclpy.parameter import Parameter
 from neurosurgeon_ros.ros import qos
 from neurosurgeon_ros.ros.entities import steady_timer
 from neurosurgeon_ros.ros.parameters import changed, check_changes, declare, read, unknown_names
+from neurosurgeon_ros.ros.process.bond import Bond, make_bond
 from neurosurgeon_ros.ros.process.malloc import give_back_freed_memory, give_back_memory
 from neurosurgeon_ros.ros.process.process import StartError
 from neurosurgeon_ros.ros.process.restart_state import RestartState
-from neurosurgeon_ros.ros.result_messages import key_values
+from neurosurgeon_ros.ros.result_messages import diagnostics_of
 from neurosurgeon_ros.ros.unheard_peers import Unheard, UnheardPeers
 
 P = TypeVar("P")
@@ -71,6 +72,7 @@ class ManagedNode(LifecycleNode, Generic[P]):
         self._unheard: Unheard | None = None
         self._starting = False
         self._configured = False
+        self._bond: Bond | None = None
         try:
             self.parameters: P = declare(self, kind)
         except StartError:
@@ -171,6 +173,7 @@ class ManagedNode(LifecycleNode, Generic[P]):
 
     def close(self) -> None:
         """Stop working and free everything, in any lifecycle state."""
+        self._end_bond()
         self.deactivate()
         self.cleanup()
 
@@ -184,10 +187,13 @@ class ManagedNode(LifecycleNode, Generic[P]):
         """Run :meth:`activate`."""
         result = self._transition("activate", self.activate)
         give_back_freed_memory()
+        if result == TransitionCallbackReturn.SUCCESS:
+            self._bond = make_bond(self, self.parameters)
         return super().on_activate(state) if result == TransitionCallbackReturn.SUCCESS else result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Run :meth:`deactivate`."""
+        self._end_bond()
         result = self._transition("deactivate", self.deactivate)
         return super().on_deactivate(state) if result == TransitionCallbackReturn.SUCCESS else result
 
@@ -209,6 +215,11 @@ class ManagedNode(LifecycleNode, Generic[P]):
         result = self._transition("recover", self.close)
         give_back_memory()
         return result
+
+    def _end_bond(self) -> None:
+        if self._bond is not None:
+            self._bond.close()
+        self._bond = None
 
     def _transition(self, name: str, step: Callable[[], None]) -> TransitionCallbackReturn:
         try:
@@ -279,16 +290,7 @@ class ManagedNode(LifecycleNode, Generic[P]):
                 level, text = DiagnosticStatus.ERROR, self._last_error
         if self._last_error:
             values = {**values, "last error": self._last_error}
-        status = DiagnosticStatus(
-            level=level,
-            name=f"{self.get_fully_qualified_name()}",
-            message=text,
-            hardware_id="",
-            values=key_values(values),
-        )
-        message = DiagnosticArray(status=[status])
-        message.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(message)
+        self._diagnostics.publish(diagnostics_of(self, level, text, values))
 
 
 def remake(kind: Callable[..., N], state: RestartState) -> N:

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from diagnostic_msgs.msg import KeyValue
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.node import Node
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2D, Detection2DArray, LabelInfo, ObjectHypothesisWithPose, VisionClass
 
@@ -78,6 +79,15 @@ def from_decision(decision: Decision, robot_id: str, session: int) -> PartitionD
         frames_rejected=counts.rejected,
         edge=decision.edge,
     )
+
+
+def diagnostics_of(node: Node, level: bytes, text: str, values: dict[str, object]) -> DiagnosticArray:
+    """Make a node's message for /diagnostics, with one status of the node's fully qualified name."""
+    name = node.get_fully_qualified_name()
+    status = DiagnosticStatus(level=level, name=name, message=text, hardware_id="", values=key_values(values))
+    message = DiagnosticArray(status=[status])
+    message.header.stamp = node.get_clock().now().to_msg()
+    return message
 
 
 def key_values(values: dict[str, object]) -> list[KeyValue]:
