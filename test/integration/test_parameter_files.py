@@ -14,10 +14,10 @@ from rclpy.parameter import parameter_value_to_python
 from support import Processes
 from watcher import Watcher, watching
 
-#: Parameters of each type, among them a double that is given as an integer, texts like other types, and an empty list.
+#: Parameters of each type, a double that is given as an integer and texts like other types.
 GIVEN = {
     "robot_node": {"codecs": ["fp32", "uint8"], "confidence": 1, "robot_id": "7", "threads": 1, "state_file": ""},
-    "edge_node": {"robot_weights": [], "max_request_rate": 50, "edge_id": "true", "half": False},
+    "edge_node": {"robot_weights": ["left=2.0"], "max_request_rate": 50, "edge_id": "true", "half": False},
 }
 
 

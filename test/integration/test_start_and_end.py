@@ -29,6 +29,7 @@ EDGE: tuple[Case, ...] = (
     ("weights:=/nowhere/tiny.weights", ("/nowhere/tiny.weights", "is missing")),
     ("model:=vgg", ("parameter model", "'vgg'", "choose one of yolov3_tiny")),
     ("edge_namespace:='no good'", ("parameter edge_namespace", "'no good'", "/neurosurgeon")),
+    ("robot_weights:=[]", ("parameter robot_weights was given an empty list, expected a string array",)),
     ("threads:=1.5", ("parameter threads was given 1.5, expected an integer in [0, 256]",)),
     ("threads:=1000", ("parameter threads was given 1000, expected an integer in [0, 256]",)),
 )

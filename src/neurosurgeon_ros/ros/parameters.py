@@ -15,7 +15,7 @@ import functools
 import math
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
@@ -89,10 +89,13 @@ def declare(node: Node, kind: type[P]) -> P:
 
     :raises StartError: if a given value has the wrong type or is out of range.
     """
-    overrides = with_doubles(kind, list(node._parameter_overrides.values()))
+    overrides = with_doubles(kind, node._parameter_overrides.values())
     node._parameter_overrides |= {override.name: override for override in overrides}
     node.add_pre_set_parameters_callback(functools.partial(with_doubles, kind))
     for field in _fields(kind):
+        override = node._parameter_overrides.get(field.name)
+        if override is not None and override.type_ == Parameter.Type.NOT_SET:  # an empty list of a parameter file
+            raise StartError(f"parameter {field.name} was given an empty list, expected {_expected(field)}")
         try:
             node.declare_parameter(field.name, _plain(_default(field)), _descriptor(field))
         except (InvalidParameterTypeException, InvalidParameterValueException):
@@ -106,7 +109,7 @@ def declare(node: Node, kind: type[P]) -> P:
     return values
 
 
-def with_doubles(kind: type[Any], parameters: Sequence[Parameter]) -> list[Parameter]:
+def with_doubles(kind: type[Any], parameters: Iterable[Parameter]) -> list[Parameter]:
     """Return parameters of a node, with a double for each integer that is given where a double is expected."""
     doubles = {field.name for field in _fields(kind) if isinstance(_default(field), float)}
     return [

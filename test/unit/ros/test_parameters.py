@@ -74,6 +74,8 @@ def test_defaults_and_given_values_are_read(make_node: MakeNode) -> None:
         ({"count": 10}, "parameter count was given 10, expected an integer in [1, 9]"),
         ({"count": True}, "parameter count was given True, expected an integer"),
         ({"on": "yes"}, "parameter on was given 'yes', expected a bool"),
+        ({"names": None}, "parameter names was given an empty list, expected a string array"),
+        ({"share": None}, "parameter share was given an empty list, expected a double in [0, 1]"),
         ({"name": 5}, "parameter name was given 5, expected a string"),
     ],
 )
