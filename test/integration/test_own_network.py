@@ -12,8 +12,11 @@ import sys
 from pathlib import Path
 
 import cv2
+import detector_heads
+import numpy as np
 import pytest
 import torch
+from detector_heads import HEIGHT, STRIDE, WIDTH
 from onnx_models import export
 from small_networks import SIZE, Yolo
 from support import Process, Processes, wait_for
@@ -114,6 +117,27 @@ def test_a_node_refuses_names_of_other_classes_in_one_sentence(
     node = start_node(processes, root, "robot_node", names)
     node.wait_for_output("names.txt names 2 classes where the network has 80; give the file")
     assert "Traceback" not in node.output
+
+
+def test_a_detector_from_a_file_finds_what_is_on_the_pictures_of_a_folder(tmp_path: Path, processes: Processes) -> None:
+    network, example = detector_heads.yolov8()[:2]
+    export(network, example, tmp_path / "detector.onnx", 17)
+    pictures = tmp_path / "my pictures"
+    pictures.mkdir()
+    for number in range(4):
+        image = np.zeros((HEIGHT, WIDTH, 3), dtype=np.uint8)
+        image[3 * STRIDE : 4 * STRIDE, (2 + number) * STRIDE : (3 + number) * STRIDE] = 255
+        assert cv2.imwrite(str(pictures / f"{number}.png"), image)
+    (pictures / "notes.txt").write_text("no picture")
+    words = ("--model", tmp_path / "detector.onnx", "--images", pictures, "--frames", "60", "--out", tmp_path / "out")
+    finish(processes.start("neurosurgeon", "demo", *words, "--rate", "10", "--policy", "edge_only"))
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["frames_accepted"] >= 60
+    assert summary["detections_published"] == summary["detections_matched"] == summary["frames_accepted"]
+    assert summary["outcomes"]["edge"] > 0
+    assert sum(summary["objects"].values()) == summary["frames_accepted"]
+    capture = cv2.VideoCapture(str(tmp_path / "out" / "annotated.mp4"))
+    assert capture.read()[1].shape[1] == WIDTH
 
 
 @pytest.mark.full

@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Read the frames of a video file or a camera through OpenCV, without ROS."""
+"""Read the frames of a video file, a camera or a folder of pictures through OpenCV, without ROS."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from neurosurgeon_ros.camera.picture_folder import PICTURES, PictureFolder
+
 #: Files of the videos that set-up downloads, by the names that stand for them.
 SHIPPED_VIDEOS: Mapping[str, str] = MappingProxyType({"street": "bikes.mp4", "fixed": "vtest.avi"})
 
@@ -21,6 +23,9 @@ DEFAULT_VIDEO = "street"
 
 #: Frames per second of a file that does not specify its rate.
 USUAL_RATE_HZ = 25.0
+
+#: Pictures of a folder per second.
+PICTURES_RATE_HZ = 5.0
 
 #: Maximum plausible rate of a file: containers without a frame rate often report the rate of their clock instead.
 HIGHEST_RATE_HZ = 1000.0
@@ -32,11 +37,12 @@ class VideoProblem(ValueError):
 
 class VideoSource:
     """
-    An open file or camera. Only one thread at a time may use it.
+    An open file, camera or folder of pictures. Only one thread at a time may use it.
 
     Its height and width in pixels are those of the first frame; its rate_hz is the rate of the file or the camera.
+    Pictures of a folder come in the order of their names, each in its own size.
 
-    :param video: path of a file, or the index of a camera in digits.
+    :param video: path of a file or folder, or the index of a camera in digits.
     :raises VideoProblem: if the video does not exist, or no frame of it can be decoded.
     """
 
@@ -45,16 +51,13 @@ class VideoSource:
         self.is_camera = video.isascii() and video.isdigit()
         if not self.is_camera:
             _check_file(video)
+        self._is_folder = not self.is_camera and Path(video).is_dir()
         self._capture = self._open()
         self._next = self._decode()
         if self._next is None:
             self._capture.release()
-            raise VideoProblem(
-                f"camera {video} gives no image: name the index of a camera that is free, or a video file"
-                if self.is_camera
-                else f"video {video} cannot be decoded: give a file that OpenCV can read, such as MP4, AVI or MKV"
-            )
-        rate = self._capture.get(cv2.CAP_PROP_FPS)
+            raise VideoProblem(self._without_frames())
+        rate = PICTURES_RATE_HZ if isinstance(self._capture, PictureFolder) else self._capture.get(cv2.CAP_PROP_FPS)
         self.height, self.width = self._next.shape[:2]
         self.rate_hz: float = rate if math.isfinite(rate) and 0.0 < rate <= HIGHEST_RATE_HZ else USUAL_RATE_HZ
 
@@ -86,7 +89,16 @@ class VideoSource:
     ) -> None:
         self.close()
 
-    def _open(self) -> cv2.VideoCapture:
+    def _without_frames(self) -> str:
+        if self.is_camera:
+            return f"camera {self.video} gives no image: name the index of a camera that is free, or a video file"
+        if self._is_folder:
+            return f"folder {self.video} has no picture that can be decoded ({', '.join(PICTURES)}): give one that has"
+        return f"video {self.video} cannot be decoded: give a file that OpenCV can read, such as MP4, AVI or MKV"
+
+    def _open(self) -> cv2.VideoCapture | PictureFolder:
+        if self._is_folder:
+            return PictureFolder(Path(self.video))
         return cv2.VideoCapture(int(self.video)) if self.is_camera else cv2.VideoCapture(self.video)
 
     def _decode(self) -> NDArray[np.uint8] | None:
@@ -113,10 +125,13 @@ def named_video(video: str) -> str:
 def _check_file(video: str) -> None:
     path = Path(video)
     if not video or not path.exists():
-        raise VideoProblem(f"video {video!r} does not exist: give a file, or the index of a camera")
-    if not path.is_file():
-        raise VideoProblem(f"video {video} is not a file: give a file, or the index of a camera")
+        raise VideoProblem(f"video {video!r} does not exist: give a file, a folder, or the index of a camera")
+    if not path.is_file() and not path.is_dir():
+        raise VideoProblem(f"video {video} is not a file: give a file, a folder, or the index of a camera")
     try:
-        path.open("rb").close()
+        if path.is_dir():
+            next(path.iterdir(), None)
+        else:
+            path.open("rb").close()
     except OSError as problem:
         raise VideoProblem(f"video {video} cannot be read ({problem.strerror}): check its permissions") from None

@@ -12,9 +12,10 @@ import cv2
 import numpy as np
 
 from neurosurgeon_ros.calibration.footage import Footage
+from neurosurgeon_ros.camera.picture_folder import picture, picture_paths
 from neurosurgeon_ros.camera.video_source import HIGHEST_RATE_HZ
 from neurosurgeon_ros.cli.arguments import UsageError
-from neurosurgeon_ros.cli.images import Image, picture, picture_paths
+from neurosurgeon_ros.cli.images import Image
 
 
 def read_all_footage(sources: Sequence[Path], rate_hz: float | None, option: str) -> list[Footage]:

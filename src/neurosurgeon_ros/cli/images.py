@@ -11,14 +11,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from neurosurgeon_ros.camera.picture_folder import PICTURES, picture, picture_paths
 from neurosurgeon_ros.camera.video_source import DEFAULT_VIDEO, SHIPPED_VIDEOS
 from neurosurgeon_ros.cli.arguments import UsageError
 from neurosurgeon_ros.models.files import FileProblem, find
 
 Image = NDArray[np.uint8]
-
-#: File extensions of pictures.
-PICTURES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
 def read_images(source: Path | None, most: int, option: str) -> tuple[list[Image], str]:
@@ -71,17 +69,6 @@ def found(source: Path | None, option: str) -> Path:
         return find(SHIPPED_VIDEOS[DEFAULT_VIDEO]) if source is None else source
     except FileProblem as problem:
         raise UsageError(f"{problem}; or give others with {option}") from problem
-
-
-def picture_paths(folder: Path) -> list[Path]:
-    """Return the pictures of a folder in the order of their names."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
-
-
-def picture(path: Path) -> Image | None:
-    """Return a picture, BGR, shape (H, W, 3); None if it cannot be decoded."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    return None if image is None else np.asarray(image, dtype=np.uint8)
 
 
 def read_image(source: Path | None, option: str) -> Image:

@@ -39,6 +39,9 @@ from neurosurgeon_ros.models.shipped.fold import fold_batch_norms
 from neurosurgeon_ros.models.torchscript_files import is_torchscript, load_torchscript
 from neurosurgeon_ros.models.weights import load_weights
 
+#: Maximum length of a network's name; matches the bound of the message fields that carry it.
+LONGEST_NAME = 64
+
 _PROGRAM = re.compile(r"(?P<path>.+\.pt2)(?::(?P<postprocess>.+))?")
 _GRAPH = re.compile(
     r"(?P<path>.+\.(?:onnx|pt|pth|torchscript))(?:@(?P<width>\d{1,5})x(?P<height>\d{1,5}))?(?::(?P<postprocess>.+))?"
@@ -85,7 +88,7 @@ def load_own(name: str, weights: Path | None, random_weights: bool, labels: Path
     made, complete = _make(name, weights)
     if isinstance(made, Model):
         names = relabelled(made.labels, given, str(labels))
-        model = dataclasses.replace(made, random_weights=random_weights, labels=names)
+        model = dataclasses.replace(made, name=shown_name(made.name), random_weights=random_weights, labels=names)
         if weights is not None:
             load_weights(model.network, weights)
         return model
@@ -111,7 +114,7 @@ def load_own(name: str, weights: Path | None, random_weights: bool, labels: Path
     fitted = preprocess(np.zeros((height, width, 3), np.uint8))[1]
     reading = find_reading(made.postprocess, Seen(list_outputs(outputs), height, width), names_of)
     return Model(
-        name=name,
+        name=shown_name(name),
         labels=reading.labels,
         network=network,
         example_input=image,
@@ -138,6 +141,11 @@ def _tried(name: str, reading: Reading, outputs: object, fitted: Letterbox) -> P
             "neurosurgeon_ros.models.Detections."
         )
     return reading.postprocess
+
+
+def shown_name(name: str) -> str:
+    """Return as much of a network's name as messages can carry; its folder may differ between machines."""
+    return name.rpartition("/")[2][-LONGEST_NAME:]
 
 
 def _first(error: BaseException) -> str:

@@ -272,7 +272,7 @@ class EdgeNode(ManagedNode[EdgeParameters]):
                 edge_id=self.edge_id,
                 session=self._session,
                 node=self.get_fully_qualified_name(),
-                models=[self.parameters.model],
+                models=[self._engine.model.name],
                 fingerprints=[self._engine.fingerprint],
                 robots=list(sessions),
                 robot_sessions=list(sessions.values()),

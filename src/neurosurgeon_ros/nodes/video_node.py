@@ -33,8 +33,8 @@ class VideoParameters:
 
     video: str = parameter(
         "",
-        "path of a video file, index of a camera, or `street` or `fixed` for a video that set-up downloads; "
-        "empty: `street`",
+        "path of a video file or of a folder with pictures, index of a camera, or `street` or `fixed` for a video that "
+        "set-up downloads; empty: `street`",
     )
     rate_hz: float = parameter(
         0.0,

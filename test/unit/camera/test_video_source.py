@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from neurosurgeon_ros.camera.video_source import VideoProblem, VideoSource, named_video
+from neurosurgeon_ros.camera.video_source import PICTURES_RATE_HZ, VideoProblem, VideoSource, named_video
 
 
 @pytest.fixture
@@ -43,8 +43,20 @@ def test_every_frame_comes_once_and_again_after_rewinding(video: Path) -> None:
         assert greys(source) == [0, 1, 2, 3, 4]
 
 
+def test_pictures_of_a_folder_come_in_the_order_of_their_names(tmp_path: Path) -> None:
+    for number, name in enumerate(("b.png", "a.JPG", "c.bmp", "d.png")):
+        cv2.imwrite(str(tmp_path / name), np.full((48 + number, 64, 3), 40 * number, dtype=np.uint8))
+    (tmp_path / "aa.png").write_text("no picture")
+    (tmp_path / "notes.txt").write_text("no picture either")
+    with VideoSource(str(tmp_path)) as source:
+        assert (source.height, source.width, source.is_camera, source.rate_hz) == (49, 64, False, PICTURES_RATE_HZ)
+        assert greys(source) == [1, 0, 2, 3]
+        source.rewind()
+        assert greys(source) == [1, 0, 2, 3]
+
+
 @pytest.mark.parametrize(
-    ("name", "said"), [("", "does not exist"), ("none.mp4", "does not exist"), (".", "not a file")]
+    ("name", "said"), [("", "does not exist"), ("none.mp4", "does not exist"), (".", "has no picture")]
 )
 def test_what_is_no_file_is_refused(name: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(VideoProblem, match=said):

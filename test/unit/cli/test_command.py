@@ -54,6 +54,23 @@ def test_a_network_of_ones_own_is_named_as_everywhere(video: Path, monkeypatch: 
     assert read("--video", video, "--model", "vgg16", "--random-weights").random_weights
 
 
+def test_a_file_of_a_network_is_found_from_other_processes(video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(video.parent)
+    for name in ("own.onnx@640x480", "own.torchscript:yolov8", "own.pt@96x64:yolov8"):
+        assert read("--video", video, "--model", name).model == f"{video.parent}/{name}"
+
+
+def test_pictures_of_a_folder_take_the_place_of_a_video(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"--images: .*gone is not a folder: give a folder with pictures"):
+        read("--images", tmp_path / "gone")
+    with pytest.raises(UsageError, match=r"--images: folder .* has no picture that can be decoded"):
+        read("--images", tmp_path)
+    assert cv2.imwrite(str(tmp_path / "1.png"), np.zeros((48, 64, 3), dtype=np.uint8))
+    assert read("--images", tmp_path).video == str(tmp_path)
+    with pytest.raises(SystemExit):
+        read("--images", tmp_path, "--video", "0")
+
+
 def test_a_view_has_its_port(video: Path) -> None:
     assert read("--video", video, "--view").view_port == VIEW_PORT
     assert read("--video", video, "--view", "--view-port", "0").view_port == 0
@@ -99,7 +116,7 @@ def test_options_are_taken_over(video: Path) -> None:
         (["--weights", "/nowhere.weights"], ["--weights", "/nowhere.weights"]),
         (["--weights", "/nowhere.weights", "--random-weights"], ["--random-weights", "not allowed"]),
         (["--video", "/nowhere.mp4"], ["--video", "/nowhere.mp4", "does not exist"]),
-        (["--video", "/"], ["--video", "not a file"]),
+        (["--video", "/"], ["--video", "has no picture"]),
         (["--image-transport", "theora"], ["--image-transport", "'theora'", "raw", "compressed"]),
         (["--view", "--view-port", "65536"], ["--view-port", "'65536'", "65535"]),
         (["--view-port", "5006"], ["--view-port", "--view"]),

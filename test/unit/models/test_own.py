@@ -283,3 +283,13 @@ def test_a_program_of_another_version_of_torch_is_refused_in_one_sentence(
         load_model(str(newer))
     assert "\n" not in str(caught.value)
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_networks_name_fits_into_messages(tmp_path: Path) -> None:
+    folder = tmp_path / ("folder" * 20)
+    folder.mkdir()
+    path = folder / f"{'n' * 60}.pt2"
+    network = nn.Sequential(nn.Conv2d(3, 10, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    torch.export.save(torch.export.export(network.eval(), (torch.zeros(1, 3, 8, 8),)), path)
+    assert load_model(str(path)).name == path.name
+    assert load_model(f"{path}:classification").name == f"{path.name}:classification"[-64:]

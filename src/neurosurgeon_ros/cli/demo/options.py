@@ -21,7 +21,7 @@ class DemoOptions:
     """
     Options of a demo run.
 
-    :param video: path of a file, or the index of a camera in digits.
+    :param video: path of a file or of a folder with pictures, or the index of a camera in digits.
     :param rate_hz: frame rate of the camera; 0: the video's own.
     :param codecs: empty: the robot's default.
     :param uplink_mbps: rate of the emulated link; None: no emulation.
@@ -56,11 +56,18 @@ class DemoOptions:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the demo's options to its parser."""
-    parser.add_argument(
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
         "--video",
         metavar="FILE|INDEX|NAME",
         help="video file, played in a loop, index of a camera, or a shipped video: street, from a moving camera, "
         "or fixed (default: street)",
+    )
+    source.add_argument(
+        "--images",
+        type=Path,
+        metavar="FOLDER",
+        help="pictures to show in place of a video, in the order of their names, in a loop (5 Hz without --rate)",
     )
     parser.add_argument(
         "--frames",
@@ -161,7 +168,7 @@ def read_options(args: argparse.Namespace) -> DemoOptions:
     if args.view_port is not None and not args.view:
         raise UsageError("--view-port is the port of a page that is not asked for: give --view, too")
     return DemoOptions(
-        video=_video(args.video),
+        video=_video(args.video) if args.images is None else _pictures(args.images),
         frames=args.frames,
         rate_hz=args.rate or 0.0,
         policy=args.policy or DEFAULT_POLICY,
@@ -203,6 +210,19 @@ def _video(given: str | None) -> str:
         raise UsageError(f"--video: {problem}") from None
 
 
+def _pictures(folder: Path) -> str:
+    """Check that there are pictures in a folder."""
+    from neurosurgeon_ros.camera.video_source import VideoProblem, VideoSource
+
+    if not folder.is_dir():
+        raise UsageError(f"--images: {folder} is not a folder: give a folder with pictures, or a video with --video")
+    try:
+        VideoSource(str(folder)).close()
+    except VideoProblem as problem:
+        raise UsageError(f"--images: {problem}") from None
+    return str(folder.absolute())
+
+
 def _absolute(model: str) -> str:
     """Make the path of a file absolute, with or without size and post-processing, for other processes."""
-    return re.sub(r"^.+\.(pt2|onnx)(?=[:@]|$)", lambda match: str(Path(match[0]).absolute()), model)
+    return re.sub(r"^.+\.(pt2|onnx|torchscript|pth|pt)(?=[:@]|$)", lambda match: str(Path(match[0]).absolute()), model)
