@@ -8,6 +8,7 @@ With one route, everything is as if there were no choice: the chooser is not ask
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,8 +18,8 @@ from neurosurgeon_ros.inference.engine import Engine
 from neurosurgeon_ros.learning.interface import Policy
 from neurosurgeon_ros.protocol.requests import Identity
 from neurosurgeon_ros.robot.edges.chooser import EdgeChooser
-from neurosurgeon_ros.robot.edges.looks import EdgeLooks
-from neurosurgeon_ros.robot.edges.route import Route
+from neurosurgeon_ros.robot.edges.looks import CHANGED, EdgeLooks
+from neurosurgeon_ros.robot.edges.route import NEWEST, Route
 from neurosurgeon_ros.robot.frame import Flight
 from neurosurgeon_ros.robot.selector import ArmSelector
 from neurosurgeon_ros.robot.sender import Sender
@@ -67,6 +68,7 @@ class Edges:
         self._replacement: tuple[ArmTable, Policy, str] | None = None
         own_seed = seed ^ identity.session  # robots with the same seed must not move together
         self._chooser = EdgeChooser(seed=own_seed)
+        self._usual_s = math.inf
         self._looks = EdgeLooks(self._chooser, sender, seed=own_seed, clock=clock)
 
     @property
@@ -179,6 +181,7 @@ class Edges:
         if chosen == used.name:
             return used, available
         used.streams.begin_again()
+        self._usual_s = math.inf
         self._looks.drop(used)
         used = self.used
         available = used.uplink.check(max_in_flight=max_in_flight)
@@ -200,6 +203,12 @@ class Edges:
         if len(self.routes) > 1 and flight.route.name == self._chooser.used:
             expected_s = flight.route.expected_s(flight.choice, flight.context)
             self._chooser.expect(flight.route.name, expected_s, self._clock())
+            is_slower = expected_s > (1.0 + CHANGED) * self._usual_s
+            if is_slower:
+                self._looks.hurry()
+            if is_slower or not math.isfinite(self._usual_s):
+                self._usual_s = expected_s
+            self._usual_s += NEWEST * (expected_s - self._usual_s)
 
     def look(self, flight: Flight) -> None:
         """Look at the edges that are not in use, alongside a frame whose detections are out."""

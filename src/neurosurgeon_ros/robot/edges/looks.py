@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from neurosurgeon_ros.learning.interface import FEATURES, Choice, Context
+from neurosurgeon_ros.learning.interface import FEATURES, Context
 from neurosurgeon_ros.robot.edges.chooser import EdgeChooser
 from neurosurgeon_ros.robot.edges.route import Route
 from neurosurgeon_ros.robot.frame import Flight
@@ -30,8 +30,9 @@ FIRST_LOOKS = 3
 #: Seconds between two looks at an edge, and by which share they vary so that robots do not look at the same time.
 LOOK_PERIOD_S, JITTER = 1.0, 0.25
 
-#: Looks take at most this share of the time, and the longest pause that follows from it, in seconds.
-BUDGET, LONGEST_PAUSE_S = 0.1, 5.0
+#: Samples take at most this share of the time, and the longest pause that follows from it, in seconds. In between,
+#: small probes of at least so many bytes show whether the link has changed.
+BUDGET, LONGEST_PAUSE_S, LEAST_PROBE = 0.1, 5.0, 1_000
 
 #: An expected delay that has changed by more than this share is looked at again at once.
 CHANGED = 0.25
@@ -42,11 +43,14 @@ MOST_AGAIN = 3
 
 @dataclass(slots=True, eq=False)
 class _Look:
-    """The last look at one edge."""
+    """The last look at one edge, and when the next look and the next sample are due."""
 
     answers: int
     due_s: float = 0.0
+    sample_due_s: float = 0.0
     sent_s: float = -math.inf
+    sample_took_s: float = 1.0
+    is_sample: bool = False
     expected_s: float = math.nan
     again: int = 0
 
@@ -68,6 +72,11 @@ class EdgeLooks:
     def drop(self, route: Route) -> None:
         """Forget the last look at an edge."""
         self._looks.pop(route.name, None)
+
+    def hurry(self) -> None:
+        """Make a look at every edge due, because the used one has become slower."""
+        for look in self._looks.values():
+            look.due_s = look.sample_due_s = 0.0
 
     def look(self, route: Route, flight: Flight) -> None:
         """
@@ -96,39 +105,58 @@ class EdgeLooks:
             is_due |= self._expect(look, route, route.expected_s(choice, seen))
         if is_due or self._chooser.wants_look(route.name, now_s):
             look.sent_s, look.due_s = now_s, now_s + LOOK_PERIOD_S
-            self._send(route, flight, seen, choice, is_test=available.test_due)
+            self._send(look, route, flight.aside(route, seen, choice, is_test=available.test_due), flight.point)
 
     def _plan(self, look: _Look, route: Route, now_s: float) -> None:
         """Plan the next look after an answer."""
         look.answers = route.answers
         pause_s = LOOK_PERIOD_S * (1.0 + JITTER * float(self._random.uniform(-1.0, 1.0)))
-        look.due_s = look.sent_s + max(pause_s, min(LONGEST_PAUSE_S, (now_s - look.sent_s) / BUDGET))
+        look.due_s = look.sent_s + pause_s
+        if look.is_sample:
+            look.sample_took_s = now_s - look.sent_s
+            look.sample_due_s = look.sent_s + min(LONGEST_PAUSE_S, look.sample_took_s / BUDGET)
         if route.answers < FIRST_LOOKS:
-            look.due_s = now_s
+            look.due_s = look.sample_due_s = now_s
 
     def _expect(self, look: _Look, route: Route, expected_s: float) -> bool:
         """Tell the chooser what to expect of an edge. Return whether it has changed, so that another look is due."""
         self._chooser.expect(route.name, expected_s, look.sent_s)
         has_changed = abs(expected_s - look.expected_s) > CHANGED * look.expected_s
         look.expected_s, look.again = expected_s, look.again + 1 if has_changed else 0
+        if has_changed:
+            look.sample_due_s = 0.0
         return has_changed and look.again <= MOST_AGAIN
 
-    def _send(self, route: Route, flight: Flight, context: Context, choice: Choice, *, is_test: bool) -> None:
-        """Send what the policy asks for, or what it would send the frame with."""
-        arm = choice.sample_arm
-        if arm is None and (is_test or choice.arm != context.on_device):
-            arm = choice.arm
-        sample_arm = None if arm is None else self._computed(arm, route, flight, context)
-        if sample_arm is not None:
-            choice = replace(choice, arm=sample_arm)
-            self._sender.send_sample(flight.aside(route, context, choice, sample_arm=sample_arm, is_test=is_test))
-            return
-        probe_bytes = choice.probe_bytes if arm is None else int(context.features[arm, _PSI])
-        self._sender.send_probe(flight.aside(route, context, replace(choice, probe_bytes=probe_bytes)))
+    def _send(self, look: _Look, route: Route, aside: Flight, computed_point: int) -> None:
+        """
+        Send what the policy asks for, or what it would send the frame with.
 
-    def _computed(self, arm: int, route: Route, flight: Flight, context: Context) -> int | None:
+        :param aside: the frame as the edge would see it.
+        :param computed_point: the point up to which the robot has run the network.
+        """
+        choice, context = aside.choice, aside.context
+        arm = choice.sample_arm
+        if arm is None and (aside.is_test or choice.arm != context.on_device):
+            arm = choice.arm
+        sample_arm = None if arm is None else self._computed(arm, route, context, computed_point)
+        may_sample = (
+            aside.is_test or look.sent_s >= look.sample_due_s or self._chooser.wants_look(route.name, look.sent_s)
+        )
+        look.is_sample = sample_arm is not None and may_sample
+        if look.is_sample:
+            aside.choice, aside.sample_arm = replace(choice, arm=sample_arm or 0), sample_arm
+            self._sender.send_sample(aside)
+            return
+        probe_bytes = choice.probe_bytes
+        if arm is not None:
+            share = 1.0 if may_sample else BUDGET * LOOK_PERIOD_S / look.sample_took_s
+            probe_bytes = max(LEAST_PROBE, int(min(1.0, share) * context.features[arm, _PSI]))
+        aside.choice = replace(choice, probe_bytes=probe_bytes)
+        self._sender.send_probe(aside)
+
+    def _computed(self, arm: int, route: Route, context: Context, point: int) -> int | None:
         """Return an arm whose tensors the robot has computed: the given one, or that with the fewest bytes, or None."""
-        computed = context.allowed & (context.point <= flight.point)
+        computed = context.allowed & (context.point <= point)
         computed[context.on_device] = False
         if computed[arm] or not computed.any():
             return arm if computed[arm] else None
