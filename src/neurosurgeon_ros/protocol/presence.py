@@ -80,3 +80,11 @@ class EdgeReport:
     load: float = 0.0
     node: str = ""
     has_own_topics: bool = False
+
+    def base(self, namespace: str) -> str:
+        """
+        Return the namespace of its requests and answers.
+
+        :param namespace: namespace of the topics between robot and edge.
+        """
+        return f"{namespace}/{self.edge_id}" if self.has_own_topics and is_id(self.edge_id) else namespace

@@ -86,10 +86,11 @@ class Prober:
         self._came_without_repair: set[int] = set()
         self._noise = np.random.default_rng(0).integers(0, 256, MAX_PROBE_BYTES, dtype=np.uint8)
         newest = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.RELIABLE)
+        base = edge.report.base(listener.namespace)
         self._requests = self._node.create_publisher(
-            PartialInference, f"{listener.namespace}/partial_inference", newest, event_callbacks=qos.QUIET_PUBLISHER
+            PartialInference, f"{base}/partial_inference", newest, event_callbacks=qos.QUIET_PUBLISHER
         )
-        intake, topic = Intake(self._node), f"{listener.namespace}/{self._identity.robot_id}/delay_feedback"
+        intake, topic = Intake(self._node), f"{base}/{self._identity.robot_id}/delay_feedback"
         many = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=256, reliability=ReliabilityPolicy.RELIABLE)
         once = QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=256, reliability=ReliabilityPolicy.BEST_EFFORT)
         self._answers = [

@@ -222,7 +222,7 @@ class EdgeLinks:
         elif len(self.others) >= MAX_EDGES:
             said = f"the edge {edge} is one too many, this robot knows {MAX_EDGES}: name the ones to use in `edges`"
         else:
-            link = self.others[edge] = EdgeLink(self._ends, f"{self._namespace}/{edge}")
+            link = self.others[edge] = EdgeLink(self._ends, report.base(self._namespace))
             link.connect(self._add(edge, link))
             self._hellos.say()
             return link

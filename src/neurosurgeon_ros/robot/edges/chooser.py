@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 #: A move must save this share of the expected delay. The share doubles with each recent move, up to the largest share.
-GAIN, LARGEST_GAIN = 0.15, 0.8
+GAIN, LARGEST_GAIN = 0.15, 0.5
 
 #: A move is recent for this many seconds.
 RECENT_S = 60.0
