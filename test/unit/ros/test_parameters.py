@@ -138,6 +138,13 @@ def test_no_other_type_is_taken_for_another(make_node: MakeNode, name: str, valu
     assert read(node, Kind) == Kind()
 
 
+@pytest.mark.parametrize("value", ["Hall", "1hall", "the hall", "", "h" * 65])
+def test_an_id_of_an_edge_that_is_none_is_refused_in_one_sentence(value: str) -> None:
+    said = refusal(RobotParameters, "edges", ["gate", value])
+    assert repr(value) in said and "the id of an edge" in said and "\n" not in said
+    assert refusal(RobotParameters, "edges", ["gate", "any"]) == "" and refusal(RobotParameters, "edges", []) != ""
+
+
 @pytest.mark.parametrize("value", ["left=0", "left=0.000", "left=-1", "left", "Left=1", "=2", "left=1000", "left=nan"])
 def test_a_weight_that_is_none_is_refused_in_one_sentence(value: str) -> None:
     said = refusal(EdgeParameters, "robot_weights", ["right=2.0", value])

@@ -68,13 +68,18 @@ class EdgeLooks:
         self._clock = clock
         self._random = np.random.default_rng(seed)
         self._looks: dict[str, _Look] = {}
+        self._hurried_s = -math.inf
 
     def drop(self, route: Route) -> None:
         """Forget the last look at an edge."""
         self._looks.pop(route.name, None)
 
     def hurry(self) -> None:
-        """Make a look at every edge due, because the used one has become slower."""
+        """Make a look at every edge due, because the used one has become slower; do nothing if that was so recently."""
+        now_s = self._clock()
+        if now_s - self._hurried_s < LONGEST_PAUSE_S:
+            return
+        self._hurried_s = now_s
         for look in self._looks.values():
             look.due_s = look.sample_due_s = 0.0
 
