@@ -7,8 +7,8 @@ Each edge has a policy of its own, which expects a delay for the best arm at thi
 expected delays. It knows neither arms nor links, so it runs in simulated time as well.
 
 Robots that see the same fast edge must not run there and back together. Therefore, a robot waits for a random time
-before it moves, looks again, and moves only if the other edge is still better. Each move raises the gain that the next
-one needs.
+before it moves, looks again, and moves only if the other edge is still better. Each such move raises the gain that the
+next one needs.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SPREAD_S = 1.0
 VALID_S = 6.0
 
 #: Minimum and maximum seconds before the robot returns to an edge that failed. They double with each failure.
-SHORTEST_REST_S, LONGEST_REST_S = 2.0, 30.0
+SHORTEST_REST_S, LONGEST_REST_S = 1.0, 30.0
 
 
 @dataclass(slots=True)
@@ -126,7 +126,7 @@ class EdgeChooser:
         failed.rests_until_s = now_s + failed.rest_s
         failed.rest_s = min(LONGEST_REST_S, 2.0 * failed.rest_s)
         self.forget(self.used)
-        self._move(best, now_s)
+        self._move(best)
 
     def _consider(self, usable: Collection[str], now_s: float) -> None:
         """Plan a move to a better edge, or carry out a plan that is due."""
@@ -143,7 +143,8 @@ class EdgeChooser:
         elif best != self._target:
             self._target, self._due_s = best, now_s + SPREAD_S * float(self._random.uniform())
         elif self._edges[best].at_s >= self._due_s:
-            self._move(best, now_s)
+            self._recent.append(now_s)
+            self._move(best)
 
     def _needed_gain(self, now_s: float) -> float:
         recent = sum(now_s - moved_s < RECENT_S for moved_s in self._recent)
@@ -157,7 +158,6 @@ class EdgeChooser:
             if edge != self.used and edge in self._edges and now_s - self._edges[edge].at_s <= VALID_S
         ]
 
-    def _move(self, edge: str, now_s: float) -> None:
+    def _move(self, edge: str) -> None:
         self.used, self._target = edge, ""
         self.moves += 1
-        self._recent.append(now_s)

@@ -31,11 +31,12 @@ FIRST_LOOKS = 3
 LOOK_PERIOD_S, JITTER = 1.0, 0.25
 
 #: Samples take at most this share of the time, and the longest pause that follows from it, in seconds. In between,
-#: small probes of at least so many bytes show whether the link has changed.
-BUDGET, LONGEST_PAUSE_S, LEAST_PROBE = 0.1, 5.0, 1_000
+#: probes of at least so many bytes show whether the link has changed. Links pass fewer bytes at once.
+BUDGET, LONGEST_PAUSE_S, LEAST_PROBE = 0.1, 5.0, 12_000
 
-#: An expected delay that has changed by more than this share is looked at again at once.
-CHANGED = 0.25
+#: An edge is looked at again at once if its expected delay has changed by more than this share, or if a look took so
+#: many times as long as the one before, or so many times less. A policy may take one such answer for an outlier.
+CHANGED, SURPRISE = 0.25, 1.5
 
 #: Maximum number of such looks in a row.
 MOST_AGAIN = 3
@@ -49,7 +50,8 @@ class _Look:
     due_s: float = 0.0
     sample_due_s: float = 0.0
     sent_s: float = -math.inf
-    sample_took_s: float = 1.0
+    sample_s: float = math.nan
+    probe_s: float = math.nan
     is_sample: bool = False
     expected_s: float = math.nan
     again: int = 0
@@ -98,35 +100,39 @@ class EdgeLooks:
         if available.link_busy:
             return
         look = self._looks.setdefault(route.name, _Look(route.answers))
-        is_answered = route.answers > look.answers
+        is_answered, is_surprise = route.answers > look.answers, False
         if is_answered:
-            self._plan(look, route, now_s)
+            is_surprise = self._plan(look, route, now_s)
         is_due = now_s >= look.due_s or available.test_due
         if not (is_answered or is_due or self._chooser.wants_look(route.name, now_s)):
             return
         seen = route.context(flight.frame, AVAILABLE, now_s=now_s, is_look=True)
         choice, _ = route.selector.choose(seen, has_picture=flight.frame.image.is_forwardable)
         if is_answered and route.answers >= FIRST_LOOKS:
-            is_due |= self._expect(look, route, route.expected_s(choice, seen))
+            is_due |= self._expect(look, route, route.expected_s(choice, seen), is_surprise=is_surprise)
         if is_due or self._chooser.wants_look(route.name, now_s):
             look.sent_s, look.due_s = now_s, now_s + LOOK_PERIOD_S
             self._send(look, route, flight.aside(route, seen, choice, is_test=available.test_due), flight.point)
 
-    def _plan(self, look: _Look, route: Route, now_s: float) -> None:
-        """Plan the next look after an answer."""
+    def _plan(self, look: _Look, route: Route, now_s: float) -> bool:
+        """Plan the next look after an answer. Return whether it took much longer than the one before, or much less."""
+        took_s, before_s = route.look_s, look.sample_s if look.is_sample else look.probe_s
         look.answers = route.answers
         pause_s = LOOK_PERIOD_S * (1.0 + JITTER * float(self._random.uniform(-1.0, 1.0)))
-        look.due_s = look.sent_s + pause_s
+        long_s = min(LONGEST_PAUSE_S, took_s / BUDGET)
         if look.is_sample:
-            look.sample_took_s = now_s - look.sent_s
-            look.sample_due_s = look.sent_s + min(LONGEST_PAUSE_S, look.sample_took_s / BUDGET)
+            look.sample_s, look.sample_due_s = took_s, look.sent_s + long_s
+            look.due_s = look.sent_s + pause_s
+        else:
+            look.probe_s, look.due_s = took_s, look.sent_s + max(pause_s, long_s)
         if route.answers < FIRST_LOOKS:
             look.due_s = look.sample_due_s = now_s
+        return not (math.isnan(before_s) or before_s / SURPRISE <= took_s <= before_s * SURPRISE)
 
-    def _expect(self, look: _Look, route: Route, expected_s: float) -> bool:
+    def _expect(self, look: _Look, route: Route, expected_s: float, *, is_surprise: bool) -> bool:
         """Tell the chooser what to expect of an edge. Return whether it has changed, so that another look is due."""
         self._chooser.expect(route.name, expected_s, look.sent_s)
-        has_changed = abs(expected_s - look.expected_s) > CHANGED * look.expected_s
+        has_changed = is_surprise or abs(expected_s - look.expected_s) > CHANGED * look.expected_s
         look.expected_s, look.again = expected_s, look.again + 1 if has_changed else 0
         if has_changed:
             look.sample_due_s = 0.0
@@ -154,8 +160,8 @@ class EdgeLooks:
             return
         probe_bytes = choice.probe_bytes
         if arm is not None:
-            share = 1.0 if may_sample else BUDGET * LOOK_PERIOD_S / look.sample_took_s
-            probe_bytes = max(LEAST_PROBE, int(min(1.0, share) * context.features[arm, _PSI]))
+            arm_bytes = int(context.features[arm, _PSI])
+            probe_bytes = arm_bytes if may_sample else min(arm_bytes, LEAST_PROBE)
         aside.choice = replace(choice, probe_bytes=probe_bytes)
         self._sender.send_probe(aside)
 

@@ -31,6 +31,7 @@ class Route:
 
     :ivar was_used: whether a frame could ever go to this edge.
     :ivar answers: looks that this start of the edge has answered.
+    :ivar look_s: seconds that the last look took until its answer.
     :ivar measured_s: running mean of the delay from the start on the robot to the answer; NaN if none was measured.
     """
 
@@ -40,6 +41,7 @@ class Route:
     selector: ArmSelector
     was_used: bool = False
     answers: int = 0
+    look_s: float = math.nan
     measured_s: float = math.nan
 
     def context(self, frame: Frame, available: Availability, *, now_s: float, is_look: bool = False) -> Context:
@@ -79,6 +81,7 @@ class Route:
         request, seen = measured.request, measured.observation
         if request.key.kind is not Kind.FRAME and measured.feedback.is_ok:
             self.answers += 1
+            self.look_s = measured.request.answered_s - measured.request.sent_s
         if seen is None or request.context is None or request.arm < 0 or not math.isfinite(seen.offload_s):
             return
         total_s = float(request.context.cost_s[request.arm]) + seen.offload_s

@@ -93,7 +93,7 @@ def test_the_robot_stays_without_another_edge_that_it_knows() -> None:
 
 
 def test_the_return_to_an_edge_that_failed_waits_longer_each_time() -> None:
-    rig = Rig(a=0.005, b=0.1)
+    rig = Rig(a=0.02, b=0.1)
     rig.step()
     rests = []
     for _ in range(6):

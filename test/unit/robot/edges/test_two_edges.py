@@ -170,7 +170,7 @@ def test_the_robot_follows_the_faster_edge(edges: tuple[Edge, Edge]) -> None:
     assert_nothing_is_lost(robot)
 
 
-def test_a_slow_edge_is_looked_at_by_small_probes_between_samples(edges: tuple[Edge, Edge]) -> None:
+def test_a_slow_edge_is_looked_at_by_probes_between_samples(edges: tuple[Edge, Edge]) -> None:
     one, other = edges
     robot = make_robot(one, lossless())
     robot.add(other)
@@ -180,7 +180,7 @@ def test_a_slow_edge_is_looked_at_by_small_probes_between_samples(edges: tuple[E
         [request.payload_bytes for request in other.requests if request.key.kind is kind]
         for kind in (Kind.SAMPLE, Kind.PROBE)
     )
-    assert len(samples) >= FIRST_LOOKS and max(probes) < min(samples)
+    assert len(samples) >= FIRST_LOOKS and max(probes) <= min(samples)
     assert frames_of(other) == [] and robot.processor.edges.moves == 0
 
 
