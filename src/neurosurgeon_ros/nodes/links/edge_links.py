@@ -72,6 +72,7 @@ class EdgeLinks:
         self._foreign: dict[str, str] = {}
         self._known: set[str] = set()
         self._heard_s: dict[str, float] = {}
+        self._candidates: set[str] = set()
         self._rivals = ""
         self._add: Callable[[str, EdgeLink], Inbox] | None = None
         self._remove: Callable[[str], None] = lambda _edge: None
@@ -154,10 +155,12 @@ class EdgeLinks:
             if link.look():
                 obstacle = link.obstacle()
                 if obstacle is None:
+                    self._candidates.add(edge)
                     log.info(f"the edge {edge} is a candidate")
                 elif obstacle.is_mistake:
                     log.error(obstacle.text)
-                else:
+                elif edge in self._candidates:  # nobody misses an edge that never served this robot
+                    self._candidates.discard(edge)
                     log.warning(f"the edge {edge} cannot be used: {obstacle.text}")
             if now_s - self._heard_s[edge] > GONE_S:
                 self._remove(edge)
