@@ -60,10 +60,10 @@ test-full: ## run every test
 	@$(RUN) python -m pytest -n $(WORKERS) --dist worksteal -m "not alone"
 	@$(RUN) python -m pytest -m alone
 
-lint: ## check style and types
+lint: ## check style and types, for the oldest and the newest Python
 	@$(RUN) ruff check
 	@$(RUN) ruff format --check
-	@$(RUN) mypy
+	@$(RUN) sh -c 'printf "3.11 3.14" | xargs -d " " -n 1 -P 2 mypy --python-version'
 
 format: ## bring the sources into the common format
 	@$(RUN) ruff format

@@ -9,6 +9,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from of_distribution import depends_on_distribution
 from support import Processes, private_domain
 
 #: The variables in which the two versions of Fast DDS look for a profile.
@@ -19,6 +20,14 @@ ROOT = Path(__file__).resolve().parents[1]
 # Tests and the nodes that they start run in parallel. With more threads than cores, torch's threads wait for others.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of what a distribution of ROS 2 changes, before pytest selects by marker."""
+    for item in items:
+        if depends_on_distribution(item.path):
+            item.add_marker("distribution")
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ import pytest
 from neurosurgeon_setup import distributions, packages, sharing, stamps
 from neurosurgeon_setup.layout import DEFAULT, Layout
 from neurosurgeon_setup.report import Problem, Reporter
+from of_distribution import CHOSEN
 
 
 def test_each_distribution_has_its_own_folders(root: Path) -> None:
@@ -48,6 +49,10 @@ def test_every_command_refuses_an_unknown_distribution(root: Path, command: str)
     said = [line for line in done.stderr.splitlines() if not line.startswith("make")]
     assert len(said) == 1
     assert said[0].startswith("setup: DISTRO=humble is not a distribution")
+
+
+def test_each_file_of_chosen_tests_exists(root: Path) -> None:
+    assert [path for path in CHOSEN if not (root / "test" / path).exists()] == []
 
 
 def test_every_distribution_pins_what_it_brings_along(root: Path) -> None:
