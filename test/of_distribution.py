@@ -13,7 +13,6 @@ CHOSEN = (
     "integration/test_edge_requests.py",
     "integration/test_managed.py",
     "integration/test_robot_and_edge.py",
-    "integration/test_unheard.py",
     "integration/test_video_node.py",
     "setup/test_distributions.py",
     "setup/test_underlay.py",
