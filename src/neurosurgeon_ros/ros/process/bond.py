@@ -75,5 +75,9 @@ def make_bond(node: Node, parameters: Any) -> Bond | None:
     try:
         kind = importlib.import_module("bond.msg").Status
     except ImportError:
+        node.get_logger().info(
+            "no bond with a lifecycle manager: the package bond is not installed: install it, or set the manager's "
+            "bond_timeout to 0.0"
+        )
         return None
     return Bond(node, kind, period_s)
