@@ -15,6 +15,7 @@ from page_commands import Way, run_elsewhere, way_of
 from pages import Block, blocks
 from small_networks import SIZE, Yolo
 from support import Process, Processes, wait_for
+from torch import nn
 
 from neurosurgeon_ros.models.files import find
 
@@ -64,8 +65,10 @@ def make_networks(folder: Path) -> None:
     torch.manual_seed(0)
     network, example = Yolo().eval(), torch.zeros(1, 3, SIZE, SIZE)
     export(network, example, folder / "yolov8n.onnx", 17)
-    torch.export.save(torch.export.export(network, (example,)), folder / "detector.pt2")
-    (folder / "data.yaml").write_text("names: [" + ", ".join(f"kind{number}" for number in range(80)) + "]\n")
+    layers = (nn.Conv2d(3, 8, 3, stride=4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5))
+    classifier = nn.Sequential(*layers).eval()
+    torch.export.save(torch.export.export(classifier, (example,)), folder / "detector.pt2")
+    (folder / "data.yaml").write_text("names: [nut, bolt, washer, screw, nail]\n")
 
 
 def run(command: str, way: Way, processes: Processes) -> None:
