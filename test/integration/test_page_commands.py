@@ -19,7 +19,8 @@ from torch import nn
 
 from neurosurgeon_ros.models.files import find
 
-END_S = 280.0
+#: Maximum number of seconds of one command; `experiment --all` takes minutes.
+END_S = 900.0
 
 #: Words in the place of what a reader has.
 PLACEHOLDERS = {"FOLDER": "links", "FILE": "links/drive.csv"}
