@@ -1,6 +1,6 @@
 # Copyright 2026 The neurosurgeon_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Small networks with the parts of those that users bring: YOLO, DETR, ViT, Swin, ConvNeXt, EfficientNet, U-Net."""
+"""Small networks with the parts of those that users bring: YOLO, DETR, ViT, DINOv2, Swin, ConvNeXt, U-Net and more."""
 
 from __future__ import annotations
 
@@ -178,6 +178,52 @@ class Vit(nn.Module):
         return self.head(self.norm(x)[:, 0])
 
 
+class DinoBlock(nn.Module):
+    """Block of DINOv2: queries, keys and values at once, SwiGLU, and a scale for each channel of both branches."""
+
+    def __init__(self, width: int, heads: int = 2) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(width, eps=1e-6), nn.LayerNorm(width, eps=1e-6)
+        self.qkv, self.proj = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.scale1, self.scale2 = (nn.Parameter(torch.rand(width)) for _ in range(2))
+        self.w12, self.w3 = nn.Linear(width, 4 * width), nn.Linear(2 * width, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        n, count, width = x.shape
+        qkv = self.qkv(self.norm1(x)).reshape(n, count, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        mixed = functional.scaled_dot_product_attention(*qkv.unbind(0)).transpose(1, 2).reshape(n, count, width)
+        x = x + self.proj(mixed) * self.scale1
+        gate, value = self.w12(self.norm2(x)).chunk(2, dim=-1)
+        return x + self.w3(functional.silu(gate) * value) * self.scale2
+
+
+class Dino(nn.Module):
+    """DINOv2 with registers; its places were learnt for larger images, and both kinds of tokens give the scores."""
+
+    def __init__(self, width: int = 32, classes: int = 10, side: int = 6, registers: int = 2) -> None:
+        super().__init__()
+        self.side, self.registers = side, registers
+        self.patch = nn.Conv2d(3, width, 16, 16)
+        self.token = nn.Parameter(torch.randn(1, 1, width))
+        self.register = nn.Parameter(torch.randn(1, registers, width))
+        self.place = nn.Parameter(torch.randn(1, 1 + side**2, width) * 0.1)
+        self.blocks = nn.ModuleList([DinoBlock(width), DinoBlock(width)])
+        self.norm, self.head = nn.LayerNorm(width, eps=1e-6), nn.Linear(2 * width, classes)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        x = self.patch(image).flatten(2).transpose(1, 2)
+        grid = self.place[:, 1:].reshape(1, self.side, self.side, -1).permute(0, 3, 1, 2)
+        grid = functional.interpolate(grid, size=(SIZE // 16, SIZE // 16), mode="bicubic", align_corners=False)
+        places = torch.cat((self.place[:, :1], grid.permute(0, 2, 3, 1).flatten(1, 2)), 1)
+        x = torch.cat((self.token, x), 1) + places
+        x = torch.cat((x[:, :1], self.register, x[:, 1:]), 1)
+        for block in self.blocks:
+            x = block(x)
+        x = self.norm(x)
+        return self.head(torch.cat((x[:, 0], x[:, 1 + self.registers :].mean(1)), 1))
+
+
 class SwinBlock(nn.Module):
     """Attention within shifted windows of 4 x 4 places, with a bias for each distance."""
 
@@ -278,6 +324,7 @@ class UNet(nn.Module):
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "convnext": ConvNext,
     "detr": Detr,
+    "dino": Dino,
     "efficient": Efficient,
     "swin": Swin,
     "unet": UNet,
@@ -298,3 +345,4 @@ def make_network(name: str) -> tuple[nn.Module, torch.Tensor]:
 
 
 efficient = functools.partial(make_network, "efficient")
+dino = functools.partial(make_network, "dino")

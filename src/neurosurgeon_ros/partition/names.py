@@ -11,6 +11,7 @@ an exporter to another format recorded it.
 from __future__ import annotations
 
 import itertools
+import re
 
 from torch import fx, nn
 
@@ -27,6 +28,8 @@ _COMPOSED = (
     *("Module", "Sequential", "ModuleList", "ModuleDict", "MultiheadAttention", "Transformer", "TransformerEncoder"),
     *("TransformerDecoder", "TransformerEncoderLayer", "TransformerDecoderLayer"),
 )
+# Part of a list of modules in a path of torch.export, and the index within it.
+_PART_OF_LIST = re.compile(r"slice\((None|\d+), [^()]*\)\.(\d+)")
 # Operations that differ in name alone.
 _SAME = {
     one: name
@@ -70,8 +73,14 @@ def plain_name(node: fx.Node, prefix: str = "") -> str:
     # A module made for a recorded step has a name of its own, which means nothing.
     if node.op == "call_module" and (not stack or path == node.target):
         return _without(str(node.target), prefix)
-    path = _without(str(path), prefix)
+    path = _without(_PART_OF_LIST.sub(_index_in_list, str(path)), prefix)
     return path if path and _is_single(kind) else f"{path}.{operation_name(node)}".lstrip(".")
+
+
+def _index_in_list(match: re.Match[str]) -> str:
+    """Return the index in the whole list of a module in a part of it: slice(2, None, None).1 is 3."""
+    first = 0 if match[1] == "None" else int(match[1])
+    return str(first + int(match[2]))
 
 
 def _without(path: str, prefix: str) -> str:

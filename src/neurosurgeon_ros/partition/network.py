@@ -209,7 +209,7 @@ def partition(
     network: nn.Module,
     example_inputs: torch.Tensor | Sequence[torch.Tensor],
     *,
-    max_tensors: int = 4,
+    max_tensors: int = 8,
     keep_all: bool = False,
 ) -> PartitionedNetwork:
     """
@@ -219,7 +219,7 @@ def partition(
         this processor, so later changes to the weights have no effect on them.
     :param example_inputs: one input, or one for each argument of ``forward``; they fix shapes, element types and memory
         formats.
-    :param max_tensors: maximum number of tensors that may cross a cut, at least 1.
+    :param max_tensors: maximum number of tensors that may cross a cut, at least 1; a request has room for 8.
     :param keep_all: also keep each cut for which an earlier cut carries no more elements. By default such cuts are left
         out, because a later cut that carries more can only be better if the edge is slower than the robot.
     :returns: the network, ready to run in parts.

@@ -147,6 +147,9 @@ def _trace_of_graph(module: fx.GraphModule, prefix: str = "") -> Trace:
             graph.output(fx.map_arg(node.args[0], copies.__getitem__))
         elif not _is_guard(node):
             copies[node] = graph.node_copy(node, copies.__getitem__)
+            if node.target is torch.ops.aten.view.default:
+                # Tensors may lie otherwise in memory than torch.export believed.
+                copies[node].target = torch.ops.aten.reshape.default
     recorded = fx.GraphModule(module, graph)
     name_steps(recorded.graph, prefix)
     return Trace(recorded, module.graph.process_outputs)

@@ -159,6 +159,7 @@ def test_random_weights_are_said_in_every_output(capfd: pytest.CaptureFixture[st
 
 def test_verify_passes_for_networks_that_ship_and_own_ones(own: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert "lossless arms give the whole network's outputs, bit for bit" in printed(capfd, "verify", "yolov3_tiny")
+    assert "outputs, bit for bit" in printed(capfd, "verify", "small_networks:dino", "--all")
     said = printed(capfd, "verify", f"{own}:make", "--all-codecs")
     assert "equal" in said and "int4" in said and "differs" not in said
 

@@ -12,6 +12,7 @@ from torch import nn
 
 from neurosurgeon_ros.partition import PartitionError, partition, profile
 from neurosurgeon_ros.partition.faster import as_it_is
+from neurosurgeon_ros.partition.trace import trace_with_export
 
 from .networks import Skip, assert_halves_equal_the_whole, equal, image
 
@@ -92,6 +93,48 @@ def test_no_more_tensors_cross_than_allowed(max_tensors: int) -> None:
     assert_halves_equal_the_whole(parts, image())
     with pytest.raises(ValueError, match="max_tensors is 0"):
         partition(skip(), image(), max_tensors=0)
+
+
+class ManyTaps(nn.Module):
+    """Maps of six sizes that all reach the end, as the taps of a pyramid do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Conv2d(3 if index == 0 else 2, 2, 3, 2, 1) for index in range(6))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        taps = []
+        for layer in self.layers:
+            x = layer(x)
+            taps.append(torch.sigmoid(x).flatten(1))
+        return torch.cat(taps, 1)
+
+
+def test_up_to_eight_tensors_cross_as_a_request_has_room_for() -> None:
+    x = torch.rand(1, 3, 64, 64)
+    parts = partition(ManyTaps().eval(), x, keep_all=True)
+    assert max(len(point.tensors) for point in parts.points) == 6
+    assert all(len(point.tensors) == 1 or point.bytes < parts.points[0].bytes for point in parts.points[1:-1])
+    assert_halves_equal_the_whole(parts, x)
+
+
+def test_modules_of_a_part_of_a_list_have_their_own_names() -> None:
+    class PartOfList(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = nn.Sequential(*(nn.Conv2d(3, 3, 1) for _ in range(4)))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            for layer in self.model[:-2]:
+                x = layer(x)
+            for layer in self.model[2:]:
+                x = layer(x)
+            return x if x.shape[0] == 1 and x.dim() == 4 else x.mean()
+
+    x = torch.rand(1, 3, 8, 8)
+    recorded = trace_with_export(PartOfList().eval(), (x,))
+    labels = [node.meta["label"] for node in recorded.module.graph.nodes if node.op == "call_function"]
+    assert labels == ["model.0", "model.1", "model.2", "model.3"]
 
 
 def test_kept_points_carry_ever_less() -> None:
