@@ -75,6 +75,11 @@ def measure(name: str) -> dict[str, Any]:
     }
 
 
+def _known() -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = json.loads(OUT.read_text()) if OUT.is_file() else {}
+    return found
+
+
 def table(known: dict[str, dict[str, Any]]) -> str:
     """Return the table for the page."""
     lines = [
@@ -110,13 +115,13 @@ def main() -> int:
     args = parser.parse_args()
     sys.path.insert(0, str(ROOT))
     torch.set_num_threads(1)
-    known: dict[str, dict[str, Any]] = json.loads(OUT.read_text()) if OUT.is_file() else {}
+    known = _known()
     every = [name for names in KINDS.values() for name in names]
     end = time.monotonic() + args.seconds
     for name in args.names or [name for name in every if name not in known]:
         if time.monotonic() > end:
             break
-        known[name] = measure(name)
+        known = {**_known(), name: measure(name)}  # another process may have measured others
         print(name, json.dumps(known[name]), flush=True)
         OUT.parent.mkdir(parents=True, exist_ok=True)
         OUT.write_text(json.dumps({name: known[name] for name in every if name in known}, indent=1) + "\n")

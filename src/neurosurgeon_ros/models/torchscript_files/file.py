@@ -24,7 +24,7 @@ from neurosurgeon_ros.models.torchscript_files.pickles import CLASSES, Reader, S
 #: Versions of the format, and of its operators, that are read.
 VERSIONS = range(3, 11)
 #: Maximum size of the text of all functions, in bytes.
-_MOST_TEXT = 64_000_000
+_MOST_TEXT = 8_000_000
 #: Maximum size of what an exporter wrote about the network, in bytes.
 _LARGEST_NOTE = 1_000_000
 #: File in which Ultralytics describes the network.

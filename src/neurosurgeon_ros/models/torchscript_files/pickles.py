@@ -24,7 +24,7 @@ from neurosurgeon_ros.models.graphs.builder import MOST_ELEMENTS, Unconvertible
 #: Prefix of the names of all classes of a file.
 CLASSES = "__torch__"
 #: Maximum size of a pickle, in bytes; it holds no weights.
-_LARGEST = 64_000_000
+_LARGEST = 16_000_000
 
 _STORAGES = {
     "DoubleStorage": torch.float64,
