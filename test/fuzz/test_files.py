@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import struct
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from fuzz.cases import Case, Fuzz
 from mcap.writer import Writer
 from rclpy.serialization import serialize_message
 from torch import nn
+from torchscript_files import replaced, save
 
 from neurosurgeon_ros.learning import make_policy
 from neurosurgeon_ros.learning.state import load_state, save_state
@@ -100,6 +102,25 @@ def test_a_damaged_exported_network(fuzz: Fuzz, tmp_path: Path) -> None:
         every=SLOWEST,
         longest_s=30.0,  # torch reads and traces a whole program
     )
+
+
+@pytest.mark.parametrize("member", ["", "data.pkl", "constants.pkl", "traced_inputs.pkl", ".py"])
+def test_a_damaged_torchscript_program(fuzz: Fuzz, tmp_path: Path, member: str) -> None:
+    path = tmp_path / "a.torchscript"
+    save(small_network().eval(), torch.rand(1, 3, 8, 8), path)
+    if member:  # the archive and its checksums stay good, so that what is read behind them is tried
+        with zipfile.ZipFile(path) as archive:
+            name = next(one for one in archive.namelist() if one.endswith(member))
+            good = archive.read(name)
+
+    def attempt(case: Case) -> None:
+        if member:
+            load_own(str(replaced(path, {name: case.damaged(good)})), None, random_weights=False)
+        else:
+            load_own(str(damage(case, whole, tmp_path / "b.torchscript")), None, random_weights=False)
+
+    whole = path.read_bytes()
+    fuzz(attempt, FileProblem, ValueError, every=SLOW)
 
 
 def test_a_damaged_state_of_a_policy(fuzz: Fuzz, tmp_path: Path) -> None:
