@@ -7,7 +7,7 @@ WORKERS ?= 2
 export DISTRO ?= jazzy
 RUN := tools/run
 
-.PHONY: bench bench-codecs bench-docs bench-engine bench-micro help setup demo experiments test \
+.PHONY: bench bench-codecs bench-docs bench-engine bench-fleet bench-micro help setup demo experiments test \
 	test-distribution test-full lint format docs docs-site docs-links clean faults fuzz soak
 
 help: ## show the targets
@@ -30,6 +30,9 @@ bench-codecs: ## measure codecs on both videos; BENCH=--docs writes docs/codecs.
 
 bench-engine: ## measure the engine against eager torch and onnxruntime, on a machine with nothing else to do
 	@$(RUN) python benchmarks/engine.py
+
+bench-fleet: ## measure what one edge serves: many light robots, and local, pool and ray side by side: out/bench/fleet.json
+	@$(RUN) python benchmarks/bench_fleet.py $(BENCH)
 
 bench-micro: ## measure each step of a frame, the wire and a robot's start in isolation, for make bench-docs: out/bench
 	@$(RUN) python benchmarks/bench_micro.py

@@ -37,6 +37,7 @@ AT_HOME = {
     "matplotlib": {"cli", "simulation"},
     "rich": {"cli"},
     "bokeh": {"cli"},
+    "ray": {"edge", "cli"},
     "torch": {"partition", "models", "codecs", "inference", "calibration", "robot", "edge", "cli", "simulation"},
 }
 

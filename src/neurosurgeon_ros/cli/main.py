@@ -26,6 +26,7 @@ COMMANDS = MappingProxyType(
         "record": "neurosurgeon_ros.cli.record",
         "report": "neurosurgeon_ros.cli.report",
         "replay": "neurosurgeon_ros.cli.replay",
+        "cluster": "neurosurgeon_ros.cli.cluster",
     }
 )
 

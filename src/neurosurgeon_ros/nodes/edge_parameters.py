@@ -69,14 +69,28 @@ class EdgeParameters:
     )
     back_end: str = parameter(
         LOCAL,
-        "where back-ends run: `local` in the edge's process, `pool` in several processes on this computer",
+        "where back-ends run: `local` in the edge's process, `pool` in several processes on this computer, `ray` on a "
+        "Ray cluster",
         choices=PLACES,
     )
     back_end_workers: int = parameter(
-        0, "number of processes of the pool; 0: one per GPU if `device` is one, else one per core", low=0, high=256
+        0,
+        "number of processes of the pool, or maximum number of replicas on Ray; 0: one per GPU if they use one, else "
+        "one per core",
+        low=0,
+        high=256,
+    )
+    ray_address: str = parameter(
+        "", "address of the Ray cluster's head, HOST:PORT; empty: the cluster that runs on this computer"
+    )
+    ray_gpus: float = parameter(
+        0.0, "GPUs of each replica on the Ray cluster; 0.25: four replicas share one", low=0.0, high=16.0
     )
     threads: int = parameter(
-        0, "threads of a back-end; 0: one per core, divided among the processes of the pool", low=0, high=256
+        0,
+        "threads of a back-end; 0: one per core, divided among the processes of the pool; on Ray: 1",
+        low=0,
+        high=256,
     )
     device: str = parameter(
         AUTO, "device of the back-ends; `auto`: a GPU if torch finds one, else the CPU", choices=DEVICES
@@ -113,7 +127,12 @@ class EdgeParameters:
     def place(self) -> PlaceSettings:
         """Return where back-ends run."""
         return PlaceSettings(
-            self.back_end, workers=self.back_end_workers, threads=self.threads, max_batch=self.max_batch
+            self.back_end,
+            workers=self.back_end_workers,
+            threads=self.threads,
+            max_batch=self.max_batch,
+            ray_address=self.ray_address,
+            ray_gpus=self.ray_gpus,
         )
 
     def base(self, edge_id: str) -> str:

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from neurosurgeon_ros.edge.places.local import LocalPlace
-from neurosurgeon_ros.edge.places.place import LOCAL, POOL, Place
+from neurosurgeon_ros.edge.places.place import LOCAL, POOL, RAY, Place
 from neurosurgeon_ros.edge.places.pool import PoolPlace
+from neurosurgeon_ros.edge.places.ray_cluster import require_ray
+from neurosurgeon_ros.edge.places.ray_place import RayPlace
 from neurosurgeon_ros.edge.places.source import NetworkSource
 from neurosurgeon_ros.inference.batching import try_batches
 from neurosurgeon_ros.inference.device import CPU
@@ -25,12 +27,16 @@ class PlaceSettings:
     :param workers: number of processes or replicas; 0: one for each core or GPU.
     :param threads: number of torch threads of each worker; 0: all cores, divided among the workers.
     :param max_batch: largest batch.
+    :param ray_address: address of the Ray cluster's head; empty: the cluster that runs on this computer.
+    :param ray_gpus: number of GPUs of each replica on the Ray cluster; may be a fraction.
     """
 
     back_end: str = LOCAL
     workers: int = 0
     threads: int = 0
     max_batch: int = 1
+    ray_address: str = ""
+    ray_gpus: float = 0.0
 
     @property
     def gateway_threads(self) -> int:
@@ -42,8 +48,10 @@ def load_engine(source: NetworkSource, settings: PlaceSettings) -> Engine:
     """
     Load the network for an edge, which computes nothing with it unless back-ends run in its process.
 
-    :raises ValueError: it cannot be loaded; the message is one sentence.
+    :raises ValueError: it cannot be loaded, or what the place needs is not installed; the message is one sentence.
     """
+    if settings.back_end == RAY:
+        require_ray()
     return source.load() if settings.back_end == LOCAL else source.load(device=CPU)
 
 
@@ -63,6 +71,17 @@ def make_place(
             source,
             workers=settings.workers,
             threads=settings.threads,
+            max_batch=settings.max_batch,
+            on_problem=on_problem,
+        )
+    elif settings.back_end == RAY:
+        place = RayPlace(
+            engine,
+            source,
+            address=settings.ray_address,
+            workers=settings.workers,
+            threads=settings.threads,
+            gpus=settings.ray_gpus,
             max_batch=settings.max_batch,
             on_problem=on_problem,
         )

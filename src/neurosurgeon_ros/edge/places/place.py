@@ -19,8 +19,8 @@ from neurosurgeon_ros.inference.batching import Batching
 from neurosurgeon_ros.inference.engine import Engine
 
 #: Places, as values of the parameter `back_end`.
-LOCAL, POOL = "local", "pool"
-PLACES = (LOCAL, POOL)
+LOCAL, POOL, RAY = "local", "pool", "ray"
+PLACES = (LOCAL, POOL, RAY)
 
 
 class PlaceError(ValueError):
