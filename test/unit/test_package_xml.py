@@ -26,6 +26,8 @@ OF_VIDEO = {"av"}
 OF_CHANGES = {"constriction"}
 #: Needed only to read ONNX files; docs/your-own-network.md installs it by pip.
 OF_ONNX = {"onnx"}
+#: Needed only by Ray clusters; docs/cluster.md installs it by pip.
+OF_RAY = {"ray", "psutil"}
 
 
 def imported() -> dict[str, str]:
@@ -62,6 +64,7 @@ def asked_for() -> set[str]:
         - OF_VIDEO
         - OF_CHANGES
         - OF_ONNX
+        - OF_RAY
     ),
 )
 def test_what_is_imported_is_asked_for(name: str) -> None:
@@ -86,6 +89,13 @@ def test_what_the_codecs_for_changes_need_is_told() -> None:
 def test_what_onnx_files_need_is_told() -> None:
     assert imported().keys() >= OF_ONNX
     assert "pip install onnx" in (ROOT / "docs" / "your-own-network.md").read_text(encoding="utf-8")
+
+
+def test_what_ray_clusters_need_is_told() -> None:
+    assert imported().keys() >= OF_RAY
+    assert "pip install -r tools/requirements/ray.txt" in (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+    needed = (ROOT / "tools" / "requirements" / "ray.txt").read_text(encoding="utf-8")
+    assert {name for name in OF_RAY if re.search(rf"^{name}\b", needed, re.MULTILINE)} == OF_RAY
 
 
 def test_nothing_is_asked_for_in_vain() -> None:

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from typing import Any
 
 from ray import serve
 from ray.serve.config import AutoscalingConfig
+from ray.serve.handle import DeploymentHandle
 
 from neurosurgeon_ros.edge.places.replica import DEPLOYMENT, Replica, ReplicaSettings
 
@@ -57,3 +59,26 @@ def make_application(
     )
     application: serve.Application = deployment.bind(settings)
     return application
+
+
+def deploy(application: serve.Application, name: str, within_s: float) -> DeploymentHandle[Any] | None:
+    """
+    Deploy an application; return its handle, or None if no replica is ready in time because the cluster has no room.
+
+    :raises Exception: what Ray raises if a replica does not start.
+    """
+    made: list[DeploymentHandle[Any]] = []
+    failed: list[Exception] = []
+
+    def run() -> None:
+        try:
+            made.append(serve.run(application, name=name, route_prefix=None))
+        except Exception as problem:
+            failed.append(problem)
+
+    thread = threading.Thread(target=run, name="edge ray deploys", daemon=True)
+    thread.start()
+    thread.join(within_s)
+    if failed:
+        raise failed[0]
+    return made[0] if made else None

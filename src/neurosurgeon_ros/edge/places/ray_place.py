@@ -186,7 +186,7 @@ class RayPlace:
         import ray
         from ray import serve
 
-        from neurosurgeon_ros.edge.places.ray_application import make_application
+        from neurosurgeon_ros.edge.places.ray_application import deploy, make_application
 
         if not self._most_replicas:
             have = ray.cluster_resources()
@@ -201,35 +201,15 @@ class RayPlace:
             application = make_application(
                 settings, most_replicas=self._most_replicas, gpus=self._gpus, most_ongoing=self._depth
             )
-            handle = self._handle = self._wait_for(
-                lambda: serve.run(application, name=self.application, route_prefix=None)
-            )
-        problem = self._ask(handle)["problem"]
-        if problem:
-            raise PlaceError(f"the Ray cluster at {self._cluster} cannot run {self.application}: {problem}")
-
-    def _wait_for(self, deploy: Callable[[], Any]) -> Any:
-        """Return what a function returns, which never does if the cluster has no room for a replica."""
-        made: list[Any] = []
-        failed: list[Exception] = []
-
-        def run() -> None:
-            try:
-                made.append(deploy())
-            except Exception as problem:
-                failed.append(problem)
-
-        thread = threading.Thread(target=run, name="edge ray deploys", daemon=True)
-        thread.start()
-        thread.join(START_S)
-        if failed:
-            raise failed[0]
-        if not made:
+            handle = self._handle = deploy(application, self.application, START_S)
+        if handle is None:
             raise PlaceError(
                 f"the Ray cluster at {self._cluster} has no replica of {self.application} ready after {START_S:.0f} s: "
                 f"each needs {self._threads} free cores and {self._gpus:g} GPUs, see `neurosurgeon cluster status`"
             )
-        return made[0]
+        problem = self._ask(handle)["problem"]
+        if problem:
+            raise PlaceError(f"the Ray cluster at {self._cluster} cannot run {self.application}: {problem}")
 
     def _running(self) -> DeploymentHandle[Any] | None:
         """Return the application, if it runs already."""
