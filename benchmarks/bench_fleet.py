@@ -37,8 +37,8 @@ SIZES = (2, 4, 20, 100)
 #: A real network, and the number of robots that ask for it at once.
 REAL, REAL_ROBOTS = "yolov3_tiny", 6
 
-#: Maximum seconds until an edge serves.
-START_S = 180.0
+#: Seconds of load within which Ray has added a replica.
+RAY_WARM_UP_S = 20.0
 
 #: Domain of this benchmark's DDS.
 DOMAIN = "117"
@@ -51,6 +51,7 @@ class Load:
 
     :param place: value of `back_end`.
     :param rate: requests a second of each robot; 0: each sends the next one when the last one is answered.
+    :param warm_up_s: seconds before the measurement, in which Ray adds replicas.
     """
 
     place: str
@@ -58,6 +59,7 @@ class Load:
     robots: int
     rate: float = 0.0
     workers: int = 2
+    warm_up_s: float = 1.0
 
 
 @contextlib.contextmanager
@@ -117,12 +119,13 @@ def measure(load: Load, seconds: float, clients: int = 2) -> dict[str, Any]:
             assert one.stdout is not None
             if one.stdout.readline().strip() != "ready":
                 raise SystemExit(f"{load}: a process of robots did not start")
-        begin_s, begin_cpu_s = time.monotonic(), _cpu_s(process)
         for one in robots:
             assert one.stdin is not None
             one.stdin.write("\n")
             one.stdin.flush()
-        answers = [one.communicate(timeout=seconds + 60.0)[0] for one in robots]
+        time.sleep(load.warm_up_s)
+        begin_s, begin_cpu_s = time.monotonic(), _cpu_s(process)
+        answers = [one.communicate(timeout=load.warm_up_s + seconds + 60.0)[0] for one in robots]
         took_s, cpu_s = time.monotonic() - begin_s, _cpu_s(process) - begin_cpu_s
         grown_bytes = process.memory_info().rss - before_bytes
     members = [member for answer in answers for member in json.loads(answer)]
@@ -152,7 +155,13 @@ def _summary(
 
 def _client(load: Load, seconds: float, *, first: int, clients: int) -> list[str]:
     share = [load.robots // clients + (index < load.robots % clients) for index in range(clients)]
-    values = {"first": sum(share[:first]), "robots": share[first], "model": load.model, "rate": load.rate}
+    values = {
+        "first": sum(share[:first]),
+        "robots": share[first],
+        "model": load.model,
+        "rate": load.rate,
+        "warm-up": load.warm_up_s,
+    }
     words = [f"--{name}={value}" for name, value in values.items()]
     return [sys.executable, str(ROOT / "benchmarks" / "fleet_robots.py"), *words, f"--seconds={seconds}"]
 
@@ -198,7 +207,8 @@ def main() -> None:
     with cluster(wanted=not args.no_ray and args.only in (None, "places")) as has_ray:
         for place in ("local", "pool", "ray") if has_ray else ("local", "pool"):
             loads["places"].append(Load(place, "fleet_networks:null_4", robots=1))
-            loads["places"].append(Load(place, REAL, robots=REAL_ROBOTS))
+            warm_up_s = RAY_WARM_UP_S if place == "ray" else 1.0
+            loads["places"].append(Load(place, REAL, robots=REAL_ROBOTS, warm_up_s=warm_up_s))
         results: dict[str, list[dict[str, Any]]] = {}
         for part in [args.only] if args.only else list(loads):
             for load in loads[part]:

@@ -38,6 +38,7 @@ class Robot:
     One robot.
 
     :ivar due_s: clock time of its next request.
+    :ivar counted: number of requests that were sent after the warm-up.
     :ivar sent_s: when each request under way was sent, by its sequence.
     """
 
@@ -47,6 +48,7 @@ class Robot:
     sequence: int = 0
     sent_s: dict[int, float] = field(default_factory=dict)
     delays_s: list[float] = field(default_factory=list)
+    counted: int = 0
     refused: int = 0
 
 
@@ -68,7 +70,7 @@ class Robots:
         self._served: set[str] = set()
         self.robots = {name: Robot(name, _request(name, engine, deadline_s)) for name in names}
         self._fingerprint = engine.fingerprint
-        self._end_s = 0.0
+        self._end_s = self._counted_from_s = 0.0
         for name in names:
             topic = f"/neurosurgeon/{name}/delay_feedback"
             self.node.create_subscription(DelayFeedback, topic, self._hear, qos.ANSWERS)
@@ -89,10 +91,11 @@ class Robots:
             self._executor.spin_once(timeout_sec=0.05)
         time.sleep(1.0)  # the answers' publishers are matched
 
-    def run(self, seconds: float) -> None:
-        """Send requests for some seconds, and wait for the last answers."""
+    def run(self, seconds: float, warm_up_s: float) -> None:
+        """Send requests for some seconds after a warm-up that is not counted, and wait for the last answers."""
         begin_s = time.monotonic()
-        self._end_s = begin_s + seconds
+        self._counted_from_s = begin_s + warm_up_s
+        self._end_s = self._counted_from_s + seconds
         for index, robot in enumerate(self.robots.values()):
             robot.due_s = begin_s + self._period_s * index / len(self.robots)
             if not self._period_s:
@@ -112,7 +115,8 @@ class Robots:
     def _send(self, robot: Robot) -> None:
         robot.sequence += 1
         robot.message.sequence = robot.sequence
-        robot.sent_s[robot.sequence] = time.monotonic()
+        robot.sent_s[robot.sequence] = now_s = time.monotonic()
+        robot.counted += now_s >= self._counted_from_s
         self._requests.publish(robot.message)
 
     def _hear(self, feedback: DelayFeedback) -> None:
@@ -120,7 +124,9 @@ class Robots:
         sent_s = robot.sent_s.pop(feedback.sequence, None)
         if sent_s is None:
             return
-        if feedback.status == DelayFeedback.OK:
+        if sent_s < self._counted_from_s:
+            pass
+        elif feedback.status == DelayFeedback.OK:
             robot.delays_s.append(time.monotonic() - sent_s)
         else:
             robot.refused += 1
@@ -166,6 +172,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=0.0, help="requests a second of each; 0: one after the other")
     parser.add_argument("--deadline", type=float, default=0.0, help="seconds that a robot waits; 0: no limit")
     parser.add_argument("--seconds", type=float, required=True, help="seconds to send")
+    parser.add_argument("--warm-up", type=float, default=1.0, help="seconds before, which are not counted (default: 1)")
     args = parser.parse_args()
     prepare()
     rclpy.init()
@@ -174,13 +181,13 @@ def main() -> None:
     robots.meet()
     print("ready", flush=True)
     input()
-    robots.run(args.seconds)
+    robots.run(args.seconds, args.warm_up)
     print(
         json.dumps(
             [
                 {
                     "name": robot.name,
-                    "sent": robot.sequence,
+                    "sent": robot.counted,
                     "refused": robot.refused,
                     "lost": len(robot.sent_s),
                     "delays_s": robot.delays_s,

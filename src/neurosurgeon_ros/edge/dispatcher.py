@@ -210,10 +210,13 @@ class Dispatcher:
 
     def _within_s(self, together: Sequence[Waiting]) -> float:
         """Return the seconds after which a run of these requests need not begin any more."""
-        due_s = [one.arrived_s + one.request.deadline_s for one in together if one.request.deadline_s > 0.0]
-        if not due_s:
-            return math.inf
-        return min(due_s) - self._clock() - self._queue.times.expected_s(together[0].request, len(together))
+        due_s = math.inf
+        for one in together:
+            if one.request.deadline_s > 0.0:
+                due_s = min(due_s, one.arrived_s + one.request.deadline_s)
+        if due_s == math.inf:
+            return due_s
+        return due_s - self._clock() - self._queue.times.expected_s(together[0].request, len(together))
 
     def _finish(self, one: Waiting, output: object, compute_s: float) -> None:
         """

@@ -144,8 +144,9 @@ class FairQueue:
                 continue
             lines = self._lines.firsts(but=one.request.key.robot_id)
             soonest_s = min((kept.from_s for _, kept in self._reservations), default=math.inf)
-            most = -(-(len(self) + 1) // idle)
-            sizes = [size for size in self._sizes(one.request) if size <= most]
+            sizes = self._sizes(one.request)
+            if idle > 1:
+                sizes = [size for size in sizes if size <= -(-(len(self) + 1) // idle)]
             batch = with_companions(one, lines, sizes, self.times, now_s=now_s, until_s=soonest_s)
             for companion in batch[1:]:
                 self._lines.remove(companion)
@@ -197,10 +198,12 @@ class FairQueue:
 
     def _is_kept_from(self, one: Waiting, place: Place, now_s: float, busy_s: Sequence[float]) -> bool:
         """Return whether a request has to wait because of a turn that is kept for another robot."""
+        before = self._before(one, place)
+        if not before:
+            return False
         end_s, workers = now_s + self.times.expected_s(one.request), WorkerTimes(self.workers, busy_s)
         return any(
-            end_s > kept.from_s and workers.others(kept.from_s - now_s) <= number
-            for number, kept in enumerate(self._before(one, place))
+            end_s > kept.from_s and workers.others(kept.from_s - now_s) <= number for number, kept in enumerate(before)
         )
 
     def _end_reservations(self, now_s: float, *, idle: int) -> None:
@@ -236,7 +239,7 @@ class FairQueue:
         found: list[tuple[Waiting, str, float]] = []
         is_behind, workers = False, WorkerTimes(self.workers, busy_s)
         for place, one in self._lines.order():
-            begin_s, ahead = workers.next
+            begin_s, ahead = workers.next()
             own_s = self.times.expected_s(one.request)
             for number, kept in enumerate(self._before(one, place)):
                 if now_s + begin_s + own_s > kept.from_s and workers.others(kept.from_s - now_s) <= number:

@@ -18,11 +18,10 @@ class WorkerTimes:
 
     def __init__(self, workers: int, busy_s: Sequence[float]) -> None:
         self._free = [(0.0, 0)] * workers
-        for seconds in sorted(busy_s):
-            at_s, ahead = self.next
+        for seconds in sorted(busy_s) if busy_s else ():
+            at_s, ahead = self._free[0]
             self.give(at_s + seconds, ahead + 1)
 
-    @property
     def next(self) -> tuple[float, int]:
         """Return the seconds until the first worker is free, and the number of its runs until then."""
         return self._free[0]

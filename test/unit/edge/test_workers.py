@@ -40,7 +40,7 @@ def make_queue(workers: int, cost_s: float = 0.1, sizes: Sequence[int] = ()) -> 
 def test_a_request_waits_for_the_worker_that_is_free_first(
     workers: int, busy_s: tuple[float, ...], free_s: float
 ) -> None:
-    assert WorkerTimes(workers, busy_s).next[0] == pytest.approx(free_s)
+    assert WorkerTimes(workers, busy_s).next()[0] == pytest.approx(free_s)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4])
