@@ -37,6 +37,9 @@ SIZES = (2, 4, 20, 100)
 #: A real network, and the number of robots that ask for it at once.
 REAL, REAL_ROBOTS = "yolov3_tiny", 6
 
+#: Maximum number of robots of one edge, as EdgeStatus bounds it.
+MOST_ROBOTS = 64
+
 #: Seconds of load within which Ray has added a replica.
 RAY_WARM_UP_S = 20.0
 
@@ -72,7 +75,7 @@ def edge_of(load: Load) -> Iterator[subprocess.Popen[str]]:
         "back_end": load.place,
         "back_end_workers": str(load.workers),
         "max_batch": "1",
-        "max_robots": "128",
+        "max_robots": str(MOST_ROBOTS),
         "max_queue": "256",
         "max_request_rate": "100000.0",
     }
@@ -137,6 +140,9 @@ def _summary(
 ) -> dict[str, Any]:
     delays_s = sorted(delay for member in members for delay in member["delays_s"])
     served = [len(member["delays_s"]) for member in members]
+    if not delays_s:
+        sent, refused = (sum(member[name] for member in members) for name in ("sent", "refused"))
+        raise SystemExit(f"none of {sent} requests was answered, {refused} were refused")
     return {
         "seconds": seconds,
         "sent": sum(member["sent"] for member in members),
@@ -201,7 +207,7 @@ def main() -> None:
     args = parser.parse_args()
     loads: dict[str, list[Load]] = {
         "null": [Load("local", f"fleet_networks:null_{size}", robots=16) for size in SIZES],
-        "many": [Load("local", "fleet_networks:null_4", robots=100, rate=10.0)],
+        "many": [Load("local", "fleet_networks:null_4", robots=MOST_ROBOTS, rate=10.0)],
         "places": [],
     }
     with cluster(wanted=not args.no_ray and args.only in (None, "places")) as has_ray:

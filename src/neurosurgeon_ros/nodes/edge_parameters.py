@@ -45,7 +45,7 @@ class EdgeParameters:
         low=1,
         high=64,
     )
-    max_robots: int = parameter(16, "maximum number of robots that are served at once", low=1, high=256)
+    max_robots: int = parameter(16, "maximum number of robots that are served at once", low=1, high=64)
     robot_weights: tuple[str, ...] = parameter(
         (EQUAL,),
         "weights of robots that contend for the back-end: each gets its weight's share of the seconds; a robot that is "
