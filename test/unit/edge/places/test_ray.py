@@ -79,6 +79,46 @@ class Edge:
         self.place.stop()
 
 
+def test_a_replica_that_is_killed_under_load_costs_no_answer(address: str) -> None:
+    """Eight robots ask again as soon as they are answered, which starts a second replica; then one is killed."""
+    answers: list[Feedback] = []
+    others = {one.pid for one in replicas()}
+    with Edge(address, SMALL, workers=2, max_batch=2) as edge:
+        going = threading.Event()
+        going.set()
+
+        def reply(reply: Reply) -> None:
+            answers.append(reply.feedback)
+            if going.is_set():
+                key = reply.feedback.key
+                server.submit(replace(request, key=replace(key, sequence=key.sequence + 1)))
+
+        request = replace(frame(edge.engine, 1, "robot_0"), deadline_s=30.0)
+        server = EdgeServer(
+            {edge.engine.fingerprint: edge.engine}, reply, on_problem=print, place=edge.place, max_queue=64
+        )
+        server.start()
+        try:
+            for number in range(8):
+                server.submit(replace(request, key=replace(request.key, robot_id=f"robot_{number}")))
+            until(lambda: edge.place.workers == 2)
+            victim = next(one for one in replicas() if one.pid not in others)
+            victim.kill()
+            psutil.wait_procs([victim], timeout=MINUTE_S)
+            before = len(answers)
+            until(lambda: len(answers) > before + 200)
+            going.clear()
+            until(lambda: server.queue_length == 0)
+        finally:
+            going.clear()
+            server.stop()
+    assert len({answer.key for answer in answers}) == len(answers), "every request has one answer"
+    assert [
+        answer.error for answer in answers if answer.status is not Status.OK and "shutting" not in answer.error
+    ] == []
+    assert {answer.key.robot_id for answer in answers[-100:]} == {f"robot_{number}" for number in range(8)}
+
+
 def test_a_replica_gives_bit_for_bit_what_the_edge_would_compute(address: str) -> None:
     with Edge(address, VARIED, workers=1) as edge, torch_threads(1):
         x = (edge.engine.model.preprocess(picture(1))[0],)
@@ -134,46 +174,6 @@ def frame(engine: Engine, sequence: int, robot: str) -> Request:
 
 def replicas() -> list[psutil.Process]:
     return [one for one in psutil.process_iter() if "ray::ServeReplica" in " ".join(one.cmdline()[:1])]
-
-
-def test_a_replica_that_is_killed_under_load_costs_no_answer(address: str) -> None:
-    """Eight robots ask again as soon as they are answered, which starts a second replica; then one is killed."""
-    answers: list[Feedback] = []
-    others = {one.pid for one in replicas()}
-    with Edge(address, SMALL, workers=2, max_batch=2) as edge:
-        going = threading.Event()
-        going.set()
-
-        def reply(reply: Reply) -> None:
-            answers.append(reply.feedback)
-            if going.is_set():
-                key = reply.feedback.key
-                server.submit(replace(request, key=replace(key, sequence=key.sequence + 1)))
-
-        request = replace(frame(edge.engine, 1, "robot_0"), deadline_s=30.0)
-        server = EdgeServer(
-            {edge.engine.fingerprint: edge.engine}, reply, on_problem=print, place=edge.place, max_queue=64
-        )
-        server.start()
-        try:
-            for number in range(8):
-                server.submit(replace(request, key=replace(request.key, robot_id=f"robot_{number}")))
-            until(lambda: edge.place.workers == 2)
-            victim = next(one for one in replicas() if one.pid not in others)
-            victim.kill()
-            psutil.wait_procs([victim], timeout=MINUTE_S)
-            before = len(answers)
-            until(lambda: len(answers) > before + 200)
-            going.clear()
-            until(lambda: server.queue_length == 0)
-        finally:
-            going.clear()
-            server.stop()
-    assert len({answer.key for answer in answers}) == len(answers), "every request has one answer"
-    assert [
-        answer.error for answer in answers if answer.status is not Status.OK and "shutting" not in answer.error
-    ] == []
-    assert {answer.key.robot_id for answer in answers[-100:]} == {f"robot_{number}" for number in range(8)}
 
 
 def until(condition: Callable[[], bool]) -> None:
