@@ -51,9 +51,13 @@ def test_waiting_ends_with_the_process(processes: Processes) -> None:
 
 
 def test_signal_at_the_very_start_is_kept(processes: Processes) -> None:
-    answer = "import signal; signal.signal(signal.SIGTERM, lambda *_: print('asked', flush=True))\n"
+    answer = (
+        "import signal\nasked = []\n"
+        "signal.signal(signal.SIGTERM, lambda *_: asked.append(print('asked', flush=True)))\n"
+    )
     lift = "signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])\n"
-    process = processes.start(sys.executable, "-c", answer + lift, keep_signals=True)
+    stay = "import time\nwhile not asked: time.sleep(0.01)\n"
+    process = processes.start(sys.executable, "-c", answer + lift + stay, keep_signals=True)
     process.send(signal.SIGTERM)
     process.wait_for_output("asked")
     assert process.popen.wait(10) == 0

@@ -79,8 +79,8 @@ class RobotParameters:
     )
     calibration: str = parameter(
         "",
-        "file of the network's calibration for this robot's camera, written by `neurosurgeon calibrate --out`; empty: "
-        "the one in the cache folder, or else the shipped one",
+        "file of the network's calibration for this robot's camera, written by `neurosurgeon calibrate`; empty: the "
+        "one in the cache folder, or else the shipped one",
     )
     auto_calibrate: bool = parameter(
         True,

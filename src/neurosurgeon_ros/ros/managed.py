@@ -25,7 +25,7 @@ from neurosurgeon_ros.ros import qos
 from neurosurgeon_ros.ros.entities import steady_timer
 from neurosurgeon_ros.ros.parameters import changed, check_changes, declare, read, unknown_names
 from neurosurgeon_ros.ros.process.bond import Bond, make_bond
-from neurosurgeon_ros.ros.process.malloc import give_back_freed_memory, give_back_memory
+from neurosurgeon_ros.ros.process.malloc import give_back_memory
 from neurosurgeon_ros.ros.process.process import StartError
 from neurosurgeon_ros.ros.process.restart_state import RestartState
 from neurosurgeon_ros.ros.result_messages import diagnostics_of
@@ -186,7 +186,7 @@ class ManagedNode(LifecycleNode, Generic[P]):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Run :meth:`activate`."""
         result = self._transition("activate", self.activate)
-        give_back_freed_memory()
+        give_back_memory()
         if result == TransitionCallbackReturn.SUCCESS:
             self._bond = make_bond(self, self.parameters)
         return super().on_activate(state) if result == TransitionCallbackReturn.SUCCESS else result
@@ -228,11 +228,8 @@ class ManagedNode(LifecycleNode, Generic[P]):
             self.say_error(f"cannot {name}: {problem}")
             return TransitionCallbackReturn.FAILURE
         except Exception as problem:
-            self.say_error(
-                f"cannot {name}: {problem}"
-                if isinstance(problem, (ValueError, StartError, OSError))
-                else f"cannot {name}: {type(problem).__name__}: {problem}"
-            )
+            kind = "" if isinstance(problem, (ValueError, StartError, OSError)) else f"{type(problem).__name__}: "
+            self.say_error(f"cannot {name}: {kind}{problem}")
             return TransitionCallbackReturn.ERROR
         return TransitionCallbackReturn.SUCCESS
 
@@ -251,8 +248,7 @@ class ManagedNode(LifecycleNode, Generic[P]):
                 return change(request, response)
             except Exception:  # rclpy's RCLError, which has no public name; callbacks handle their own exceptions
                 wanted = request.transition.label or _TRANSITIONS.get(request.transition.id, request.transition.id)
-                state = self._label()
-                self.get_logger().warning(f"transition {wanted} is not possible in state {state}: refused")
+                self.get_logger().warning(f"transition {wanted} is not possible in state {self._label()}: refused")
                 response.success = False
                 return response
 

@@ -102,22 +102,26 @@ def remove_unused_ports(folder: Path = SHARED_MEMORY, *, settled_s: float = SETT
     :param settled_s: minimum age of a port, seconds.
     :returns: number of freed bytes.
     """
-    ports = {found[0]: folder / found[0] for name in _names(folder) if (found := _PORT.fullmatch(name))}
-    ports = {
-        name: path for name, path in ports.items() if not any((folder / f"{name}_{end}l").exists() for end in "es")
-    }
-    if not ports:
-        return 0
-    for maps in Path("/proc").glob("[0-9]*/maps"):
-        with contextlib.suppress(OSError):
-            text = maps.read_text(errors="replace")
-            ports = {name: path for name, path in ports.items() if str(path) not in text}
+    ports = [found[0] for name in _names(folder) if (found := _PORT.fullmatch(name))]
     freed = 0
-    for name, path in ports.items():
+    for name in _unused(folder, ports):
+        path = folder / name
+        # A process opens a port while it holds the mutex. One may have done so since the port was looked at.
         with _mutex(f"{name}_mutex") as free, contextlib.suppress(OSError):
-            if free and not _is_new(path, settled_s):
+            if free and not _is_new(path, settled_s) and _unused(folder, [name]):
                 freed += _remove(path, folder / f"sem.{name}_mutex")
     return freed
+
+
+def _unused(folder: Path, ports: list[str]) -> list[str]:
+    """Return the ports that have no lock and that no process has open."""
+    ports = [name for name in ports if not any((folder / f"{name}_{end}l").exists() for end in "es")]
+    if ports:
+        for maps in Path("/proc").glob("[0-9]*/maps"):
+            with contextlib.suppress(OSError):
+                text = maps.read_text(errors="replace")
+                ports = [name for name in ports if f"{folder / name}\n" not in text]
+    return ports
 
 
 def _names(folder: Path) -> list[str]:

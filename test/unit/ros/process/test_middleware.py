@@ -12,7 +12,13 @@ import pytest
 from rclpy.qos import HistoryPolicy, ReliabilityPolicy
 
 from neurosurgeon_ros.ros import qos
-from neurosurgeon_ros.ros.process.dds import PROFILES_FILE, Transport, applied_transport, apply_profile
+from neurosurgeon_ros.ros.process.dds import (
+    PROFILES_FILE,
+    Transport,
+    applied_transport,
+    apply_profile,
+    profile_variable,
+)
 from neurosurgeon_ros.ros.process.middleware import (
     DEFAULT,
     VARIABLE,
@@ -79,9 +85,9 @@ def test_another_implementation_gets_no_profile_and_keeps_shared_memory(
 
 def test_fast_dds_gets_its_profile_and_dead_memory_is_removed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     segment = leave_dead_segment(tmp_path)
-    monkeypatch.setenv(PROFILES_FILE, "")  # so that it is as before after the test
+    monkeypatch.setenv(profile_variable(), "")  # so that it is as before after the test
     apply_profile(folder=tmp_path)
-    assert os.environ[PROFILES_FILE].endswith(".xml")
+    assert os.environ[profile_variable()].endswith(".xml")
     assert applied_transport() is Transport.AUTO
     assert not segment.exists()
     assert what_is_skipped() == ""
