@@ -57,7 +57,7 @@ test: ## run every test but the long ones
 	@$(RUN) python -m pytest -n $(WORKERS) --dist worksteal
 
 test-distribution: ## run the tests of what a distribution of ROS 2 changes: make test-distribution DISTRO=kilted
-	@$(RUN) python -m pytest -n $(WORKERS) -m "distribution and not full"
+	@$(RUN) python -m pytest -n $(WORKERS) --dist worksteal -m "distribution and not full"
 
 test-full: ## run every test
 	@$(RUN) python -m pytest -n $(WORKERS) --dist worksteal -m "not alone"
