@@ -10,7 +10,7 @@ this is one of those listed; some are replaced by the modules and functions that
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -28,11 +28,13 @@ class Calls:
 
     :param builder: makes the graph.
     :param version: version of the operators.
+    :param replaced: what replaces operators, by their names; called with these calls and the arguments.
     :ivar last: name of the operator that is being called, for messages.
     """
 
-    def __init__(self, builder: Builder, version: int) -> None:
+    def __init__(self, builder: Builder, version: int, replaced: Mapping[str, Callable[..., Any]]) -> None:
         self.builder = builder
+        self._replaced = replaced
         self.version = version
         self.last = ""
 
@@ -43,10 +45,8 @@ class Calls:
         :param name: its name, with the name of its library if it is not torch's: ``add``, ``prim.NumToTensor``.
         :raises Unconvertible: it is not converted.
         """
-        from neurosurgeon_ros.models.torchscript_files.operators import OPERATORS
-
         self.last = name
-        convert = OPERATORS.get(name)
+        convert = self._replaced.get(name)
         if name in lists.ALWAYS or (name in lists.LISTS and args and isinstance(args[0], list | dict | str | tuple)):
             return (lists.ALWAYS.get(name) or lists.LISTS[name])(*args)
         if name in lists.NUMBERS and not any(tensors_of([*args, *kwargs.values()])):

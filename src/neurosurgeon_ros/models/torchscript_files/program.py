@@ -24,6 +24,7 @@ from neurosurgeon_ros.models.graphs.scopes import Scope
 from neurosurgeon_ros.models.torchscript_files.calls import Calls
 from neurosurgeon_ros.models.torchscript_files.file import TorchScriptFile
 from neurosurgeon_ros.models.torchscript_files.language import CONVERSIONS, SCALARS, full_name, is_a, new_object
+from neurosurgeon_ros.models.torchscript_files.operators import OPERATORS
 from neurosurgeon_ros.models.torchscript_files.pickles import CLASSES, ScriptObject, plain_class
 from neurosurgeon_ros.models.torchscript_files.values import Place, Tensor
 
@@ -60,7 +61,7 @@ class Program:
     def __init__(self, file: TorchScriptFile, builder: Builder) -> None:
         self._file = file
         self._builder = builder
-        self._calls = Calls(builder, file.version)
+        self._calls = Calls(builder, file.version, OPERATORS)
         self._weights: dict[int, Tensor] = {}
         self._statements = 0
         self._depth = 0
