@@ -43,15 +43,21 @@ def hasty(edge: Edge, arm: int = 0, *, overdue_s: float = 0.0, speed: float = 1.
 
 def in_the_race(robot: Robot, then: Callable[[Edge, Reply], None]) -> None:
     """Let the edge handle its answer only once the robot is also working on the frame."""
-    racing, requests = threading.Event(), robot.processor.uplink.requests
+    racing, handled, requests = threading.Event(), threading.Event(), robot.processor.uplink.requests
     is_answered = requests.is_answered
 
     def spied(*arguments: object) -> bool:
         racing.set()
+        assert handled.wait(LONG_S)
         return is_answered(*arguments)  # type: ignore[arg-type]
 
+    def handle(edge: Edge, reply: Reply) -> None:
+        assert racing.wait(LONG_S)
+        then(edge, reply)
+        handled.set()
+
     requests.is_answered = spied  # type: ignore[method-assign]
-    robot.edge.handle = lambda edge, reply: (racing.wait(LONG_S), then(edge, reply))[1]
+    robot.edge.handle = handle
 
 
 def refuse(edge: Edge, reply: Reply) -> None:
