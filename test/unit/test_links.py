@@ -92,6 +92,11 @@ def test_every_page_is_reached() -> None:
     assert [page for page in PAGES if page not in reached] == []
 
 
+def test_every_page_has_a_place_on_the_site() -> None:
+    placed = {(ROOT / "docs" / target).resolve() for target, _ in links(ROOT / "docs" / "index.rst")}
+    assert [page for page in (ROOT / "docs").glob("*.md") if page.resolve() not in placed] == []
+
+
 @pytest.mark.parametrize("name", API)
 def test_the_page_of_a_package_has_all_its_modules(name: str) -> None:
     source = ROOT / "src" / "neurosurgeon_ros"
