@@ -119,6 +119,7 @@ def test_a_node_refuses_names_of_other_classes_in_one_sentence(
     assert "Traceback" not in node.output
 
 
+@pytest.mark.full
 def test_a_detector_from_a_file_finds_what_is_on_the_pictures_of_a_folder(tmp_path: Path, processes: Processes) -> None:
     network, example = detector_heads.yolov8()[:2]
     export(network, example, tmp_path / "detector.onnx", 17)

@@ -101,6 +101,7 @@ def test_a_robot_works_alone_from_its_first_frame_and_takes_the_edge_into_use_wh
     watcher.assert_every_frame_was_answered_once_in_order()
 
 
+@pytest.mark.full
 def test_a_robot_that_was_killed_is_served_again_and_one_with_its_id_is_not(
     processes: Processes, watcher: Watcher
 ) -> None:

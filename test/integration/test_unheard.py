@@ -92,6 +92,7 @@ def test_a_robot_that_is_told_to_stop_while_it_begins_again_stops(
     assert "Traceback" not in robot.output
 
 
+@pytest.mark.full
 @needs_mounts
 def test_an_edge_with_another_shared_memory_is_found(processes: Processes) -> None:
     """As in a container with the host's network and without --ipc=host."""
