@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neurosurgeon_ros.learning.interface import FEATURES, Choice, Context, Kind, Observation
@@ -78,6 +78,7 @@ def test_a_busy_robot_takes_the_latest_image_and_drops_those_before_it() -> None
     assert run.dropped == 4, "of the images at 0 to 700 ms, four were accepted"
 
 
+@settings(deadline=None)
 @given(whole_s=st.floats(0.01, 1.0), period_s=st.floats(0.02, 0.5))
 def test_every_image_is_accepted_dropped_or_still_to_come(whole_s: float, period_s: float) -> None:
     one = environment(30, robot_s=np.array([0.0, 0.0, whole_s]), period_s=period_s)
