@@ -139,7 +139,9 @@ class Engine:
         return self.model.preprocess(np.zeros(shape, dtype=np.uint8))[0]
 
     def run_back_together(self, many: Sequence[Sequence[torch.Tensor]], p: int) -> list[Any]:
-        """Run the back-end after p once for several requests; see :mod:`neurosurgeon_ros.inference.batching`."""
+        """Run the back-end after p once for one request or several; see :mod:`neurosurgeon_ros.inference.batching`."""
+        if len(many) == 1:
+            return [self.run_back(many[0], p)]
         if self._elsewhere is not None:
             return self._elsewhere.run_together(many, p)
         trimmed = self._padding.find([x for (x,) in many]) if p == 0 and len(many[0]) == 1 else None

@@ -47,7 +47,7 @@ class LocalPlace:
     def run(self, engine: Engine, point: int, many: Sequence[Sequence[torch.Tensor]], within_s: float) -> Ran:
         """Run a back-end; see :class:`.place.Place`."""
         begin = self._clock()
-        outputs = [engine.run_back(many[0], point)] if len(many) == 1 else engine.run_back_together(many, point)
+        outputs = engine.run_back_together(many, point)
         return Ran(outputs, self._clock() - begin)
 
     def idle(self, engine: Engine) -> None:

@@ -75,7 +75,7 @@ def _run(engine: Engine, inputs: InputMemory, outputs: TensorMemory, point: int,
     try:
         begin = time.perf_counter()
         many = [inputs.tensors(point, index) for index in range(number)]
-        made = [engine.run_back(many[0], point)] if number == 1 else engine.run_back_together(many, point)
+        made = engine.run_back_together(many, point)
         compute_s = time.perf_counter() - begin
         leaves = [pytree.tree_leaves(one) for one in made]
         return {

@@ -139,7 +139,7 @@ class Replica:
         try:
             many = [[unpack(tensor) for tensor in job.tensors] for job in jobs]
             begin = time.perf_counter()
-            made = [engine.run_back(many[0], point)] if len(many) == 1 else engine.run_back_together(many, point)
+            made = engine.run_back_together(many, point)
             compute_s = self._batching.alone_s(point, len(jobs), time.perf_counter() - begin)
             return [Result([pack(leaf) for leaf in pytree.tree_leaves(one)], compute_s) for one in made]
         except Exception as problem:  # one request must not stop the others
