@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from neurosurgeon_ros.calibration.calibrate import calibrate
 from neurosurgeon_ros.calibration.calibrate_streams import calibrate_streams
 from neurosurgeon_ros.calibration.fidelity import CalibrationProblem, read_fidelity_of, write_fidelity
-from neurosurgeon_ros.calibration.footage import Footage
+from neurosurgeon_ros.calibration.footage import Footage, spread
 from neurosurgeon_ros.inference.engine import Engine
 
 #: Maximum number of images for the arms without memory, the default of `neurosurgeon calibrate`.
@@ -50,7 +50,7 @@ def own_calibration(
         return iter(images[begin:])
 
     footage = Footage(rate_hz, len(images), read)
-    chosen = np.unique(np.linspace(0, len(images) - 1, min(len(images), MOST_IMAGES)).round().astype(int))
+    chosen = spread(len(images), MOST_IMAGES)
     steps = len(chosen) + sum(plan.steps for plan in footage.plans())
     done = 0
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from neurosurgeon_ros.calibration.agreement import LEAST_SCORE, Matches, bootstrap, f1, match_detections, match_top_1
 from neurosurgeon_ros.calibration.fidelity import ArmFidelity, CalibrationProblem, FidelityTable
+from neurosurgeon_ros.calibration.footage import spread
 from neurosurgeon_ros.codecs import CODECS, CameraImage, EncodedTensor, get_codec
 from neurosurgeon_ros.codecs.limits import CrossingLimits
 from neurosurgeon_ros.inference.arm import Arm
@@ -112,9 +113,8 @@ def fit_limits(engine: Engine, images: Sequence[NDArray[np.uint8]]) -> dict[str,
     :param images: BGR, shape (H, W, 3); an evenly spread selection of them is used.
     :returns: limits by name of the arm.
     """
-    chosen = np.unique(np.linspace(0, len(images) - 1, min(len(images), FITTED_TO)).round().astype(int))
     with torch.inference_mode():
-        inputs = [engine.model.preprocess(images[index])[0] for index in chosen]
+        inputs = [engine.model.preprocess(images[index])[0] for index in spread(len(images), FITTED_TO)]
         held = [engine.partitioned.run_front(x, engine.on_device - 1, range(engine.on_device - 1)) for x in inputs]
     found: dict[str, CrossingLimits] = {}
     for codec in (codec for codec in map(get_codec, CODECS) if codec.calibrated):

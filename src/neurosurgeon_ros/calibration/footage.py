@@ -34,6 +34,13 @@ MOST_JUDGED = 10
 Image = NDArray[np.uint8]
 
 
+def spread(count: int, most: int) -> list[int]:
+    """Return at most `most` indices below `count`, as far apart as possible, in ascending order."""
+    if most == 1 and count:
+        return [count // 2]
+    return sorted({round(index) for index in np.linspace(0, count - 1, min(count, most))}) if count > 0 else []
+
+
 @dataclass(frozen=True, slots=True)
 class StreamPlan:
     """
@@ -101,7 +108,7 @@ class Footage:
     def _plan(self, every: int) -> StreamPlan:
         sent = min(MOST_SENT, self.count // every)
         last = self.count - every * (sent - 1) - 1
-        begins = sorted({int(begin) for begin in np.linspace(0, last, MOST_STREAMS).round()})
+        begins = spread(last + 1, MOST_STREAMS)
         turns = MOST_STREAMS // STREAMS
         in_turns = tuple(begin for turn in range(turns) for begin in begins[turn::turns])
         rate_hz = self.rate_hz / every

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from neurosurgeon_ros.calibration.footage import spread
 from neurosurgeon_ros.camera.picture_folder import PICTURES, picture, picture_paths
 from neurosurgeon_ros.camera.video_source import DEFAULT_VIDEO, SHIPPED_VIDEOS
 from neurosurgeon_ros.cli.arguments import UsageError
@@ -88,7 +89,7 @@ def read_image(source: Path | None, option: str) -> Image:
 
 def _from_folder(folder: Path, most: int) -> list[Image]:
     paths = picture_paths(folder)
-    images = (picture(paths[index]) for index in _spread(len(paths), most))
+    images = (picture(paths[index]) for index in spread(len(paths), most))
     return [image for image in images if image is not None]
 
 
@@ -97,7 +98,7 @@ def _from_video(path: Path, most: int) -> list[Image]:
         pass
     capture = cv2.VideoCapture(str(path))
     try:
-        wanted = set(_spread(int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), most))
+        wanted = set(spread(int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), most))
         images: list[Image] = []
         for index in range(max(wanted, default=-1) + 1):
             if not capture.grab():
@@ -107,10 +108,3 @@ def _from_video(path: Path, most: int) -> list[Image]:
         return images
     finally:
         capture.release()
-
-
-def _spread(count: int, most: int) -> list[int]:
-    """Return at most `most` indices below `count`, as far apart as possible."""
-    if most == 1 and count:
-        return [count // 2]
-    return sorted({round(index) for index in np.linspace(0, count - 1, min(count, most))}) if count > 0 else []
