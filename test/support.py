@@ -126,6 +126,13 @@ class Process:
 
         wait_for(there, timeout, f"{text!r} from {self.name}")
 
+    def memory_kb(self, field: str) -> int:
+        """Return a field of its memory in kB: VmRSS, RssAnon, RssFile or RssShmem, see proc_pid_status(5)."""
+        for line in Path(f"/proc/{self.popen.pid}/status").read_text().splitlines():
+            if line.startswith(f"{field}:"):
+                return int(line.split()[1])
+        raise AssertionError(f"{self.name} has no {field}")
+
     def send(self, number: signal.Signals) -> None:
         """Send a signal to its process group. Does nothing if the group has ended."""
         with contextlib.suppress(ProcessLookupError):

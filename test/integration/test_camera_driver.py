@@ -140,13 +140,6 @@ def start_driver(processes: Processes, *words: str) -> Process:
     return processes.start(sys.executable, Path(camera_driver.__file__), *words)
 
 
-def resident_kb(process: Process) -> int:
-    for line in Path(f"/proc/{process.popen.pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1])
-    raise AssertionError("the process has no memory")
-
-
 @pytest.mark.parametrize(
     ("size", "hz", "images"),
     [
@@ -164,7 +157,7 @@ def test_no_image_of_a_driver_as_it_comes_is_lost(
     watcher.until(lambda: watcher.node.count_publishers("robot_node/decision") > 0, "the robot")
     driver = start_driver(processes, *size, str(hz), str(images), "reliable")
     watcher.until(lambda: len(watcher.decisions) >= images // 4, "a quarter of the images")
-    before_kb = resident_kb(robot)
+    before_kb = robot.memory_kb("VmRSS")
     watcher.until(lambda: f"published {images} images" in driver.output, "the driver")
     watcher.until(lambda: found.get("frames in [Hz]") == "0.0", "the last image")
     assert (int(found["frames received"]), int(found["frames rejected"])) == (images, 0)
@@ -173,7 +166,7 @@ def test_no_image_of_a_driver_as_it_comes_is_lost(
     assert found["images asked for"] == "reliable"
     image_kb = 3 * int(size[0]) * int(size[1]) // 1024
     # Memory that grew with the number of images would hold three quarters of them.
-    assert resident_kb(robot) < before_kb + qos.RELIABLE_IMAGES.depth * image_kb + 20_000
+    assert robot.memory_kb("VmRSS") < before_kb + qos.RELIABLE_IMAGES.depth * image_kb + 20_000
 
 
 def test_images_that_best_effort_loses_are_counted_and_what_mends_it_is_said(

@@ -47,8 +47,7 @@ def step_until_known(watcher: Watcher, edges: int) -> None:
 
 
 def resident_mib(process: Process) -> float:
-    pages = int(Path(f"/proc/{process.popen.pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+    return process.memory_kb("VmRSS") / 1024
 
 
 def test_an_edge_that_is_killed_costs_one_frame_at_most(processes: Processes, root: Path) -> None:
